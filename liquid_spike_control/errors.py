@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors that a user can mend. The command line prints them as one line and exits with status 2."""
+
+
+class LiquidSpikeError(Exception):
+    """Something is wrong with what the user gave; the message names it and the remedy."""
+
+
+class ModelError(LiquidSpikeError):
+    """A model file is damaged, or does not fit the robot or the task."""
+
+
+class TaskError(LiquidSpikeError):
+    """A task, seed range or parameter is unknown or out of range."""
+
+
+class RenderingError(LiquidSpikeError):
+    """No off-screen GL is to be had."""
+
+
+class GraphError(LiquidSpikeError):
+    """The ROS graph cannot be started: a port, a domain or a package is in the way."""

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the files that are not Python live: MJCF, yaml and launch files, and the shipped models."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from .errors import LiquidSpikeError
+
+PACKAGE = "liquid_spike_control"
+_HERE = Path(__file__).resolve().parent
+
+
+def share(relative: str) -> Path:
+    """Path of a shared file, e.g. ``sim/pencil.xml``.
+
+    Looked for in the source tree (editable install), then in the ament prefixes, then in
+    ``<sys.prefix>/share``.
+
+    Raises:
+        LiquidSpikeError: it is nowhere to be found.
+    """
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    roots = [Path(p) / "share" / PACKAGE for p in prefixes if p]
+    if (_HERE.parent / "package.xml").exists():
+        roots.insert(0, _HERE.parent)
+    for root in roots:
+        if (root / relative).exists():
+            return root / relative
+    raise LiquidSpikeError(f"{relative} is missing from the installation; reinstall {PACKAGE}")
+
+
+def zoo(name: str) -> Path:
+    """Path of a trained model that ships with the package, e.g. ``pencil_perception.nir``."""
+    return _HERE / "zoo" / name

@@ -24,7 +24,7 @@ def share(relative: str) -> Path:
     """
     prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
     roots = [Path(p) / "share" / PACKAGE for p in prefixes if p]
-    if (_HERE.parent / "package.xml").exists():
+    if (_HERE.parent / "resource" / PACKAGE).exists():
         roots.insert(0, _HERE.parent)
     for root in roots:
         if (root / relative).exists():

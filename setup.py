@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An ament_python package that pip installs too."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "liquid_spike_control"
+share = f"share/{package_name}"
+nodes = ("simulator", "perception", "neuromorphic", "controller", "gate")
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    description="From event camera to command: spikes perceive, a liquid network decides, a gate makes it safe",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    maintainer="liquid_spike_control maintainers",
+    maintainer_email="maintainers@liquid-spike-control.org",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    package_data={package_name: ["zoo/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (share, ["package.xml"]),
+        (f"{share}/launch", sorted(glob("launch/*.py"))),
+        (f"{share}/config", sorted(glob("config/*.yaml"))),
+        (f"{share}/sim", sorted(glob("sim/*.xml"))),
+        # No console scripts for the nodes: names such as `gate` do not belong in bin/, and colcon would give
+        # them the Python that runs colcon, which is not the one of an activated virtual environment.
+        (f"lib/{package_name}", [f"executables/{node}" for node in nodes]),
+    ],
+    entry_points={"console_scripts": [f"liquid-spike = {package_name}.cli:main"]},
+    install_requires=[
+        "numpy>=2,<3",
+        "numba>=0.61",
+        "scipy>=1.14",
+        # Not `mujoco`: that name stops at 4.0.0, whose sparse Hessian is wrong; `mujoco-core` has the mended 4.0.1.
+        "mujoco-core>=4.0.1,<5",
+        "pyopengl>=3.1.7",
+        "gymnasium>=1.0,<2",
+        "nir>=1.0.6,<2",
+        "safetensors>=0.5",
+        "msgspec>=0.19",
+        "rich>=13",
+        "tyro>=0.9",
+        "matplotlib>=3.9",
+        "rosbags>=0.10",
+    ],
+    extras_require={
+        # ROS 2 Jazzy as wheels, for machines without a system ROS.
+        "ros": ["ros-rclpy[fastrtps]>=7.1.6,<8", "ros-common-interfaces>=5.3.6,<5.4"],
+        "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
+        "view": ["mujoco-studio>=4.0,<5", "rerun-sdk>=0.22"],
+        "test": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis"],
+        "dev": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "ruff", "mypy"],
+    },
+    zip_safe=True,
+)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spiking perception: events -> axon spikes -> spiking network on a backend -> named estimates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import ModelError
+from .events.binning import SpikeBinner
+from .types import Quantities, SpikeTrain
+
+if TYPE_CHECKING:
+    from .neuromorphic.backend import Backend
+    from .spiking.nir_io import PerceptionModel
+
+
+class Perception:
+    """Everything of the perception but the backend, which may live in another process.
+
+    Args:
+        model: a perception model, from :func:`~liquid_spike_control.spiking.nir_io.read_perception_model`.
+
+    Raises:
+        ModelError: the model's metadata does not say how its input is encoded.
+    """
+
+    def __init__(self, model: PerceptionModel) -> None:
+        self.model = model
+        try:
+            encoding = model.metadata["input_encoding"]
+            self.width, self.height = int(encoding["width"]), int(encoding["height"])
+            row_group = int(encoding["row_group"])
+            self.step_ns = round(float(model.metadata["dt_s"]) * 1e9)
+            self.feature_names = tuple(model.metadata["feature_names"])
+            self.feature_units = tuple(model.metadata["feature_units"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{model.path}: the perception's metadata lack or spoil {error}; train it again or choose another file"
+            ) from error
+        self._binner = SpikeBinner(self.width, self.height, row_group, self.step_ns)
+        self._readout = model.readout
+        self.reset(0)
+
+    @property
+    def n_axons(self) -> int:
+        """Number of input axons of the network."""
+        return self._binner.n_axons
+
+    @property
+    def rejected(self) -> int:
+        """Events outside the picture or the window since the start."""
+        return self._binner.rejected
+
+    def reset(self, stamp_ns: int) -> None:
+        """Forget all; the next events are later than ``stamp_ns``."""
+        self._until_ns = stamp_ns
+        self._readout.reset()
+
+    def encode(self, events: np.ndarray, stamp_ns: int) -> SpikeTrain:
+        """Axon spikes of the steps from the last stamp to this one.
+
+        Args:
+            events: EVENT array, sorted by time.
+            stamp_ns: end of the window [ns]; part of a step is left for the next window.
+        """
+        n_steps = max(0, (stamp_ns - self._until_ns) // self.step_ns)
+        spikes = self._binner.bin(events, self._until_ns, n_steps)
+        self._until_ns += n_steps * self.step_ns
+        return spikes
+
+    def decode(self, spikes: SpikeTrain, stamp_ns: int) -> Quantities:
+        """Estimates from the network's output spikes, stamped with the time of the events."""
+        return Quantities(stamp_ns, self.feature_names, self._readout.step(spikes))
+
+    def step(self, events: np.ndarray, stamp_ns: int, backend: Backend) -> Quantities:
+        """Events in, estimates out, with the backend in this process."""
+        return self.decode(backend.run(self.encode(events, stamp_ns)), stamp_ns)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of a MuJoCo camera, rendered off-screen through EGL on the CPU or the GPU.
+
+An event camera needs thousands of small, smooth frames a second, so this renderer leaves out what costs time
+and gives no edge (multisampling, shadows, reflections) and gets sub-pixel edges by rendering larger and
+averaging boxes of ``supersample`` pixels.
+
+On a machine without a GPU Mesa's llvmpipe draws. Its threads cost more than they give at these sizes and take
+cores from other simulators, so ``LP_NUM_THREADS=0`` is set unless the environment says otherwise.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("LP_NUM_THREADS", "0")
+
+import mujoco  # noqa: E402
+import numba  # noqa: E402
+import numpy as np  # noqa: E402
+
+from ..errors import RenderingError, TaskError  # noqa: E402
+
+_GL_REMEDY = "install Debian's libegl1 and libgl1-mesa-dri, and pip's pyopengl"
+_open: weakref.WeakSet[Renderer] = weakref.WeakSet()
+
+
+class Renderer:
+    """Grey frames of one camera of a model; a context manager.
+
+    Use it in the thread that made it: a GL context belongs to one thread at a time. Several renderers
+    may live in one thread.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        camera: str,
+        width: int,
+        height: int,
+        supersample: tuple[int, int] = (1, 1),
+    ):
+        """Make the GL context and upload the model's meshes and textures.
+
+        Args:
+            model: its ``vis.quality.offsamples`` and ``vis.global_.offwidth/offheight`` are set to what
+                this renderer needs; physics is not touched.
+            camera: name of a camera of the model.
+            width: columns of the frame [pixels].
+            height: rows of the frame [pixels]. ``width / height`` is the aspect ratio of a camera that is
+                given by ``fovy``; a camera with intrinsics (``sensorsize``) keeps its own.
+            supersample: pixels rendered per pixel of the frame (horizontally, vertically).
+
+        Raises:
+            TaskError: the model has no such camera, or a size is less than 1.
+            RenderingError: there is no EGL library or device, or no PyOpenGL.
+        """
+        self._closed = True
+        sx, sy = supersample
+        if min(width, height, sx, sy) < 1:
+            raise TaskError(
+                f"a frame of {width}x{height} pixels, supersampled {sx}x{sy}: all must be 1 or more"
+            )
+        self.camera_id = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+        if self.camera_id < 0:
+            names = ", ".join(model.camera(i).name for i in range(model.ncam)) or "none"
+            raise TaskError(f"camera {camera!r} is not in the model; its cameras are: {names}")
+
+        self.width, self.height, self.supersample = width, height, (sx, sy)
+        self._model = model
+        model.vis.quality.offsamples = 0
+        model.vis.global_.offwidth, model.vis.global_.offheight = width * sx, height * sy
+        self._gl = _make_gl_context(width * sx, height * sy)
+        self._closed = False
+        _open.add(self)
+        atexit.register(_close_all)  # after EGL's own handler was registered, therefore run before it
+
+        self._gl.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, maxgeom=1000 + 2 * model.ngeom)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        self._option = mujoco.MjvOption()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = self.camera_id
+        self._viewport = mujoco.MjrRect(0, 0, width * sx, height * sy)
+        self._rgb = np.empty((height * sy, width * sx, 3), np.uint8)
+
+    def render(self, data: mujoco.MjData) -> np.ndarray:
+        """The frame that the camera sees.
+
+        Args:
+            data: with positions computed (``mj_forward``, ``mj_kinematics`` and ``mj_camlight``, or ``mj_step``).
+
+        Returns:
+            float32, shape ``(height, width)``, row 0 at the top: luminance 0..255 by ITU-R BT.601
+            (0.299 R + 0.587 G + 0.114 B), a grey picture's own value.
+
+        Raises:
+            RenderingError: the renderer is closed.
+        """
+        if self._closed:
+            raise RenderingError("the renderer is closed; make a new one")
+        self._gl.make_current()
+        scene = self._scene
+        mujoco.mjv_updateScene(
+            self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, scene
+        )
+        for eye in scene.camera:
+            # A fovy camera takes its aspect from the viewport, which non-square supersampling stretches.
+            if eye.frustum_width == 0:
+                eye.frustum_width = (
+                    0.5 * (eye.frustum_top - eye.frustum_bottom) * self.width / self.height
+                )
+        mujoco.mjr_render(self._viewport, scene, self._context)
+        mujoco.mjr_readPixels(self._rgb, None, self._viewport, self._context)
+        frame = np.empty((self.height, self.width), np.float32)
+        _average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
+        return frame
+
+    def close(self) -> None:
+        """Give the GL context back. Closing twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        _open.discard(self)
+        self._gl.make_current()
+        self._context.free()
+        self._gl.free()
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _make_gl_context(width: int, height: int):
+    try:
+        from mujoco.egl import GLContext
+
+        return GLContext(width, height)
+    except Exception as e:  # PyOpenGL fails in many ways: ImportError, AttributeError, EGLError, RuntimeError
+        reason = " ".join(str(e).split()) or type(e).__name__
+        raise RenderingError(f"no off-screen GL ({reason}); {_GL_REMEDY}") from e
+
+
+def _close_all() -> None:
+    for renderer in list(_open):
+        renderer.close()
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _average(rgb, sx, sy, frame):
+    """Box average of the luminance of ``rgb`` (rows from the bottom, channels interleaved) into ``frame``."""
+    height, width = frame.shape
+    scale = np.float32(1.0 / (sx * sy))
+    red, green, blue = np.float32(0.299) * scale, np.float32(0.587) * scale, np.float32(0.114) * scale
+    total = np.empty(rgb.shape[1], np.uint32)
+    for i in range(height):
+        first = (height - 1 - i) * sy
+        total[:] = rgb[first]
+        for k in range(1, sy):
+            row = rgb[first + k]
+            for j in range(total.shape[0]):
+                total[j] += row[j]
+        out = frame[i]
+        for j in range(width):
+            r, g, b = np.uint32(0), np.uint32(0), np.uint32(0)
+            for k in range(3 * sx * j, 3 * sx * (j + 1), 3):
+                r += total[k]
+                g += total[k + 1]
+                b += total[k + 2]
+            out[j] = red * np.float32(r) + green * np.float32(g) + blue * np.float32(b)

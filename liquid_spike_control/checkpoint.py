@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Controller files: one safetensors file holds the weights and all that is needed to use them safely.
+
+The safetensors metadata has one entry, ``controller``, a JSON object with the fields of :class:`ControllerFile`
+(except the tensors), ``kind``, ``version`` and ``sha256``, the hash of everything else in the file. A file is read
+whole, within bounds, and checked before it is used; whatever is wrong is a :class:`ModelError` of one line that names
+the file, the field, what was expected, what was found and the remedy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import safetensors.numpy
+
+from .errors import ModelError
+
+KIND = "cfc_mixed_memory"
+VERSION = 1
+MAX_FILE_BYTES = 64 << 20
+MAX_HEADER_BYTES = 1 << 20
+MAX_WIDTH = 4096  # of any layer
+
+_RETRAIN = "train it again (liquid-spike train)"
+_RECOPY = "copy or download the file again"
+_ENTRY = "controller"
+
+
+@dataclass(frozen=True, eq=False)
+class ControllerFile:
+    """A trained controller and what it was trained for. Checked when made; raises ModelError.
+
+    Attributes:
+        observation_names, observation_units: of each input, in order, e.g. ``"cart_position"``, ``"m"``.
+        observation_scales: what one unit of network input is, in each observation's unit; positive.
+        command_names, command_units: of each output, in order, e.g. ``"cart_slide"``, ``"N"``.
+        command_limits: greatest magnitude of each command, in its unit; positive.
+        nominal_period_s: the control period [s] that counts as an elapsed time of 1.
+        task: what it was trained on, e.g. ``"pencil"``.
+        units, backbone_units, backbone_layers: the architecture.
+        training_command: the command line that made it.
+        training_seeds: first and last seed of the episodes it was trained on.
+        tensors: float32 arrays with the names and shapes of :func:`tensor_shapes`.
+        source: where it came from; the subject of error messages.
+    """
+
+    observation_names: tuple[str, ...]
+    observation_units: tuple[str, ...]
+    observation_scales: tuple[float, ...]
+    command_names: tuple[str, ...]
+    command_units: tuple[str, ...]
+    command_limits: tuple[float, ...]
+    nominal_period_s: float
+    task: str
+    units: int
+    backbone_units: int
+    backbone_layers: int
+    training_command: str
+    training_seeds: tuple[int, int]
+    tensors: Mapping[str, np.ndarray]
+    source: str = "the controller"
+
+    def __post_init__(self) -> None:
+        for quantity in ("observation", "command"):
+            names = self._strings(f"{quantity}_names")
+            if not names or len(set(names)) < len(names):
+                self._refuse(f"{quantity}_names", "at least one name, none twice", list(names))
+            for other in ("units", "scales" if quantity == "observation" else "limits"):
+                values = getattr(self, f"{quantity}_{other}")
+                if not isinstance(values, tuple) or len(values) != len(names):
+                    self._refuse(f"{quantity}_{other}", f"one for each of {len(names)} names", values)
+        self._strings("observation_units")
+        self._strings("command_units")
+        for field in ("observation_scales", "command_limits"):
+            if not all(_positive(v) for v in getattr(self, field)):
+                self._refuse(field, "finite numbers above 0", list(getattr(self, field)))
+        if not _positive(self.nominal_period_s):
+            self._refuse("nominal_period_s", "a finite number above 0", self.nominal_period_s)
+        for field, most in (("units", MAX_WIDTH), ("backbone_units", MAX_WIDTH), ("backbone_layers", 16)):
+            if not _integer(getattr(self, field)) or not 1 <= getattr(self, field) <= most:
+                self._refuse(field, f"an integer from 1 to {most}", getattr(self, field))
+        for field in ("task", "training_command"):
+            if not isinstance(getattr(self, field), str):
+                self._refuse(field, "a string", getattr(self, field))
+        seeds = self.training_seeds
+        if not isinstance(seeds, tuple) or len(seeds) != 2 or not all(map(_integer, seeds)) or seeds[0] > seeds[1]:
+            self._refuse("training_seeds", "first and last seed", seeds)
+        self._check_tensors()
+
+    def _strings(self, field: str) -> tuple[str, ...]:
+        value = getattr(self, field)
+        if not isinstance(value, tuple) or not all(isinstance(v, str) and v for v in value):
+            self._refuse(field, "a list of strings", value)
+        return value
+
+    def _check_tensors(self) -> None:
+        shapes = tensor_shapes(
+            len(self.observation_names), len(self.command_names), self.units, self.backbone_units, self.backbone_layers
+        )
+        if missing := sorted(shapes.keys() - self.tensors.keys()):
+            self._refuse(f"tensor {missing[0]}", f"float32 {shapes[missing[0]]}", "none")
+        if foreign := sorted(self.tensors.keys() - shapes.keys()):
+            self._refuse(f"tensor {foreign[0]}", "no such tensor", self.tensors[foreign[0]].shape)
+        for name, shape in shapes.items():
+            tensor = self.tensors[name]
+            if tensor.shape != shape or tensor.dtype != np.float32:
+                self._refuse(f"tensor {name}", f"float32 {shape}", f"{tensor.dtype} {tensor.shape}")
+            if not np.isfinite(tensor).all():
+                bad = int(np.count_nonzero(~np.isfinite(tensor)))
+                self._refuse(f"tensor {name}", "finite weights", f"{bad} that are not")
+
+    def _refuse(self, field: str, expected: Any, found: Any) -> NoReturn:
+        _refuse(self.source, field, expected, found, _RETRAIN)
+
+    @property
+    def sha256(self) -> str:
+        """Hash over the metadata and the tensors: 64 hex digits."""
+        digest = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
+        for name in sorted(self.tensors):
+            tensor = self.tensors[name]
+            digest.update(f"{name}{tensor.shape}".encode())
+            digest.update(tensor.astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"kind": KIND, "version": VERSION} | {f: getattr(self, f) for f in _METADATA}
+
+
+_METADATA = tuple(f.name for f in fields(ControllerFile) if f.name not in ("tensors", "source"))
+_LISTS = tuple(f.name for f in fields(ControllerFile) if str(f.type).startswith("tuple"))
+
+
+def tensor_shapes(
+    n_observations: int, n_commands: int, units: int, backbone_units: int, backbone_layers: int
+) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a controller's tensors: the names of ncps, weights as (outputs, inputs)."""
+    n_x = n_observations + 1  # elapsed time is an input too
+
+    def linear(name: str, n_in: int, n_out: int) -> dict[str, tuple[int, ...]]:
+        return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
+
+    shapes = linear("lstm.input_map", n_x, 4 * units) | {"lstm.recurrent_map.weight": (4 * units, units)}
+    for k in range(backbone_layers):
+        shapes |= linear(f"cell.backbone.{2 * k}", n_x + units if k == 0 else backbone_units, backbone_units)
+    for head in ("ff1", "ff2", "time_a", "time_b"):
+        shapes |= linear(f"cell.{head}", backbone_units, units)
+    return shapes | linear("project", units, n_commands)
+
+
+def write_controller(path: str | Path, controller: ControllerFile) -> None:
+    """Write a controller file. It appears whole or not at all, and the same controller gives the same bytes.
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    path = Path(path)
+    metadata = json.dumps(controller._metadata() | {"sha256": controller.sha256}, sort_keys=True)
+    tensors = {k: np.ascontiguousarray(v) for k, v in controller.tensors.items()}
+    data = safetensors.numpy.save(tensors, {_ENTRY: metadata})
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def read_controller(path: str | Path) -> ControllerFile:
+    """Read and check a controller file.
+
+    Raises:
+        ModelError: it is missing, too large, damaged, not a controller, or not fit for use.
+    """
+    path = str(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        _refuse(path, "file", "a controller file", error.strerror, "check the path")
+    if len(data) > MAX_FILE_BYTES:
+        _refuse(path, "size", f"at most {MAX_FILE_BYTES} bytes", "more", "give a controller file")
+    header_bytes = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, len(data) - 8):
+        _refuse(path, "header", "a safetensors header", f"{len(data)} bytes of something else", _RECOPY)
+    try:
+        tensors = safetensors.numpy.load(data)
+        # numpy has no name for some of the types that safetensors allows, hence KeyError and the like.
+        header = json.loads(data[8 : 8 + header_bytes])
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        _refuse(path, "tensors", "a whole safetensors file", str(error).replace("\n", " "), _RECOPY)
+    metadata = _parse(path, header.get("__metadata__") or {})
+    controller = ControllerFile(tensors=tensors, source=path, **{k: metadata[k] for k in _METADATA})
+    if metadata["sha256"] != controller.sha256:
+        _refuse(path, "sha256", metadata["sha256"], controller.sha256, _RECOPY)
+    return controller
+
+
+def _parse(path: str, entries: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata of a controller file, as Python values of whatever type."""
+    if _ENTRY not in entries:
+        _refuse(path, "metadata", f"an entry '{_ENTRY}'", sorted(entries) or "none", "give a controller file")
+    try:
+        metadata = json.loads(entries[_ENTRY])
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        _refuse(path, "metadata", "a JSON object", entries[_ENTRY][:40], _RETRAIN)
+    for field, known in (("kind", KIND), ("version", VERSION)):
+        if metadata.get(field) != known:
+            _refuse(path, field, known, metadata.get(field, "none"), "give a controller made by this version")
+    for field in (*_METADATA, "sha256"):
+        if field not in metadata:
+            _refuse(path, field, "a value", "none", _RETRAIN)
+    return {k: tuple(v) if k in _LISTS and isinstance(v, list) else v for k, v in metadata.items()}
+
+
+def check_fits(
+    controller: ControllerFile,
+    *,
+    observation_names: Sequence[str],
+    observation_units: Sequence[str],
+    command_names: Sequence[str],
+    command_units: Sequence[str],
+    period_s: float,
+    command_limits: Sequence[float] | None = None,
+) -> None:
+    """Refuse a controller that was made for something else.
+
+    Args:
+        observation_names, observation_units, command_names, command_units: what the robot gives and takes, in order.
+        period_s: the control period [s]; must equal the nominal period.
+        command_limits: greatest magnitude the robot takes of each command; the controller's may be lower.
+
+    Raises:
+        ModelError: the first misfit.
+    """
+    remedy = "give a controller trained for this robot and task, or change the configuration"
+    for field, wanted in (
+        ("observation_names", observation_names),
+        ("observation_units", observation_units),
+        ("command_names", command_names),
+        ("command_units", command_units),
+    ):
+        if getattr(controller, field) != tuple(wanted):
+            _refuse(controller.source, field, list(wanted), list(getattr(controller, field)), remedy)
+    if not math.isclose(controller.nominal_period_s, period_s, rel_tol=1e-6):
+        _refuse(controller.source, "nominal_period_s", period_s, controller.nominal_period_s, remedy)
+    if command_limits is not None:
+        allowed = list(command_limits)
+        # Written so that a limit of NaN is a misfit.
+        within = [ours <= theirs for ours, theirs in zip(controller.command_limits, allowed, strict=False)]
+        if len(allowed) != len(controller.command_limits) or not all(within):
+            found = list(controller.command_limits)
+            _refuse(controller.source, "command_limits", f"at most {allowed}", found, remedy)
+
+
+def _positive(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and value > 0 and math.isfinite(value)
+
+
+def _integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _refuse(source: str, field: str, expected: Any, found: Any, remedy: str) -> NoReturn:
+    found = " ".join(str(found).split())[:300]
+    raise ModelError(f"{source}: {field}: expected {expected}, found {found}; {remedy}")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything runs in .venv/, which the first call makes. Variables: PYTHON (the interpreter to make it with),
+# EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS.
+
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
+EXTRAS ?= ros,train,dev
+PYTEST_ARGS ?=
+RUN_ARGS ?= pencil
+
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
+MSGS := interfaces/event_camera_msgs
+MSGS_FILES := $(shell find $(MSGS) -type f -not -name requirements-build.txt)
+
+# The system's ROS, if one is sourced, must not leak into the virtual environment.
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export ROS_DOMAIN_ID ?= 0
+export MUJOCO_GL ?= egl
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all lint format bench clean
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed $(VENV)/.messages $(VENV)/.offscreen  ## make .venv with everything in it (the other goals do it as needed)
+	@:
+
+run: install  ## balance a pole from events, in simulation (RUN_ARGS="pencil --help" for more)
+	@$(BIN)/liquid-spike run $(RUN_ARGS)
+
+test: install  ## the tests, in a few minutes (PYTEST_ARGS="-k gate" for some)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: install  ## the long ones too: soaks, trainings, a colcon workspace
+	@$(BIN)/python -m pytest -m "" $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed  ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+
+bench: install  ## time us and the peers side by side
+	@$(BIN)/python -m pytest test/benchmarks --benchmark-enable --benchmark-only $(PYTEST_ARGS)
+
+clean:  ## remove .venv and all that was built
+	rm -rf .venv build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the virtual environment, in steps that are repeated only when their inputs change ----
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "error: no python3.12 or python3.11 found; install one (apt: python3-dev" \
+	  "python3-venv) or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(None if (3, 11) <= v <= (3, 12) else \
+	  f"error: $(PYTHON) is Python {v[0]}.{v[1]}; needed is 3.11 or 3.12: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import os, sys, sysconfig; p = sysconfig.get_path("include"); \
+	  sys.exit(None if os.path.exists(p + "/Python.h") else \
+	  f"error: {p}/Python.h is missing; install the headers of $(PYTHON) (apt: python3-dev)")'
+	@test "$$(uname -sm)" = "Linux x86_64" || { echo "error: the ROS wheels are for Linux on x86-64 only; elsewhere" \
+	  "use a system ROS, see docs/installation.md" >&2; exit 1; }
+	@command -v c++ >/dev/null || { echo "error: no C++ compiler; sudo apt install g++" >&2; exit 1; }
+	@echo "[1/3] making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -f $@; echo "error: sudo apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: setup.py setup.cfg constraints.txt $(MSGS)/requirements-build.txt | $(VENV)/pyvenv.cfg
+	@echo "[2/3] installing the wheels of constraints.txt and this package (minutes the first time)"
+	@$(PIP) install --quiet --constraint constraints.txt setuptools wheel
+	@$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[$(EXTRAS)]' \
+	  --requirement $(MSGS)/requirements-build.txt
+	@touch $@
+
+$(VENV)/.messages: $(MSGS_FILES) | $(VENV)/.installed
+	@echo "[3/3] building event_camera_msgs"
+	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
+	  $(PIP) install --quiet --no-build-isolation --no-deps --force-reinstall ./$(MSGS)
+	@touch $@
+
+$(VENV)/.offscreen: | $(VENV)/.installed
+	@$(BIN)/python -c 'import mujoco; mujoco.GLContext(8, 8).make_current()' >/dev/null 2>&1 || { \
+	  echo "error: MuJoCo cannot render off-screen with MUJOCO_GL=$(MUJOCO_GL)." \
+	    "sudo apt install libegl1 libgl1-mesa-dri" >&2; exit 1; }
+	@touch $@

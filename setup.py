@@ -12,7 +12,7 @@ nodes = ("simulator", "perception", "neuromorphic", "controller", "gate")
 setup(
     name=package_name,
     version="0.1.0",
-    description="From event camera to command: spikes perceive, a liquid network decides, a gate makes it safe",
+    description="Perceive with spikes, decide with a liquid neural network, act through a safety gate",
     long_description=open("README.md", encoding="utf-8").read(),
     long_description_content_type="text/markdown",
     maintainer="liquid_spike_control maintainers",
@@ -36,7 +36,7 @@ setup(
         "numpy>=2,<3",
         "numba>=0.61",
         "scipy>=1.14",
-        # Not `mujoco`: that name stops at 4.0.0, whose sparse Hessian is wrong; `mujoco-core` has the mended 4.0.1.
+        # Not `mujoco`: it stops at 4.0.0, whose sparse Hessian is wrong; `mujoco-core` has the mended 4.0.1.
         "mujoco-core>=4.0.1,<5",
         "pyopengl>=3.1.7",
         "gymnasium>=1.0,<2",

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One thread for the kernels, and a ROS domain that no other test on this machine is in."""
+
+import os
+
+os.environ.update(
+    ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+    NUMBA_NUM_THREADS="1",
+    OMP_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+    MKL_NUM_THREADS="1",
+)
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def _free_domain() -> Iterator[int]:
+    """A ROS domain held by a file lock, which the kernel releases whatever becomes of this process.
+
+    Domain 0 is left to people, and domains above 101 meet the kernel's ephemeral ports.
+    """
+    folder = Path(tempfile.gettempdir()) / f"liquid_spike_control_domains_{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for domain in range(1, 102):
+        with open(folder / str(domain), "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield domain
+            return
+    raise RuntimeError("all 101 ROS domains are in use by other test sessions")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_domain() -> Iterator[None]:
+    """Whatever joins ROS without `ros_domain` joins this session's domain, not the machine's."""
+    with _free_domain() as domain:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        yield
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A ROS domain of the test's own, also in the environment that its processes inherit."""
+    with _free_domain() as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        yield domain

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package keeps the rules of CONTRIBUTING.md, and arrives whole by pip and by colcon."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import venv
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import liquid_spike_control
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "liquid_spike_control"
+NODES = ("simulator", "perception", "neuromorphic", "controller", "gate")
+
+
+def tree() -> list[Path]:
+    """Every file of the repository, relative to its root: what git tracks or would."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    return [Path(name) for name in sorted(listed.stdout.split("\0")) if name and (ROOT / name).exists()]
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Dotted name and path of every module of the package."""
+    for path in (p for p in tree() if p.parts[0] == PACKAGE and p.suffix == ".py"):
+        yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), path
+
+
+def imports(module: str, path: Path) -> set[str]:
+    """Dotted names that a module imports, also inside functions; ``from a import b`` gives a.b."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base]).rstrip(".")
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_ros(name: str) -> bool:
+    """Whether an imported name belongs to rclpy, a launch package or an interface package."""
+    top = name.partition(".")[0]
+    return top in {"rclpy", "launch", "launch_ros", "std_srvs", "ament_index_python"} or top.endswith("_msgs")
+
+
+def run(*command: str | Path, **options) -> str:
+    """Output of a command that must succeed."""
+    result = subprocess.run(
+        [str(c) for c in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+    )
+    assert result.returncode == 0, result.stdout[-4000:]
+    return result.stdout
+
+
+def import_with_blocked(blocked: str, names: list[str], cwd: Path) -> str:
+    """Import modules in a process where names that match the pattern cannot be; gives the failures."""
+    program = f"""
+import importlib, re, sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if re.fullmatch({blocked!r}, name.partition(".")[0]):
+            raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
+sys.meta_path.insert(0, Block())
+for name in {names!r}:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(f"{{name}}: {{error}}")
+"""
+    return run(sys.executable, "-c", program, cwd=cwd, timeout=110)
+
+
+# ---- what may import what ----
+
+
+def test_only_nodes_import_ros(tmp_path):
+    core = {name: path for name, path in modules() if path.parts[1] != "nodes"}
+    assert {name: sorted(filter(is_ros, imports(name, path))) for name, path in core.items()} == {
+        name: [] for name in core
+    }
+    blocked = r"rclpy|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs"
+    assert import_with_blocked(blocked, list(core), tmp_path) == ""
+
+
+def test_running_needs_no_torch(tmp_path):
+    trains = ("training/", "spiking/network.py", "liquid/cells.py")
+    runs = {
+        name: path
+        for name, path in modules()
+        if not path.relative_to(PACKAGE).as_posix().startswith(trains)
+    }
+    assert {name: sorted({i.partition(".")[0] for i in imports(name, path)} & {"torch", "ncps"})
+            for name, path in runs.items()} == {name: [] for name in runs}  # fmt: skip
+    assert import_with_blocked("torch|ncps", list(runs), tmp_path) == ""
+
+
+def rooms() -> list[list[str]]:
+    """Rows of the table of docs/architecture.md, from the first room that the data enters to the last."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    table = text.partition("## Rooms")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    return [[room.removesuffix(".py").rstrip("/") for room in re.findall(r"`([^`]+)`", row)] for row in rows]
+
+
+def test_rooms_import_only_from_rooms_above_them():
+    order = {room: row for row, names in enumerate(rooms()) for room in names}
+    assert list(order)[0] == "types" and list(order)[-1] == "cli"
+    wrong = []
+    for name, path in modules():
+        if name == PACKAGE:
+            continue
+        room = name.split(".")[1]
+        if room not in order:
+            wrong.append(f"{path} is in no room of docs/architecture.md")
+            continue
+        for imported in imports(name, path):
+            parts = imported.split(".")
+            if parts[0] == PACKAGE and parts[1:2] != [] and order.get(parts[1], -1) > order[room]:
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+
+
+# ---- the files themselves ----
+
+
+def test_python_files_begin_with_the_licence():
+    first = "# SPDX-License-Identifier: Apache-2.0"
+    bare = [
+        str(path)
+        for path in tree()
+        if path.suffix == ".py" and (ROOT / path).read_text().split("\n")[0] != first
+    ]
+    assert bare == []
+
+
+def test_no_machine_paths():
+    somewhere = re.compile(rb"(?<![\w.~<>*/-])/(?:work|root|home|Users)/\w")
+    found = []
+    for path in tree():
+        data = (ROOT / path).read_bytes()
+        if b"\0" not in data:
+            found += [f"{path}: {match.group().decode()}" for match in somewhere.finditer(data)]
+    assert found == []
+
+
+def test_one_version_everywhere():
+    version = liquid_spike_control.__version__
+    assert ElementTree.parse(ROOT / "package.xml").findtext("version") == version
+    assert re.findall(r'^    version="([^"]+)",$', (ROOT / "setup.py").read_text(), re.MULTILINE) == [version]
+    headings = re.findall(r"^(\d+\.\d+\.\d+) \(.+\)\n-+$", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
+    assert headings[0] == version
+
+
+def test_package_xml_is_valid_and_names_the_ros_packages_that_the_nodes_import():
+    catkin_pkg = pytest.importorskip("catkin_pkg.package")
+    package = catkin_pkg.parse_package(str(ROOT / "package.xml"))
+    assert package.get_build_type() == "ament_python" and package.licenses == ["Apache-2.0"]
+    at_the_edge = [(n, p) for n, p in modules() if p.parts[1] == "nodes"]
+    at_the_edge += [(p.stem, p) for p in tree() if p.parts[0] == "launch" and p.suffix == ".py"]
+    imported = {i.partition(".")[0] for name, path in at_the_edge for i in imports(name, path) if is_ros(i)}
+    assert imported - {"ament_index_python"} <= {dependency.name for dependency in package.exec_depends}
+
+
+# ---- what gets installed ----
+
+
+def shared() -> list[str]:
+    """Files that are not Python and must be installed, as the source tree has them."""
+    wanted = {"launch": ".py", "config": ".yaml", "sim": ".xml"}
+    files = [p.as_posix() for p in tree() if len(p.parts) == 2 and wanted.get(p.parts[0]) == p.suffix]
+    assert {f.split("/")[0] for f in files} == set(wanted), "a folder of shared files is empty"
+    return files
+
+
+def copy_of_the_tree(to: Path) -> Path:
+    """A copy without build outputs, so that building leaves none in the source tree."""
+    for path in tree():
+        (to / path).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / path).is_symlink():
+            (to / path).symlink_to(os.readlink(ROOT / path))
+        else:
+            (to / path).write_bytes((ROOT / path).read_bytes())
+            (to / path).chmod((ROOT / path).stat().st_mode)
+    return to
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = copy_of_the_tree(tmp_path_factory.mktemp("source"))
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    run(*pip, "-w", source / "dist", source, timeout=100)
+    (built,) = (source / "dist").glob("*.whl")
+    return built
+
+
+def test_wheel_is_whole(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    data = f"{PACKAGE}-{liquid_spike_control.__version__}.data/data"
+    expected = {f"{data}/share/{PACKAGE}/{file}" for file in [*shared(), "package.xml"]}
+    expected |= {f"{data}/lib/{PACKAGE}/{node}" for node in NODES}
+    expected |= {f"{data}/share/ament_index/resource_index/packages/{PACKAGE}"}
+    expected |= {path.as_posix() for _, path in modules()}
+    zoo = {p.as_posix() for p in tree() if p.parts[:2] == (PACKAGE, "zoo")}
+    assert zoo, "no trained models in the zoo"
+    assert expected | zoo <= names
+    assert not any(name.startswith(("test/", "launch/")) for name in names)
+
+
+def test_installed_wheel_finds_its_files_and_nodes(wheel, tmp_path):
+    builder = venv.EnvBuilder(system_site_packages=False, with_pip=False, symlinks=True)
+    builder.create(tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "AMENT_PREFIX_PATH")}
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index"]
+    run(*pip, wheel, timeout=60)
+    # The heavy libraries come from this environment; ours must not, nor its sources.
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+    program = f"""
+import sys; sys.path.append({site!r})
+from pathlib import Path
+import {PACKAGE}
+from {PACKAGE}.resources import share, zoo
+for found in [Path({PACKAGE}.__file__), *map(share, {shared()!r}), *zoo("x").parent.iterdir()]:
+    assert found.is_relative_to(sys.prefix), found
+    print(found.name)
+"""
+    environment["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"
+    printed = run(python, "-c", program, cwd=tmp_path, env=environment, timeout=60).split()
+    assert {Path(f).name for f in shared()} <= set(printed)
+    for node in NODES:
+        assert os.access(tmp_path / f"venv/lib/{PACKAGE}/{node}", os.X_OK)
+    assert os.access(tmp_path / "venv/bin/liquid-spike", os.X_OK)
+
+
+@pytest.mark.colcon
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("options", [[], ["--symlink-install"]], ids=["copy", "symlink"])
+def test_colcon_builds_both_packages(tmp_path, options):
+    source = copy_of_the_tree(tmp_path / "ws/src/liquid_spike_control")
+    # colcon in an environment of its own that sees this one's ROS wheels.
+    venv.EnvBuilder(with_pip=False, symlinks=True).create(tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+    run(*pip, "setuptools<80", "colcon-common-extensions", timeout=300)
+    wheels = next(p for p in sys.path if p.endswith("site-packages"))
+    own = tmp_path / f"venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    (own / "wheels.pth").write_text(f"{wheels}\n")
+
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment |= {"AMENT_PREFIX_PATH": sys.prefix, "CMAKE_PREFIX_PATH": sys.prefix}
+    environment["PATH"] = f"{tmp_path}/venv/bin:{sys.prefix}/bin:{os.environ['PATH']}"
+    fixup = source / "interfaces/event_camera_msgs/cmake/wheel_fixup.cmake"
+    messages = source / "interfaces/event_camera_msgs"
+    run(tmp_path / "venv/bin/colcon", "build", "--base-paths", source, messages, *options,
+        "--cmake-args", f"-DCMAKE_PROJECT_INCLUDE={fixup}", "-DBUILD_TESTING=OFF",
+        cwd=tmp_path / "ws", env=environment, timeout=400)  # fmt: skip
+
+    prefix = tmp_path / "ws/install" / PACKAGE
+    for name in (*NODES, "liquid-spike"):
+        assert os.access(prefix / "lib" / PACKAGE / name, os.X_OK), name
+    for file in shared():
+        assert (prefix / "share" / PACKAGE / file).read_bytes() == (ROOT / file).read_bytes()
+    where = f"import {PACKAGE}, event_camera_msgs; print({PACKAGE}.__file__, event_camera_msgs.__file__)"
+    sourced = f'. "{tmp_path}/ws/install/setup.sh" && exec "{python}" -c "{where}"'
+    for found in run("sh", "-c", sourced, cwd=tmp_path, env=environment, timeout=60).split():
+        assert found.startswith(f"{tmp_path}/ws/"), found

@@ -18,11 +18,11 @@ import weakref
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
-import mujoco  # noqa: E402
-import numba  # noqa: E402
-import numpy as np  # noqa: E402
+import mujoco
+import numba
+import numpy as np
 
-from ..errors import RenderingError, TaskError  # noqa: E402
+from ..errors import RenderingError, TaskError
 
 _GL_REMEDY = "install Debian's libegl1 and libgl1-mesa-dri, and pip's pyopengl"
 _open: weakref.WeakSet[Renderer] = weakref.WeakSet()
@@ -95,7 +95,7 @@ class Renderer:
         """The frame that the camera sees.
 
         Args:
-            data: with positions computed (``mj_forward``, ``mj_kinematics`` and ``mj_camlight``, or ``mj_step``).
+            data: with positions computed: after ``mj_forward``, or ``mj_kinematics`` and ``mj_camlight``.
 
         Returns:
             float32, shape ``(height, width)``, row 0 at the top: luminance 0..255 by ITU-R BT.601
@@ -114,9 +114,7 @@ class Renderer:
         for eye in scene.camera:
             # A fovy camera takes its aspect from the viewport, which non-square supersampling stretches.
             if eye.frustum_width == 0:
-                eye.frustum_width = (
-                    0.5 * (eye.frustum_top - eye.frustum_bottom) * self.width / self.height
-                )
+                eye.frustum_width = 0.5 * (eye.frustum_top - eye.frustum_bottom) * self.width / self.height
         mujoco.mjr_render(self._viewport, scene, self._context)
         mujoco.mjr_readPixels(self._rgb, None, self._viewport, self._context)
         frame = np.empty((self.height, self.width), np.float32)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lay a :class:`~.network.LoihiNetwork` out in the flat arrays that :mod:`.kernels` reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import kernels as k
+from .network import INPUT, Conv, Dense, LoihiNetwork, Population
+
+#: From this fraction of non-zero weights on, whole rows are added: vectors beat indices there.
+DENSE_FROM = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Constant arrays, as :func:`.kernels.advance` describes them, and the sizes of the state."""
+
+    populations: np.ndarray
+    folds: np.ndarray
+    connections: np.ndarray
+    weights: np.ndarray
+    index: np.ndarray
+    parameters: np.ndarray
+    n: int  # neurons, padding and shifted sums included
+    slots: int  # steps that inputs can lie ahead
+    always_active: np.ndarray  # bitmap of the blocks that have a bias
+
+
+class _Pool:
+    """Arrays joined one after the other; ``add`` returns where an array begins."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self.size = 0
+
+    def add(self, array: np.ndarray) -> int:
+        start = self.size
+        self.parts.append(np.ascontiguousarray(array).ravel())
+        self.size += array.size
+        return start
+
+    def joined(self, dtype) -> np.ndarray:
+        return np.concatenate([*self.parts, np.zeros(2 * k.BLOCK, np.int64)]).astype(dtype)
+
+
+def lay_out(network: LoihiNetwork) -> Layout:
+    """Place populations at word boundaries of the bitmap, and choose a form for each connection."""
+    names = list(network.populations)
+    starts, n = {}, 0
+    for name, p in network.populations.items():
+        starts[name] = n
+        n += -(-p.n // k.WORD) * k.WORD
+    parameters = np.zeros((k.N_PARAMETERS, n), np.int32)
+    populations, first_spike = [], 0
+    for name, p in network.populations.items():
+        populations.append(_population(p, starts[name], first_spike, parameters))
+        first_spike += p.n
+    weights, index = _Pool(), _Pool()
+    connections, folds = [], []
+    slots = 1
+    for c in network.connections:
+        row = np.zeros(k.C_COLUMNS, np.int64)
+        row[k.C_SOURCE] = -1 if c.source == INPUT else names.index(c.source)
+        row[k.C_TARGET] = starts[c.target]
+        row[k.C_SHIFT] = 6 + c.weight_exp
+        if c.weight_exp < 0:  # the sum is shifted, so it is kept apart until the step is complete
+            blocks = -(-network.size(c.target) // k.BLOCK)
+            folds.append([n, starts[c.target], blocks, -c.weight_exp])
+            row[k.C_TARGET], row[k.C_SHIFT] = n, 0
+            n += -(-blocks * k.BLOCK // k.WORD) * k.WORD
+        if isinstance(c, Conv):
+            _conv(c, row, weights, index)
+        else:
+            _dense(c, row, weights, index)
+            slots = max(slots, 1 + int(c.delays.max(initial=0)))
+        connections.append(row)
+    padded = np.zeros((k.N_PARAMETERS, n), np.int32)
+    padded[:, : parameters.shape[1]] = parameters
+    biased = np.flatnonzero(padded[k.BIAS].reshape(-1, k.BLOCK).any(1)).astype(np.uint64)
+    bitmap = np.zeros(n // k.WORD, np.uint64)
+    np.bitwise_or.at(bitmap, (biased // 64).astype(np.int64), np.uint64(1) << (biased % 64))
+    return Layout(
+        np.array(populations, np.int64),
+        np.array(folds, np.int64).reshape(-1, k.F_COLUMNS),
+        np.array(connections, np.int64).reshape(-1, k.C_COLUMNS),
+        weights.joined(np.int16),
+        index.joined(np.int32),
+        padded,
+        n,
+        slots,
+        bitmap,
+    )
+
+
+def _population(p: Population, start: int, first_spike: int, parameters: np.ndarray) -> np.ndarray:
+    mine = parameters[:, start : start + p.n]
+    mine[k.DECAY_U] = 4096 - (p.du + 1)
+    mine[k.DECAY_V] = 4096 - p.dv
+    mine[k.THETA] = p.vth << 6
+    mine[k.BIAS] = p.bias
+    mine[k.REFRACTORY] = p.refractory
+    shared = bool((mine == mine[:, :1]).all())
+    row = np.zeros(k.P_COLUMNS, np.int64)
+    row[k.P_START] = start
+    row[k.P_BLOCKS] = -(-p.n // k.BLOCK)
+    row[k.P_UNIFORM] = shared and not mine[k.BIAS].any() and mine[k.REFRACTORY].max() <= 1
+    row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[k.DECAY_U, k.DECAY_V, k.THETA], 0]
+    row[k.P_SPIKES] = first_spike
+    return row
+
+
+def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
+    synapses = c.synapses.T  # one row a source neuron
+    used = synapses != 0
+    if not c.delays.any() and used.mean() >= DENSE_FROM:
+        length = -(-synapses.shape[1] // 8) * 8
+        padded = np.zeros((len(synapses), length), np.int16)
+        padded[:, : synapses.shape[1]] = synapses
+        row[k.C_KIND], row[k.C_ROW] = k.ROWS, length
+        row[k.C_WEIGHTS], row[k.C_INDEX] = weights.add(padded), index.add(used.sum(1))
+        return
+    source, target = np.nonzero(used)
+    delays = np.broadcast_to(c.delays, c.weights.shape).T[source, target]
+    row[k.C_KIND] = k.SPARSE
+    row[k.C_WEIGHTS] = weights.add(synapses[source, target])
+    row[k.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(used.sum(1))]))
+    row[k.C_ROW] = index.add(np.stack([target, delays], 1))
+
+
+def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
+    kernel = c.weights[:, ::-1, ::-1].transpose(3, 1, 2, 0)  # source channel, x, y, target channel
+    reach = [
+        _reach(n, n_out, size, stride, padding)
+        for n, n_out, size, stride, padding in zip(
+            c.input_shape, c.output_shape, c.weights.shape[1:3], c.stride, c.padding, strict=False
+        )
+    ]
+    row[k.C_KIND], row[k.C_CHW] = k.CONV, c.channels_first
+    row[[k.C_IN, k.C_X, k.C_Y]] = c.input_shape[2], *c.input_shape[:2]
+    row[[k.C_OUT, k.C_Y_OUT, k.C_STRIDE_Y]] = c.output_shape[2], c.output_shape[1], c.stride[1]
+    row[k.C_WEIGHTS] = weights.size
+    phases, synapse_counts = [], []
+    n_counts = 0
+    for phase_x in range(c.stride[0]):
+        for phase_y in range(c.stride[1]):
+            for channel in range(c.input_shape[2]):
+                # Ascending targets see descending taps: the last target sees tap `phase`.
+                taps = kernel[channel, phase_x :: c.stride[0], phase_y :: c.stride[1]][::-1, ::-1]
+                phases.append((weights.add(taps) - row[k.C_WEIGHTS], n_counts, taps.shape[1]))
+                synapse_counts.append((taps != 0).sum(-1).ravel())
+                n_counts += synapse_counts[-1].size
+    table = np.array(phases)
+    row[k.C_INDEX] = index.add(np.concatenate(reach))
+    table[:, 1] += index.size + table.size
+    index.add(table)
+    index.add(np.concatenate(synapse_counts))
+
+
+def _reach(n: int, n_out: int, size: int, stride: int, padding: int) -> np.ndarray:
+    """For each source coordinate: first target, number of targets, first tap, phase."""
+    at = np.arange(n) + padding
+    phase = at % stride
+    last = at // stride
+    taps = -(-(size - phase) // stride)  # not positive if the stride steps over this phase
+    first = last - np.maximum(taps, 0) + 1
+    low, high = np.maximum(first, 0), np.minimum(last, n_out - 1)
+    return np.stack([low, np.maximum(high - low + 1, 0), low - first, phase], 1)

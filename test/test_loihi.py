@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emulator against spikes, currents and voltages that Intel's Lava recorded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.errors import ModelError
+from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.types import SpikeTrain
+
+DATA = Path(__file__).parent / "data"
+DENSE = np.load(DATA / "loihi_lif_dense.npz")
+OTHERS = np.load(DATA / "loihi_conv_delay_sdn_rf.npz")
+
+
+def cases(arrays, prefix):
+    names = sorted({key.split("_")[0] for key in arrays.files if key.startswith(prefix)})
+    assert names
+    return names
+
+
+@pytest.mark.parametrize("case", cases(DENSE, "n"))
+def test_dense_layers_match_lava_in_u_v_and_spikes(case):
+    layers = sorted({key.split("_")[1] for key in DENSE.files if key.startswith(f"{case}_l")})
+
+    def value(layer, name):
+        return DENSE[f"{case}_{layer}_{name}"]
+
+    populations, connections, source = {}, [], "input"
+    for layer in layers:
+        w = value(layer, "W")
+        du, dv, vth, bm, be = (value(layer, name) for name in ("du", "dv", "vth", "bm", "be"))
+        populations[layer] = Population(len(w), du=du, dv=dv, vth=vth, bias_mant=bm, bias_exp=be)
+        connections.append(Dense(source, layer, w, int(value(layer, "bits")), int(value(layer, "exp"))))
+        source = layer
+    inputs = DENSE[f"{case}_in"]
+    network = LoihiNetwork(len(inputs), populations, connections)
+    probes = LoihiEmulator(network).probe(SpikeTrain.from_dense(inputs.T))
+    for layer in layers:
+        np.testing.assert_array_equal(probes[layer].u, value(layer, "u"))
+        np.testing.assert_array_equal(probes[layer].v, value(layer, "v"))
+        np.testing.assert_array_equal(probes[layer].spikes, value(layer, "s"))
+    output = LoihiEmulator(network).run(SpikeTrain.from_dense(inputs.T))
+    np.testing.assert_array_equal(output.to_dense(network.n_outputs), value(layers[-1], "s"))
+
+
+def neurons(case, n):
+    return Population(n, **{name: int(OTHERS[f"{case}_{name}"]) for name in ("du", "dv", "vth")})
+
+
+@pytest.mark.parametrize("case", cases(OTHERS, "conv"))
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_conv_matches_lava(case, channels_first):
+    inputs, expected = OTHERS[f"{case}_in"], OTHERS[f"{case}_s"]
+    conv = Conv(
+        "input",
+        "conv",
+        OTHERS[f"{case}_W"],
+        inputs.shape[:3],
+        stride=int(OTHERS[f"{case}_stride"]),
+        padding=int(OTHERS[f"{case}_padding"]),
+        channels_first=channels_first,
+    )
+    assert conv.output_shape == expected.shape[:3]
+    n_inputs, n = int(np.prod(conv.input_shape)), int(np.prod(conv.output_shape))
+    network = LoihiNetwork(n_inputs, {"conv": neurons(case, n)}, [conv])
+    if channels_first:
+        inputs = inputs.transpose(2, 0, 1, 3)
+    train = SpikeTrain.from_dense(inputs.reshape(n_inputs, -1).T)
+    output = LoihiEmulator(network).run(train)
+    np.testing.assert_array_equal(output.to_dense(n), expected.reshape(n, -1).T)
+
+
+@pytest.mark.parametrize("case", cases(OTHERS, "delay"))
+def test_delays_match_lava(case):
+    w, exponent = OTHERS[f"{case}_W"], int(OTHERS[f"{case}_weight_exp"])
+    dense = Dense("input", "lif", w, weight_exp=exponent, delays=OTHERS[f"{case}_D"])
+    network = LoihiNetwork(w.shape[1], {"lif": neurons(case, len(w))}, [dense])
+    output = LoihiEmulator(network).run(SpikeTrain.from_dense(OTHERS[f"{case}_in"].T))
+    np.testing.assert_array_equal(output.to_dense(len(w)), OTHERS[f"{case}_s"].T)
+
+
+def small(**changes):
+    arguments = {
+        "n_inputs": 3,
+        "populations": {"a": Population(2, du=100, dv=100, vth=5), "b": Population(4, du=0, dv=0, vth=9)},
+        "connections": [Dense("input", "a", np.full((2, 3), 100)), Dense("a", "b", np.full((4, 2), 50))],
+    }
+    return LoihiNetwork(**{**arguments, **changes})
+
+
+def test_run_is_step_after_step_and_reset_starts_over():
+    rng = np.random.default_rng(0)
+    train = SpikeTrain.from_dense(rng.random((50, 3)) < 0.3)
+    with LoihiEmulator(small()) as emulator:
+        whole = emulator.run(train)
+        stats = emulator.stats()
+        emulator.reset()
+        assert emulator.stats().steps == 0
+        stepped = SpikeTrain.from_steps([emulator.step(train.step(k)) for k in range(50)])
+        assert emulator.stats() == stats
+    assert len(whole.ids) > 10
+    np.testing.assert_array_equal(whole.indptr, stepped.indptr)
+    np.testing.assert_array_equal(whole.ids, stepped.ids)
+
+
+def test_outputs_are_concatenated_in_order():
+    train = SpikeTrain.from_dense(np.random.default_rng(1).random((40, 3)) < 0.4)
+    every = LoihiEmulator(small()).run_all(train)
+    both = LoihiEmulator(small(outputs=("b", "a"))).run(train).to_dense(6)
+    np.testing.assert_array_equal(both, np.hstack([every["b"].to_dense(4), every["a"].to_dense(2)]))
+
+
+def test_long_runs_are_cut_without_a_seam(monkeypatch):
+    train = SpikeTrain.from_dense(np.random.default_rng(2).random((60, 3)) < 0.4)
+    whole = LoihiEmulator(small()).run(train)
+    monkeypatch.setattr("liquid_spike_control.neuromorphic.loihi._ROOM", 28)
+    cut = LoihiEmulator(small()).run(train)
+    np.testing.assert_array_equal(whole.indptr, cut.indptr)
+    np.testing.assert_array_equal(whole.ids, cut.ids)
+
+
+@pytest.mark.parametrize("ids", [[3], [-1], [0, 2**31 - 1]])
+def test_axons_that_do_not_exist_are_refused_and_change_nothing(ids):
+    emulator = LoihiEmulator(small())
+    with pytest.raises(ValueError, match="0 .. 2"):
+        emulator.step(np.array(ids))
+    assert emulator.stats().steps == 0
+
+
+def test_hash_is_of_what_decides_the_spikes():
+    assert small().hash == small().hash and len(small().hash) == 64
+    odd = small(connections=[Dense("input", "a", np.full((2, 3), 101)), Dense("a", "b", np.full((4, 2), 50))])
+    # At 7 bits 100 and 101 are stored alike.
+    alike = [
+        small(connections=[Dense("input", "a", np.full((2, 3), w), num_weight_bits=7)]).hash for w in (100, 101)
+    ]
+    assert odd.hash != small().hash
+    assert alike[0] == alike[1]
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: Population(4, du=4096, dv=0, vth=1), "du must lie in 0 .. 4095"),
+        (lambda: Population(4, du=0.5, dv=0, vth=1), "du: give one integer, or 4"),
+        (lambda: Dense("input", "a", np.full((2, 3), 0.5)), "weights must be integers"),
+        (lambda: small(connections=[Dense("input", "c", np.ones((2, 3), int))]), "c is no population"),
+        (lambda: small(connections=[Dense("input", "a", np.ones((2, 4), int))]), "it joins 4 to 2"),
+        (lambda: small(outputs=("z",)), "output z is no population"),
+        (lambda: Conv("input", "a", np.full((1, 3, 3, 1), 300), (8, 8, 1)), "-256 .. 255"),
+        (lambda: Conv("input", "a", np.ones((1, 9, 9, 1), int), (8, 8, 1)), "larger than the input"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(build, words):
+    with pytest.raises(ModelError, match=words):
+        build()

@@ -13,8 +13,6 @@ setup(
     name=package_name,
     version="0.1.0",
     description="Perceive with spikes, decide with a liquid neural network, act through a safety gate",
-    long_description=open("README.md", encoding="utf-8").read(),
-    long_description_content_type="text/markdown",
     maintainer="liquid_spike_control maintainers",
     maintainer_email="maintainers@liquid-spike-control.org",
     license="Apache-2.0",

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_spike_control.errors import TaskError
@@ -29,6 +29,7 @@ event_lists = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(event_lists, st.integers(-200, 400), st.integers(0, 6))
 def test_bins_as_defined(rows, start, n_steps):
     events = np.array(rows, EVENT)

@@ -5,8 +5,8 @@ A pixel's events drive the axon ``(polarity, row // row_group, column)``, number
 
     axon = (polarity * (height // row_group) + row // row_group) * width + column
 
-Step ``k`` takes the events of ``start + k * step < t <= start + (k + 1) * step``. An axon spikes at most once a
-step, however many events it got.
+Step ``k`` takes the events of ``start + k * step < t <= start + (k + 1) * step``. An axon spikes at most once
+a step, however many events it got.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SpikeBinner:
 
 @numba.njit(cache=True, nogil=True)
 def _bin(events, start_ns, n_steps, step_ns, width, height, row_group):
-    """Counting sort by step, sort within the steps, drop repeats: the cost follows the events and the steps."""
+    """Counting sort by step, sort within steps, drop repeats: the cost follows the events and the steps."""
     n = events.shape[0] // 2
     groups = height // row_group
     steps = np.empty(n, np.int64)

@@ -14,9 +14,9 @@ pixel adds:
   the dark (v2e);
 - a first-order low-pass whose cutoff grows with the light, ``f = cutoff_hz * (I + 20) / 275`` (v2e),
   integrated by implicit Euler, which is stable at any frame interval;
-- a leak that makes ``M`` sink by ``leak_hz * contrast_threshold`` a second, hence ON events in the dark. It is
-  computed as a ramp added to ``L``, so leak events too carry their exact times. With a leak, a pixel starts at
-  a random phase of it, as a pixel that has looked at the same picture for long;
+- a leak that makes ``M`` sink by ``leak_hz * contrast_threshold`` a second, hence ON events of a still
+  picture. It is computed as a ramp added to ``L``, so leak events too carry their exact times. With a leak, a
+  pixel starts at a random phase of it, as a pixel that has looked at the same picture for long;
 - shot noise: a Poisson process of events, ON and OFF alike, anywhere in the picture;
 - hot pixels: a few pixels that fire ON events by a Poisson process of their own;
 - thresholds that differ from pixel to pixel and from ON to OFF;
@@ -125,7 +125,7 @@ class EventCamera:
     def __init__(self, model: EventCameraModel):
         self.model = model
         n = model.width * model.height
-        # Two buffers of log intensity take turns in being the last frame; camera_kernels tells the other layouts.
+        # Two buffers of log intensity take turns in being the last frame. Other layouts: camera_kernels.
         self._log = np.zeros((2, n), np.float32)
         self._latest = 0
         self._pixels = np.zeros((5, n), np.float32)

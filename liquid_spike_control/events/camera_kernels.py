@@ -11,25 +11,26 @@ import math
 import numba
 import numpy as np
 
-#: Rows of the ``pixels`` array, float32 ``(5, n)``: remembered log intensity, the log intensities at which the
-#: pixel will fire ON and OFF, and its thresholds.
+#: Rows of the ``pixels`` array, float32 ``(5, n)``: remembered log intensity, the log intensities at which
+#: the pixel will fire ON and OFF, and its thresholds.
 MEMORY, FIRE_ON, FIRE_OFF, THETA_ON, THETA_OFF = range(5)
 
-#: Entries of the ``noise`` array, float64: leak [log intensity / ns]; rates of shot noise and of hot pixels over
-#: the whole picture [1 / ns]; times of their next events [ns since reset].
+#: Entries of the ``noise`` array, float64: leak [log intensity / ns]; rates of shot noise and of hot pixels
+#: over the whole picture [1 / ns]; times of their next events [ns since reset].
 LEAK, SHOT_RATE, HOT_RATE, SHOT_NEXT, HOT_NEXT = range(5)
 
-#: Entries of the ``clock`` array, int64: time of the reset and of the last frame [ns], refractory period [ns],
-#: columns of the picture.
+#: Entries of the ``clock`` array, int64: time of the reset and of the last frame [ns], refractory period
+#: [ns], columns of the picture.
 RESET_NS, STAMP_NS, REFRACTORY_NS, WIDTH = range(4)
 
 _ON = np.int64(1) << 32
+_BRIGHTEST = np.float32(100.0)  # no float32 has a greater logarithm; what lies beyond (Inf) fires nothing
 _RADIX_BITS = 11
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def photoreceptor(intensity, stray, threshold, out):
-    """``L = ln(I + stray)``, linear below ``threshold``; float32 throughout, within 2 ulp of the true logarithm.
+    """``L = ln(I + stray)``, linear below ``threshold``; float32 throughout, within 2 ulp of the logarithm.
 
     The logarithm is that of the Cephes library (S. Moshier), written without branches so that it vectorises:
     ``ln(m 2^e) = ln(1 + f) + e ln 2`` with ``sqrt(1/2) <= m < sqrt(2)``, ``f = m - 1`` and a polynomial in f.
@@ -59,8 +60,10 @@ def photoreceptor(intensity, stray, threshold, out):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def low_pass(last, now, dt_s, cutoff_hz, threshold):
-    """First-order low-pass of ``now`` with the state ``last``, in place: implicit Euler,
-    ``now = last + (now - last) k / (1 + k)`` with ``k = 2 pi cutoff_hz dt (I + 20) / 275``."""
+    """First-order low-pass of ``now``, in place, with the state ``last``.
+
+    Implicit Euler: ``now = last + (now - last) k / (1 + k)``, ``k = 2 pi cutoff_hz dt (I + 20) / 275``.
+    """
     slope = np.float32(threshold / math.log(threshold))
     rate = np.float32(2 * math.pi * cutoff_hz * dt_s / 275)
     knee = np.float32(math.log(threshold))
@@ -100,15 +103,13 @@ def start_pixels(log, pixels):
 
 
 @numba.njit(cache=True, nogil=True)
-def _appended(events, n, t, word):
-    """Write event ``n`` into ``events``, which is made larger when it is full."""
-    if 2 * n == events.shape[0]:
-        larger = np.empty(4 * n, np.int64)
-        larger[: 2 * n] = events
-        events = larger
-    events[2 * n] = t
-    events[2 * n + 1] = word
-    return events
+def _with_room(events, n, more):
+    """``events`` with its first ``n`` events kept and room for ``more``."""
+    if 2 * (n + more) <= events.shape[0]:
+        return events
+    larger = np.empty(max(2 * (n + more), 2 * events.shape[0]), np.int64)
+    larger[: 2 * n] = events[: 2 * n]
+    return larger
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -118,9 +119,11 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
     Args:
         log: float32 ``(2, n)``, the last and the new frame, not yet with the leak's ramp.
         latest: which of the two is the last.
-        pixels, noise, clock: see above; all are brought up to date.
+        pixels: see above; brought up to date, as are noise and clock.
         last_event_ns: int64 ``(n,)``, the last event sent by each pixel.
         rng: uint64 ``(1,)``.
+        noise: see above.
+        clock: see above.
         hot: int64, indices of the hot pixels.
         stamp_ns: time of the new frame.
 
@@ -135,51 +138,71 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
     duration = stamp_ns - start
     events = np.empty(512, np.int64)
     n = 0
+    fires, columns = np.empty(width, np.int32), np.empty(width, np.int32)
     for y in range(now.shape[0] // width):
         first = y * width
-        row = now[first : first + width]
+        row, row_before = now[first : first + width], last[first : first + width]
+        memory = pixels[MEMORY, first : first + width]
         fire_on, fire_off = pixels[FIRE_ON, first : first + width], pixels[FIRE_OFF, first : first + width]
+        theta_on, theta_off = (
+            pixels[THETA_ON, first : first + width],
+            pixels[THETA_OFF, first : first + width],
+        )
+        total = np.int32(0)
+        for x in range(width):
+            level = row[x] + ramp_now
+            brighter = np.int32(level >= fire_on[x]) & np.int32(level < _BRIGHTEST)
+            darker = np.int32(level <= fire_off[x]) & np.int32(level > -_BRIGHTEST)
+            fires[x] = brighter | darker
+            total += fires[x]
+        if total == 0:
+            continue
         firing = 0
         for x in range(width):
-            level = row[x] + ramp_now
-            firing += (level >= fire_on[x]) | (level <= fire_off[x])
-        if firing == 0:
-            continue
-        for x in range(width):
-            level = row[x] + ramp_now
-            if not ((level >= fire_on[x]) | (level <= fire_off[x])):
-                continue
-            i = first + x
-            begin = last[i] + ramp_last
-            slope = duration / (np.float64(level) - np.float64(begin)) if level != begin else 0.0
-            place = x | y << 16
-            while level >= fire_on[x]:
-                t = start + np.int64(math.ceil(slope * (np.float64(fire_on[x]) - np.float64(begin))))
-                events = _appended(events, n, min(max(t, start + 1), stamp_ns), place | _ON)
+            columns[firing] = x
+            firing += fires[x]
+        most = 0
+        for k in range(firing):
+            x = columns[k]
+            change = abs(row[x] + ramp_now - memory[x])
+            most += np.int64(change / min(theta_on[x], theta_off[x])) + 2
+        events = _with_room(events, n, most)
+        for k in range(firing):
+            x = columns[k]
+            begin, level, held = row_before[x] + ramp_last, row[x] + ramp_now, memory[x]
+            pace = duration / (np.float64(level) - np.float64(begin)) if level != begin else 0.0
+            if level > held:
+                step, word = theta_on[x], x | y << 16 | _ON
+                up = np.float32(1)
+            else:
+                step, word = -theta_off[x], x | y << 16
+                up = np.float32(-1)
+            while (level - (held + step)) * up >= 0:
+                held += step
+                t = start + np.int64(math.ceil(pace * (np.float64(held) - np.float64(begin))))
+                events[2 * n] = min(max(t, start + 1), stamp_ns)
+                events[2 * n + 1] = word
                 n += 1
-                pixels[MEMORY, i] += pixels[THETA_ON, i]
-                fire_on[x] = pixels[MEMORY, i] + pixels[THETA_ON, i]
-                fire_off[x] = pixels[MEMORY, i] - pixels[THETA_OFF, i]
-            while level <= fire_off[x]:
-                t = start + np.int64(math.ceil(slope * (np.float64(fire_off[x]) - np.float64(begin))))
-                events = _appended(events, n, min(max(t, start + 1), stamp_ns), place)
-                n += 1
-                pixels[MEMORY, i] -= pixels[THETA_OFF, i]
-                fire_on[x] = pixels[MEMORY, i] + pixels[THETA_ON, i]
-                fire_off[x] = pixels[MEMORY, i] - pixels[THETA_OFF, i]
+            memory[x] = held
+            fire_on[x] = held + theta_on[x]
+            fire_off[x] = held - theta_off[x]
 
     while noise[SHOT_NEXT] <= stamp_ns - since:
         bits = _random(rng)
         i = np.int64((bits >> np.uint64(32)) * np.uint64(now.shape[0]) >> np.uint64(32))
         t = since + np.int64(math.ceil(noise[SHOT_NEXT]))
         place = i % width | (i // width) << 16 | np.int64(bits & np.uint64(1)) << 32
-        events = _appended(events, n, min(max(t, start + 1), stamp_ns), place)
+        events = _with_room(events, n, 1)
+        events[2 * n] = min(max(t, start + 1), stamp_ns)
+        events[2 * n + 1] = place
         n += 1
         next_arrival(rng, noise, SHOT_RATE)
     while noise[HOT_NEXT] <= stamp_ns - since:
         i = hot[np.int64((_random(rng) >> np.uint64(32)) * np.uint64(hot.shape[0]) >> np.uint64(32))]
         t = since + np.int64(math.ceil(noise[HOT_NEXT]))
-        events = _appended(events, n, min(max(t, start + 1), stamp_ns), i % width | (i // width) << 16 | _ON)
+        events = _with_room(events, n, 1)
+        events[2 * n] = min(max(t, start + 1), stamp_ns)
+        events[2 * n + 1] = i % width | (i // width) << 16 | _ON
         n += 1
         next_arrival(rng, noise, HOT_RATE)
     clock[STAMP_NS] = stamp_ns

@@ -41,9 +41,11 @@ P_START, P_BLOCKS, P_UNIFORM, P_DU, P_DV, P_THETA, P_SPIKES, P_COLUMNS = range(8
 F_START, F_TARGET, F_BLOCKS, F_SHIFT, F_COLUMNS = range(5)
 # Columns of the table of connections; what the others mean depends on the kind.
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
-C_ROW = 6  # rows: length of a row
-C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_STRIDE_Y = range(6, 13)  # conv
-C_COLUMNS = 13
+C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
+C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS = range(6, 15)  # conv
+C_COLUMNS = 15
+# Columns of the tables of a convolution's source coordinates, one for x and one for y.
+G_START, G_PHASE, G_INSIDE, G_FIRST, G_REACH, G_SKIP, G_TAPS, G_COLUMNS = range(8)
 ROWS, SPARSE, CONV = range(3)
 # Rows of the neuron parameters and of the state.
 DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY, N_PARAMETERS = range(6)
@@ -195,19 +197,48 @@ _add8 = _adder(8)
 
 @intrinsic
 def trailing_zeros(typingctx, x):
-    """Index of the lowest bit that is set; ``x`` is not 0."""
+    """Index of the lowest bit that is set; 64 if none is."""
 
     def code(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], cgutils.true_bit)
+        return builder.cttz(arguments[0], cgutils.false_bit)
 
     return types.int64(types.uint64), code
 
 
+@intrinsic
+def popcount(typingctx, x):
+    """Number of bits that are set."""
+
+    def code(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), code
+
+
+@intrinsic
+def take_bits(typingctx, flags, i):
+    """The 64 bytes ``flags[i:i + 64]``, each 0 or not, as the bits of a uint64; they are then set to 0."""
+
+    def code(context, b, signature, arguments):
+        bytes64 = ir.VectorType(ir.IntType(8), 64)
+        at = _pointer(context, b, signature.args[0], *arguments, bytes64)
+        zero = ir.Constant(bytes64, [0] * 64)
+        bits = b.bitcast(b.icmp_signed("!=", _load(b, at, 1), zero), ir.IntType(64))
+        b.store(zero, at).align = 1
+        return bits
+
+    return types.uint64(flags, types.intp), code
+
+
 @njit(inline="always")
-def _mark(bits, first, last):
-    """Mark the blocks of neurons ``first .. last``."""
-    for block in range(first >> 4, (last >> 4) + 1):
-        bits[block >> 6] |= np.uint64(1) << np.uint64(block & 63)
+def _mark(touched, first, last, longest):
+    """Mark the blocks of neurons ``first .. last``, of which there are at most ``longest``.
+
+    The number of stores does not depend on the data, so there is no branch to mispredict.
+    """
+    for k in range(0, longest, BLOCK):
+        touched[min(first + k, last) >> 4] = 1
+    touched[last >> 4] = 1
 
 
 @njit(inline="always")
@@ -226,7 +257,7 @@ def _add_row(a, start, weights, w, n, shift):
 
 
 @njit(cache=True)
-def _deliver_rows(c, ids, weights, index, a, bits):
+def _deliver_rows(c, ids, weights, index, a, touched):
     """Dense connection: one contiguous row of weights a source neuron. Returns the synaptic operations."""
     n, shift, target, counts = c[C_ROW], np.int32(c[C_SHIFT]), c[C_TARGET], c[C_INDEX]
     operations = 0
@@ -235,12 +266,12 @@ def _deliver_rows(c, ids, weights, index, a, bits):
         _add_row(a, target, weights, c[C_WEIGHTS] + source * n, n, shift)
         operations += index[counts + source]
     if operations:
-        _mark(bits, target, target + n - 1)
+        _mark(touched, target, target + n - 1, n)
     return operations
 
 
 @njit(cache=True)
-def _deliver_sparse(c, ids, weights, index, acc, bits, t):
+def _deliver_sparse(c, ids, weights, index, acc, touched, t):
     """Sparse or delayed connection: (target, delay) pairs of each source neuron, in compressed rows."""
     shift, target = np.int32(c[C_SHIFT]), c[C_TARGET]
     rows, pairs, slots = c[C_INDEX], c[C_ROW], len(acc)
@@ -252,48 +283,66 @@ def _deliver_sparse(c, ids, weights, index, acc, bits, t):
             neuron = target + index[pairs + 2 * s]
             slot = (t + 1 + index[pairs + 2 * s + 1]) % slots
             acc[slot, neuron] += np.int32(weights[c[C_WEIGHTS] + s]) << shift
-            bits[slot, neuron >> 10] |= np.uint64(1) << np.uint64((neuron >> 4) & 63)
+            touched[slot, neuron >> 4] = 1
     return operations
 
 
 @njit(cache=True)
-def _deliver_conv(c, ids, weights, index, a, bits):
+def _deliver_conv(c, ids, weights, index, a, touched):
     """Convolution, scattered: a source pixel reaches a rectangle of target pixels, a row of it at a time.
 
-    ``index`` holds for each source x, and for each y, (first target, how many, first tap, phase), then for each
-    (phase x, phase y, channel) where its weights ``[tap x, tap y, target channel]`` and the numbers of synapses
-    ``[tap x, tap y]`` begin, and the length of a row of taps.
+    With stride s the taps that a source coordinate meets depend on its phase, the coordinate modulo s. The
+    weights are laid out as ``[phase x, phase y, channel, tap x, tap y, target channel]``, padded with zeros to
+    the same number of taps in every phase, so that the usual case has no branch that depends on the data;
+    adding the zeros is harmless wherever they fall. At the border the taps that fall outside are left out.
+
+    ``index`` holds the tables of x and of y (columns ``G_*``), then the number of synapses of each
+    ``[phase x, phase y, channel, tap x, tap y]``, then their sums over the taps.
     """
     channels, n_x, n_y, out, y_out = c[C_IN], c[C_X], c[C_Y], c[C_OUT], c[C_Y_OUT]
+    taps_x, taps_y = c[C_TAPS_X], c[C_TAPS_Y]
     shift = np.int32(c[C_SHIFT])
     xs = c[C_INDEX]
-    ys = xs + 4 * n_x
-    phases = ys + 4 * n_y
+    ys = xs + G_COLUMNS * n_x
+    counts = ys + G_COLUMNS * n_y
+    taps = taps_x * taps_y
+    totals = c[C_TOTALS]
+    length, pitch = taps_y * out, y_out * out
+    # (i + 0.5) / d is never closer to an integer than 0.5 / d, so these products round down as division does.
+    per_group = 1.0 / (n_x * n_y if c[C_CHW] else channels)
+    per_row = 1.0 / n_y
     operations = 0
     for k in range(len(ids)):
-        i = np.uint32(ids[k])
+        i = np.int64(ids[k])
+        group = np.int64((i + 0.5) * per_group)
         if c[C_CHW]:
-            pixel = i % np.uint32(n_x * n_y)
-            channel = np.int64(i // np.uint32(n_x * n_y))
+            channel, pixel = group, i - group * (n_x * n_y)
         else:
-            pixel = i // np.uint32(channels)
-            channel = np.int64(i - pixel * np.uint32(channels))
-        row = pixel // np.uint32(n_y)
-        x = xs + 4 * np.int64(row)
-        y = ys + 4 * np.int64(pixel - row * np.uint32(n_y))
-        first_y, reach_y = np.int64(index[y]), np.int64(index[y + 1])
-        phase = phases + 3 * ((index[x + 3] * c[C_STRIDE_Y] + index[y + 3]) * channels + channel)
-        taps_y = np.int64(index[phase + 2])
-        if reach_y == 0:
+            channel, pixel = i - group * channels, group
+        row = np.int64((pixel + 0.5) * per_row)
+        x = xs + G_COLUMNS * row
+        y = ys + G_COLUMNS * (pixel - row * n_y)
+        phase = np.int64(index[x + G_PHASE] + index[y + G_PHASE] + channel)
+        w = c[C_WEIGHTS] + phase * taps * out
+        if index[x + G_INSIDE] & index[y + G_INSIDE]:
+            start = c[C_TARGET] + index[x + G_START] + index[y + G_START]
+            last = index[y + G_TAPS] * out - 1
+            for r in range(taps_x):
+                _add_row(a, start + r * pitch, weights, w + r * length, length, shift)
+                marked = start + min(r, index[x + G_TAPS] - 1) * pitch
+                _mark(touched, marked, marked + last, length)
+            operations += index[totals + phase]
             continue
-        for r in range(index[x + 1]):
-            tap = (index[x + 2] + r) * taps_y + index[y + 2]
-            start = c[C_TARGET] + ((index[x] + r) * y_out + first_y) * out
-            n = reach_y * out
-            _add_row(a, start, weights, c[C_WEIGHTS] + index[phase] + tap * out, n, shift)
-            _mark(bits, start, start + n - 1)
-            for q in range(reach_y):
-                operations += index[index[phase + 1] + tap + q]
+        n = index[y + G_REACH] * out
+        if n == 0:
+            continue
+        for r in range(index[x + G_REACH]):
+            tap = (index[x + G_SKIP] + r) * taps_y + index[y + G_SKIP]
+            start = c[C_TARGET] + (index[x + G_FIRST] + r) * pitch + index[y + G_FIRST] * out
+            _add_row(a, start, weights, w + tap * out, n, shift)
+            _mark(touched, start, start + n - 1, n)
+            for q in range(index[y + G_REACH]):
+                operations += index[counts + phase * taps + tap + q]
     return operations
 
 
@@ -327,22 +376,17 @@ def _update(p, parameters, state, a, active, spikes, masks, counters):
     counters[N_UPDATES] += updates
     n = p[P_SPIKES]
     for k in range(n_masks):
-        mask = np.uint64(masks[k, 1])
-        while mask:
-            spikes[n] = masks[k, 0] + trailing_zeros(mask)
+        # Most masks hold one to three spikes; writing three without asking saves the mispredicted branches.
+        block, mask = masks[k, 0], np.uint64(masks[k, 1])
+        found = popcount(mask)
+        for q in range(3):
+            spikes[n + q] = block + trailing_zeros(mask)
             mask &= mask - np.uint64(1)
-            n += 1
+        for q in range(3, found):
+            spikes[n + q] = block + trailing_zeros(mask)
+            mask &= mask - np.uint64(1)
+        n += found
     return n - p[P_SPIKES]
-
-
-@intrinsic
-def popcount(typingctx, x):
-    """Number of bits that are set."""
-
-    def code(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), code
 
 
 @njit(cache=True)
@@ -356,7 +400,8 @@ def advance(
     parameters,
     state,
     acc,
-    bits,
+    active,
+    touched,
     spikes,
     counts,
     masks,
@@ -375,7 +420,8 @@ def advance(
         weights: int16, of all connections. index: int32, what the connections need to find them.
         parameters: int32 ``(N_PARAMETERS, n)``. state: int32 ``(N_STATE, n)``.
         acc: int32 ``(slots, n)``, inputs still to come, a ring over the steps.
-        bits: uint64 ``(1 + slots, n / WORD)``: blocks that are active, and those touched in each slot.
+        active: uint64 ``(n / WORD,)``, bitmap of the blocks that are not quiescent.
+        touched: uint8 ``(slots, n / BLOCK)``, blocks that have inputs to come.
         spikes, counts, masks: room for the spikes of one step.
         counters: int64 ``(N_COUNTERS,)``.
         in_indptr, in_ids: input spikes. out_indptr, out_ids: output spikes, written.
@@ -388,17 +434,14 @@ def advance(
         if in_ids[k] < 0 or in_ids[k] >= n_inputs:
             return 1
     slots = len(acc)
-    active = bits[0]
     written = 0
     out_indptr[0] = 0
     for step in range(n_steps):
         t = counters[N_STEPS]
         slot = t % slots
         a = acc[slot]
-        touched = bits[1 + slot]
         for word in range(len(active)):
-            active[word] |= touched[word]
-            touched[word] = 0
+            active[word] |= take_bits(touched[slot], 64 * word)
         for k in range(len(folds)):
             f = folds[k]
             for block in range(f[F_BLOCKS]):
@@ -407,14 +450,14 @@ def advance(
                     for i in range(BLOCK * block, BLOCK * (block + 1)):
                         a[f[F_TARGET] + i] += (a[f[F_START] + i] >> f[F_SHIFT]) << 6
                         a[f[F_START] + i] = 0
-                    _mark(active, f[F_TARGET] + BLOCK * block, f[F_TARGET] + BLOCK * block)
+                    to = (f[F_TARGET] >> 4) + block
+                    active[to >> 6] |= np.uint64(1) << np.uint64(to & 63)
                     active[at >> 6] &= ~(np.uint64(1) << np.uint64(at & 63))
         for k in range(len(populations)):
             counts[k] = _update(populations[k], parameters, state, a, active, spikes, masks, counters)
             counters[N_SPIKES] += counts[k]
         following = (t + 1) % slots
         a = acc[following]
-        touched = bits[1 + following]
         for k in range(len(connections)):
             c = connections[k]
             if c[C_SOURCE] < 0:
@@ -423,11 +466,11 @@ def advance(
                 first = populations[c[C_SOURCE], P_SPIKES]
                 ids = spikes[first : first + counts[c[C_SOURCE]]]
             if c[C_KIND] == ROWS:
-                counters[N_SYNOPS] += _deliver_rows(c, ids, weights, index, a, touched)
+                counters[N_SYNOPS] += _deliver_rows(c, ids, weights, index, a, touched[following])
             elif c[C_KIND] == SPARSE:
-                counters[N_SYNOPS] += _deliver_sparse(c, ids, weights, index, acc, bits[1:], t)
+                counters[N_SYNOPS] += _deliver_sparse(c, ids, weights, index, acc, touched, t)
             else:
-                counters[N_SYNOPS] += _deliver_conv(c, ids, weights, index, a, touched)
+                counters[N_SYNOPS] += _deliver_conv(c, ids, weights, index, a, touched[following])
         for k in range(len(outputs)):
             first = populations[outputs[k, 0], P_SPIKES]
             for i in range(first, first + counts[outputs[k, 0]]):

@@ -60,7 +60,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
         first_spike += p.n
     weights, index = _Pool(), _Pool()
     connections, folds = [], []
-    slots = 1
+    slots, beyond = 1, 0
     for c in network.connections:
         row = np.zeros(k.C_COLUMNS, np.int64)
         row[k.C_SOURCE] = -1 if c.source == INPUT else names.index(c.source)
@@ -77,6 +77,9 @@ def lay_out(network: LoihiNetwork) -> Layout:
             _dense(c, row, weights, index)
             slots = max(slots, 1 + int(c.delays.max(initial=0)))
         connections.append(row)
+        if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
+            beyond = max(beyond, int(row[k.C_TAPS_X] * row[k.C_Y_OUT] * row[k.C_OUT]))
+    n += -(-beyond // k.WORD) * k.WORD
     padded = np.zeros((k.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
     biased = np.flatnonzero(padded[k.BIAS].reshape(-1, k.BLOCK).any(1)).astype(np.uint64)
@@ -132,39 +135,40 @@ def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
 
 def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     kernel = c.weights[:, ::-1, ::-1].transpose(3, 1, 2, 0)  # source channel, x, y, target channel
-    reach = [
-        _reach(n, n_out, size, stride, padding)
-        for n, n_out, size, stride, padding in zip(
-            c.input_shape, c.output_shape, c.weights.shape[1:3], c.stride, c.padding, strict=False
-        )
-    ]
-    row[k.C_KIND], row[k.C_CHW] = k.CONV, c.channels_first
-    row[[k.C_IN, k.C_X, k.C_Y]] = c.input_shape[2], *c.input_shape[:2]
-    row[[k.C_OUT, k.C_Y_OUT, k.C_STRIDE_Y]] = c.output_shape[2], c.output_shape[1], c.stride[1]
-    row[k.C_WEIGHTS] = weights.size
-    phases, synapse_counts = [], []
-    n_counts = 0
+    n_in, (x_out, y_out, out) = c.input_shape[2], c.output_shape
+    taps = [-(-size // stride) for size, stride in zip(c.weights.shape[1:3], c.stride, strict=True)]
+    laid = np.zeros((*c.stride, n_in, *taps, out), np.int64)
     for phase_x in range(c.stride[0]):
         for phase_y in range(c.stride[1]):
-            for channel in range(c.input_shape[2]):
-                # Ascending targets see descending taps: the last target sees tap `phase`.
-                taps = kernel[channel, phase_x :: c.stride[0], phase_y :: c.stride[1]][::-1, ::-1]
-                phases.append((weights.add(taps) - row[k.C_WEIGHTS], n_counts, taps.shape[1]))
-                synapse_counts.append((taps != 0).sum(-1).ravel())
-                n_counts += synapse_counts[-1].size
-    table = np.array(phases)
-    row[k.C_INDEX] = index.add(np.concatenate(reach))
-    table[:, 1] += index.size + table.size
-    index.add(table)
-    index.add(np.concatenate(synapse_counts))
+            # Ascending targets see descending taps: the last target sees tap `phase`.
+            part = kernel[:, phase_x :: c.stride[0], phase_y :: c.stride[1]][:, ::-1, ::-1]
+            laid[phase_x, phase_y, :, : part.shape[1], : part.shape[2]] = part
+    row[k.C_KIND], row[k.C_CHW] = k.CONV, c.channels_first
+    row[[k.C_IN, k.C_X, k.C_Y]] = n_in, *c.input_shape[:2]
+    row[[k.C_OUT, k.C_Y_OUT, k.C_TAPS_X, k.C_TAPS_Y]] = out, y_out, *taps
+    row[k.C_WEIGHTS] = weights.add(laid)
+    x = _coordinates(c, 0, x_out, y_out * out, n_in * c.stride[1])
+    y = _coordinates(c, 1, y_out, out, n_in)
+    synapses = (laid != 0).sum(-1)
+    row[k.C_INDEX] = index.add(np.concatenate([x, y]))
+    index.add(synapses)
+    row[k.C_TOTALS] = index.add(synapses.sum((-2, -1)))
 
 
-def _reach(n: int, n_out: int, size: int, stride: int, padding: int) -> np.ndarray:
-    """For each source coordinate: first target, number of targets, first tap, phase."""
-    at = np.arange(n) + padding
-    phase = at % stride
-    last = at // stride
-    taps = -(-(size - phase) // stride)  # not positive if the stride steps over this phase
-    first = last - np.maximum(taps, 0) + 1
+def _coordinates(c: Conv, axis: int, n_out: int, pitch: int, per_phase: int) -> np.ndarray:
+    """For each source coordinate the columns ``G_*`` of :mod:`.kernels`."""
+    stride, size = c.stride[axis], c.weights.shape[1 + axis]
+    at = np.arange(c.input_shape[axis]) + c.padding[axis]
+    phase, last = at % stride, at // stride
+    taps = np.maximum(-(-(size - phase) // stride), 0)  # none if the stride steps over this phase
+    first = last - taps + 1
     low, high = np.maximum(first, 0), np.minimum(last, n_out - 1)
-    return np.stack([low, np.maximum(high - low + 1, 0), low - first, phase], 1)
+    table = np.zeros((len(at), k.G_COLUMNS), np.int64)
+    table[:, k.G_START] = first * pitch
+    table[:, k.G_PHASE] = phase * per_phase
+    table[:, k.G_INSIDE] = (taps > 0) & (first >= 0) & (last < n_out)
+    table[:, k.G_FIRST] = low
+    table[:, k.G_REACH] = np.maximum(high - low + 1, 0)
+    table[:, k.G_SKIP] = low - first
+    table[:, k.G_TAPS] = taps
+    return table

@@ -66,7 +66,8 @@ class LoihiEmulator:
         self._every = self._numbered(names)
         self._state = np.zeros((kernels.N_STATE, layout.n), np.int32)
         self._acc = np.zeros((layout.slots, layout.n), np.int32)
-        self._bits = np.zeros((1 + layout.slots, layout.n // kernels.WORD), np.uint64)
+        self._active = np.zeros(layout.n // kernels.WORD, np.uint64)
+        self._touched = np.zeros((layout.slots, layout.n // kernels.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
         largest = max(p.n for p in network.populations.values())
         self._arguments = (
@@ -75,8 +76,9 @@ class LoihiEmulator:
             layout.parameters,
             self._state,
             self._acc,
-            self._bits,
-            np.zeros(network.n_neurons, np.int32),
+            self._active,
+            self._touched,
+            np.zeros(network.n_neurons + 3, np.int32),
             np.zeros(len(names), np.int64),
             np.zeros((-(-largest // kernels.BLOCK) + 1, 2), np.int64),
             self._counters,
@@ -97,9 +99,9 @@ class LoihiEmulator:
 
     def reset(self) -> None:
         """Zero currents, voltages, counters and whatever was under way."""
-        for array in (self._state, self._acc, self._bits, self._counters):
+        for array in (self._state, self._acc, self._touched, self._counters):
             array[:] = 0
-        self._bits[0] = self._layout.always_active
+        self._active[:] = self._layout.always_active
 
     def step(self, ids: np.ndarray) -> np.ndarray:
         """Advance one step.

@@ -71,15 +71,15 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/.installed: setup.py setup.cfg constraints.txt $(MSGS)/requirements-build.txt | $(VENV)/pyvenv.cfg
 	@echo "[2/3] installing the wheels of constraints.txt and this package (minutes the first time)"
-	@$(PIP) install --quiet --constraint constraints.txt setuptools wheel
-	@$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[$(EXTRAS)]' \
+	@$(PIP) install -qq --constraint constraints.txt setuptools wheel
+	@$(PIP) install -qq --constraint constraints.txt --no-build-isolation --editable '.[$(EXTRAS)]' \
 	  --requirement $(MSGS)/requirements-build.txt
 	@touch $@
 
 $(VENV)/.messages: $(MSGS_FILES) | $(VENV)/.installed
 	@echo "[3/3] building event_camera_msgs"
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
-	  $(PIP) install --quiet --no-build-isolation --no-deps --force-reinstall ./$(MSGS)
+	  $(PIP) install -qq --no-build-isolation --no-deps --force-reinstall ./$(MSGS)
 	@touch $@
 
 $(VENV)/.offscreen: | $(VENV)/.installed

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controller files: one safetensors file holds the weights and all that is needed to use them safely.
 
-The safetensors metadata has one entry, ``controller``, a JSON object with the fields of :class:`ControllerFile`
-(except the tensors), ``kind``, ``version`` and ``sha256``, the hash of everything else in the file. A file is read
-whole, within bounds, and checked before it is used; whatever is wrong is a :class:`ModelError` of one line that names
-the file, the field, what was expected, what was found and the remedy.
+The safetensors metadata has one entry, ``controller``, a JSON object with the fields of
+:class:`ControllerFile` (except the tensors), ``kind``, ``version`` and ``sha256``, the hash of everything
+else in the file. A file is read whole, within bounds, and checked before it is used; whatever is wrong is a
+:class:`ModelError` of one line that names the file, the field, what was expected, what was found and the
+remedy.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class ControllerFile:
             if not isinstance(getattr(self, field), str):
                 self._refuse(field, "a string", getattr(self, field))
         seeds = self.training_seeds
-        if not isinstance(seeds, tuple) or len(seeds) != 2 or not all(map(_integer, seeds)) or seeds[0] > seeds[1]:
+        two = isinstance(seeds, tuple) and len(seeds) == 2 and all(map(_integer, seeds))
+        if not two or seeds[0] > seeds[1]:
             self._refuse("training_seeds", "first and last seed", seeds)
         self._check_tensors()
 
@@ -103,8 +105,9 @@ class ControllerFile:
         return value
 
     def _check_tensors(self) -> None:
+        n_observations, n_commands = len(self.observation_names), len(self.command_names)
         shapes = tensor_shapes(
-            len(self.observation_names), len(self.command_names), self.units, self.backbone_units, self.backbone_layers
+            n_observations, n_commands, self.units, self.backbone_units, self.backbone_layers
         )
         if missing := sorted(shapes.keys() - self.tensors.keys()):
             self._refuse(f"tensor {missing[0]}", f"float32 {shapes[missing[0]]}", "none")
@@ -200,9 +203,9 @@ def read_controller(path: str | Path) -> ControllerFile:
         _refuse(path, "header", "a safetensors header", f"{len(data)} bytes of something else", _RECOPY)
     try:
         tensors = safetensors.numpy.load(data)
-        # numpy has no name for some of the types that safetensors allows, hence KeyError and the like.
         header = json.loads(data[8 : 8 + header_bytes])
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    # numpy has no name for some of the types that safetensors allows, hence more than ValueError.
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         _refuse(path, "tensors", "a whole safetensors file", str(error).replace("\n", " "), _RECOPY)
     metadata = _parse(path, header.get("__metadata__") or {})
     controller = ControllerFile(tensors=tensors, source=path, **{k: metadata[k] for k in _METADATA})
@@ -243,7 +246,11 @@ def check_fits(
     """Refuse a controller that was made for something else.
 
     Args:
-        observation_names, observation_units, command_names, command_units: what the robot gives and takes, in order.
+        controller: from :func:`read_controller`.
+        observation_names: what the robot gives, in order.
+        observation_units: their units.
+        command_names: what the robot takes, in order.
+        command_units: their units.
         period_s: the control period [s]; must equal the nominal period.
         command_limits: greatest magnitude the robot takes of each command; the controller's may be lower.
 

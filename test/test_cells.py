@@ -11,7 +11,8 @@ PERIOD = 0.005
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return CfCMixedMemory([1.0, 2.0, 0.1], [10.0, 0.5], PERIOD, units=12, backbone_units=20, backbone_layers=2)
+    scales, limits = [1.0, 2.0, 0.1], [10.0, 0.5]
+    return CfCMixedMemory(scales, limits, PERIOD, units=12, backbone_units=20, backbone_layers=2)
 
 
 def sequence(batch, time, seed=1):

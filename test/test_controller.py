@@ -75,7 +75,9 @@ def test_warming_changes_nothing(controller):
     assert (controller.state == before).all()
 
 
-@pytest.mark.parametrize("dt, as_if", [(0.0, 0.1), (-1.0, 0.1), (10.0, 10), (np.inf, 10), (-np.inf, 0.1), (np.nan, 1)])
+@pytest.mark.parametrize(
+    "dt, as_if", [(0.0, 0.1), (-1.0, 0.1), (10.0, 10), (np.inf, 10), (-np.inf, 0.1), (np.nan, 1)]
+)
 def test_a_clock_jump_is_clamped_and_counted(controller, dt, as_if):
     controller.step(GOOD, PERIOD)
     saved = controller.state

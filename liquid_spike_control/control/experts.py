@@ -23,7 +23,10 @@ from ..errors import TaskError
 
 
 def linearise(
-    model: mujoco.MjModel, period_s: float, qpos: Sequence[float] | None = None, ctrl: Sequence[float] | None = None
+    model: mujoco.MjModel,
+    period_s: float,
+    qpos: Sequence[float] | None = None,
+    ctrl: Sequence[float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Discrete dynamics of small deviations over one control period, by centred differences.
 
@@ -34,8 +37,8 @@ def linearise(
         ctrl: the controls that hold it there, ``(nu,)``; zero by default.
 
     Returns:
-        A ``(n, n)`` and B ``(n, nu)`` with ``n = 2 nv + na``; the state is (positions, velocities, activations)
-        in MuJoCo's order, positions in the tangent space.
+        A ``(n, n)`` and B ``(n, nu)`` with ``n = 2 nv + na``; the state is (positions, velocities,
+        activations) in MuJoCo's order, positions in the tangent space.
 
     Raises:
         TaskError: the period is not a whole number of physics steps.
@@ -78,7 +81,7 @@ class Lqr:
     feedforward: np.ndarray | float = 0.0
 
     def step(self, observation: np.ndarray) -> np.ndarray:
-        """Command ``(n_commands,)`` for the true state ``(n_states,)``, in the order of the gain's columns."""
+        """Command ``(n_commands,)`` for the true state ``(n_states,)``, ordered as the gain's columns."""
         command = self.feedforward - self.gain @ (np.asarray(observation, float) - self.setpoint)
         return np.clip(command, self.lower, self.upper)
 

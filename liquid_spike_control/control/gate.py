@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The safety gate: the last thing between any controller and the actuators. Pure: state in, state out.
 
-A command passes in the order finite -> range -> rate -> age -> e-stop, where the checks that drop a command (is it
-finite, is it new, is it recent, is the e-stop pressed) come before those that bend it (range, rate):
+A command passes in the order finite -> range -> rate -> age -> e-stop, where the checks that drop a command
+(is it finite, is it new, is it recent, is the e-stop pressed) come before those that bend it (range, rate):
 
-- A command that is not finite, or has the wrong number of values, tells that its source is broken: the safe command
-  goes out at once and the watchdog is not refreshed. The next valid command is accepted.
-- A command is as old as its stamp says. One older than ``max_age_ns``, or stamped further ahead than that, or not
-  newer than the last admitted one, is dropped as if it had never come.
-- When the last admitted command is older than ``max_age_ns`` the safe command goes out until a valid one comes.
-- A clock that runs back (a new bag, a set clock) makes the gate forget stamps, not hold out until time catches up.
+- A command that is not finite, or has the wrong number of values, tells that its source is broken: the safe
+  command goes out at once and the watchdog is not refreshed. The next valid command is accepted.
+- A command is as old as its stamp says. One older than ``max_age_ns``, or stamped further ahead than that, or
+  not newer than the last admitted one, is dropped as if it had never come.
+- When the last admitted command is older than ``max_age_ns`` the safe command goes out until a valid one
+  comes.
+- A clock that runs back (a new bag, a set clock) makes the gate forget stamps, not hold out until time
+  catches up.
 - A pressed e-stop latches: the safe command goes out until :func:`release`.
 
-The safe command is immediate, never rate limited; the way back from it is. With ``t0`` the time of the last change
-(the stamp of an admitted command, or when the safe command set in; unknown at the start), an admitted command moves
-the output by at most ``rate * min(stamp - t0, max_age)``. So every output is finite and in range, and is within that
-distance of the output before it or is the safe command. All arithmetic is float64, by element, in a fixed order:
-the same sequence gives the same bytes in any process.
+The safe command is immediate, never rate limited; the way back from it is. With ``t0`` the time of the last
+change (the stamp of an admitted command, or when the safe command set in; unknown at the start), an admitted
+command moves the output by at most ``rate * min(stamp - t0, max_age)``. So every output is finite and in
+range, and is within that distance of the output before it or is the safe command. All arithmetic is float64,
+by element, in a fixed order: the same sequence gives the same bytes in any process.
 """
 
 from __future__ import annotations
@@ -82,7 +84,8 @@ class GateLimits:
         self._demand("rate", self.rate > 0, "give a number above 0, in units per second")
         self._demand("safe", (self.lower <= self.safe) & (self.safe <= self.upper), "give one in range")
         age = self.max_age_ns
-        if isinstance(age, bool) or not isinstance(age, int | np.integer) or not 0 < age <= LONGEST_MAX_AGE_NS:
+        whole = isinstance(age, int | np.integer) and not isinstance(age, bool)
+        if not whole or not 0 < age <= LONGEST_MAX_AGE_NS:
             raise TaskError(f"gate: max_age_ns is {age}; give 1 to {LONGEST_MAX_AGE_NS}, there is no off")
 
     def _demand(self, field: str, holds: np.ndarray, remedy: str) -> None:
@@ -132,7 +135,9 @@ def release(state: GateState) -> GateState:
     return replace(state, stopped=False)
 
 
-def admit(limits: GateLimits, state: GateState, values: Sequence[float], stamp_ns: int, now_ns: int) -> Result:
+def admit(
+    limits: GateLimits, state: GateState, values: Sequence[float], stamp_ns: int, now_ns: int
+) -> Result:
     """Take a command.
 
     Args:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trainable liquid controller: ncps cells, with elapsed time done right.
 
-The equations are at the head of :mod:`liquid_spike_control.liquid.kernels`, which runs the same network without
-torch. ``ncps.torch.CfC`` mixes up batch and units when it is given time spans, so its two cells are called here
-directly, with time spans of shape ``(batch, 1)``. Elapsed time enters twice: as the time span of the CfC gate and as
-an input, which is what lets a network trained with irregular periods use it.
+The equations are at the head of :mod:`liquid_spike_control.liquid.kernels`, which runs the same network
+without torch. ``ncps.torch.CfC`` mixes up batch and units when it is given time spans, so its two cells are
+called here directly, with time spans of shape ``(batch, 1)``. Elapsed time enters twice: as the time span of
+the CfC gate and as an input, which is what lets a network trained with irregular periods use it.
 
 Sources: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence 2022;
 Lechner and Hasani, "Learning long-term dependencies in irregularly-sampled time series", arXiv:2006.04418.
@@ -51,8 +51,10 @@ class CfCMixedMemory(nn.Module):
         self.nominal_period_s = float(nominal_period_s)
         self.units, self.backbone_units, self.backbone_layers = units, backbone_units, backbone_layers
         # Held as float64 so that a file has the numbers that were given, and kept out of the trained tensors.
-        self.register_buffer("scales", torch.tensor(observation_scales, dtype=torch.float64), persistent=False)
-        self.register_buffer("limits", torch.tensor(command_limits, dtype=torch.float64), persistent=False)
+        scales = torch.tensor(list(observation_scales), dtype=torch.float64)
+        limits = torch.tensor(list(command_limits), dtype=torch.float64)
+        self.register_buffer("scales", scales, persistent=False)
+        self.register_buffer("limits", limits, persistent=False)
         n_inputs = len(self.scales) + 1
         self.lstm = LSTMCell(n_inputs, units)
         self.cell = CfCCell(n_inputs, units, backbone_units=backbone_units, backbone_layers=backbone_layers)
@@ -80,13 +82,22 @@ class CfCMixedMemory(nn.Module):
         Returns:
             Commands ``(batch, n_commands)`` within the limits, and the new state.
         """
-        hidden, state = self._advance(self.inputs(observation, elapsed), state or self.initial_state(len(observation)))
+        state = state or self.initial_state(len(observation))
+        hidden, state = self._advance(self.inputs(observation, elapsed), state)
         return self._command(hidden), state
 
-    def forward(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """A sequence: ``(batch, time, n_observations)`` and ``(batch, time)`` seconds to ``(batch, time, n_commands)``.
+    def forward(
+        self, observation: Tensor, elapsed: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """A sequence of steps; fed in pieces with the state carried over, it gives what the whole gives.
 
-        The state carries over: feeding a sequence in pieces gives what feeding it whole does.
+        Args:
+            observation: ``(batch, time, n_observations)``.
+            elapsed: ``(batch, time)``, seconds since the observation before.
+            state: from the piece before; ``None`` begins an episode.
+
+        Returns:
+            Commands ``(batch, time, n_commands)`` within the limits, and the new state.
         """
         state = state or self.initial_state(len(observation))
         hidden = []
@@ -117,6 +128,12 @@ class CfCMixedMemory(nn.Module):
         """What :func:`liquid_spike_control.checkpoint.write_controller` writes.
 
         Args:
+            observation_names: of each input, in order.
+            observation_units: of each input.
+            command_names: of each output, in order.
+            command_units: of each output.
+            task: what it was trained on.
+            training_command: the command line that made it.
             training_seeds: first and last seed of the training episodes.
 
         Raises:

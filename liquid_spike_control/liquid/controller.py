@@ -86,9 +86,10 @@ class LiquidController:
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command for an observation.
 
-        A ``dt`` outside 0.1 to 10 nominal periods, as after a clock jump or an equal stamp, is held at the nearer
-        bound; NaN counts as one nominal period. A number in the observation or in the state that is not finite never
-        spreads: the state is reset and the command is NaN, which the gate answers with the safe command.
+        A ``dt`` outside 0.1 to 10 nominal periods, as after a clock jump or an equal stamp, is held at the
+        nearer bound; NaN counts as one nominal period. A number in the observation or in the state that is
+        not finite never spreads: the state is reset and the command is NaN, which the gate answers with the
+        safe command.
 
         Args:
             observation: float64 ``(n_observations,)``, in the units of the file.

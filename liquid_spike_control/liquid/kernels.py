@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One step of a liquid controller, compiled.
 
-With the scaled observation ``o``, the elapsed time ``tau`` in nominal periods, the input ``x = (o, tau)``, the
-hidden state ``h``, the memory cell ``c``, ``s`` the logistic function and ``.`` the product by element:
+With the scaled observation ``o``, the elapsed time ``tau`` in nominal periods, the input ``x = (o, tau)``,
+the hidden state ``h``, the memory cell ``c``, ``s`` the logistic function and ``.`` the product by element:
 
     (a, i, f, g) = W_x x + W_h h + b                       LSTM before the cell: the mixed memory
     c <- c . s(f + 1) + tanh(a) . s(i)                     (Lechner and Hasani, arXiv:2006.04418)
@@ -14,11 +14,13 @@ hidden state ``h``, the memory cell ``c``, ``s`` the logistic function and ``.``
 
     command = limit . tanh(P h + p)
 
-Everything is float32, as the network was trained, and differs from ncps by rounding only. The same input gives the
-same bytes: sums run in a fixed order and ``tanh`` is a rational function, so no mathematical library has a say.
+Everything is float32, as the network was trained, and differs from ncps by rounding only. The same input
+gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, so no mathematical
+library has a say.
 
-All weights lie in one flat array in the order of use, each layer as its bias (outputs) followed by its weights
-(inputs, outputs). The inner loop therefore runs over outputs, which vectorises without reordering a sum.
+All weights lie in one flat array in the order of use, each layer as its bias (outputs) followed by its
+weights (inputs, outputs). The inner loop therefore runs over outputs, which vectorises without reordering a
+sum.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def sigmoid32(x):
 
 @njit(cache=True, error_model="numpy")
 def _affine(weights, offset, source, target):
-    """``target = W source + b`` with the layer that begins at ``offset``; returns where the next one begins."""
+    """``target = W source + b``, the layer that begins at ``offset``; returns where the next begins."""
     n_in, n_out = len(source), len(target)
     target[:] = weights[offset : offset + n_out]
     offset += n_out
@@ -91,7 +93,7 @@ def _affine(weights, offset, source, target):
 
 @njit(cache=True, error_model="numpy")
 def lstm_step(weights, offset, n_x, source, cell):
-    """Memory update: ``source = (x, h)`` gets the new ``h`` in place, ``cell`` the new ``c``; returns the offset."""
+    """Memory: new ``h`` in ``source = (x, h)`` and new ``c`` in ``cell``; returns the next offset."""
     n = len(cell)
     z = np.empty(4 * n, np.float32)
     offset = _affine(weights, offset, source, z)
@@ -106,7 +108,7 @@ def lstm_step(weights, offset, n_x, source, cell):
 
 @njit(cache=True, error_model="numpy")
 def cfc_step(weights, offset, n_x, n_layers, backbone_units, source, tau):
-    """CfC update: ``source = (x, h)`` gets the new ``h`` in place; ``tau`` in nominal periods; returns the offset."""
+    """CfC: new ``h`` in ``source = (x, h)``; ``tau`` in nominal periods; returns the next offset."""
     h = source[n_x:]
     n = len(h)
     z = source
@@ -130,7 +132,8 @@ def controller_step(weights, n_layers, backbone_units, scales, limits, state, ob
 
     Args:
         weights: float32, from :func:`pack`.
-        n_layers, backbone_units: of the CfC backbone.
+        n_layers: of the CfC backbone.
+        backbone_units: of each of its layers.
         scales: float64 ``(n_observations,)``, what one unit of network input is in each observation's unit.
         limits: float64 ``(n_commands,)``, symmetric, in each command's unit.
         state: float32 ``(2, units)``, hidden state and memory cell; written.

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .control.gate import GateLimits, GateState, Verdict, admit
+from .control.gate import GateLimits, Verdict, admit, initial_state
 from .errors import ModelError
 from .liquid.controller import Controller
 from .perception import Perception
@@ -108,7 +108,7 @@ class Loop:
         self.sensing = self.simulation.reset(seed, start_ns)
         self.estimator.reset(start_ns)
         self.controller.reset()
-        self._gate = GateState.initial(self.limits)
+        self._gate = initial_state(self.limits)
         self._last_stamp_ns: int | None = None
 
     def decide(self, sensing: Sensing) -> Decision:

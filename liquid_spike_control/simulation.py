@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .events.camera import EventCamera, EventCameraModel
+from .events.words import from_words, to_words
 from .sim.plant import PencilPlant
 from .sim.renderer import Renderer
 from .sim.tasks import MILLISECOND_NS, PencilTask
@@ -15,8 +16,8 @@ from .types import EVENT, Quantities
 
 #: The camera of the pencil task: 64x64, v2e's noise, and stray light that leaves about six events a pixel crossing.
 PENCIL_CAMERA = EventCameraModel(width=64, height=64, shot_noise_hz=0.1, stray_light=60.0)
-#: Pictures are rendered four times as wide and twice as high, so that edges move in steps well below a pixel.
-SUPERSAMPLE = (4, 2)
+#: Pictures are rendered eight times as wide, so that the edges of a nearly vertical pole move in steps of an eighth
+SUPERSAMPLE = (8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ class PencilSimulation:
         pieces = []
         for _ in range(self.task.period_ns // MILLISECOND_NS):
             self.plant.step(force)
-            pieces.append(self._camera.step(self.picture(), self.plant.now_ns))
-        return self._sense(np.concatenate(pieces))
+            pieces.append(to_words(self._camera.step(self.picture(), self.plant.now_ns)))
+        # numpy joins plain words ten times as fast as records
+        return self._sense(from_words(np.concatenate(pieces)))
 
     def picture(self) -> np.ndarray:
         """The picture now, float32 (height, width), 0 to 255."""

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the pencil's liquid controller: DAgger from an LQR that sees the truth, with the perception in the loop.
+
+The controller drives while the expert, who knows the true state, says what it would have done. The controller sees
+only encoders, spiking estimates and the time between them, so it learns what the estimates are worth.
+
+Ross, Gordon, Bagnell: A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning
+(DAgger), AISTATS 2011.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..control.experts import pencil_lqr
+from ..liquid.cells import CfCMixedMemory
+from ..perception import Perception
+from ..sim.plant import FORCE_LIMIT, PencilPlant
+from ..sim.tasks import PencilTask
+from ..simulation import PENCIL_CAMERA
+from ..spiking.nir_io import PerceptionModel
+from .streams import TRAINING_SEEDS, PencilStream, PictureTable
+
+OBSERVATION_NAMES = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
+OBSERVATION_UNITS = (*PencilPlant.observation_units, "rad", "rad/s")
+OBSERVATION_SCALES = (0.3, 0.5, 0.1, 0.6)
+#: Seeds of the controller's episodes follow those of the perception.
+FIRST_SEED = TRAINING_SEEDS[0] + 500_000_000
+
+
+@dataclass(frozen=True)
+class ImitationTraining:
+    """What the training is made of; the defaults made the shipped model.
+
+    Attributes:
+        n_rounds: of collecting and learning.
+        n_streams: pencils at once.
+        round_s: time each pencil runs in a round [s].
+        passes: optimiser sweeps over the collected sequences after each round.
+        chunk: length of the truncated backpropagation [control periods].
+        batch: sequences in one sweep, the newest round always among them.
+        units, backbone_units: of the CfC.
+        learning_rate: at the start; it falls to a twentieth along a cosine.
+        jitter_ms: half of the pencils run with periods that vary by so much either way [ms].
+        pushes: impulses [N s] of the training tasks.
+        seed: of everything.
+    """
+
+    n_rounds: int = 12
+    n_streams: int = 32
+    round_s: float = 8.0
+    passes: int = 4
+    chunk: int = 100
+    batch: int = 96
+    units: int = 32
+    backbone_units: int = 64
+    learning_rate: float = 3e-3
+    jitter_ms: int = 2
+    pushes: tuple[float, ...] = (0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.11)
+    n_variants: int = 10
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """One round: what each pencil's controller saw and what the expert would have done.
+
+    Attributes:
+        observations: float32 ``(n_streams, n_ticks, 4)``.
+        elapsed: float32 ``(n_streams, n_ticks)``, seconds since the tick before.
+        expert: float32 ``(n_streams, n_ticks, 1)``, force [N].
+        fresh: bool ``(n_streams, n_ticks)``, an episode begins here and the state is zero.
+    """
+
+    observations: np.ndarray
+    elapsed: np.ndarray
+    expert: np.ndarray
+    fresh: np.ndarray
+
+
+class ImitationTrainer:
+    """Alternates between :meth:`collect` and :meth:`learn`."""
+
+    def __init__(
+        self, config: ImitationTraining, model: PerceptionModel, new_backend: Callable[[], object], progress=None
+    ) -> None:
+        self.config = config
+        torch.manual_seed(config.seed)
+        self._rng = np.random.default_rng(config.seed)
+        task = PencilTask()
+        self.network = CfCMixedMemory(
+            OBSERVATION_SCALES, (FORCE_LIMIT,), task.period_s, config.units, config.backbone_units
+        )
+        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        self._lqr = pencil_lqr(task)
+        self._period_ms = round(task.period_s * 1e3)
+        table = PictureTable(task, PENCIL_CAMERA, config.n_variants, config.seed, progress)
+        tasks = [PencilTask(push=push, tilt=math.radians(6.0)) for push in config.pushes]
+        n = config.n_streams
+        self._perceptions = [Perception(model) for _ in range(n)]
+        self._backends = [new_backend() for _ in range(n)]
+        self._streams = [
+            PencilStream(table, PENCIL_CAMERA, tasks, self._perceptions[i].binner, FIRST_SEED + i, n)
+            for i in range(n)
+        ]
+        self._rounds: list[Sequences] = []
+        self._updates = 0
+
+    @property
+    def last_seed(self) -> int:
+        """The largest seed of an episode so far."""
+        return max(stream.seed for stream in self._streams)
+
+    @torch.no_grad()
+    def collect(self) -> dict[str, float]:
+        """One round of driving; returns how often pencils fell and how far the controller was from the expert."""
+        config = self.config
+        n, n_ticks = config.n_streams, round(config.round_s * 1e3 / self._period_ms)
+        # The expert drives all pencils in the first round and fewer of them in each later one
+        expert_share = 0.5 ** len(self._rounds) if self._rounds else 1.0
+        by_expert = self._rng.random(n) < expert_share
+        jitters = np.arange(n) % 2 * config.jitter_ms
+        observations = np.zeros((n, n_ticks, len(OBSERVATION_NAMES)), np.float32)
+        elapsed = np.full((n, n_ticks), self._period_ms * 1e-3, np.float32)
+        expert = np.zeros((n, n_ticks, 1), np.float32)
+        fresh = np.zeros((n, n_ticks), bool)
+        state = self.network.initial_state(n)
+        estimates = np.zeros((n, 2))
+        falls, squares = 0, 0.0
+        for i in range(n):
+            self._begin(i)
+        fresh[:, 0] = True
+        for k in range(n_ticks):
+            for i, stream in enumerate(self._streams):
+                joints = stream.plant.observe()
+                observations[i, k] = np.concatenate([joints, estimates[i]])
+                expert[i, k] = self._lqr.step(np.concatenate([joints, stream.plant.truth]))
+            command, state = self.network.step(torch.from_numpy(observations[:, k]), torch.from_numpy(elapsed[:, k]),
+                                               state)  # fmt: skip
+            command = command.numpy()
+            squares += float(((command - expert[:, k]) ** 2).mean())
+            for i, stream in enumerate(self._streams):
+                force = expert[i, k, 0] + self._rng.normal() if by_expert[i] else command[i, 0]
+                n_steps = self._period_ms + int(self._rng.integers(-jitters[i], jitters[i] + 1))
+                spikes, _ = stream.advance(float(np.clip(force, -FORCE_LIMIT, FORCE_LIMIT)), n_steps)
+                output = self._backends[i].run(spikes)
+                estimates[i] = self._perceptions[i].decode(output, stream.plant.now_ns).values
+                if k + 1 < n_ticks:
+                    elapsed[i, k + 1] = n_steps * 1e-3
+                if stream.over:
+                    falls += stream.plant.fallen
+                    self._begin(i)
+                    estimates[i] = 0
+                    for part in state:
+                        part[i] = 0
+                    if k + 1 < n_ticks:
+                        fresh[i, k + 1] = True
+                        elapsed[i, k + 1] = self._period_ms * 1e-3
+        self._rounds.append(Sequences(observations, elapsed, expert, fresh))
+        return {"falls": falls, "command_rms": math.sqrt(squares / n_ticks), "expert_share": float(by_expert.mean())}
+
+    def _begin(self, i: int) -> None:
+        self._streams[i].reset()
+        self._perceptions[i].reset(0)
+        self._backends[i].reset()
+
+    def learn(self) -> float:
+        """Sweep over the newest and some older sequences; returns the mean loss."""
+        config = self.config
+        total, count = 0.0, 0
+        for _ in range(config.passes):
+            batch = self._sample()
+            state = None
+            n_ticks = batch.elapsed.shape[1]
+            for first in range(0, n_ticks, config.chunk):
+                part = slice(first, first + config.chunk)
+                loss, state = self._chunk(batch, part, state)
+                self._set_rate()
+                self._optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+                self._optimiser.step()
+                self._updates += 1
+                state = tuple(x.detach() for x in state)
+                total, count = total + loss.item(), count + 1
+        return total / count
+
+    def _sample(self) -> Sequences:
+        newest = self._rounds[-1]
+        n_old = max(0, self.config.batch - len(newest.elapsed))
+        where = [(len(self._rounds) - 1, i) for i in range(len(newest.elapsed))]
+        if len(self._rounds) > 1:
+            old = [(r, i) for r in range(len(self._rounds) - 1) for i in range(self.config.n_streams)]
+            picked = self._rng.choice(len(old), size=min(n_old, len(old)), replace=False)
+            where += [old[p] for p in picked]
+        names = ("observations", "elapsed", "expert", "fresh")
+        return Sequences(*(np.stack([getattr(self._rounds[r], name)[i] for r, i in where]) for name in names))
+
+    def _chunk(self, batch: Sequences, part: slice, state):
+        observations, elapsed = torch.from_numpy(batch.observations[:, part]), torch.from_numpy(batch.elapsed[:, part])
+        expert = torch.from_numpy(batch.expert[:, part])
+        keep = torch.from_numpy(~batch.fresh[:, part])
+        state = state or self.network.initial_state(len(observations))
+        commands = []
+        for k in range(observations.shape[1]):
+            state = tuple(x * keep[:, k, None] for x in state)
+            command, state = self.network.step(observations[:, k], elapsed[:, k], state)
+            commands.append(command)
+        error = (torch.stack(commands, 1) - expert) / 1.0
+        return torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=2.0), state
+
+    def _set_rate(self) -> None:
+        config = self.config
+        chunks = math.ceil(config.round_s * 1e3 / self._period_ms / config.chunk)
+        fraction = self._updates / (config.n_rounds * config.passes * chunks)
+        for group in self._optimiser.param_groups:
+            group["lr"] = config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1, fraction))))

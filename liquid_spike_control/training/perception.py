@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the pencil's spiking perception: truncated backpropagation through time on pencils that run all the while.
+
+Many pencils run at once and never stop (:mod:`.streams`). Each is balanced by LQR on a mixture of the truth and
+the network's own estimate, so the network learns on the motion that its own errors cause. After every chunk of
+80 ms the compiled backward pass gives the gradient, and the state is carried into the next chunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..control.experts import pencil_lqr
+from ..events.binning import SpikeBinner
+from ..sim.plant import FORCE_LIMIT
+from ..sim.tasks import PencilTask
+from ..simulation import PENCIL_CAMERA
+from ..spiking import bptt
+from ..spiking.network import SpikingNetwork
+from .receptive_fields import oriented_bands
+from .streams import TRAINING_SEEDS, PencilStream, PictureTable
+
+FEATURE_NAMES = ("pole_angle", "pole_rate")
+FEATURE_UNITS = ("rad", "rad/s")
+#: The network's outputs are in these units [rad], [rad/s].
+FEATURE_SCALES = np.array([0.1, 0.6], np.float32)
+#: An error counts as large when it exceeds this ...
+ERROR_FLOOR = np.array([0.0015, 0.03], np.float32)
+#: ... plus this fraction of the true value; fast and wide motion may be estimated less exactly.
+ERROR_FRACTION = 0.05
+
+
+@dataclass(frozen=True)
+class PerceptionTraining:
+    """What the training is made of; the defaults made the shipped model.
+
+    Attributes:
+        n_updates: optimiser steps.
+        n_streams: pencils at once.
+        chunk_ms: length of the truncated backpropagation [ms]; a multiple of the control period.
+        n_neurons: size of the population.
+        half_width_px: half the width of a neuron's band of input synapses [pixels].
+        row_group: rows of pixels that share an axon.
+        keep_in, keep_rec: fractions of all possible synapses that remain after pruning.
+        learning_rate: at the start; it falls to a twentieth along a cosine.
+        synapse_cost: weight of the synaptic operations in the loss.
+        pushes: impulses [N s] of the training tasks; repeated values are drawn more often.
+        seed: of everything.
+    """
+
+    n_updates: int = 6000
+    n_streams: int = 48
+    chunk_ms: int = 80
+    n_neurons: int = 128
+    half_width_px: float = 6.0
+    row_group: int = 4
+    amplitude: float = 0.12
+    threshold: int = 512
+    keep_in: float = 0.12
+    keep_rec: float = 0.25
+    learning_rate: float = 2e-3
+    synapse_cost: float = 2e-6
+    n_variants: int = 10
+    pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12)
+    seed: int = 1
+
+
+class PerceptionTrainer:
+    """Holds the streams, the network and the optimiser; call :meth:`update` ``n_updates`` times."""
+
+    def __init__(self, config: PerceptionTraining, progress: Callable[[float], None] | None = None) -> None:
+        self.config = config
+        torch.manual_seed(config.seed)
+        task = PencilTask()
+        camera = PENCIL_CAMERA
+        self.table = PictureTable(task, camera, config.n_variants, config.seed, progress)
+        self.network = _new_network(config)
+        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+        tasks = [PencilTask(push=push, tilt=math.radians(8.0)) for push in config.pushes]
+        stride = config.n_streams
+        self._binners = [SpikeBinner(camera.width, camera.height, config.row_group, 1_000_000) for _ in range(stride)]
+        self.streams = [
+            PencilStream(self.table, camera, tasks, self._binners[i], TRAINING_SEEDS[0] + i, stride)
+            for i in range(stride)
+        ]
+        self._lqr = pencil_lqr(task)
+        self._period_ms = round(task.period_s * 1e3)
+        self._rng = np.random.default_rng(config.seed)
+        n, n_out = config.n_neurons, self.network.w_out.shape[1]
+        steps = config.chunk_ms + 1
+        self._u, self._v, self._s = (np.zeros((stride, steps, n), np.float32) for _ in range(3))
+        self._r = np.zeros((stride, steps, n_out), np.float32)
+        self._pending = [np.empty(0, np.int32) for _ in range(stride)]
+        self._estimate = np.zeros((stride, 2), np.float32)
+        # A third each: the network alone, the truth with a wandering error, and a mixture
+        self._trust = np.resize([1.0, 0.0, 1.0, 0.5], stride)
+        self._wander = np.zeros((stride, 2))
+        self.done = 0
+
+    def update(self) -> dict[str, float]:
+        """One chunk of all streams and one optimiser step; returns figures worth logging."""
+        config, net = self.config, self.network
+        self._schedule()
+        effective = net.effective()
+        w = {name: np.ascontiguousarray(x.detach().numpy()) for name, x in effective.items()}
+        offset = net.offset.detach().numpy()
+        n_events = self._run_chunk(w, offset)
+        truth = self._truth / FEATURE_SCALES
+        traces = torch.tensor(self._r[:, 1:], requires_grad=True)
+        estimate = net.read(traces)
+        floor = torch.tensor(ERROR_FLOOR / FEATURE_SCALES)
+        target = torch.tensor(truth)
+        scaled = (estimate - target) / (floor + ERROR_FRACTION * target.abs())
+        error = (torch.sqrt(1 + (scaled / 3) ** 2) - 1) * 9
+        valid = torch.tensor(self._valid[:, :, None])
+        loss = (error * valid).sum() / valid.sum() / 2
+        self._optimiser.zero_grad()
+        loss.backward()
+        fan_out = (w["w_rec"] != 0).sum(1).astype(np.float32)
+        per_spike = config.synapse_cost * fan_out / config.n_streams / config.chunk_ms * 1e3
+        gradients = bptt.backward(
+            self._indptr, self._ids, w["w_rec"], w["w_out"], w["du"], w["dv"], w["dr"], self._u, self._v, self._s,
+            self._r, np.ascontiguousarray(traces.grad.numpy()), per_spike, net.n_axons, 2,
+        )  # fmt: skip
+        names = ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")
+        torch.autograd.backward(
+            [effective[name] for name in names], [torch.from_numpy(g.sum(0)) for g in gradients]
+        )
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        self._optimiser.step()
+        self.done += 1
+        return self._figures(loss.item(), estimate.detach().numpy(), truth, w, n_events)
+
+    def _schedule(self) -> None:
+        config, net = self.config, self.network
+        fraction = self.done / config.n_updates
+        warm = min(1.0, (self.done + 1) / 100)
+        rate = config.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction)))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        if 0.1 < fraction < 0.5 and self.done % 50 == 0:
+            way = (fraction - 0.1) / 0.4
+            start_in = self._density_in if hasattr(self, "_density_in") else float(net.mask_in.mean())
+            self._density_in = start_in
+            net.prune(start_in + way * (config.keep_in - start_in), 1 + way * (config.keep_rec - 1))
+
+    def _run_chunk(self, w: dict[str, np.ndarray], offset: np.ndarray) -> int:
+        config = self.config
+        n_streams, n_steps, period = config.n_streams, config.chunk_ms, self._period_ms
+        for array in (self._u, self._v, self._s, self._r):
+            array[:, 0] = array[:, -1]
+        self._truth = np.empty((n_streams, n_steps, 2), np.float32)
+        self._valid = np.ones((n_streams, n_steps), np.float32)
+        self._indptr = np.zeros((n_streams, n_steps + 1), np.int64)
+        self._ids = np.zeros((n_streams, 4096), np.int32)
+        state = (self._u, self._v, self._s, self._r)
+        parameters = [w[name] for name in ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")]
+        for first in range(0, n_steps, period):
+            for b, (stream, force) in enumerate(zip(self.streams, self._forces(), strict=True)):
+                spikes, truth = stream.advance(force, period)
+                self._truth[b, first : first + period] = truth
+                self._append(b, first, spikes)
+            bptt.forward(first, first + period, self._indptr, self._ids, *parameters, *state)
+            last = self._r[:, first + period].reshape(n_streams, 2, -1).sum(-1)
+            self._estimate = (last + offset) * FEATURE_SCALES
+            for b, stream in enumerate(self.streams):
+                if stream.over:
+                    stream.reset()
+                    self._pending[b] = np.empty(0, np.int32)
+                    self._estimate[b] = 0
+                    for array in state:
+                        array[b, first + period] = 0
+        return int(self._indptr[:, -1].sum())
+
+    def _append(self, b: int, first: int, spikes) -> None:
+        """Put a stream's axon spikes where they act: one step after the step they belong to."""
+        steps = [self._pending[b]] + [spikes.step(k) for k in range(spikes.n_steps)]
+        self._pending[b] = steps.pop()
+        end = self._indptr[b, first]
+        for k, ids in enumerate(steps):
+            if end + len(ids) > self._ids.shape[1]:
+                more = np.zeros_like(self._ids)
+                self._ids = np.concatenate([self._ids, more], axis=1)
+            self._ids[b, end : end + len(ids)] = ids
+            end += len(ids)
+            self._indptr[b, first + k + 1] = end
+
+    def _forces(self) -> np.ndarray:
+        """LQR on a mixture of estimate and truth with a wandering error."""
+        self._wander += 0.02 * (-self._wander) + self._rng.normal(size=self._wander.shape) * (0.002, 0.02)
+        forces = np.empty(len(self.streams))
+        for b, stream in enumerate(self.streams):
+            truth = stream.plant.truth + self._wander[b]
+            pole = self._trust[b] * self._estimate[b] + (1 - self._trust[b]) * truth
+            observation = np.concatenate([stream.plant.observe(), pole])
+            forces[b] = np.clip(self._lqr.step(observation), -FORCE_LIMIT, FORCE_LIMIT).item()
+        return forces
+
+    def _figures(self, loss, estimate, truth, w, n_events) -> dict[str, float]:
+        alone = (self._trust == 1.0) & np.array([s.plant.task.push == 0.02 for s in self.streams])
+        error = (estimate - truth) * FEATURE_SCALES
+        rms = np.sqrt((error[alone] ** 2).mean((0, 1))) if alone.any() else np.full(2, np.nan)
+        seconds = self.config.n_streams * self.config.chunk_ms * 1e-3
+        spikes = self._s[:, 1:].sum((0, 1))
+        fan_in = (w["w_in"] != 0).sum(1)
+        used = np.concatenate([self._ids[b, : self._indptr[b, -1]] for b in range(len(self._ids))])
+        operations = fan_in[used].sum() + spikes @ (w["w_rec"] != 0).sum(1)
+        return {
+            "loss": loss,
+            "angle_deg": float(np.degrees(rms[0])),
+            "rate": float(rms[1]),
+            "operations_per_s": float(operations / seconds),
+            "spikes_per_s": float(spikes.sum() / seconds),
+            "axon_spikes_per_s": n_events / seconds,
+        }
+
+
+def _new_network(config: PerceptionTraining) -> SpikingNetwork:
+    camera = PENCIL_CAMERA
+    input_weights = oriented_bands(
+        config.n_neurons, camera.width, camera.height, config.row_group, config.half_width_px, config.amplitude,
+        0.5, config.seed,
+    )  # fmt: skip
+    mask = ~np.eye(config.n_neurons, dtype=bool)
+    return SpikingNetwork(
+        input_weights, mask, config.threshold,
+        synaptic_taus=np.array([2, 3, 5, 8, 3, 5, 8, 12.0]),
+        membrane_taus=np.array([5, 10, 20, 40, 80, 10, 20, 40.0]),
+        readout_taus=np.array([4, 12, 40.0]), n_features=2, seed=config.seed,
+    )  # fmt: skip

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller node: joint state and estimate of one stamp in, the liquid network's command out."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from sensor_msgs.msg import JointState
+
+from ..errors import ModelError
+from ..liquid.controller import LiquidController
+from ..loop import observation_for
+from ..types import Quantities
+from . import graph
+from .convert import JOINT_FIELDS, from_joint_state, to_joint_state
+from .diagnostics import ERROR
+from .stage import Stage, run
+
+#: A stamp that jumps by more than this, or runs back, begins an episode [ns].
+EPISODE_GAP_NS = 500_000_000
+#: What each topic offers a controller.
+JOINT_NAMES = ("cart_position", "cart_velocity")
+ESTIMATE_NAMES = ("pole_angle", "pole_rate")
+
+
+class ControllerNode(Stage):
+    """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is there."""
+
+    def __init__(self) -> None:
+        super().__init__("controller")
+        self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors)")
+        tolerance = self.parameter(
+            "tolerance_s", 0.0, "how far a joint state's stamp may be from the estimate's [s]", 0.0, 1.0
+        )
+        self._tolerance_ns = round(tolerance * 1e9)
+
+    def configure(self) -> None:
+        """Read the file, check that the robot gives what it asks for, warm the kernels."""
+        self._controller = LiquidController.from_file(self._file)
+        for name in self._controller.observation_names:
+            if name not in JOINT_NAMES + ESTIMATE_NAMES:
+                raise ModelError(
+                    f"{self._file}: observation {name}; the robot offers {', '.join(JOINT_NAMES + ESTIMATE_NAMES)};"
+                    " choose a controller trained for this task"
+                )
+        for name in self._controller.command_names:
+            if JOINT_FIELDS.get(name, ("", ""))[1] != "effort":
+                raise ModelError(f"{self._file}: command {name}; the robot takes cart_force; choose another file")
+        self._controller.warm()
+        self._publisher = self.speak(JointState, graph.COMMAND)
+        self.listen(JointState, graph.JOINT_STATES, self._on_joints)
+        self.listen(JointState, graph.ESTIMATE, self._on_estimate)
+
+    def activate(self) -> None:
+        """Begin an episode."""
+        self._joints: deque[Quantities] = deque(maxlen=16)
+        self._waiting: Quantities | None = None
+        self._last_stamp_ns: int | None = None
+
+    def _on_joints(self, message: JointState) -> None:
+        self._joints.append(from_joint_state(message, JOINT_NAMES))
+        if self._waiting is not None:
+            self._decide(self._waiting)
+
+    def _on_estimate(self, message: JointState) -> None:
+        if self._waiting is not None:
+            self.diagnostics.count("unanswered")
+        self._decide(from_joint_state(message, ESTIMATE_NAMES))
+
+    def _decide(self, estimate: Quantities) -> None:
+        stamp = estimate.stamp_ns
+        joints = min(self._joints, key=lambda joints: abs(joints.stamp_ns - stamp), default=None)
+        if joints is None or abs(joints.stamp_ns - stamp) > self._tolerance_ns:
+            self._waiting = estimate
+            return
+        self._waiting = None
+        observation = observation_for(self._controller.observation_names, joints, estimate)
+        command = self._controller.step(observation, self._elapsed_s(stamp))
+        names = self._controller.command_names
+        self._publisher.publish(to_joint_state(Quantities(stamp, names, command)))
+        self.diagnostics.values["answered_ns"] = stamp
+        self.diagnostics.count("commands")
+
+    def _elapsed_s(self, stamp: int) -> float:
+        last, self._last_stamp_ns = self._last_stamp_ns, stamp
+        if last is None or not 0 <= stamp - last <= EPISODE_GAP_NS:
+            self._controller.reset()
+            self.diagnostics.count("episodes")
+            return self._controller.nominal_period_s
+        return (stamp - last) * 1e-9
+
+    def diagnose(self) -> None:
+        """Tell of steps that were not as they should be."""
+        if not self.active:
+            return
+        values = self.diagnostics.values
+        if self._controller.poisoned > values.get("poisoned", 0):
+            self.diagnostics.complain(ERROR, "a number was not finite: state reset, command withheld")
+        values["poisoned"], values["clamped"] = self._controller.poisoned, self._controller.clamped
+
+
+def main() -> None:
+    """Run the node."""
+    run(ControllerNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ROS messages to the arrays of the core and back. No decisions are made here."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from event_camera_msgs.msg import EventPacket
+from sensor_msgs.msg import JointState
+
+from ..types import Quantities, SpikeTrain
+
+SECOND_NS = 1_000_000_000
+#: Encoding of address-event spikes in an EventPacket: little-endian uint32 pairs (step, neuron), ascending.
+SPIKES = "spikes"
+#: Hex digits of a network's hash that a packet carries in ``header.frame_id``.
+HASH_DIGITS = 16
+
+#: Which field of a JointState holds which named quantity: name -> (joint, field).
+JOINT_FIELDS = {
+    "cart_position": ("cart_slide", "position"),
+    "cart_velocity": ("cart_slide", "velocity"),
+    "cart_force": ("cart_slide", "effort"),
+    "pole_angle": ("pole_hinge", "position"),
+    "pole_rate": ("pole_hinge", "velocity"),
+}
+
+
+def to_time(stamp_ns: int) -> Time:
+    """Nanoseconds as a ROS time."""
+    return Time(sec=stamp_ns // SECOND_NS, nanosec=stamp_ns % SECOND_NS)
+
+
+def to_ns(stamp: Time) -> int:
+    """A ROS time as nanoseconds."""
+    return stamp.sec * SECOND_NS + stamp.nanosec
+
+
+def to_joint_state(quantities: Quantities) -> JointState:
+    """Named quantities as a JointState; a field that a joint lacks is left NaN, or empty if all lack it.
+
+    Raises:
+        KeyError: a name that is not in :data:`JOINT_FIELDS`.
+    """
+    message = JointState()
+    message.header.stamp = to_time(quantities.stamp_ns)
+    joints: list[str] = []
+    columns: dict[str, dict[str, float]] = {}
+    for name, value in zip(quantities.names, quantities.values.tolist(), strict=True):
+        joint, field = JOINT_FIELDS[name]
+        if joint not in joints:
+            joints.append(joint)
+        columns.setdefault(field, {})[joint] = value
+    message.name = joints
+    for field, values in columns.items():
+        setattr(message, field, [values.get(joint, np.nan) for joint in joints])
+    return message
+
+
+def from_joint_state(message: JointState, names: tuple[str, ...]) -> Quantities:
+    """Read the quantities ``names``; one that the message does not carry comes out as NaN."""
+    values = np.full(len(names), np.nan)
+    index = {joint: i for i, joint in enumerate(message.name)}
+    for k, name in enumerate(names):
+        joint, field = JOINT_FIELDS[name]
+        column = getattr(message, field)
+        i = index.get(joint, len(column))
+        if i < len(column):
+            values[k] = column[i]
+    return Quantities(to_ns(message.header.stamp), names, values)
+
+
+def to_packet(
+    data: bytes, encoding: str, stamp_ns: int, time_base_ns: int, width: int, height: int, seq: int
+) -> EventPacket:
+    """An EventPacket around encoded events, stamped with the end of the interval that they cover.
+
+    ``array`` is what makes this quick: rclpy copies any other type byte by byte.
+    """
+    message = EventPacket()
+    message.header.stamp = to_time(stamp_ns)
+    message.encoding = encoding
+    message.time_base = time_base_ns
+    message.width = width
+    message.height = height
+    message.seq = seq
+    message.events = array.array("B", data)
+    return message
+
+
+def spikes_to_packet(
+    spikes: SpikeTrain, n_neurons: int, network_hash: str, stamp_ns: int, start_ns: int, seq: int
+) -> EventPacket:
+    """Address-event spikes as an EventPacket, see docs/architecture.md."""
+    pairs = np.empty((len(spikes.ids), 2), "<u4")
+    pairs[:, 0] = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
+    pairs[:, 1] = spikes.ids
+    packet = to_packet(pairs.tobytes(), SPIKES, stamp_ns, start_ns, n_neurons, spikes.n_steps, seq)
+    packet.header.frame_id = network_hash[:HASH_DIGITS]
+    return packet
+
+
+def packet_to_spikes(message: EventPacket, n_neurons: int, network_hash: str) -> SpikeTrain:
+    """Read address-event spikes and check them.
+
+    Raises:
+        ValueError: the packet is of another network or population, or is malformed; the message says which.
+    """
+    if message.encoding != SPIKES:
+        raise ValueError(f"encoding '{message.encoding}' instead of '{SPIKES}'")
+    if message.header.frame_id != network_hash[:HASH_DIGITS]:
+        raise ValueError(f"network '{message.header.frame_id}' instead of '{network_hash[:HASH_DIGITS]}'")
+    if message.width != n_neurons:
+        raise ValueError(f"{message.width} neurons instead of {n_neurons}")
+    if len(message.events) % 8:
+        raise ValueError(f"{len(message.events)} bytes are not a whole number of (step, neuron) pairs")
+    pairs = np.frombuffer(message.events, "<u4").reshape(-1, 2)
+    steps, ids = pairs[:, 0], pairs[:, 1]
+    if len(pairs):
+        if steps.max() >= message.height or ids.max() >= n_neurons:
+            raise ValueError("a step or neuron is out of range")
+        order = steps.astype(np.int64) * n_neurons + ids
+        if np.any(np.diff(order) <= 0):
+            raise ValueError("spikes do not ascend")
+    indptr = np.searchsorted(steps, np.arange(message.height + 1)).astype(np.int64)
+    return SpikeTrain(indptr, ids.astype(np.int32))

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node tells about itself: counts, rates and latency percentiles as diagnostic_msgs."""
+
+from __future__ import annotations
+
+import array
+import time
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+#: Samples that a latency keeps: about 80 s at 200 Hz.
+WINDOW = 1 << 14
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+class Latency:
+    """The latest :data:`WINDOW` durations of one thing, for its percentiles."""
+
+    def __init__(self) -> None:
+        self._samples = array.array("q", bytes(8 * WINDOW))
+        self.count = 0
+
+    def add(self, duration_ns: int) -> None:
+        """Add a duration [ns]."""
+        self._samples[self.count % WINDOW] = duration_ns
+        self.count += 1
+
+    def percentiles(self) -> tuple[float, float]:
+        """Median and 99th percentile [us]; NaN where there is no sample."""
+        if not self.count:
+            return float("nan"), float("nan")
+        samples = np.frombuffer(self._samples, np.int64)[: min(self.count, WINDOW)]
+        p50, p99 = np.percentile(samples, (50, 99))
+        return p50 / 1e3, p99 / 1e3
+
+
+class Gaps:
+    """Counts packets that a publisher's sequence numbers say are missing."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._expected: int | None = None
+
+    def see(self, seq: int) -> int:
+        """How many packets are missing right before this one; a smaller number is a publisher that restarted."""
+        missing = 0 if self._expected is None else max(0, seq - self._expected)
+        self._expected = seq + 1
+        self.lost += missing
+        return missing
+
+
+class Diagnostics:
+    """Counters and latencies of one node, and the DiagnosticStatus made of them.
+
+    Args:
+        node: name of the node; the status is called ``<node>: liquid_spike_control``.
+    """
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.level = OK
+        self.message = "ok"
+        self.counts: dict[str, int] = {}
+        self.values: dict[str, float | int | str | bool] = {}
+        self.latencies: dict[str, Latency] = {}
+        self._began = time.monotonic()
+
+    def restart(self) -> None:
+        """Forget the counts and latencies of an earlier activation."""
+        self.level, self.message = OK, "ok"
+        self.counts.clear()
+        self.latencies.clear()
+        self._began = time.monotonic()
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add to a counter."""
+        self.counts[name] = self.counts.get(name, 0) + n
+
+    def latency(self, name: str) -> Latency:
+        """The latency of that name, made where it is not there yet."""
+        if name not in self.latencies:
+            self.latencies[name] = Latency()
+        return self.latencies[name]
+
+    def complain(self, level: bytes, message: str) -> None:
+        """Raise the level; the worst complaint since the last report is the one that is told."""
+        if level >= self.level:
+            self.level, self.message = level, message
+
+    def report(self, stamp) -> DiagnosticArray:
+        """The status since activation; complaints are told once."""
+        elapsed = max(time.monotonic() - self._began, 1e-9)
+        values: dict[str, object] = dict(self.values)
+        for name, n in self.counts.items():
+            values[name] = n
+            values[f"{name}_hz"] = f"{n / elapsed:.1f}"
+        for name, latency in self.latencies.items():
+            p50, p99 = latency.percentiles()
+            values[f"{name}_us_p50"], values[f"{name}_us_p99"] = f"{p50:.1f}", f"{p99:.1f}"
+        status = DiagnosticStatus(
+            level=self.level, name=f"{self.node}: liquid_spike_control", message=self.message,
+            hardware_id="liquid_spike_control", values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
+        )  # fmt: skip
+        self.level, self.message = OK, "ok"
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = stamp
+        return message
+
+
+def read_status(message: DiagnosticArray) -> dict[str, dict[str, str]]:
+    """Node name to its values, of the statuses that are ours; ``level`` and ``message`` are among them."""
+    found = {}
+    for status in message.status:
+        if status.hardware_id == "liquid_spike_control":
+            values = {kv.key: kv.value for kv in status.values}
+            values["level"], values["message"] = str(status.level[0]), status.message
+            found[status.name.partition(":")[0]] = values
+    return found

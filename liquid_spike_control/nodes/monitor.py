@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watches a graph from outside, in batches: the history of a run, and the report of its diagnostics."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.serialization import deserialize_message
+
+from ..events.codec import Decoder
+from . import graph
+from .capture import Capture
+from .convert import from_joint_state, to_ns
+from .diagnostics import read_status
+from .graph import GraphOptions
+from .report import History, Report
+
+TRUTH_NAMES = ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
+
+
+class Monitor:
+    """Fills a :class:`History` and keeps every node's latest diagnostics.
+
+    Args:
+        options: of the graph.
+        keep: also keep events and output spikes, for a plot.
+    """
+
+    def __init__(self, options: GraphOptions, keep: bool) -> None:
+        self.history = History()
+        self.status: dict[str, dict[str, str]] = {}
+        self._options = options
+        topics = [graph.GROUND_TRUTH, graph.ESTIMATE, graph.GATED_COMMAND, graph.DIAGNOSTICS]
+        if keep:
+            topics += [graph.EVENTS] + ([graph.SPIKES_OUT] if options.backend == "offload" else [])
+        self._capture = Capture("liquid_spike_monitor", tuple(topics))
+        self._decoder = Decoder()
+
+    def poll(self) -> None:
+        """Take what has come."""
+        for topic, _, data in self._capture.drain():
+            message = deserialize_message(data, self._capture.types[topic])
+            if topic == graph.DIAGNOSTICS:
+                self.status |= read_status(message)
+            elif topic == graph.GROUND_TRUTH:
+                truth = from_joint_state(message, TRUTH_NAMES)
+                self.history.truth[truth.stamp_ns] = tuple(truth.values.tolist())
+            elif topic == graph.ESTIMATE:
+                estimate = from_joint_state(message, ("pole_angle", "pole_rate"))
+                self.history.estimates[estimate.stamp_ns] = tuple(estimate.values.tolist())
+            elif topic == graph.GATED_COMMAND:
+                command = from_joint_state(message, ("cart_force",))
+                self.history.forces.setdefault(command.stamp_ns, float(command.values[0]))
+            elif topic == graph.EVENTS:
+                self.history.events.append(
+                    self._decoder.decode(
+                        message.events, message.encoding, message.time_base, message.width, message.height
+                    )
+                )
+            else:
+                pairs = np.frombuffer(message.events, "<u4").reshape(-1, 2)
+                self.history.spikes.append((message.time_base, pairs[:, 0].copy(), pairs[:, 1].copy()))
+
+    def matched(self) -> bool:
+        """Whether every topic has its publisher."""
+        return self._capture.matched((graph.GROUND_TRUTH, graph.ESTIMATE, graph.GATED_COMMAND))
+
+    def number(self, node: str, key: str) -> float:
+        """A number of a node's diagnostics; 0 where it has not been told."""
+        return float(self.status.get(node, {}).get(key, 0))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the simulator says that the episode is over."""
+        return self.status.get("simulator", {}).get("finished") == "True"
+
+    @property
+    def silent(self) -> str | None:
+        """The stage that did not answer in lock-step, if one did not."""
+        return self.status.get("simulator", {}).get("silent")
+
+    def report(self, wall_s: float, energy: str) -> Report:
+        """The outcome, from the history and the last diagnostics."""
+        elapsed = self.number("simulator", "elapsed_s")
+        network = "neuromorphic" if self._options.backend == "offload" else "perception"
+        fallen = self.status.get("simulator", {}).get("fallen") == "True"
+        realtime = self._options.mode == "realtime"
+
+        def rate(node: str, key: str) -> float:
+            return self.number(node, key) / max(elapsed, 1e-9)
+
+        return Report.of(
+            self._options, self.history, f"ROS 2, {self._options.mode}, {self._options.backend}",
+            balanced=not fallen and elapsed >= self._options.duration_s - 1e-6, elapsed_s=elapsed, wall_s=wall_s,
+            events_per_s=rate("simulator", "events"), spikes_per_s=rate(network, "spikes"),
+            synaptic_operations_per_s=rate(network, "synaptic_operations"), energy=energy,
+            latencies_us=self._latencies(),
+            deadline_misses=int(self.number("simulator", "deadline_misses")) if realtime else None,
+        )  # fmt: skip
+
+    def _latencies(self) -> dict[str, tuple[float, float]]:
+        found = {}
+        for node, values in self.status.items():
+            for key, value in values.items():
+                if key.endswith("_us_p50") and not key.endswith(f"{graph.DIAGNOSTICS}_us_p50"):
+                    name = key.removesuffix("_us_p50")
+                    found[f"{node}: {name}"] = (float(value), float(values[f"{name}_us_p99"]))
+        return dict(sorted(found.items(), key=lambda item: ("sensing" not in item[0], "hop" not in item[0])))
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._capture.close()

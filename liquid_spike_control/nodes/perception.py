@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The perception node: event packets in, estimates out, the network on the offload node or in this process."""
+
+from __future__ import annotations
+
+from event_camera_msgs.msg import EventPacket
+from sensor_msgs.msg import JointState
+
+from ..perception import Perception
+from . import graph
+from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns
+from .diagnostics import ERROR, WARN, Gaps
+from .stage import Stage, run
+
+#: A stamp that jumps by more than this, or runs back, begins an episode [ns].
+EPISODE_GAP_NS = 500_000_000
+
+
+class PerceptionNode(Stage):
+    """Events to axon spikes to the network to estimates; every message carries the stamp of the events."""
+
+    def __init__(self) -> None:
+        super().__init__("perception")
+        self._file = self.parameter("perception_model", "", "path of the perception model (.nir)")
+        self._offload = (
+            self.parameter(
+                "backend", "offload", "where the network runs: offload (its own node) or in_process",
+                choices=graph.BACKENDS,
+            )
+            == "offload"
+        )  # fmt: skip
+
+    def configure(self) -> None:
+        """Read the model, warm the kernels."""
+        from ..events.codec import Decoder
+        from ..spiking.nir_io import read_perception_model
+        from .network import load_backend, warm
+
+        model = read_perception_model(self._file)
+        self._perception = Perception(model)
+        self._decoder = Decoder()
+        self._hash = model.hash
+        self._backend = None if self._offload else load_backend(model)
+        warm(self._perception, self._backend)
+        self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
+        self.listen(EventPacket, graph.EVENTS, self._on_events, best_effort=self.mode == "realtime")
+        if self._offload:
+            self._n_outputs = model.readout.n_inputs
+            self._spikes_publisher = self.speak(EventPacket, graph.SPIKES_IN)
+            self.listen(EventPacket, graph.SPIKES_OUT, self._on_spikes)
+
+    def activate(self) -> None:
+        """Begin an episode."""
+        self._last_stamp_ns: int | None = None
+        self._gaps = Gaps()
+        self._seq = 0
+
+    def _on_events(self, message: EventPacket) -> None:
+        stamp = to_ns(message.header.stamp)
+        if self._gaps.see(message.seq):
+            self.diagnostics.complain(WARN, "event packets were lost")
+        last, self._last_stamp_ns = self._last_stamp_ns, stamp
+        if last is None or not 0 <= stamp - last <= EPISODE_GAP_NS:
+            self._perception.reset(stamp)
+            self._until_ns = stamp
+            self.diagnostics.count("episodes")
+            if self._backend is not None:
+                self._backend.reset()
+        events = self._decoder.decode(
+            message.events, message.encoding, message.time_base, message.width, message.height
+        )
+        self.diagnostics.count("events", len(events))
+        if self._backend is not None:
+            self._publish(self._perception.step(events, stamp, self._backend))
+            return
+        spikes = self._perception.encode(events, stamp)
+        start_ns = self._until_ns
+        self._until_ns += spikes.n_steps * self._perception.step_ns  # part of a step may be left for the next
+        self._spikes_publisher.publish(
+            spikes_to_packet(spikes, self._perception.n_axons, self._hash, stamp, start_ns, self._seq)
+        )
+        self._seq += 1
+        self.diagnostics.values["encoded_ns"] = stamp
+
+    def _on_spikes(self, message: EventPacket) -> None:
+        try:
+            spikes = packet_to_spikes(message, self._n_outputs, self._hash)
+        except ValueError as error:
+            self.diagnostics.count("refused")
+            self.diagnostics.complain(ERROR, f"packet refused: {error}")
+            return
+        self._publish(self._perception.decode(spikes, to_ns(message.header.stamp)))
+
+    def _publish(self, estimate) -> None:
+        self._estimate_publisher.publish(to_joint_state(estimate))
+        self.diagnostics.values["answered_ns"] = estimate.stamp_ns
+        self.diagnostics.count("estimates")
+
+    def diagnose(self) -> None:
+        """Tell of losses and of what could not be read."""
+        if not self.active:
+            return
+        self.diagnostics.values |= {
+            "lost": self._gaps.lost,
+            "malformed": self._decoder.malformed,
+            "rejected": self._perception.rejected,
+        }
+
+
+def main() -> None:
+    """Run the node."""
+    run(PerceptionNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One live line about a run: simulated time, angle, estimate, force, event rate, real-time factor."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from .report import History
+
+#: Drawing costs milliseconds of a core that the graph needs.
+PERIOD_S = 0.25
+
+
+class Progress:
+    """A context manager; silent where the console is not a terminal.
+
+    Args:
+        console: where to draw.
+        duration_s: simulated length of the run [s].
+    """
+
+    def __init__(self, console: Console, duration_s: float) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._duration_s = duration_s
+        self._drawn = self._began = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, history: History, events_per_s: float) -> None:
+        """Draw the latest numbers, at most every :data:`PERIOD_S`."""
+        now = time.monotonic()
+        if self._live is None or now - self._drawn < PERIOD_S or not history.truth:
+            return
+        self._drawn = now
+        first, last = next(iter(history.truth)), next(reversed(history.truth))
+        simulated = (last - first) * 1e-9
+        angle = math.degrees(history.truth[last][2])
+        estimate = math.degrees(next(reversed(history.estimates.values()), (math.nan,))[0])
+        force = next(reversed(history.forces.values()), math.nan)
+        line = Table.grid(padding=(0, 2))
+        line.add_row(
+            ProgressBar(self._duration_s, simulated, width=24),
+            Text(f"{simulated:5.1f} / {self._duration_s:g} s"),
+            Text(f"angle {angle:+6.2f} deg", "green" if abs(angle) < 10 else "red"),
+            Text(f"estimate {estimate:+6.2f} deg"),
+            Text(f"force {force:+6.2f} N"),
+            Text(f"{events_per_s / 1e3:5.1f} kev/s"),
+            Text(f"{simulated / (now - self._began):5.2f}x"),
+        )
+        self._live.update(line, refresh=True)

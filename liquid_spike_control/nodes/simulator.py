@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator node: the world, its clock and its sensors, in lock-step with the graph or at wall-clock pace."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from event_camera_msgs.msg import EventPacket
+from rclpy.executors import Executor
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+
+from ..sim.tasks import PencilTask, task_by_name
+from ..types import Quantities
+from . import graph
+from .convert import SECOND_NS, from_joint_state, to_joint_state, to_packet, to_time
+from .diagnostics import ERROR, WARN, read_status
+from .stage import Stage, run
+
+TRUTH_NAMES = ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
+COMMAND_NAMES = ("cart_force",)
+#: In the order of the data: node, and the value of its diagnostics that holds the last stamp it answered.
+CHAIN = (
+    ("perception", "encoded_ns"),
+    ("neuromorphic", "answered_ns"),
+    ("perception", "answered_ns"),
+    ("controller", "answered_ns"),
+    ("gate", "answered_ns"),
+)
+#: Time between the last stamp of an episode and the first of the next; the nodes take such a jump as a new episode.
+EPISODE_PAUSE_NS = SECOND_NS
+#: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it [ns].
+LAG_LIMIT_NS = 50_000_000
+
+
+class SimulatorNode(Stage):
+    """Publishes what is sensed at ``t_k``, takes the command stamped ``t_k``, and moves the world to ``t_{k+1}``.
+
+    In lock-step it waits for that command, and ends with an error that names the silent stage when it does not come
+    within ``answer_timeout_s``. In real time ``t_{k+1}`` has an absolute deadline on the steady clock: a command
+    that is not there by then is a miss, and the last one holds until it is ``command_timeout_s`` old; then the force
+    is zero. Services: ~/reset_world (a new episode, later in time), ~/set_pause, ~/step_simulation (one tick).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("simulator")
+        task = self.parameter("task", "pencil", "which task is simulated: pencil")
+        push = self.parameter("push", PencilTask().push, "impulse of a push [N s]", 0.0, 1000.0)
+        duration = self.parameter("duration_s", 20.0, "simulated time of an episode [s]", 0.001, 1e6)
+        self._task = task_by_name(task, push=push, duration_s=duration)
+        self._seed = self.parameter("seed", 0, "of the episode; ~/reset_world takes the next", 0, 2**31 - 1)
+        self._encoding = self.parameter(
+            "encoding", "mono", "of the events: mono (exact to the ns) or evt3 (us)", choices=("mono", "evt3")
+        )
+        self._answer_s = self.parameter("answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0)
+        timeout = self.parameter("command_timeout_s", 0.1, "a command older than this is zero force [s]", 0.001, 1.0)
+        self._command_timeout_ns = round(timeout * 1e9)
+        self._realtime = self.mode == "realtime"
+        self._paused = self._finished = False
+
+    def configure(self) -> None:
+        """Make the world and draw its first picture, which takes the GL context up."""
+        from ..events.codec import encode
+        from ..simulation import PENCIL_CAMERA, PencilSimulation
+
+        self._encode, self._camera = encode, PENCIL_CAMERA
+        self._simulation = PencilSimulation(self._task)
+        self._simulation.reset(self._seed)
+        self._encode(self._simulation.advance(0.0).events, self._encoding, 0)
+        self._clock_publisher = self.speak(ClockMessage, graph.CLOCK)
+        self._joints_publisher = self.speak(JointState, graph.JOINT_STATES)
+        self._events_publisher = self.speak(EventPacket, graph.EVENTS)
+        self._truth_publisher = self.speak(JointState, graph.GROUND_TRUTH)
+        self.listen(JointState, graph.GATED_COMMAND, self._on_command)
+        if not self._realtime:
+            self.listen(DiagnosticArray, graph.DIAGNOSTICS, self._on_diagnostics)
+        self.create_service(Trigger, "~/reset_world", self._on_reset_world)
+        self.create_service(SetBool, "~/set_pause", self._on_set_pause)
+        self.create_service(Trigger, "~/step_simulation", self._on_step)
+
+    def activate(self) -> None:
+        """Begin the episode of the seed at 1 s: in ROS a stamp of 0 means that there is none."""
+        self._seq = 0
+        self._told: dict[str, dict[str, str]] = {}
+        self._begin(self._seed, SECOND_NS)
+
+    def _begin(self, seed: int, start_ns: int) -> None:
+        self._sensing = self._simulation.reset(seed, start_ns)
+        self._finished = False
+        self._steps_due = 0
+        self._force, self._force_stamp_ns = 0.0, start_ns
+        self._answered_ns = -1
+        self._pace()
+
+    def _pace(self) -> None:
+        """Tie the stamp of the sensing to the steady clock's now."""
+        self._epoch_ns = time.monotonic_ns() - self._sensing.joints.stamp_ns
+
+    # the tick
+
+    def work(self, executor: Executor) -> None:
+        """One tick, or a rest where there is nothing to simulate."""
+        if not self.active or self._finished or (self._paused and not self._steps_due):
+            executor.spin_once(timeout_sec=0.1)
+            return
+        stamp = self._sensing.joints.stamp_ns
+        self._publish_sensing()
+        answered = self._await_deadline(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
+        if not self.active or self._sensing.joints.stamp_ns != stamp:
+            return  # deactivated, or the world was reset, meanwhile
+        if not answered and not self._realtime:
+            return
+        if self._realtime and not answered:
+            self.diagnostics.count("deadline_misses")
+            if stamp - self._force_stamp_ns > self._command_timeout_ns:
+                self._force = 0.0
+                self.diagnostics.complain(ERROR, "no command: the plant has stopped")
+        self._advance(executor)
+
+    def _advance(self, executor: Executor) -> None:
+        began = time.perf_counter_ns()
+        self._sensing = self._simulation.advance(self._force)
+        self.diagnostics.latency("work simulate").add(time.perf_counter_ns() - began)
+        self.diagnostics.count("ticks")
+        self._steps_due = max(0, self._steps_due - 1)
+        plant = self._simulation.plant
+        if plant.fallen or plant.elapsed_s >= self._task.duration_s - 1e-9:
+            self._finished = True
+            self.report()
+        elif self._realtime:
+            self._sleep_until_due(executor)
+
+    def _sleep_until_due(self, executor: Executor) -> None:
+        due = self._epoch_ns + self._sensing.joints.stamp_ns
+        while self.active and (rest := due - time.monotonic_ns()) > 0:
+            executor.spin_once(timeout_sec=rest * 1e-9)
+        late = time.monotonic_ns() - due
+        self.diagnostics.latency("late").add(late)
+        if late > LAG_LIMIT_NS:
+            self._pace()
+            self.diagnostics.count("lags")
+            self.diagnostics.complain(WARN, f"{late / 1e6:.0f} ms behind the wall clock; given up")
+
+    def _await_deadline(self, executor: Executor, stamp: int) -> bool:
+        """Whether the command stamped ``stamp`` came before the next stamp is due."""
+        due = self._epoch_ns + stamp + self._task.period_ns
+        while self.active and self._answered_ns != stamp and (rest := due - time.monotonic_ns()) > 0:
+            executor.spin_once(timeout_sec=rest * 1e-9)
+        return self._answered_ns == stamp
+
+    def _await_answer(self, executor: Executor, stamp: int) -> bool:
+        due = time.monotonic() + self._answer_s
+        while self.active and self._answered_ns != stamp and self._sensing.joints.stamp_ns == stamp:
+            if time.monotonic() > due:
+                self._finished = True
+                silent = self._silent_stage(stamp)
+                self.get_logger().error(f"lock-step: {silent} did not answer stamp {stamp} ns in {self._answer_s} s")
+                self.diagnostics.values["silent"] = silent
+                self.report()
+                return False
+            executor.spin_once(timeout_sec=0.1)
+        return self._answered_ns == stamp
+
+    # topics
+
+    def _publish_sensing(self) -> None:
+        joints, events = self._sensing.joints, self._sensing.events
+        stamp = joints.stamp_ns
+        base = stamp - self._task.period_ns
+        packet = to_packet(
+            self._encode(events, self._encoding, base), self._encoding, stamp, base,
+            self._camera.width, self._camera.height, self._seq,
+        )  # fmt: skip
+        joint_state = to_joint_state(joints)
+        self._published = time.perf_counter_ns()
+        self._clock_publisher.publish(ClockMessage(clock=to_time(stamp)))
+        self._joints_publisher.publish(joint_state)
+        self._events_publisher.publish(packet)
+        self._seq += 1
+        self.diagnostics.count("events", len(events))
+        truth = np.concatenate([joints.values, self._simulation.plant.truth])
+        self._truth_publisher.publish(to_joint_state(Quantities(stamp, TRUTH_NAMES, truth)))
+
+    def _on_command(self, message: JointState) -> None:
+        command = from_joint_state(message, COMMAND_NAMES)
+        if not np.isfinite(command.values[0]):
+            self.diagnostics.count("malformed")
+            return
+        if command.stamp_ns < self._force_stamp_ns:
+            self.diagnostics.count("late_commands")
+            return
+        stamp = self._sensing.joints.stamp_ns
+        if command.stamp_ns == stamp != self._answered_ns:
+            self.diagnostics.latency("sensing to command").add(time.perf_counter_ns() - self._published)
+        elif command.stamp_ns < stamp:
+            self.diagnostics.count("late_commands")
+        self._force, self._force_stamp_ns = float(command.values[0]), command.stamp_ns
+        self._answered_ns = command.stamp_ns
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._told |= read_status(message)
+
+    def _silent_stage(self, stamp: int) -> str:
+        """The first in the chain that did not tell of having answered ``stamp``."""
+        for node, answer in CHAIN:
+            if node in self._told and self._told[node].get(answer) != str(stamp):
+                return node
+        return "no node"
+
+    # services
+
+    def _on_reset_world(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not self.active:
+            response.message = "the simulator is not active"
+            return response
+        self._seed += 1
+        self._begin(self._seed, self._simulation.plant.now_ns + EPISODE_PAUSE_NS)
+        response.success, response.message = True, f"episode of seed {self._seed}"
+        return response
+
+    def _on_set_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._paused = request.data
+        if self.active:
+            self._pace()
+        response.success, response.message = True, "paused" if request.data else "running"
+        return response
+
+    def _on_step(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self.active and self._paused
+        response.message = "one tick" if response.success else "pause first: ~/set_pause"
+        if response.success:
+            self._steps_due += 1
+            self._pace()
+        return response
+
+    def diagnose(self) -> None:
+        """Tell how the episode goes."""
+        if not (self.active or self.diagnostics.counts):
+            return
+        plant = self._simulation.plant
+        self.diagnostics.values |= {
+            "seed": self._seed,
+            "elapsed_s": f"{plant.elapsed_s:.3f}",
+            "finished": self._finished,
+            "fallen": plant.fallen,
+        }
+
+
+def main() -> None:
+    """Run the node."""
+    run(SimulatorNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events to and from the bytes of ``event_camera_msgs/EventPacket``.
+
+What arrives from a topic is not to be trusted: whatever the bytes, decoding does not raise. What it drops it
+counts, and the time of the events it gives never runs back, within a packet or from one to the next.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import TaskError
+from ..types import EVENT
+from . import evt3, mono
+from .spikes import decode_spikes, encode_spikes
+from .words import from_words, to_words
+
+__all__ = [
+    "ENCODINGS",
+    "MAX_SPAN_NS",
+    "Decoder",
+    "PacketSequence",
+    "decode_spikes",
+    "encode",
+    "encode_spikes",
+    "split",
+]
+
+ENCODINGS = ("evt3", "mono")
+
+#: Longest time from the time base of a packet to its last event [ns]: what fits the 32 bits of ``mono`` and
+#: half a turn of the clock of ``evt3``.
+MAX_SPAN_NS = 4_000_000_000
+
+_LATEST_NS = 2**62
+
+
+def encode(events: np.ndarray, encoding: str, time_base_ns: int) -> bytes:
+    """The bytes of one self-contained packet.
+
+    Args:
+        events: EVENT. They are sorted by time first, if they are not.
+        encoding: ``"mono"`` keeps nanoseconds and takes 8 bytes an event. ``"evt3"`` takes 2 to 8 and rounds
+            times up to microseconds, so that an event of a window ``(a, b]`` stays in it if ``a`` and ``b``
+            are whole microseconds; the order of the events of one microsecond is not kept.
+        time_base_ns: the packet's ``time_base`` [ns], not after any event. With 0, ``evt3`` packets are taken
+            for the stream of a sensor whose clock started at 0.
+
+    Raises:
+        TaskError: the encoding is not one of ``ENCODINGS``.
+        ValueError: an event lies before the time base or more than ``MAX_SPAN_NS`` after it, or the format
+            cannot address its pixel. :func:`split` cuts events to fit.
+    """
+    if encoding not in ENCODINGS:
+        raise TaskError(f"event encoding {encoding!r} is unknown; use one of {', '.join(ENCODINGS)}")
+    if len(events) == 0:
+        return b""
+    t = events["t"]
+    if np.any(t[1:] < t[:-1]):
+        events = events[np.argsort(t, kind="stable")]
+        t = events["t"]
+    if not 0 <= time_base_ns <= t[0] or t[-1] > time_base_ns + MAX_SPAN_NS:
+        raise ValueError(f"events of {t[0]} to {t[-1]} ns do not fit a packet of time base {time_base_ns} ns")
+    size = (evt3 if encoding == "evt3" else mono).MAX_SIZE
+    if events["x"].max() >= size or events["y"].max() >= size:
+        raise ValueError(f"{encoding} cannot address pixels beyond {size} x {size}")
+    words = to_words(events)
+    data = evt3.encode_words(words) if encoding == "evt3" else mono.encode_words(words, time_base_ns)
+    return data.tobytes()
+
+
+def split(events: np.ndarray, encoding: str, max_bytes: int = 400_000) -> list[np.ndarray]:
+    """Cut events, sorted by time, into runs that fit one packet each.
+
+    Args:
+        events: EVENT, sorted by time.
+        encoding: one of ``ENCODINGS``; no event takes more than 8 bytes in either.
+        max_bytes: most bytes of a packet, 8 or more. Fast-DDS drops large best-effort messages.
+
+    Returns:
+        Views of ``events``, none empty, each no longer than half of ``MAX_SPAN_NS``.
+    """
+    if encoding not in ENCODINGS or max_bytes < 8:
+        raise TaskError(f"packets of {max_bytes} bytes in encoding {encoding!r} cannot be made")
+    t = events["t"]
+    packets, begin = [], 0
+    while begin < len(events):
+        end = int(np.searchsorted(t, t[begin] + MAX_SPAN_NS // 2, "right"))
+        end = min(end, begin + max_bytes // 8)
+        packets.append(events[begin:end])
+        begin = end
+    return packets
+
+
+class Decoder:
+    """Decodes the packets of one topic and counts what it drops.
+
+    Attributes:
+        malformed: packets dropped whole: not a whole number of words, a word or an encoding that is unknown,
+            or an impossible time base.
+        incomplete: events dropped because no time or row came before them, as where a sensor's stream starts.
+        out_of_picture: events dropped because their pixel is not in the picture.
+        backward: events dropped because a later event was given already.
+        out_of_span: events dropped because they lie more than ``max_span_ns`` after the packet's time base.
+    """
+
+    def __init__(self, max_span_ns: int = MAX_SPAN_NS):
+        """
+        Args:
+            max_span_ns: longest packet [ns]. It bounds for how long one false time can make later events seem
+                late.
+        """
+        self.max_span_ns = max_span_ns
+        self.malformed = self.incomplete = self.out_of_picture = self.backward = self.out_of_span = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the time and the state of the stream, not the counts: a new recording begins."""
+        self._last_ns = -_LATEST_NS
+        self._state = evt3.unknown_state()
+
+    def decode(self, data, encoding: str, time_base_ns: int, width: int, height: int) -> np.ndarray:
+        """The events of a packet.
+
+        Args:
+            data: any bytes-like object.
+            encoding: ``"mono"`` or ``"evt3"``. An ``evt3`` packet with a time base is decoded by itself; with
+                time base 0 it continues the stream of the packets before it, on the sensor's own clock, as
+                metavision_driver publishes it.
+            time_base_ns: the packet's time base [ns].
+            width: columns of the picture [pixels].
+            height: rows of the picture [pixels].
+
+        Returns:
+            EVENT, sorted by time; empty if the packet is malformed.
+        """
+        data = np.frombuffer(data, np.uint8)
+        word = {"evt3": np.uint16, "mono": np.uint64}.get(encoding)
+        if word is None or data.size % np.dtype(word).itemsize or not 0 <= time_base_ns < _LATEST_NS:
+            return self._drop()
+        words = data.view(word)
+        words.flags.writeable = False  # one kernel for bytes and for array.array
+        width, height = min(width, 65535), min(height, 65535)
+        latest_ns = time_base_ns + self.max_span_ns
+        if encoding == "mono":
+            events, *dropped = mono.decode_words(words, time_base_ns, self._last_ns, latest_ns, width, height)
+        else:
+            latest_ns = latest_ns if time_base_ns else _LATEST_NS
+            events, incomplete, *dropped = evt3.decode_words(
+                words, self._state, time_base_ns, self._last_ns, latest_ns, width, height
+            )
+            if incomplete < 0:
+                return self._drop()
+            self.incomplete += incomplete
+        self.out_of_picture += dropped[0]
+        self.backward += dropped[1]
+        self.out_of_span += dropped[2]
+        if len(events):
+            self._last_ns = int(events[-2])
+        return from_words(events)
+
+    def _drop(self) -> np.ndarray:
+        self.malformed += 1
+        self._state = evt3.unknown_state()
+        return np.empty(0, EVENT)
+
+
+class PacketSequence:
+    """Counts what a best-effort topic did to the packets of one publisher, from their ``seq``.
+
+    Exact for packets that come up to ``window`` packets late. A seq further back than that is a publisher
+    that has started anew.
+
+    Attributes:
+        received: packets seen.
+        lost: packets that have not come, so far.
+        duplicated: packets that had come before.
+        reordered: packets that came after a later one; they are no longer counted as lost.
+        restarts: times that the publisher began anew.
+    """
+
+    def __init__(self, window: int = 1024):
+        self.window = window
+        self.received = self.lost = self.duplicated = self.reordered = self.restarts = 0
+        self._next: int | None = None
+        self._missing: dict[int, None] = {}  # ascending
+
+    def update(self, seq: int) -> None:
+        """Count the packet ``seq``, a uint64 that may wrap."""
+        self.received += 1
+        if self._next is None:
+            self._next = seq
+        ahead = (seq - self._next + 2**63) % 2**64 - 2**63
+        if ahead < -self.window:
+            self.restarts += 1
+            self._missing.clear()
+            ahead, self._next = 0, seq
+        if ahead < 0:
+            if seq in self._missing:
+                del self._missing[seq]
+                self.lost -= 1
+                self.reordered += 1
+            else:
+                self.duplicated += 1
+            return
+        self.lost += ahead
+        for k in range(max(0, ahead - self.window), ahead):
+            self._missing[(self._next + k) % 2**64] = None
+        self._next = (seq + 1) % 2**64
+        while self._missing:
+            oldest = next(iter(self._missing))
+            if (self._next - oldest) % 2**64 <= self.window:
+                break
+            del self._missing[oldest]

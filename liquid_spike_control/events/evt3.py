@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prophesee EVT 3.0: a stream of little-endian 16-bit words that change a state and emit events from it.
+
+====  ============  ===========================================================================
+code  name          the other 12 bits
+====  ============  ===========================================================================
+0x0   EVT_ADDR_Y    row (11 bits) of the events that follow
+0x2   EVT_ADDR_X    polarity (bit 11), column: one event
+0x3   VECT_BASE_X   polarity (bit 11), column of the vectors that follow
+0x4   VECT_12       one event for each bit b that is set, at column base + b; then base += 12
+0x5   VECT_8        the same with 8 bits
+0x6   EVT_TIME_LOW  bits 0..11 of the time [us]
+0x8   EVT_TIME_HIGH bits 12..23 of the time [us]; the time wraps every 16.777216 s
+0x7, 0xA, 0xE, 0xF  CONTINUED_4, EXT_TRIGGER, OTHERS, CONTINUED_12: carry no events
+====  ============  ===========================================================================
+
+https://docs.prophesee.ai/stable/data/encoding_formats/evt3.html
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+#: Largest width and height that the format can address.
+MAX_SIZE = 2048
+
+_ADDR_Y, _ADDR_X, _BASE_X, _VECT_12, _VECT_8, _TIME_LOW, _TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
+_WRAP = 1 << 24
+_UNKNOWN = -1
+
+#: Entries of a decoder's state, int64: the time [us, unwrapped], and the last TIME_HIGH, row, vector base and
+#: polarity, each -1 while unknown.
+TIME, HIGH, ROW, BASE, POLARITY = range(5)
+
+
+def unknown_state() -> np.ndarray:
+    """The state of a decoder that has read nothing."""
+    state = np.full(5, _UNKNOWN, np.int64)
+    state[TIME] = 0
+    return state
+
+
+@numba.njit(cache=True, nogil=True)
+def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, height):
+    """Events of one packet.
+
+    The 24 bits of time are unwrapped to the time nearest to the last time, or to ``time_base_ns`` at the
+    start of a packet that has one (not 0). Such a packet is self-contained: nothing is carried over to it.
+
+    Args:
+        data: uint16, the words of the packet.
+        state: int64 ``(5,)``, see above; brought up to date unless the packet is malformed.
+        time_base_ns: 0 if the stream only has the sensor's clock, as metavision_driver's has.
+        earliest_ns: events before it, or before an event that came before them, are dropped as backward.
+        latest_ns: events after it are dropped as out of span.
+        width: columns of the picture [pixels].
+        height: rows of the picture [pixels].
+
+    Returns:
+        ``(events, incomplete, out_of_picture, backward, out_of_span)``: pairs of int64 words, and the numbers
+        of events dropped, incomplete being those that came before a time and a row were known. ``incomplete``
+        is -1 for a malformed packet: one with a word that the format does not know.
+    """
+    time, high, row, base, polarity = state[TIME], state[HIGH], state[ROW], state[BASE], state[POLARITY]
+    low = time & 0xFFF
+    anchored = high != _UNKNOWN
+    if time_base_ns > 0:
+        time = time_base_ns // 1000
+        anchored = True
+        high = row = base = polarity = _UNKNOWN
+    incomplete = out_of_picture = backward = out_of_span = 0
+    t = time * 1000
+    events = np.empty(2 * data.shape[0] + 64, np.int64)
+    n = 0
+    for word in data:
+        code, value = np.int64(word >> 12), np.int64(word & 0xFFF)
+        if code == _TIME_LOW or code == _TIME_HIGH:
+            if code == _TIME_LOW:
+                low = value
+            elif value != high:
+                high, low = value, 0
+            if high != _UNKNOWN:
+                step = ((high << 12 | low) - time) & (_WRAP - 1)
+                time += step - _WRAP if anchored and step >= _WRAP // 2 else step
+                anchored = True
+                t = time * 1000
+            continue
+        if code == _ADDR_Y:
+            row = value & 0x7FF
+            continue
+        if code == _BASE_X:
+            base, polarity = value & 0x7FF, value >> 11
+            continue
+        if code == _ADDR_X:
+            column, place = value & 0x7FF, value >> 11
+            mask = 1
+        elif code == _VECT_12:
+            column, place = base, polarity
+            mask = value
+            base += 12
+        elif code == _VECT_8:
+            column, place = base, polarity
+            mask = value & 0xFF
+            base += 8
+        elif code == 0x7 or code == 0xA or code == 0xE or code == 0xF:
+            continue
+        else:
+            return events[:0], -1, 0, 0, 0
+
+        if high == _UNKNOWN or row == _UNKNOWN or place == _UNKNOWN:
+            incomplete += _ones(mask)
+            if place == _UNKNOWN:
+                base = _UNKNOWN
+            continue
+        if row >= height or column + 12 > width:
+            inside = 0 if row >= height else mask & ((1 << max(width - column, 0)) - 1)
+            out_of_picture += _ones(mask ^ inside)
+            mask = inside
+        if t < earliest_ns:
+            backward += _ones(mask)
+            continue
+        if t > latest_ns:
+            out_of_span += _ones(mask)
+            continue
+        if mask == 0:
+            continue
+        earliest_ns = t
+        if 2 * (n + 12) > events.shape[0]:
+            larger = np.empty(2 * events.shape[0], np.int64)
+            larger[: 2 * n] = events[: 2 * n]
+            events = larger
+        place = column | row << 16 | place << 32
+        if mask == 1:
+            events[2 * n] = t
+            events[2 * n + 1] = place
+            n += 1
+        else:
+            for b in range(12):  # writes a place for each bit and keeps it if the bit is set: no branches
+                events[2 * n] = t
+                events[2 * n + 1] = place + b
+                n += mask >> b & 1
+    state[TIME], state[HIGH], state[ROW], state[BASE], state[POLARITY] = time, high, row, base, polarity
+    return events[: 2 * n], incomplete, out_of_picture, backward, out_of_span
+
+
+@numba.njit(cache=True, nogil=True)
+def _ones(mask):
+    count = 0
+    while mask:
+        mask &= mask - 1
+        count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def encode_words(events):
+    """A self-contained stream of events that are sorted by time; the caller has checked their ranges.
+
+    Times are rounded up to whole microseconds, so an event of a window ``(a, b]`` whose ends are whole
+    microseconds stays in it. Events of the same microsecond are put in the order of their rows, polarities
+    and columns. Three or more of them in twelve neighbouring pixels are sent as a vector.
+
+    Args:
+        events: pairs of int64 words.
+
+    Returns:
+        uint16.
+    """
+    n = events.shape[0] // 2
+    data = np.empty(4 * n, np.uint16)
+    keys = np.empty(n, np.int32)
+    size = 0
+    low, high, row = -1, -1, -1
+    begin = 0
+    while begin < n:
+        time = (events[2 * begin] + 999) // 1000
+        end = begin
+        sorted_already = True
+        while end < n and events[2 * end] <= time * 1000:
+            word = events[2 * end + 1]
+            polarity = np.int64((word >> 32) & 0xFF != 0)
+            keys[end] = ((word >> 16) & 0x7FF) << 12 | polarity << 11 | (word & 0x7FF)
+            sorted_already &= end == begin or keys[end - 1] <= keys[end]
+            end += 1
+        if not sorted_already:
+            _sort(keys[begin:end])
+
+        if (time >> 12) & 0xFFF != high:
+            high, low = (time >> 12) & 0xFFF, -1
+            data[size] = _TIME_HIGH << 12 | high
+            size += 1
+        if time & 0xFFF != low:
+            low = time & 0xFFF
+            data[size] = _TIME_LOW << 12 | low
+            size += 1
+        k = begin
+        while k < end:
+            if keys[k] >> 12 != row:
+                row = keys[k] >> 12
+                data[size] = _ADDR_Y << 12 | row
+                size += 1
+            if k + 2 < end and keys[k + 2] - keys[k] < 12 and keys[k] < keys[k + 1] < keys[k + 2]:
+                if (keys[k + 2] ^ keys[k]) >> 11 == 0:
+                    side = keys[k] >> 11  # row and polarity
+                    base = keys[k]
+                    data[size] = _BASE_X << 12 | (base & 0xFFF)
+                    size += 1
+                    more = True
+                    while more:
+                        mask, last = 0, -1
+                        while k < end and last < keys[k] - base < 12 and keys[k] >> 11 == side:
+                            last = keys[k] - base
+                            mask |= 1 << last
+                            k += 1
+                        data[size] = _VECT_12 << 12 | mask
+                        size += 1
+                        base += 12
+                        more = k < end and 0 <= keys[k] - base < 12 and keys[k] >> 11 == side
+                    continue
+            data[size] = _ADDR_X << 12 | (keys[k] & 0xFFF)
+            size += 1
+            k += 1
+        begin = end
+    return data[:size]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sort(values):
+    """Sort in place: insertion for a few, the library's sort for many."""
+    if values.shape[0] > 48:
+        values.sort()
+        return
+    for i in range(1, values.shape[0]):
+        value = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > value:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = value

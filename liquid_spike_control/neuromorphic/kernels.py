@@ -236,9 +236,12 @@ def _mark(touched, first, last, longest):
 
     The number of stores does not depend on the data, so there is no branch to mispredict.
     """
-    for k in range(0, longest, BLOCK):
-        touched[min(first + k, last) >> 4] = 1
+    touched[first >> 4] = 1
+    touched[min(first + BLOCK, last) >> 4] = 1
     touched[last >> 4] = 1
+    if longest > 2 * BLOCK:
+        for block in range(first >> 4, last >> 4):
+            touched[block] = 1
 
 
 @njit(inline="always")

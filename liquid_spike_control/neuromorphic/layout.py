@@ -14,6 +14,14 @@ from .network import INPUT, Conv, Dense, LoihiNetwork, Population
 DENSE_FROM = 0.25
 
 
+def aligned_zeros(shape: int | tuple[int, ...], dtype: type) -> np.ndarray:
+    """Zeros that begin at a cache line, which makes a vector of 16 int32 one access and not two."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(n_bytes + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n_bytes].view(dtype).reshape(shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """Constant arrays, as :func:`.kernels.advance` describes them, and the sizes of the state."""
@@ -30,7 +38,7 @@ class Layout:
 
 
 class _Pool:
-    """Arrays joined one after the other; ``add`` returns where an array begins."""
+    """Arrays joined one after the other, each at a cache line; ``add`` returns where an array begins."""
 
     def __init__(self) -> None:
         self.parts: list[np.ndarray] = []
@@ -38,12 +46,15 @@ class _Pool:
 
     def add(self, array: np.ndarray) -> int:
         start = self.size
-        self.parts.append(np.ascontiguousarray(array).ravel())
-        self.size += array.size
+        self.parts += [np.ravel(array), np.zeros(-array.size % (2 * k.BLOCK), np.int64)]
+        self.size += sum(part.size for part in self.parts[-2:])
         return start
 
     def joined(self, dtype) -> np.ndarray:
-        return np.concatenate([*self.parts, np.zeros(2 * k.BLOCK, np.int64)]).astype(dtype)
+        array = aligned_zeros(self.size + 2 * k.BLOCK, dtype)
+        if self.parts:
+            array[: self.size] = np.concatenate(self.parts)
+        return array
 
 
 def lay_out(network: LoihiNetwork) -> Layout:
@@ -80,7 +91,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
             beyond = max(beyond, int(row[k.C_TAPS_X] * row[k.C_Y_OUT] * row[k.C_OUT]))
     n += -(-beyond // k.WORD) * k.WORD
-    padded = np.zeros((k.N_PARAMETERS, n), np.int32)
+    padded = aligned_zeros((k.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
     biased = np.flatnonzero(padded[k.BIAS].reshape(-1, k.BLOCK).any(1)).astype(np.uint64)
     bitmap = np.zeros(n // k.WORD, np.uint64)

@@ -22,7 +22,7 @@ import numpy as np
 from ..types import SpikeTrain
 from . import kernels
 from .backend import BackendStats
-from .layout import lay_out
+from .layout import aligned_zeros, lay_out
 from .network import Conv, Dense, LoihiNetwork, Population, quantise_weights
 
 __all__ = ["Conv", "Dense", "LoihiEmulator", "LoihiNetwork", "Population", "Probe", "quantise_weights"]
@@ -64,10 +64,10 @@ class LoihiEmulator:
         layout, names = self._layout, list(network.populations)
         self._outputs = self._numbered(network.outputs)
         self._every = self._numbered(names)
-        self._state = np.zeros((kernels.N_STATE, layout.n), np.int32)
-        self._acc = np.zeros((layout.slots, layout.n), np.int32)
+        self._state = aligned_zeros((kernels.N_STATE, layout.n), np.int32)
+        self._acc = aligned_zeros((layout.slots, layout.n), np.int32)
         self._active = np.zeros(layout.n // kernels.WORD, np.uint64)
-        self._touched = np.zeros((layout.slots, layout.n // kernels.BLOCK), np.uint8)
+        self._touched = aligned_zeros((layout.slots, layout.n // kernels.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
         largest = max(p.n for p in network.populations.values())
         self._arguments = (

@@ -13,9 +13,7 @@ PERIOD = 0.005
 SCALES = [1.0, 3.0, 0.1, 0.5, 10.0]
 
 
-def network_and_file(
-    units, backbone_units, layers, n_commands=1
-) -> tuple[CfCMixedMemory, ControllerFile]:
+def network_and_file(units, backbone_units, layers, n_commands=1) -> tuple[CfCMixedMemory, ControllerFile]:
     torch.manual_seed(0)
     network = CfCMixedMemory(SCALES, [10.0] * n_commands, PERIOD, units, backbone_units, layers)
     return network, network.to_file(

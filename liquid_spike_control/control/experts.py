@@ -20,11 +20,13 @@ import numpy as np
 import scipy.linalg
 
 from ..errors import TaskError
+from ..resources import share
+from ..sim.tasks import PencilTask
 
 #: Costs of 1 m, 1 m/s, 1 rad and 1 rad/s of deviation, against that of 1 N. Chosen on the pencil task with
 #: its spreads, 20 episodes of 20 s: all survive pushes of 0.1125 N s, 14 those of 0.115. No weights tried kept
-#: all at 0.115 (the rail is too short); those that came nearest have gains half as high again, and so carry
-#: half as much noise of the estimate into the force.
+#: all at 0.115, for want of rail; those that came nearest have gains half as high again, and carry as much
+#: more of the noise of an estimate into the force.
 PENCIL_STATE_WEIGHTS = (1000.0, 10.0, 3000.0, 150.0)
 PENCIL_COMMAND_WEIGHTS = (1.0,)
 
@@ -132,16 +134,17 @@ class Lqr:
         return cls(gain, np.asarray(lower, float), np.asarray(upper, float))
 
 
-def pencil_expert(model: mujoco.MjModel, period_s: float = 0.005) -> Lqr:
-    """The regulator of ``sim/pencil.xml`` about upright and mid-rail.
+def pencil_lqr(task: PencilTask) -> Lqr:
+    """The regulator of the pencil about upright and mid-rail, for the nominal pole and the task's period.
 
     It takes cart position [m], cart velocity [m/s], pole angle [rad] and pole rate [rad/s], and gives the
-    force on the cart [N].
+    force on the cart [N], ``(1,)``.
 
     Raises:
         TaskError: the period is not a whole number of physics steps.
     """
-    a, b = linearise(model, period_s)
+    model = mujoco.MjModel.from_xml_path(str(share("sim/pencil.xml")))
+    a, b = linearise(model, task.period_s)
     lower, upper = model.actuator_ctrlrange.T
     # MuJoCo's order is cart and pole position, then cart and pole velocity.
     return Lqr.design(a, b, (0, 2, 1, 3), PENCIL_STATE_WEIGHTS, PENCIL_COMMAND_WEIGHTS, lower, upper)

@@ -15,7 +15,6 @@ import atexit
 import os
 import weakref
 
-os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
 import mujoco
@@ -73,13 +72,13 @@ class Renderer:
         self._model = model
         model.vis.quality.offsamples = 0
         model.vis.global_.offwidth, model.vis.global_.offheight = width * sx, height * sy
-        self._gl = _make_gl_context(width * sx, height * sy)
+        self._gl, self._context = _make_contexts(model)
         self._closed = False
         _open.add(self)
-        atexit.register(_close_all)  # after EGL's own handler was registered, therefore run before it
+        # Handlers run last in, first out: ours must be newer than the one that ends mujoco's EGL display.
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
 
-        self._gl.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=1000 + 2 * model.ngeom)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
@@ -141,12 +140,17 @@ class Renderer:
         self.close()
 
 
-def _make_gl_context(width: int, height: int):
+def _make_contexts(model: mujoco.MjModel):
+    """A GL context, made current, and MuJoCo's rendering context in it."""
     try:
         from mujoco.egl import GLContext
 
-        return GLContext(width, height)
-    except Exception as e:  # PyOpenGL fails in many ways: ImportError, AttributeError, EGLError, RuntimeError
+        gl = GLContext(model.vis.global_.offwidth, model.vis.global_.offheight)
+        gl.make_current()
+        return gl, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    except (
+        Exception
+    ) as e:  # ImportError, AttributeError, EGLError, RuntimeError, FatalError: as PyOpenGL likes
         reason = " ".join(str(e).split()) or type(e).__name__
         raise RenderingError(f"no off-screen GL ({reason}); {_GL_REMEDY}") from e
 

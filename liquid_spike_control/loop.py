@@ -126,5 +126,9 @@ class Loop:
         """Decide on the last sensing, then move the robot on by one period."""
         sensing, truth = self.sensing, self.simulation.plant.truth
         decision = self.decide(sensing)
-        self.sensing = self.simulation.advance(float(decision.force[0]))
+        self.advance(decision)
         return TickRecord(sensing, truth, decision)
+
+    def advance(self, decision: Decision) -> None:
+        """Move the robot on by one period under the decision's force."""
+        self.sensing = self.simulation.advance(float(decision.force[0]))

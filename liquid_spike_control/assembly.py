@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the parts of the pencil's loop together from model files, and checks that they fit each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .control.gate import GateLimits
+from .errors import TaskError
+from .neuromorphic.backend import Backend
+from .neuromorphic.loihi import LoihiEmulator
+from .neuromorphic.quantize import quantise
+from .neuromorphic.reference import FloatReference
+from .sim.plant import FORCE_LIMIT, PencilPlant
+from .spiking.nir_io import PerceptionModel
+
+#: Greatest change of the cart force that leaves the gate [N/s].
+FORCE_RATE = 4000.0
+#: A command older than this is dropped [ns].
+MAX_AGE_NS = 30_000_000
+
+
+def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
+    """A backend with the model's network: ``loihi`` (the integer emulator) or ``float`` (the float reference).
+
+    Raises:
+        TaskError: the kind is unknown.
+        ModelError: the network does not fit Loihi's arithmetic.
+    """
+    if kind == "float":
+        return FloatReference(model.graph)
+    if kind != "loihi":
+        raise TaskError(f"unknown backend '{kind}'; known backends: loihi, float")
+    return LoihiEmulator(quantise(model.graph, model.metadata.get("weight_scale")))
+
+
+def pencil_limits(command_limits: np.ndarray) -> GateLimits:
+    """The gate's limits: the tighter of the robot's and the controller's.
+
+    Args:
+        command_limits: greatest magnitude of the controller's command [N], shape ``(1,)``.
+    """
+    limit = np.minimum(np.asarray(command_limits, float), FORCE_LIMIT)
+    return GateLimits(PencilPlant.command_names, -limit, limit, np.array([FORCE_RATE]), MAX_AGE_NS, np.zeros(1))
+
+
+def check_seeds_are_held_out(seeds: range, training_seeds: tuple[int, int], source: str | Path) -> None:
+    """Refuse to evaluate a model on what it was trained on.
+
+    Raises:
+        TaskError: the range is empty or has a training seed in it.
+    """
+    if not seeds:
+        raise TaskError(f"the seed range {seeds.start}:{seeds.stop} is empty; give first:last+1, e.g. 1000:1100")
+    first, last = training_seeds
+    if seeds.start <= last and seeds[-1] >= first:
+        raise TaskError(
+            f"seeds {seeds.start}:{seeds.stop} meet the training seeds {first}:{last + 1} of {source}; choose others"
+        )

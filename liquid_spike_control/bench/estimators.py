@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the spiking perception is held against: the truth, and frames of an ordinary camera."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..simulation import PencilSimulation, Sensing
+from ..types import Quantities
+
+NAMES = ("pole_angle", "pole_rate")
+
+
+class TruthEstimator:
+    """The true angle [rad] and rate [rad/s]."""
+
+    def __init__(self, simulation: PencilSimulation) -> None:
+        self._plant = simulation.plant
+
+    def reset(self, stamp_ns: int) -> None:
+        """Nothing to forget."""
+
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """The truth at the sensing's stamp."""
+        return Quantities(sensing.joints.stamp_ns, NAMES, self._plant.truth)
+
+
+class FrameEstimator:
+    """A frame camera in the event camera's place: angle by a line fit to the bright pixels, rate by difference.
+
+    Between two frames the last estimate stands. Exposure and readout take no time, which favours the frames.
+
+    Args:
+        simulation: whose pictures.
+        rate_hz: frames a second.
+    """
+
+    def __init__(self, simulation: PencilSimulation, rate_hz: float = 30.0) -> None:
+        self._simulation = simulation
+        self._interval_ns = round(1e9 / rate_hz)
+        model = simulation.plant.model
+        camera, hinge = model.camera("event_camera"), model.body("pole")
+        # The camera looks along y at the plane in which the pole moves
+        self._view_m = 2 * abs(camera.pos[1]) * np.tan(np.radians(camera.fovy[0]) / 2)
+        self._above_hinge = float(camera.pos[2] - hinge.pos[2])
+
+    def reset(self, stamp_ns: int) -> None:
+        """The first frame is taken at ``stamp_ns``."""
+        self._next_ns = stamp_ns
+        self._angle: float | None = None
+        self._values = np.zeros(2)
+
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """Angle [rad] and rate [rad/s] from the last two frames."""
+        stamp = sensing.joints.stamp_ns
+        if stamp >= self._next_ns:
+            self._next_ns += self._interval_ns
+            angle = self._fit(self._simulation.picture())
+            rate = 0.0 if self._angle is None else (angle - self._angle) / (self._interval_ns * 1e-9)
+            self._angle = angle
+            self._values = np.array([angle, rate])
+        return Quantities(stamp, NAMES, self._values)
+
+    def _fit(self, picture: np.ndarray) -> float:
+        """Angle of the line through the hinge that fits the brightness best, by least squares."""
+        height, width = picture.shape
+        pixel = self._view_m / height
+        z = self._above_hinge + (height / 2 - np.arange(height) - 0.5) * pixel
+        x = (np.arange(width) + 0.5 - width / 2) * pixel
+        weights = np.where(picture > 0.3 * picture.max(), picture, 0.0)
+        return float(np.arctan2((weights * np.outer(z, x)).sum(), (weights * (z**2)[:, None]).sum()))

@@ -36,6 +36,9 @@ class CfCMixedMemory(nn.Module):
         backbone_units, backbone_layers: of the CfC backbone, at least one layer.
     """
 
+    scales: Tensor
+    limits: Tensor
+
     def __init__(
         self,
         observation_scales: Sequence[float],
@@ -152,7 +155,7 @@ class CfCMixedMemory(nn.Module):
             backbone_units=self.backbone_units,
             backbone_layers=self.backbone_layers,
             training_command=training_command,
-            training_seeds=tuple(training_seeds),
+            training_seeds=training_seeds,
             tensors={k: v.detach().cpu().float().numpy().copy() for k, v in self.state_dict().items()},
         )
 

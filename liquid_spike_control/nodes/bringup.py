@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the nodes of a graph through their lifecycle: all configured, then activated in order; down in reverse.
+"""Takes the nodes of a graph through their lifecycle: all configured, then activated in order; down in
+reverse.
 
-As a program it does so once for nodes that a launch file started: ``python -m ...bringup gate controller ...``.
+As a program it does so once for nodes that a launch file started: ``python -m ...bringup gate controller
+...``.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class Bringup:
         check: called while waiting; may raise to give up.
     """
 
-    def __init__(self, node: Node, executor: Executor, names: Sequence[str], check: Callable[[], None]) -> None:
+    def __init__(
+        self, node: Node, executor: Executor, names: Sequence[str], check: Callable[[], None]
+    ) -> None:
         self._executor, self._check, self._names = executor, check, tuple(names)
         self._clients = {name: node.create_client(ChangeState, f"/{name}/change_state") for name in names}
 
@@ -61,8 +65,10 @@ class Bringup:
         request = ChangeState.Request(transition=Transition(id=transition))
         futures = {name: self._clients[name].call_async(request) for name in names}
         self._wait(
-            lambda: all(future.done() for future in futures.values())
-            or any(future.done() and not future.result().success for future in futures.values()),
+            lambda: (
+                all(future.done() for future in futures.values())
+                or any(future.done() and not future.result().success for future in futures.values())
+            ),
             timeout_s,
             verb,
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes serialised messages off topics in batches, without waking for each of them.
 
-The subscriptions belong to a node that no executor spins: the middleware keeps the messages until :meth:`drain`
-takes them, so whoever watches a graph costs it next to nothing.
+The subscriptions belong to a node that no executor spins: the middleware keeps the messages until
+:meth:`drain` takes them, so whoever watches a graph costs it next to nothing.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ class Capture:
         self.node = Node(name, enable_rosout=False, start_parameter_services=False)
         self.types = {topic: get_message(graph.TOPICS[topic]) for topic in topics}
         self._subscriptions = {
-            topic: self.node.create_subscription(message_type, topic, _never, QoSProfile(depth=DEPTH), raw=True)
+            topic: self.node.create_subscription(
+                message_type, topic, _never, QoSProfile(depth=DEPTH), raw=True
+            )
             for topic, message_type in self.types.items()
         }
 
     def drain(self) -> Iterator[tuple[str, int, bytes]]:
-        """Topic, time of publication [ns] and serialised message, of everything that came since the last call."""
+        """Topic, time of publication [ns] and serialised message, of everything that came since the last
+        call.
+        """
         for topic, subscription in self._subscriptions.items():
             with subscription.handle:
                 while (taken := subscription.handle.take_message(self.types[topic], True)) is not None:

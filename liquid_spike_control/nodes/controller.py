@@ -7,12 +7,12 @@ from collections import deque
 
 from sensor_msgs.msg import JointState
 
-from ..errors import ModelError
+from ..checkpoint import check_fits, read_controller
 from ..liquid.controller import LiquidController
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
-from .convert import JOINT_FIELDS, from_joint_state, to_joint_state
+from .convert import from_joint_state, to_joint_state
 from .diagnostics import ERROR
 from .stage import Stage, run
 
@@ -24,7 +24,9 @@ ESTIMATE_NAMES = ("pole_angle", "pole_rate")
 
 
 class ControllerNode(Stage):
-    """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is there."""
+    """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is
+    there.
+    """
 
     def __init__(self) -> None:
         super().__init__("controller")
@@ -32,20 +34,21 @@ class ControllerNode(Stage):
         tolerance = self.parameter(
             "tolerance_s", 0.0, "how far a joint state's stamp may be from the estimate's [s]", 0.0, 1.0
         )
+        self._period_s = self.parameter("period_s", 0.005, "control period of the robot [s]", 0.0001, 1.0)
         self._tolerance_ns = round(tolerance * 1e9)
 
     def configure(self) -> None:
         """Read the file, check that the robot gives what it asks for, warm the kernels."""
-        self._controller = LiquidController.from_file(self._file)
-        for name in self._controller.observation_names:
-            if name not in JOINT_NAMES + ESTIMATE_NAMES:
-                raise ModelError(
-                    f"{self._file}: observation {name}; the robot offers {', '.join(JOINT_NAMES + ESTIMATE_NAMES)};"
-                    " choose a controller trained for this task"
-                )
-        for name in self._controller.command_names:
-            if JOINT_FIELDS.get(name, ("", ""))[1] != "effort":
-                raise ModelError(f"{self._file}: command {name}; the robot takes cart_force; choose another file")
+        file = read_controller(self._file)
+        check_fits(
+            file,
+            observation_names=JOINT_NAMES + ESTIMATE_NAMES,
+            observation_units=("m", "m/s", "rad", "rad/s"),
+            command_names=("cart_force",),
+            command_units=("N",),
+            period_s=self._period_s,
+        )
+        self._controller = LiquidController(file)
         self._controller.warm()
         self._publisher = self.speak(JointState, graph.COMMAND)
         self.listen(JointState, graph.JOINT_STATES, self._on_joints)

@@ -10,10 +10,11 @@ from builtin_interfaces.msg import Time
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
+from ..events.codec import decode_spikes, encode_spikes
 from ..types import Quantities, SpikeTrain
 
 SECOND_NS = 1_000_000_000
-#: Encoding of address-event spikes in an EventPacket: little-endian uint32 pairs (step, neuron), ascending.
+#: Encoding of address-event spikes in an EventPacket, see docs/architecture.md.
 SPIKES = "spikes"
 #: Hex digits of a network's hash that a packet carries in ``header.frame_id``.
 HASH_DIGITS = 16
@@ -93,11 +94,8 @@ def to_packet(
 def spikes_to_packet(
     spikes: SpikeTrain, n_neurons: int, network_hash: str, stamp_ns: int, start_ns: int, seq: int
 ) -> EventPacket:
-    """Address-event spikes as an EventPacket, see docs/architecture.md."""
-    pairs = np.empty((len(spikes.ids), 2), "<u4")
-    pairs[:, 0] = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
-    pairs[:, 1] = spikes.ids
-    packet = to_packet(pairs.tobytes(), SPIKES, stamp_ns, start_ns, n_neurons, spikes.n_steps, seq)
+    """Address-event spikes as an EventPacket."""
+    packet = to_packet(encode_spikes(spikes), SPIKES, stamp_ns, start_ns, n_neurons, spikes.n_steps, seq)
     packet.header.frame_id = network_hash[:HASH_DIGITS]
     return packet
 
@@ -114,15 +112,7 @@ def packet_to_spikes(message: EventPacket, n_neurons: int, network_hash: str) ->
         raise ValueError(f"network '{message.header.frame_id}' instead of '{network_hash[:HASH_DIGITS]}'")
     if message.width != n_neurons:
         raise ValueError(f"{message.width} neurons instead of {n_neurons}")
-    if len(message.events) % 8:
-        raise ValueError(f"{len(message.events)} bytes are not a whole number of (step, neuron) pairs")
-    pairs = np.frombuffer(message.events, "<u4").reshape(-1, 2)
-    steps, ids = pairs[:, 0], pairs[:, 1]
-    if len(pairs):
-        if steps.max() >= message.height or ids.max() >= n_neurons:
-            raise ValueError("a step or neuron is out of range")
-        order = steps.astype(np.int64) * n_neurons + ids
-        if np.any(np.diff(order) <= 0):
-            raise ValueError("spikes do not ascend")
-    indptr = np.searchsorted(steps, np.arange(message.height + 1)).astype(np.int64)
-    return SpikeTrain(indptr, ids.astype(np.int32))
+    spikes = decode_spikes(message.events, message.height, n_neurons)
+    if spikes is None:
+        raise ValueError("malformed spikes")
+    return spikes

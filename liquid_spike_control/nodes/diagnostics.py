@@ -12,7 +12,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 #: Samples that a latency keeps: about 80 s at 200 Hz.
 WINDOW = 1 << 14
 
-OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+OK, WARN, ERROR, STALE = (
+    DiagnosticStatus.OK,
+    DiagnosticStatus.WARN,
+    DiagnosticStatus.ERROR,
+    DiagnosticStatus.STALE,
+)
 
 
 class Latency:
@@ -34,21 +39,6 @@ class Latency:
         samples = np.frombuffer(self._samples, np.int64)[: min(self.count, WINDOW)]
         p50, p99 = np.percentile(samples, (50, 99))
         return p50 / 1e3, p99 / 1e3
-
-
-class Gaps:
-    """Counts packets that a publisher's sequence numbers say are missing."""
-
-    def __init__(self) -> None:
-        self.lost = 0
-        self._expected: int | None = None
-
-    def see(self, seq: int) -> int:
-        """How many packets are missing right before this one; a smaller number is a publisher that restarted."""
-        missing = 0 if self._expected is None else max(0, seq - self._expected)
-        self._expected = seq + 1
-        self.lost += missing
-        return missing
 
 
 class Diagnostics:
@@ -101,7 +91,8 @@ class Diagnostics:
             values[f"{name}_us_p50"], values[f"{name}_us_p99"] = f"{p50:.1f}", f"{p99:.1f}"
         status = DiagnosticStatus(
             level=self.level, name=f"{self.node}: liquid_spike_control", message=self.message,
-            hardware_id="liquid_spike_control", values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
+            hardware_id="liquid_spike_control",
+            values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
         )  # fmt: skip
         self.level, self.message = OK, "ok"
         message = DiagnosticArray(status=[status])

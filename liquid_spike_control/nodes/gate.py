@@ -15,6 +15,7 @@ from ..types import Quantities
 from . import graph
 from .convert import from_joint_state, to_joint_state
 from .diagnostics import ERROR, WARN
+from .limits import PENCIL_LIMITS
 from .stage import Stage, run
 
 #: How far a command's stamp may run ahead of a /clock message that is still under way [ns].
@@ -26,20 +27,24 @@ BROKEN = (Verdict.DROPPED_NONFINITE, Verdict.DROPPED_SHAPE, Verdict.DROPPED_FUTU
 class GateNode(Stage):
     """Gates /controller/command onto /robot_joint_command; latches /e_stop; ~/reset_e_stop releases it.
 
-    In lock-step a command is as old as the observation that it answers, so the gate's time is the command's stamp.
-    In real time it is the node's clock (/clock with ``use_sim_time``), and where commands stop altogether the age
-    goes on by the steady clock.
+    In lock-step a command is as old as the observation that it answers, so the gate's time is the command's
+    stamp. In real time it is the node's clock (/clock with ``use_sim_time``), and where commands stop
+    altogether the age goes on by the steady clock.
     """
 
     def __init__(self) -> None:
         super().__init__("gate")
-        self._names = tuple(self.parameter("names", ["cart_force"], "names of the commands"))
-        self._lower = self.parameter("lower", [-10.0], "least command, in the unit of each")
-        self._upper = self.parameter("upper", [10.0], "greatest command, in the unit of each")
-        self._rate = self.parameter("rate", [4000.0], "greatest change of a command per second, in the unit of each")
-        self._safe = self.parameter("safe", [0.0], "what goes out when no command stands, in the unit of each")
-        self._max_age_s = self.parameter("max_age_s", 0.03, "a command older than this is dropped [s]", 0.001, 1.0)
-        self._watchdog_s = self.parameter("watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1)
+        default = PENCIL_LIMITS
+        self._names = tuple(self.parameter("names", list(default.names), "names of the commands"))
+        self._lower = self.parameter("lower", default.lower.tolist(), "least command, in the unit of each")
+        self._upper = self.parameter("upper", default.upper.tolist(), "greatest command, in its unit")
+        self._rate = self.parameter("rate", default.rate.tolist(), "greatest change per second, in its unit")
+        self._safe = self.parameter("safe", default.safe.tolist(), "what goes out when no command stands")
+        age_s = default.max_age_ns * 1e-9
+        self._max_age_s = self.parameter("max_age_s", age_s, "an older command is dropped [s]", 0.001, 1.0)
+        self._watchdog_s = self.parameter(
+            "watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1
+        )
         self._lockstep = self.mode == "lockstep"
 
     def configure(self) -> None:
@@ -86,7 +91,9 @@ class GateNode(Stage):
         elif verdict in (Verdict.STALE, Verdict.DROPPED_ORDER):
             return  # as if it had never come; the watchdog looks after the age
         elif verdict in BROKEN:
-            self.diagnostics.complain(ERROR, f"command {command.values} {verdict.name.lower()}: safe command sent")
+            self.diagnostics.complain(
+                ERROR, f"command {command.values} {verdict.name.lower()}: safe command sent"
+            )
         if verdict != Verdict.DROPPED_FUTURE:
             self._stamp_ns = stamp
         self._send(self._stamp_ns, output)

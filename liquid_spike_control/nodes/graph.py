@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,7 +99,9 @@ class GraphOptions:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of the graph: its name, the module that is its program, and the parameters it is started with."""
+    """One node of the graph: its name, the module that is its program, and the parameters it is started
+    with.
+    """
 
     name: str
     parameters: dict[str, object]
@@ -126,7 +129,11 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
     mode = {"mode": options.mode}
     perception = {"perception_model": str(Path(options.perception_model).resolve())}
     controller = {"controller_model": str(Path(options.controller_model).resolve())}
-    simulator: dict[str, object] = {"task": options.task, "seed": options.seed, "duration_s": options.duration_s}
+    simulator: dict[str, object] = {
+        "task": options.task,
+        "seed": options.seed,
+        "duration_s": options.duration_s,
+    }
     if options.push is not None:
         simulator["push"] = options.push
     nodes = [NodeSpec("gate", mode | controller), NodeSpec("controller", mode | controller)]
@@ -155,3 +162,31 @@ def domain_id(environment: dict[str, str]) -> int:
     if not text.isdecimal() or int(text) > 232:
         raise GraphError(f"ROS_DOMAIN_ID={text}; give a number from 0 to 232")
     return int(text)
+
+
+#: Arguments of launch/pencil.launch.py: name to (default, description). An empty text leaves the graph's own
+#: default.
+LAUNCH_ARGUMENTS = {
+    "seed": ("0", "of the episode"),
+    "duration": ("20.0", "simulated seconds"),
+    "mode": ("realtime", "lockstep or realtime"),
+    "backend": ("offload", "offload or in_process: where the spiking network runs"),
+    "push": ("", "impulse of a push [N s]"),
+    "perception_model": ("", "path of a .nir file"),
+    "controller_model": ("", "path of a .safetensors file"),
+    "record": ("", "path of an .mcap file to write"),
+}
+
+
+def options_of(arguments: dict[str, str]) -> GraphOptions:
+    """The options that launch arguments, which are texts, ask for."""
+    given = {name: text for name, text in arguments.items() if text}
+    kinds = {"seed": int, "push": float, "perception_model": Path, "controller_model": Path, "record": Path}
+    values: dict[str, object] = {name: kinds.get(name, str)(text) for name, text in given.items()}
+    values["duration_s"] = float(values.pop("duration", GraphOptions.duration_s))
+    return GraphOptions(**values)
+
+
+def bringup_command(options: GraphOptions) -> list[str]:
+    """Command line that activates the nodes in order, for whoever starts them without the supervisor."""
+    return [sys.executable, "-m", f"{PACKAGE}.nodes.bringup", *(spec.name for spec in describe(options))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same run in one process, without ROS: what ``liquid-spike run --in-process`` and the lock-step test compare with."""
+"""The same run in one process, without ROS, for comparison: ``liquid-spike run --in-process``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import time
 
 import numpy as np
 
+from ..checkpoint import read_controller
+from ..liquid.controller import LiquidController
 from ..loop import Loop, SpikingEstimator
-from ..sim.tasks import task_by_name
+from ..perception import Perception
+from ..sim.tasks import PencilTask, task_by_name
 from ..simulation import PencilSimulation, Sensing
+from ..spiking.nir_io import read_perception_model
 from ..types import Quantities
 from .graph import GraphOptions
+from .limits import PENCIL_LIMITS
+from .network import load_backend
 from .progress import Progress
 from .report import History, Report
 
 
 class KeepingEstimator(SpikingEstimator):
-    """A SpikingEstimator that keeps its output spikes in a history."""
+    """A SpikingEstimator that keeps its output spikes for a plot."""
 
-    def __init__(self, perception, backend, history: History) -> None:
+    def __init__(self, perception: Perception, backend, history: History) -> None:
         super().__init__(perception, backend)
         self._history = history
 
@@ -31,3 +37,71 @@ class KeepingEstimator(SpikingEstimator):
         steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
         self._history.spikes.append((start_ns, steps, spikes.ids))
         return self.perception.decode(spikes, stamp)
+
+
+def task_of(options: GraphOptions) -> PencilTask:
+    """The task with what the user changed."""
+    changes = {"duration_s": options.duration_s}
+    if options.push is not None:
+        changes["push"] = options.push
+    return task_by_name(options.task, **changes)
+
+
+def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History, Report]:
+    """Run an episode to its end, as fast as it goes.
+
+    Args:
+        options: the mode and where the network runs play no part.
+        progress: is shown the history.
+        keep: also keep events and output spikes, for a plot.
+
+    Raises:
+        LiquidSpikeError: a model does not fit, or there is no off-screen GL.
+    """
+    model = read_perception_model(options.perception_model)
+    controller = LiquidController(read_controller(options.controller_model))
+    history = History()
+    perception, backend = Perception(model), load_backend(model)
+    estimator = (
+        KeepingEstimator(perception, backend, history) if keep else SpikingEstimator(perception, backend)
+    )
+    with PencilSimulation(task_of(options)) as simulation:
+        loop = Loop(simulation, estimator, controller, PENCIL_LIMITS)
+        loop.reset(options.seed)
+        loop.tick()  # the kernels
+        loop.reset(options.seed)
+        history.spikes.clear()
+        latency, simulated = [], []
+        n_events = 0
+        began = time.perf_counter()
+        while not simulation.plant.fallen and simulation.plant.elapsed_s < options.duration_s - 1e-9:
+            sensing, truth = loop.sensing, simulation.plant.truth
+            start = time.perf_counter_ns()
+            decision = loop.decide(sensing)
+            decided = time.perf_counter_ns()
+            loop.sensing = simulation.advance(float(decision.force[0]))
+            latency.append(decided - start)
+            simulated.append(time.perf_counter_ns() - decided)
+            stamp = sensing.joints.stamp_ns
+            history.truth[stamp] = (*sensing.joints.values.tolist(), *truth.tolist())
+            history.estimates[stamp] = tuple(decision.estimate.values.tolist())
+            history.forces[stamp] = float(decision.force[0])
+            n_events += len(sensing.events)
+            if keep:
+                history.events.append(sensing.events)
+            progress.show(history, n_events / simulation.plant.elapsed_s)
+        wall = time.perf_counter() - began
+        stats, elapsed = backend.stats(), simulation.plant.elapsed_s
+        report = Report.of(
+            options, history, "in one process", balanced=not simulation.plant.fallen, elapsed_s=elapsed,
+            wall_s=wall, events_per_s=n_events / elapsed, spikes_per_s=stats.spikes / elapsed,
+            synaptic_operations_per_s=stats.synaptic_operations / elapsed, energy="",
+            latencies_us={"sensing to command": _percentiles(latency), "simulate": _percentiles(simulated)},
+            deadline_misses=None,
+        )  # fmt: skip
+    return history, report
+
+
+def _percentiles(durations_ns: list[int]) -> tuple[float, float]:
+    p50, p99 = np.percentile(durations_ns, (50, 99)) / 1e3
+    return float(p50), float(p99)

@@ -9,7 +9,7 @@ from rclpy.serialization import deserialize_message
 from ..events.codec import Decoder
 from . import graph
 from .capture import Capture
-from .convert import from_joint_state, to_ns
+from .convert import from_joint_state
 from .diagnostics import read_status
 from .graph import GraphOptions
 from .report import History, Report
@@ -90,7 +90,8 @@ class Monitor:
 
         return Report.of(
             self._options, self.history, f"ROS 2, {self._options.mode}, {self._options.backend}",
-            balanced=not fallen and elapsed >= self._options.duration_s - 1e-6, elapsed_s=elapsed, wall_s=wall_s,
+            balanced=not fallen and elapsed >= self._options.duration_s - 1e-6,
+            elapsed_s=elapsed, wall_s=wall_s,
             events_per_s=rate("simulator", "events"), spikes_per_s=rate(network, "spikes"),
             synaptic_operations_per_s=rate(network, "synaptic_operations"), energy=energy,
             latencies_us=self._latencies(),

@@ -6,10 +6,14 @@ from __future__ import annotations
 import numpy as np
 from event_camera_msgs.msg import EventPacket
 
+from ..events.codec import PacketSequence
+from ..perception import Perception
+from ..spiking.nir_io import read_perception_model
 from ..types import SpikeTrain
 from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_ns
-from .diagnostics import ERROR, WARN, Gaps
+from .diagnostics import ERROR, WARN
+from .network import load_backend
 from .stage import Stage, run
 
 #: A packet that begins so much later than the last one ended, or earlier, begins an episode [ns].
@@ -17,10 +21,11 @@ EPISODE_GAP_NS = 500_000_000
 
 
 class NeuromorphicNode(Stage):
-    """Steps the network by the steps of each packet on /neuromorphic/input and answers on /neuromorphic/output.
+    """Steps the network by the steps of each packet on /neuromorphic/input and answers on
+    /neuromorphic/output.
 
-    Packets of another network (by the hash in ``frame_id``) and malformed ones are refused and counted. Steps that
-    a lost packet held are run without input, so that the network's time stays the world's.
+    Packets of another network (by the hash in ``frame_id``) and malformed ones are refused and counted. Steps
+    that a lost packet held are run without input, so that the network's time stays the world's.
     """
 
     def __init__(self) -> None:
@@ -29,17 +34,16 @@ class NeuromorphicNode(Stage):
 
     def configure(self) -> None:
         """Read the network, load it onto the backend, warm the kernels."""
-        from .network import load_network
-
-        self._backend, self._hash, self._step_ns = load_network(self._file)
+        model = read_perception_model(self._file)
+        self._hash, self._step_ns = model.hash, Perception(model).step_ns
+        self._backend = load_backend(model)
         self._publisher = self.speak(EventPacket, graph.SPIKES_OUT)
         self.listen(EventPacket, graph.SPIKES_IN, self._on_spikes)
 
     def activate(self) -> None:
         """Begin an episode."""
         self._until_ns: int | None = None
-        self._gaps = Gaps()
-        self._seq = 0
+        self._sequence = PacketSequence()
         self._backend.reset()
 
     def _on_spikes(self, message: EventPacket) -> None:
@@ -49,7 +53,9 @@ class NeuromorphicNode(Stage):
             self.diagnostics.count("refused")
             self.diagnostics.complain(ERROR, f"packet refused: {error}")
             return
-        if self._gaps.see(message.seq):
+        lost = self._sequence.lost
+        self._sequence.update(message.seq)
+        if self._sequence.lost > lost:
             self.diagnostics.complain(WARN, "packets were lost")
         start_ns = message.time_base
         gap = None if self._until_ns is None else start_ns - self._until_ns
@@ -74,7 +80,7 @@ class NeuromorphicNode(Stage):
         if self.active or self.diagnostics.counts:
             stats = self._backend.stats()
             self.diagnostics.values |= {
-                "lost": self._gaps.lost,
+                "lost": self._sequence.lost,
                 "network": self._hash[:16],
                 "steps": stats.steps,
                 "spikes": stats.spikes,

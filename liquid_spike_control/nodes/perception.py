@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The perception node: event packets in, estimates out, the network on the offload node or in this process."""
+"""The perception node: event packets in, estimates out, the network on the offload node or in this
+process.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
+from ..events.codec import ENCODINGS, Decoder, PacketSequence, encode
 from ..perception import Perception
+from ..spiking.nir_io import read_perception_model
+from ..types import EVENT, SpikeTrain
 from . import graph
-from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns
-from .diagnostics import ERROR, WARN, Gaps
+from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
+from .diagnostics import ERROR, WARN
+from .network import load_backend
 from .stage import Stage, run
 
 #: A stamp that jumps by more than this, or runs back, begins an episode [ns].
@@ -32,32 +39,46 @@ class PerceptionNode(Stage):
 
     def configure(self) -> None:
         """Read the model, warm the kernels."""
-        from ..events.codec import Decoder
-        from ..spiking.nir_io import read_perception_model
-        from .network import load_backend, warm
-
         model = read_perception_model(self._file)
         self._perception = Perception(model)
         self._decoder = Decoder()
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(model)
-        warm(self._perception, self._backend)
+        self._warm()
         self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
         self.listen(EventPacket, graph.EVENTS, self._on_events, best_effort=self.mode == "realtime")
         if self._offload:
-            self._n_outputs = model.readout.n_inputs
+            self._n_outputs = model.readout.n_neurons
             self._spikes_publisher = self.speak(EventPacket, graph.SPIKES_IN)
             self.listen(EventPacket, graph.SPIKES_OUT, self._on_spikes)
+
+    def _warm(self) -> None:
+        """Compile every kernel that a packet passes, or load it from the cache."""
+        perception = self._perception
+        events = np.zeros(3, EVENT)
+        events["t"] = (1, 2, perception.step_ns)
+        for encoding in ENCODINGS:
+            packet = to_packet(
+                encode(events, encoding, 0), encoding, 0, 0, perception.width, perception.height, 0
+            )
+            decoded = self._decoder.decode(packet.events, encoding, 0, perception.width, perception.height)
+            self._decoder.reset()
+        spikes = perception.encode(decoded, 5 * perception.step_ns)
+        packet_to_spikes(spikes_to_packet(spikes, perception.n_axons, "", 0, 0, 0), perception.n_axons, "")
+        silent = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
+        perception.decode(self._backend.run(spikes) if self._backend else silent, 0)
 
     def activate(self) -> None:
         """Begin an episode."""
         self._last_stamp_ns: int | None = None
-        self._gaps = Gaps()
+        self._sequence = PacketSequence()
         self._seq = 0
 
     def _on_events(self, message: EventPacket) -> None:
         stamp = to_ns(message.header.stamp)
-        if self._gaps.see(message.seq):
+        lost = self._sequence.lost
+        self._sequence.update(message.seq)
+        if self._sequence.lost > lost:
             self.diagnostics.complain(WARN, "event packets were lost")
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
         if last is None or not 0 <= stamp - last <= EPISODE_GAP_NS:
@@ -101,7 +122,7 @@ class PerceptionNode(Stage):
         if not self.active:
             return
         self.diagnostics.values |= {
-            "lost": self._gaps.lost,
+            "lost": self._sequence.lost,
             "malformed": self._decoder.malformed,
             "rejected": self._perception.rejected,
         }

@@ -26,12 +26,15 @@ def plot(history: History, report: Report, path: Path) -> None:
     figure, axes = pyplot.subplots(4, 1, sharex=True, figsize=(10, 9), height_ratios=(3, 2, 2, 3))
     angle, force, rate, raster = axes
     angle.plot(seconds, np.degrees(truth[:, 2]), label="true", color="black", lw=1.2)
-    angle.plot((told - start) * 1e-9, np.degrees(estimates[:, 0]), label="estimate from spikes", color="C1", lw=0.9)
+    angle.plot(
+        (told - start) * 1e-9, np.degrees(estimates[:, 0]), label="estimate from spikes", color="C1", lw=0.9
+    )
     angle.set_ylabel("pole angle [deg]")
     angle.legend(loc="upper right", ncols=2)
     angle.set_title(
         f"{report.task}, seed {report.seed}, {report.mode}: "
-        f"{'balanced' if report.balanced else 'fell'} {report.elapsed_s:.2f} s, angle RMSE {report.angle_rmse_deg:.2f} deg"
+        f"{'balanced' if report.balanced else 'fell'} {report.elapsed_s:.2f} s, "
+        f"angle RMSE {report.angle_rmse_deg:.2f} deg"
     )
     force.step(seconds, history.commands(), where="post", color="C0", lw=0.8)
     force.set_ylabel("cart force [N]")

@@ -27,7 +27,9 @@ class Progress:
     """
 
     def __init__(self, console: Console, duration_s: float) -> None:
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        )
         self._duration_s = duration_s
         self._drawn = self._began = time.monotonic()
 

@@ -45,7 +45,10 @@ class RecorderNode(Stage):
         self._output = Path(self.parameter("output", "", "path of the .mcap file to write"))
         self._models = {
             name: self.parameter(name, "", f"path of the {what} whose hash is recorded")
-            for name, what in (("perception_model", "perception model"), ("controller_model", "controller file"))
+            for name, what in (
+                ("perception_model", "perception model"),
+                ("controller_model", "controller file"),
+            )
         }
         period = self.parameter("drain_period_s", 0.1, "time between two writes [s]", 0.01, 1.0)
         self.create_timer(period, self._write, clock=self._steady)
@@ -60,7 +63,9 @@ class RecorderNode(Stage):
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=".recording-", dir=self._output.parent))
         except OSError as error:
-            raise GraphError(f"{self._output}: {error.strerror}; record to a folder that can be written") from None
+            raise GraphError(
+                f"{self._output}: {error.strerror}; record to a folder that can be written"
+            ) from None
         self._writer = Writer(self._folder / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
         for name, path in self._models.items():
             if path:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run came to: the numbers of each tick, and the table and JSON made of them. The same with and without ROS."""
+"""What a run came to: the numbers of each tick, and the table and JSON made of them. The same with and
+without ROS.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class History:
 
     def errors(self) -> np.ndarray:
         """Estimate minus truth at the stamps that have both, shape ``(n, 2)``: angle [rad], rate [rad/s]."""
-        pairs = [(self.estimates[t], self.truth[t][2:]) for t in sorted(self.estimates.keys() & self.truth.keys())]
+        pairs = [
+            (self.estimates[t], self.truth[t][2:]) for t in sorted(self.estimates.keys() & self.truth.keys())
+        ]
         return np.array([np.subtract(*pair) for pair in pairs]).reshape(-1, 2)
 
     def commands(self) -> np.ndarray:
@@ -79,17 +83,22 @@ class Report:
     @classmethod
     def of(cls, options: GraphOptions, history: History, mode: str, **known) -> Report:
         """The report of a history; ``known`` are the fields that the history does not tell."""
-        rmse = np.sqrt(np.mean(history.errors() ** 2, axis=0)) if len(history.errors()) else (math.nan, math.nan)
+        rmse = (
+            np.sqrt(np.mean(history.errors() ** 2, axis=0)) if len(history.errors()) else (math.nan, math.nan)
+        )
         digest = hashlib.sha256(history.commands().astype("<f8").tobytes()).hexdigest()
         return cls(
-            task=options.task, seed=options.seed, mode=mode, backend=options.backend, duration_s=options.duration_s,
+            task=options.task, seed=options.seed, mode=mode, backend=options.backend,
+            duration_s=options.duration_s,
             ticks=len(history.truth), angle_rmse_deg=math.degrees(rmse[0]), rate_rmse_rad_s=float(rmse[1]),
             commands_sha256=digest, **known,
         )  # fmt: skip
 
     def print(self, console: Console) -> None:
         """The table."""
-        table = Table(title=f"{self.task}, seed {self.seed}, {self.mode}", show_header=False, title_justify="left")
+        table = Table(
+            title=f"{self.task}, seed {self.seed}, {self.mode}", show_header=False, title_justify="left"
+        )
         table.add_column("what")
         table.add_column("value", justify="right")
         verdict = "[green]balanced[/]" if self.balanced else "[red]fell[/]"
@@ -97,7 +106,9 @@ class Report:
         table.add_row("balanced time", f"{self.elapsed_s:.2f} of {self.duration_s:.2f} s")
         table.add_row("angle RMSE", f"{self.angle_rmse_deg:.3f} deg")
         table.add_row("rate RMSE", f"{self.rate_rmse_rad_s:.3f} rad/s")
-        table.add_row("wall time", f"{self.wall_s:.1f} s ({self.elapsed_s / max(self.wall_s, 1e-9):.2f}x real time)")
+        table.add_row(
+            "wall time", f"{self.wall_s:.1f} s ({self.elapsed_s / max(self.wall_s, 1e-9):.2f}x real time)"
+        )
         table.add_row("events", f"{self.events_per_s:.0f} /s")
         table.add_row("spikes", f"{self.spikes_per_s:.0f} /s")
         table.add_row("synaptic operations", f"{self.synaptic_operations_per_s / 1e6:.2f} M/s")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator node: the world, its clock and its sensors, in lock-step with the graph or at wall-clock pace."""
+"""The simulator node: the world, its clock and its sensors, in lock-step with the graph or at wall-clock
+pace.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +32,23 @@ CHAIN = (
     ("controller", "answered_ns"),
     ("gate", "answered_ns"),
 )
-#: Time between the last stamp of an episode and the first of the next; the nodes take such a jump as a new episode.
+#: Time between the last stamp of an episode and the first of the next; the nodes take such a jump as a new
+#: episode.
 EPISODE_PAUSE_NS = SECOND_NS
-#: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it [ns].
+#: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it
+#: [ns].
 LAG_LIMIT_NS = 50_000_000
 
 
 class SimulatorNode(Stage):
-    """Publishes what is sensed at ``t_k``, takes the command stamped ``t_k``, and moves the world to ``t_{k+1}``.
+    """Publishes what is sensed at ``t_k``, takes the command stamped ``t_k``, and moves the world to
+    ``t_{k+1}``.
 
-    In lock-step it waits for that command, and ends with an error that names the silent stage when it does not come
-    within ``answer_timeout_s``. In real time ``t_{k+1}`` has an absolute deadline on the steady clock: a command
-    that is not there by then is a miss, and the last one holds until it is ``command_timeout_s`` old; then the force
-    is zero. Services: ~/reset_world (a new episode, later in time), ~/set_pause, ~/step_simulation (one tick).
+    In lock-step it waits for that command, and ends with an error that names the silent stage when it does
+    not come within ``answer_timeout_s``. In real time ``t_{k+1}`` has an absolute deadline on the steady
+    clock: a command that is not there by then is a miss, and the last one holds until it is
+    ``command_timeout_s`` old; then the force is zero. Services: ~/reset_world (a new episode, later in time),
+    ~/set_pause, ~/step_simulation (one tick).
     """
 
     def __init__(self) -> None:
@@ -55,8 +61,12 @@ class SimulatorNode(Stage):
         self._encoding = self.parameter(
             "encoding", "mono", "of the events: mono (exact to the ns) or evt3 (us)", choices=("mono", "evt3")
         )
-        self._answer_s = self.parameter("answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0)
-        timeout = self.parameter("command_timeout_s", 0.1, "a command older than this is zero force [s]", 0.001, 1.0)
+        self._answer_s = self.parameter(
+            "answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0
+        )
+        timeout = self.parameter(
+            "command_timeout_s", 0.1, "a command older than this is zero force [s]", 0.001, 1.0
+        )
         self._command_timeout_ns = round(timeout * 1e9)
         self._realtime = self.mode == "realtime"
         self._paused = self._finished = False
@@ -108,7 +118,9 @@ class SimulatorNode(Stage):
             return
         stamp = self._sensing.joints.stamp_ns
         self._publish_sensing()
-        answered = self._await_deadline(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
+        answered = (
+            self._await_deadline(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
+        )
         if not self.active or self._sensing.joints.stamp_ns != stamp:
             return  # deactivated, or the world was reset, meanwhile
         if not answered and not self._realtime:
@@ -157,7 +169,9 @@ class SimulatorNode(Stage):
             if time.monotonic() > due:
                 self._finished = True
                 silent = self._silent_stage(stamp)
-                self.get_logger().error(f"lock-step: {silent} did not answer stamp {stamp} ns in {self._answer_s} s")
+                self.get_logger().error(
+                    f"lock-step: {silent} did not answer stamp {stamp} ns in {self._answer_s} s"
+                )
                 self.diagnostics.values["silent"] = silent
                 self.report()
                 return False

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every node of the graph does alike: parameters, lifecycle, subscriptions that measure, and the main loop.
+"""What every node of the graph does alike: parameters, lifecycle, subscriptions that measure, and the main
+loop.
 
-A stage says in :meth:`Stage.configure` which files it reads and which topics it hears and speaks on; an error that
-the user can mend makes the transition fail with one line in the log. It acts on messages, never on a timer.
+A stage says in :meth:`Stage.configure` which files it reads and which topics it hears and speaks on; an error
+that the user can mend makes the transition fail with one line in the log. It acts on messages, never on a
+timer.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class Receiver:
         self._stage, self._topic, self._callback = stage, topic, callback
 
     def __call__(self, *received) -> None:
+        """Take (message, info), or one tuple of the two."""
         message, info = received if len(received) == 2 else received[0]
         stage = self._stage
         if not stage.active:
@@ -256,7 +259,9 @@ def _bind_to_parent() -> int | None:
 
 
 def run(stage: Callable[[], Stage]) -> None:
-    """Main program of a node: spin until SIGINT, SIGTERM or the end of the supervisor, then shut down in order."""
+    """Main program of a node: spin until SIGINT, SIGTERM or the end of the supervisor, then shut down in
+    order.
+    """
     stopping = False
 
     def stop(_signum, _frame) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a graph without the launch package: one process a node, logs with the node's name, up and down in order.
+"""Starts a graph without the launch package: one process a node, logs with the node's name, up and down in
+order.
 
-No child outlives this process: each asks the kernel for SIGTERM at its parent's death and looks at its parent's pid
-besides (``stage.run``), and :meth:`Processes.stop` ends with SIGKILL.
+No child outlives this process: each asks the kernel for SIGTERM at its parent's death and looks at its
+parent's pid besides (``stage.run``), and :meth:`Processes.stop` ends with SIGKILL.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class DomainLock:
         except OSError:
             self._socket.close()
             raise GraphError(
-                f"ROS domain {domain} is in use by another run; wait for it, or set ROS_DOMAIN_ID to another number"
+                f"ROS domain {domain} is in use by another run; wait for it, or set ROS_DOMAIN_ID to another"
             ) from None
 
     def close(self) -> None:
@@ -174,7 +175,9 @@ class Supervisor:
         names = self._node.get_node_names()
         for spec in self._specs:
             if names.count(spec.name) > 1:
-                raise GraphError(f"another /{spec.name} is on this ROS domain; set ROS_DOMAIN_ID to another number")
+                raise GraphError(
+                    f"another /{spec.name} is on this ROS domain; set ROS_DOMAIN_ID to another number"
+                )
 
     def run(self, progress) -> float:
         """Watch until the episode is over; returns the wall time that it took [s].
@@ -199,7 +202,9 @@ class Supervisor:
         return wall
 
     def __exit__(self, *_) -> None:
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        interrupt = signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # a second Ctrl-C must not leave half of it running
         try:
             self._processes.stop()
             if hasattr(self, "_node"):

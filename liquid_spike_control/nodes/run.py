@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike run``: a run with progress, table, plot and JSON, over ROS 2 or in one process."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from ..errors import LiquidSpikeError
+from .graph import GraphOptions
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..cli import RunOptions
+
+
+def run_command(options: RunOptions) -> int:
+    """Run and report; 0 if the pencil was balanced, 1 if it fell.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    graph_options = _graph_options(options)
+    for path in (options.plot, options.json, options.record):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise LiquidSpikeError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    if options.in_process and options.record is not None:
+        raise LiquidSpikeError("--record needs topics; leave --in-process out")
+    keep = options.plot is not None
+    logs = Console(stderr=True, soft_wrap=True, highlight=False)
+    with Progress(logs, graph_options.duration_s) as progress:
+        if options.in_process:
+            from .in_process import run
+
+            history, report = run(graph_options, progress, keep)
+        else:
+            history, report = _run_graph(graph_options, keep, logs, progress)
+    report.print(Console())
+    if options.json is not None:
+        report.write_json(options.json)
+    if options.plot is not None:
+        from .plot import plot
+
+        plot(history, report, options.plot)
+    return 0 if report.balanced else 1
+
+
+def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progress):
+    from .supervisor import Supervisor
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    with Supervisor(options, keep, logs) as supervisor:
+        wall = supervisor.run(progress)
+        return supervisor.monitor.history, supervisor.monitor.report(wall, energy="")
+
+
+def _interrupt(_signum, _frame) -> None:
+    raise KeyboardInterrupt
+
+
+def _graph_options(options: RunOptions) -> GraphOptions:
+    models: dict[str, Path] = {}
+    for name in ("perception_model", "controller_model"):
+        if (path := getattr(options, name)) is not None:
+            models[name] = path
+    return GraphOptions(
+        task=options.task, seed=options.seed, duration_s=options.duration, mode=options.mode,
+        backend=options.backend, push=options.push, record=options.record, **models,
+    )  # fmt: skip

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The float64 reference: a :class:`~..spiking.graph.SpikingGraph` as it stands, without rounding.
+
+Same connections, same one step of delay, same interface as the emulator; plain loops, meant to be read.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numba import njit
+
+from ..spiking.graph import INPUT, SpikingGraph
+from ..types import SpikeTrain
+from .backend import BackendStats
+
+
+@njit(cache=True)
+def _advance(indptr, ids, rows, targets, weights, n_inputs, du, dv, vth, bias, u, v, a, fired, label, out_indptr, out):
+    """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
+    written, spikes, operations = 0, 0, 0
+    out_indptr[0] = 0
+    for step in range(len(indptr) - 1):
+        for i in range(len(u)):
+            u[i] = (1 - du[i]) * u[i] + a[i]
+            v[i] = (1 - dv[i]) * v[i] + u[i] + bias[i]
+            a[i] = 0
+            fired[i] = v[i] > vth[i]
+            if fired[i]:
+                v[i] = 0
+        for k in range(indptr[step], indptr[step + 1]):
+            for s in range(rows[ids[k]], rows[ids[k] + 1]):
+                a[targets[s]] += weights[s]
+            operations += rows[ids[k] + 1] - rows[ids[k]]
+        for i in range(len(u)):
+            if fired[i]:
+                spikes += 1
+                source = n_inputs + i
+                for s in range(rows[source], rows[source + 1]):
+                    a[targets[s]] += weights[s]
+                operations += rows[source + 1] - rows[source]
+        for k in range(len(label)):
+            if fired[label[k]]:
+                out[written] = k
+                written += 1
+        out_indptr[step + 1] = written
+    return written, spikes, operations
+
+
+class FloatReference:
+    """A :class:`~.backend.Backend` that runs a graph in float64.
+
+    Attributes:
+        graph: what runs.
+        n_inputs, n_outputs, network_hash: as in ``Backend``.
+    """
+
+    def __init__(self, graph: SpikingGraph):
+        self.graph = graph
+        self.n_inputs = graph.n_inputs
+        self.n_outputs = graph.n_outputs
+        self.network_hash = graph.hash
+        first, self._n = {}, 0
+        for name, p in graph.populations.items():
+            first[name] = self._n
+            self._n += p.n
+        self._first = first
+        synapses = []
+        for c in graph.connections:
+            source, target, weight = c.synapses()
+            offset = 0 if c.source == INPUT else graph.n_inputs + first[c.source]
+            synapses.append((source + offset, target + first[c.target], weight))
+        source, target, weight = (np.concatenate(part) for part in zip(*synapses, strict=True))
+        order = np.lexsort((target, source))
+        counts = np.bincount(source, minlength=graph.n_inputs + self._n)
+        self._rows = np.concatenate([[0], np.cumsum(counts)])
+        self._targets, self._weights = target[order].astype(np.int32), weight[order]
+        populations = graph.populations.values()
+        self._parameters = tuple(
+            np.concatenate([getattr(p, name) for p in populations]) for name in ("du", "dv", "vth", "bias")
+        )
+        self._state = tuple(np.zeros(self._n) for _ in range(3))
+        self._fired = np.zeros(self._n, bool)
+        self._labels = self._numbered(graph.outputs)
+        self.reset()
+
+    def _numbered(self, names) -> np.ndarray:
+        return np.concatenate([self._first[m] + np.arange(self.graph.size(m)) for m in names]).astype(np.int64)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def reset(self) -> None:
+        """Zero currents, voltages and counts."""
+        for array in self._state:
+            array[:] = 0
+        self._steps = self._in = self._spikes = self._operations = 0
+
+    def step(self, ids: np.ndarray) -> np.ndarray:
+        """Advance one step; see :meth:`.backend.Backend.step`."""
+        return self.run(SpikeTrain.from_steps([np.asarray(ids)])).ids
+
+    def run(self, spikes: SpikeTrain) -> SpikeTrain:
+        """Advance ``spikes.n_steps`` steps.
+
+        Raises:
+            ValueError: an index is not that of an axon.
+        """
+        return self._run(spikes, self._labels)
+
+    def run_all(self, spikes: SpikeTrain) -> dict[str, SpikeTrain]:
+        """As :meth:`run`, but return the spikes of every population."""
+        dense = self._run(spikes, np.arange(self._n)).to_dense(self._n)
+        return {m: SpikeTrain.from_dense(dense[:, i : i + self.graph.size(m)]) for m, i in self._first.items()}
+
+    def _run(self, spikes: SpikeTrain, labels: np.ndarray) -> SpikeTrain:
+        indptr, ids = spikes.indptr.astype(np.int64), spikes.ids.astype(np.int32)
+        mine = ids[indptr[0] : indptr[-1]]
+        if len(mine) and (mine.min() < 0 or mine.max() >= self.n_inputs):
+            raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
+        out_indptr, out = np.empty(len(indptr), np.int64), np.empty(spikes.n_steps * len(labels), np.int32)
+        written, n_spikes, operations = _advance(
+            indptr,
+            ids,
+            self._rows,
+            self._targets,
+            self._weights,
+            self.n_inputs,
+            *self._parameters,
+            *self._state,
+            self._fired,
+            labels,
+            out_indptr,
+            out,
+        )
+        self._steps += spikes.n_steps
+        self._in += len(mine)
+        self._spikes += n_spikes
+        self._operations += operations
+        return SpikeTrain(out_indptr, out[:written].copy())
+
+    def stats(self) -> BackendStats:
+        """Work since the last reset; it skips no neuron."""
+        every = self._steps * self._n
+        return BackendStats(self._steps, self._in, self._spikes, self._operations, every, every)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A spiking network in discrete time, in float64: what a NIR file holds once its time step is chosen.
+
+One step of a population, with ``a`` the weighted spikes of the step before:
+
+``u <- (1 - du) u + a``, ``v <- (1 - dv) v + u + bias``, spike where ``v > vth``, then ``v = 0``.
+
+Every connection, from the input too, has one step of delay. Neurons of an image-shaped population are numbered
+``(row * width + column) * channels + channel``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ModelError
+
+#: Name of the source that stands for the input spikes.
+INPUT = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class CubaPopulation:
+    """Neurons with a decaying synaptic current. All attributes are float64, shape ``(n,)``.
+
+    Attributes:
+        du, dv: fraction of current and voltage lost in a step, 0 .. 1.
+        vth: threshold, positive.
+        bias: added to the voltage every step.
+    """
+
+    du: np.ndarray
+    dv: np.ndarray
+    vth: np.ndarray
+    bias: np.ndarray
+
+    def __post_init__(self) -> None:
+        arrays = np.broadcast_arrays(*(np.asarray(getattr(self, m), float) for m in ("du", "dv", "vth", "bias")))
+        for name, array in zip(("du", "dv", "vth", "bias"), arrays, strict=True):
+            if array.ndim != 1 or not np.isfinite(array).all():
+                raise ModelError(f"{name} must be finite, one number a neuron, not of shape {array.shape}")
+            object.__setattr__(self, name, np.ascontiguousarray(array))
+        for name in ("du", "dv"):
+            if getattr(self, name).min() < 0 or getattr(self, name).max() > 1:
+                raise ModelError(f"{name} must lie in 0 .. 1; a time constant is shorter than the step")
+        if self.vth.min() <= 0:
+            raise ModelError(f"thresholds must be positive, not {self.vth.min():g}")
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return len(self.du)
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``weight``: float64 ``(n_target, n_source)``."""
+
+    source: str
+    target: str
+    weight: np.ndarray
+
+    def synapses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source, target and weight of every synapse."""
+        target, source = np.nonzero(self.weight)
+        return source, target, self.weight[target, source]
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation:
+    """A torch-like (correlating) convolution over rows, columns and channels.
+
+    Attributes:
+        weight: float64 ``(C_out, C_in, K, L)``.
+        input_shape: ``(C_in, H, W)``.
+        channels_first: source neurons are numbered ``(channel * H + row) * W + column`` (the input's axons).
+    """
+
+    source: str
+    target: str
+    weight: np.ndarray
+    input_shape: tuple[int, int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    channels_first: bool = False
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """``(C_out, H_out, W_out)``."""
+        sizes = zip(self.input_shape[1:], self.weight.shape[2:], self.stride, self.padding, strict=True)
+        h, w = ((n + 2 * p - k) // s + 1 for n, k, s, p in sizes)
+        return len(self.weight), h, w
+
+    def synapses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source, target and weight of every synapse."""
+        (c_in, h, w), (c_out, h_out, w_out) = self.input_shape, self.output_shape
+        y, x = np.meshgrid(np.arange(h_out), np.arange(w_out), indexing="ij")
+        parts = []
+        for o, c, k, l_ in zip(*np.nonzero(self.weight), strict=True):
+            row, column = y * self.stride[0] - self.padding[0] + k, x * self.stride[1] - self.padding[1] + l_
+            inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+            pixel = row[inside] * w + column[inside]
+            source = c * h * w + pixel if self.channels_first else pixel * c_in + c
+            target = (y[inside] * w_out + x[inside]) * c_out + o
+            parts.append((source, target, np.full(len(pixel), self.weight[o, c, k, l_])))
+        if not parts:
+            return np.zeros(0, int), np.zeros(0, int), np.zeros(0)
+        source, target, weight = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return source, target, weight
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingGraph:
+    """Populations by name, in order, what connects them, and the populations whose spikes are the output."""
+
+    n_inputs: int
+    populations: Mapping[str, CubaPopulation]
+    connections: Sequence[Linear | Correlation]
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.outputs:
+            if name not in self.populations:
+                raise ModelError(f"output {name} is no population; there are {list(self.populations)}")
+        for c in self.connections:
+            if isinstance(c, Linear):
+                n_target, n_source = c.weight.shape
+            else:
+                n_source, n_target = int(np.prod(c.input_shape)), int(np.prod(c.output_shape))
+            have = self.size(c.source), self.size(c.target)
+            if have != (n_source, n_target):
+                raise ModelError(f"{c.source} -> {c.target}: it joins {n_source} to {n_target}, there are {have}")
+            if not np.isfinite(c.weight).all():
+                raise ModelError(f"{c.source} -> {c.target}: a weight is not finite")
+
+    def size(self, name: str) -> int:
+        """Number of neurons of a population, or of axons for ``"input"``.
+
+        Raises:
+            ModelError: there is no such population.
+        """
+        if name == INPUT:
+            return self.n_inputs
+        if name not in self.populations:
+            raise ModelError(f"{name} is no population; there are {list(self.populations)}")
+        return self.populations[name].n
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of neurons of the output populations, which are numbered one population after the other."""
+        return sum(self.size(name) for name in self.outputs)
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of everything that decides the spikes."""
+        sha = hashlib.sha256(f"SpikingGraph 1 {self.n_inputs} {self.outputs}\n".encode())
+        for name, p in self.populations.items():
+            sha.update(f"{name} {p.n}\n".encode())
+            for array in (p.du, p.dv, p.vth, p.bias):
+                sha.update(array.astype("<f8").tobytes())
+        for c in self.connections:
+            sha.update(f"{c.source} {c.target} {c.weight.shape}".encode())
+            if isinstance(c, Correlation):
+                sha.update(f" {c.input_shape} {c.stride} {c.padding} {c.channels_first}".encode())
+            sha.update(np.ascontiguousarray(c.weight, "<f8").tobytes())
+        return sha.hexdigest()

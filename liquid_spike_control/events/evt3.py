@@ -62,6 +62,11 @@ def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, heigh
         of events dropped, incomplete being those that came before a time and a row were known. ``incomplete``
         is -1 for a malformed packet: one with a word that the format does not know.
     """
+    room = _most_events(data)
+    if room < 0:
+        return np.empty(0, np.int64), -1, 0, 0, 0
+    events = np.empty(2 * room + 24, np.int64)  # and some, as vectors are written whole
+    n = 0
     time, high, row, base, polarity = state[TIME], state[HIGH], state[ROW], state[BASE], state[POLARITY]
     low = time & 0xFFF
     anchored = high != _UNKNOWN
@@ -69,79 +74,94 @@ def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, heigh
         time = time_base_ns // 1000
         anchored = True
         high = row = base = polarity = _UNKNOWN
-    incomplete = out_of_picture = backward = out_of_span = 0
     t = time * 1000
-    events = np.empty(2 * data.shape[0] + 64, np.int64)
-    n = 0
+    n_before_t = 0
+    ready = high != _UNKNOWN and 0 <= row < height and earliest_ns <= t <= latest_ns
+    incomplete = out_of_picture = backward = out_of_span = 0
     for word in data:
         code, value = np.int64(word >> 12), np.int64(word & 0xFFF)
-        if code == _TIME_LOW or code == _TIME_HIGH:
+        if code == _ADDR_X:
+            column = value & 0x7FF
+            if ready and column < width:
+                events[2 * n] = t
+                events[2 * n + 1] = column | row << 16 | (value >> 11) << 32
+                n += 1
+                continue
+            mask, sign = 1, value >> 11
+        elif code == _TIME_LOW or code == _TIME_HIGH:
             if code == _TIME_LOW:
                 low = value
             elif value != high:
                 high, low = value, 0
             if high != _UNKNOWN:
+                if n > n_before_t:
+                    earliest_ns, n_before_t = t, n
                 step = ((high << 12 | low) - time) & (_WRAP - 1)
                 time += step - _WRAP if anchored and step >= _WRAP // 2 else step
                 anchored = True
                 t = time * 1000
+                ready = 0 <= row < height and earliest_ns <= t <= latest_ns
             continue
-        if code == _ADDR_Y:
+        elif code == _ADDR_Y:
             row = value & 0x7FF
+            ready = high != _UNKNOWN and row < height and earliest_ns <= t <= latest_ns
             continue
-        if code == _BASE_X:
+        elif code == _BASE_X:
             base, polarity = value & 0x7FF, value >> 11
             continue
-        if code == _ADDR_X:
-            column, place = value & 0x7FF, value >> 11
-            mask = 1
-        elif code == _VECT_12:
-            column, place = base, polarity
-            mask = value
-            base += 12
-        elif code == _VECT_8:
-            column, place = base, polarity
-            mask = value & 0xFF
-            base += 8
-        elif code == 0x7 or code == 0xA or code == 0xE or code == 0xF:
-            continue
+        elif code == _VECT_12 or code == _VECT_8:
+            column, sign = base, polarity
+            if polarity == _UNKNOWN:
+                incomplete += _ones(value)
+                continue
+            if code == _VECT_12:
+                mask = value
+                base += 12
+            else:
+                mask = value & 0xFF
+                base += 8
+            if ready and column + 12 <= width:
+                place = column | row << 16 | sign << 32
+                for b in range(12):  # writes a place for each bit and keeps it if the bit is set: no branches
+                    events[2 * n] = t
+                    events[2 * n + 1] = place + b
+                    n += mask >> b & 1
+                continue
         else:
-            return events[:0], -1, 0, 0, 0
+            continue
 
-        if high == _UNKNOWN or row == _UNKNOWN or place == _UNKNOWN:
+        # The rare rest: something is unknown, or some of the events are not wanted.
+        if high == _UNKNOWN or row == _UNKNOWN:
             incomplete += _ones(mask)
-            if place == _UNKNOWN:
-                base = _UNKNOWN
             continue
-        if row >= height or column + 12 > width:
-            inside = 0 if row >= height else mask & ((1 << max(width - column, 0)) - 1)
-            out_of_picture += _ones(mask ^ inside)
-            mask = inside
-        if t < earliest_ns:
-            backward += _ones(mask)
-            continue
+        inside = 0 if row >= height else mask & ((1 << min(max(width - column, 0), 12)) - 1)
+        out_of_picture += _ones(mask ^ inside)
         if t > latest_ns:
-            out_of_span += _ones(mask)
-            continue
-        if mask == 0:
-            continue
-        earliest_ns = t
-        if 2 * (n + 12) > events.shape[0]:
-            larger = np.empty(2 * events.shape[0], np.int64)
-            larger[: 2 * n] = events[: 2 * n]
-            events = larger
-        place = column | row << 16 | place << 32
-        if mask == 1:
-            events[2 * n] = t
-            events[2 * n + 1] = place
-            n += 1
+            out_of_span += _ones(inside)
+        elif t < earliest_ns:
+            backward += _ones(inside)
         else:
-            for b in range(12):  # writes a place for each bit and keeps it if the bit is set: no branches
+            for b in range(12):
                 events[2 * n] = t
-                events[2 * n + 1] = place + b
-                n += mask >> b & 1
+                events[2 * n + 1] = (column + b) | row << 16 | sign << 32
+                n += inside >> b & 1
     state[TIME], state[HIGH], state[ROW], state[BASE], state[POLARITY] = time, high, row, base, polarity
     return events[: 2 * n], incomplete, out_of_picture, backward, out_of_span
+
+
+@numba.njit(cache=True, nogil=True)
+def _most_events(data):
+    """How many events the words tell of; -1 if one of them is none of the format's."""
+    count, foreign = 0, 0
+    for word in data:
+        code, bits = np.uint32(word >> 12), np.uint32(word & 0xFFF)
+        vector = np.uint32((0b0000_0000_0011_0000 >> code) & 1)
+        single = np.uint32((0b0000_0000_0000_0100 >> code) & 1)
+        foreign |= (0b0011_1010_0000_0010 >> code) & 1
+        bits = (bits & 0x555) + (bits >> 1 & 0x555)
+        bits = (bits & 0x333) + (bits >> 2 & 0x333)
+        count += single + vector * ((bits & 0xF) + (bits >> 4 & 0xF) + (bits >> 8 & 0xF))
+    return np.int64(-1) if foreign else np.int64(count)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -161,8 +161,7 @@ def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     x = _coordinates(c, 0, x_out, y_out * out, n_in * c.stride[1])
     y = _coordinates(c, 1, y_out, out, n_in)
     synapses = (laid != 0).sum(-1)
-    row[k.C_INDEX] = index.add(np.concatenate([x, y]))
-    index.add(synapses)
+    row[k.C_INDEX] = index.add(np.concatenate([x.ravel(), y.ravel(), synapses.ravel()]))
     row[k.C_TOTALS] = index.add(synapses.sum((-2, -1)))
 
 

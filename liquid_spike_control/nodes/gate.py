@@ -10,12 +10,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from ..assembly import FORCE_RATE, MAX_AGE_NS
+from ..checkpoint import read_controller
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
+from ..sim.plant import FORCE_LIMIT
 from ..types import Quantities
 from . import graph
 from .convert import from_joint_state, to_joint_state
 from .diagnostics import ERROR, WARN
-from .limits import PENCIL_LIMITS
 from .stage import Stage, run
 
 #: How far a command's stamp may run ahead of a /clock message that is still under way [ns].
@@ -34,13 +36,15 @@ class GateNode(Stage):
 
     def __init__(self) -> None:
         super().__init__("gate")
-        default = PENCIL_LIMITS
-        self._names = tuple(self.parameter("names", list(default.names), "names of the commands"))
-        self._lower = self.parameter("lower", default.lower.tolist(), "least command, in the unit of each")
-        self._upper = self.parameter("upper", default.upper.tolist(), "greatest command, in its unit")
-        self._rate = self.parameter("rate", default.rate.tolist(), "greatest change per second, in its unit")
-        self._safe = self.parameter("safe", default.safe.tolist(), "what goes out when no command stands")
-        age_s = default.max_age_ns * 1e-9
+        self._file = self.parameter(
+            "controller_model", "", "controller file whose limits count too, if tighter"
+        )
+        self._names = tuple(self.parameter("names", ["cart_force"], "names of the commands"))
+        self._lower = self.parameter("lower", [-FORCE_LIMIT], "least command, in the unit of each")
+        self._upper = self.parameter("upper", [FORCE_LIMIT], "greatest command, in the unit of each")
+        self._rate = self.parameter("rate", [FORCE_RATE], "greatest change per second, in the unit of each")
+        self._safe = self.parameter("safe", [0.0], "what goes out when no command stands")
+        age_s = MAX_AGE_NS * 1e-9
         self._max_age_s = self.parameter("max_age_s", age_s, "an older command is dropped [s]", 0.001, 1.0)
         self._watchdog_s = self.parameter(
             "watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1
@@ -49,9 +53,12 @@ class GateNode(Stage):
 
     def configure(self) -> None:
         """Check the limits; nothing is ever without one."""
-        self._limits = GateLimits(
-            self._names, self._lower, self._upper, self._rate, round(self._max_age_s * 1e9), self._safe
-        )
+        lower, upper = np.array(self._lower), np.array(self._upper)
+        if self._file:
+            tighter = np.array(read_controller(self._file).command_limits)
+            lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)
+        age_ns = round(self._max_age_s * 1e9)
+        self._limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
         self._warm()
         self._publisher = self.speak(JointState, graph.GATED_COMMAND)
         self.listen(JointState, graph.COMMAND, self._on_command)

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from ..assembly import pencil_limits
 from ..checkpoint import read_controller
 from ..liquid.controller import LiquidController
 from ..loop import Loop, SpikingEstimator
@@ -16,8 +17,7 @@ from ..simulation import PencilSimulation, Sensing
 from ..spiking.nir_io import read_perception_model
 from ..types import Quantities
 from .graph import GraphOptions
-from .limits import PENCIL_LIMITS
-from .network import load_backend
+from .network import energy_text, load_backend
 from .progress import Progress
 from .report import History, Report
 
@@ -66,7 +66,7 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
         KeepingEstimator(perception, backend, history) if keep else SpikingEstimator(perception, backend)
     )
     with PencilSimulation(task_of(options)) as simulation:
-        loop = Loop(simulation, estimator, controller, PENCIL_LIMITS)
+        loop = Loop(simulation, estimator, controller, pencil_limits(controller.command_limits))
         loop.reset(options.seed)
         loop.tick()  # the kernels
         loop.reset(options.seed)
@@ -79,7 +79,7 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
             start = time.perf_counter_ns()
             decision = loop.decide(sensing)
             decided = time.perf_counter_ns()
-            loop.sensing = simulation.advance(float(decision.force[0]))
+            loop.advance(decision)
             latency.append(decided - start)
             simulated.append(time.perf_counter_ns() - decided)
             stamp = sensing.joints.stamp_ns
@@ -95,7 +95,7 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
         report = Report.of(
             options, history, "in one process", balanced=not simulation.plant.fallen, elapsed_s=elapsed,
             wall_s=wall, events_per_s=n_events / elapsed, spikes_per_s=stats.spikes / elapsed,
-            synaptic_operations_per_s=stats.synaptic_operations / elapsed, energy="",
+            synaptic_operations_per_s=stats.synaptic_operations / elapsed, energy=energy_text(stats, perception.step_ns),
             latencies_us={"sensing to command": _percentiles(latency), "simulate": _percentiles(simulated)},
             deadline_misses=None,
         )  # fmt: skip

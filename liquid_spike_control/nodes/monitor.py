@@ -12,6 +12,7 @@ from .capture import Capture
 from .convert import from_joint_state
 from .diagnostics import read_status
 from .graph import GraphOptions
+from .network import energy_text, told_work
 from .report import History, Report
 
 TRUTH_NAMES = ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
@@ -78,22 +79,20 @@ class Monitor:
         """The stage that did not answer in lock-step, if one did not."""
         return self.status.get("simulator", {}).get("silent")
 
-    def report(self, wall_s: float, energy: str) -> Report:
+    def report(self, wall_s: float) -> Report:
         """The outcome, from the history and the last diagnostics."""
         elapsed = self.number("simulator", "elapsed_s")
         network = "neuromorphic" if self._options.backend == "offload" else "perception"
         fallen = self.status.get("simulator", {}).get("fallen") == "True"
+        stats, step_ns = told_work(self.status.get(network, {}))
         realtime = self._options.mode == "realtime"
-
-        def rate(node: str, key: str) -> float:
-            return self.number(node, key) / max(elapsed, 1e-9)
 
         return Report.of(
             self._options, self.history, f"ROS 2, {self._options.mode}, {self._options.backend}",
             balanced=not fallen and elapsed >= self._options.duration_s - 1e-6,
             elapsed_s=elapsed, wall_s=wall_s,
-            events_per_s=rate("simulator", "events"), spikes_per_s=rate(network, "spikes"),
-            synaptic_operations_per_s=rate(network, "synaptic_operations"), energy=energy,
+            events_per_s=self.number("simulator", "events") / max(elapsed, 1e-9), spikes_per_s=stats.spikes / max(elapsed, 1e-9),
+            synaptic_operations_per_s=stats.synaptic_operations / max(elapsed, 1e-9), energy=energy_text(stats, step_ns),
             latencies_us=self._latencies(),
             deadline_misses=int(self.number("simulator", "deadline_misses")) if realtime else None,
         )  # fmt: skip

@@ -1,23 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The perception model's network on the Loihi emulator."""
+"""The perception model's network on a backend of this process, and the account of its work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 
 import numpy as np
 
-from ..neuromorphic.loihi import LoihiEmulator
-from ..neuromorphic.quantize import quantise
+from ..assembly import new_backend
+from ..neuromorphic.backend import Backend, BackendStats
+from ..neuromorphic.energy import estimate
+from ..spiking.nir_io import PerceptionModel
 from ..types import SpikeTrain
-
-if TYPE_CHECKING:
-    from ..spiking.nir_io import PerceptionModel
+from .diagnostics import Diagnostics
 
 
-def load_backend(model: PerceptionModel) -> LoihiEmulator:
+def load_backend(model: PerceptionModel) -> Backend:
     """The emulator with the model's network, its kernels compiled or loaded from the cache."""
-    backend = LoihiEmulator(quantise(model.graph, model.metadata.get("weight_scale")))
+    backend = new_backend(model)
     backend.run(SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32)))
     backend.reset()
     return backend
+
+
+def tell_work(diagnostics: Diagnostics, stats: BackendStats, step_ns: int) -> None:
+    """Put a backend's work since its reset into a node's diagnostics."""
+    diagnostics.values |= asdict(stats) | {"step_ns": step_ns}
+
+
+def told_work(values: Mapping[str, str]) -> tuple[BackendStats, int]:
+    """Work and length of a step [ns] out of a node's diagnostics; zeros where nothing was told."""
+    stats = BackendStats(**{f.name: int(values.get(f.name, 0)) for f in fields(BackendStats)})
+    return stats, int(values.get("step_ns", 0))
+
+
+def energy_text(stats: BackendStats, step_ns: int) -> str:
+    """One line about the energy that a chip would take, by a named model."""
+    energy = estimate(stats, step_ns * 1e-9)
+    return (
+        f"{energy.dynamic_power * 1e6:.0f} uW dynamic, {energy.static_power * 1e3:.0f} mW static "
+        f"(estimate by model {energy.model.name}, not measured)"
+    )

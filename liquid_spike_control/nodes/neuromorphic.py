@@ -11,9 +11,9 @@ from ..perception import Perception
 from ..spiking.nir_io import read_perception_model
 from ..types import SpikeTrain
 from . import graph
-from .convert import packet_to_spikes, spikes_to_packet, to_ns
+from .convert import HASH_DIGITS, packet_to_spikes, spikes_to_packet, to_ns
 from .diagnostics import ERROR, WARN
-from .network import load_backend
+from .network import load_backend, tell_work
 from .stage import Stage, run
 
 #: A packet that begins so much later than the last one ended, or earlier, begins an episode [ns].
@@ -78,15 +78,8 @@ class NeuromorphicNode(Stage):
     def diagnose(self) -> None:
         """Tell of the work done since the last reset."""
         if self.active or self.diagnostics.counts:
-            stats = self._backend.stats()
-            self.diagnostics.values |= {
-                "lost": self._sequence.lost,
-                "network": self._hash[:16],
-                "steps": stats.steps,
-                "spikes": stats.spikes,
-                "synaptic_operations": stats.synaptic_operations,
-                "neuron_updates": stats.neuron_updates,
-            }
+            self.diagnostics.values |= {"lost": self._sequence.lost, "network": self._hash[:HASH_DIGITS]}
+            tell_work(self.diagnostics, self._backend.stats(), self._step_ns)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from ..types import EVENT, SpikeTrain
 from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
 from .diagnostics import ERROR, WARN
-from .network import load_backend
+from .network import load_backend, tell_work
 from .stage import Stage, run
 
 #: A stamp that jumps by more than this, or runs back, begins an episode [ns].
@@ -126,6 +126,8 @@ class PerceptionNode(Stage):
             "malformed": self._decoder.malformed,
             "rejected": self._perception.rejected,
         }
+        if self._backend is not None:
+            tell_work(self.diagnostics, self._backend.stats(), self._perception.step_ns)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progr
     signal.signal(signal.SIGTERM, _interrupt)
     with Supervisor(options, keep, logs) as supervisor:
         wall = supervisor.run(progress)
-        return supervisor.monitor.history, supervisor.monitor.report(wall, energy="")
+        return supervisor.monitor.history, supervisor.monitor.report(wall)
 
 
 def _interrupt(_signum, _frame) -> None:

@@ -35,6 +35,8 @@ CHAIN = (
 #: Time between the last stamp of an episode and the first of the next; the nodes take such a jump as a new
 #: episode.
 EPISODE_PAUSE_NS = SECOND_NS
+#: Stamps whose time of publication is remembered, to measure late commands too.
+LATEST = 64
 #: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it
 #: [ns].
 LAG_LIMIT_NS = 50_000_000
@@ -95,6 +97,7 @@ class SimulatorNode(Stage):
         """Begin the episode of the seed at 1 s: in ROS a stamp of 0 means that there is none."""
         self._seq = 0
         self._told: dict[str, dict[str, str]] = {}
+        self._published: dict[int, int] = {}  # stamp to time, of what is not answered yet
         self._begin(self._seed, SECOND_NS)
 
     def _begin(self, seed: int, start_ns: int) -> None:
@@ -189,7 +192,9 @@ class SimulatorNode(Stage):
             self._camera.width, self._camera.height, self._seq,
         )  # fmt: skip
         joint_state = to_joint_state(joints)
-        self._published = time.perf_counter_ns()
+        self._published[stamp] = time.perf_counter_ns()
+        if len(self._published) > LATEST:
+            del self._published[next(iter(self._published))]
         self._clock_publisher.publish(ClockMessage(clock=to_time(stamp)))
         self._joints_publisher.publish(joint_state)
         self._events_publisher.publish(packet)
@@ -207,9 +212,9 @@ class SimulatorNode(Stage):
             self.diagnostics.count("late_commands")
             return
         stamp = self._sensing.joints.stamp_ns
-        if command.stamp_ns == stamp != self._answered_ns:
-            self.diagnostics.latency("sensing to command").add(time.perf_counter_ns() - self._published)
-        elif command.stamp_ns < stamp:
+        if (published := self._published.pop(command.stamp_ns, None)) is not None:
+            self.diagnostics.latency("sensing to command").add(time.perf_counter_ns() - published)
+        if command.stamp_ns < stamp:
             self.diagnostics.count("late_commands")
         self._force, self._force_stamp_ns = float(command.values[0]), command.stamp_ns
         self._answered_ns = command.stamp_ns

@@ -55,6 +55,68 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
     return run_command(options)
 
 
+@dataclass
+class TrainOptions:
+    """What can be said about a training."""
+
+    what: tyro.conf.Positional[Literal["perception", "controller"]]
+    """perception: the spiking network. controller: the liquid network, on a trained perception."""
+    task: tyro.conf.Positional[str] = "pencil"
+    """What for: pencil."""
+    out: Path | None = None
+    """File to write; by default pencil_perception.nir or pencil_controller.safetensors in this folder."""
+    perception: Path | None = None
+    """The perception to train the controller on; the shipped one if not given."""
+    seed: int = 1
+    """Of everything that chance decides."""
+    updates: int | None = None
+    """perception: optimiser steps, if not the full training."""
+    rounds: int | None = None
+    """controller: DAgger rounds, if not the full training."""
+
+
+@app.command
+def train(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
+    """Train the pencil's models from nothing, as the shipped ones were. Needs the extra [train]."""
+    from .training.entry import train_command
+
+    return train_command(options)
+
+
+@dataclass
+class BenchOptions:
+    """What can be said about a benchmark."""
+
+    what: tyro.conf.Positional[Literal["pencil", "push"]]
+    """pencil: success, accuracy, work and latency of five controllers. push: the largest push each survives."""
+    seeds: str = "1000:1020"
+    """Held-out seeds, first:last+1."""
+    duration: float = 60.0
+    """Simulated seconds of an episode."""
+    push: float = 0.06
+    """Impulse of a push [N s] (pencil)."""
+    variants: str = ""
+    """Comma-separated: lqr_true, lqr_spiking, cfc_float, cfc_loihi, cfc_frames; all if not given."""
+    perception_model: Path | None = None
+    """A .nir file; the shipped one if not given."""
+    controller_model: Path | None = None
+    """A .safetensors file; the shipped one if not given."""
+    jobs: int = 2
+    """Processes."""
+    json: Path | None = None
+    """Write the figures."""
+    plot: Path | None = None
+    """Write a picture (push)."""
+
+
+@app.command
+def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+    """Closed-loop benchmarks on held-out seeds, in process, with true rendering."""
+    from .bench.entry import bench_command
+
+    return bench_command(options)
+
+
 def main() -> None:
     """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
     try:

@@ -32,26 +32,26 @@ class Perception:
             encoding = model.metadata["input_encoding"]
             self.width, self.height = int(encoding["width"]), int(encoding["height"])
             row_group = int(encoding["row_group"])
-            self.step_ns = round(float(model.metadata["dt_s"]) * 1e9)
+            self.step_ns = round(float(model.metadata["dt"]) * 1e9)
             self.feature_names = tuple(model.metadata["feature_names"])
             self.feature_units = tuple(model.metadata["feature_units"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{model.path}: the perception's metadata lack or spoil {error}; train it again or choose another file"
+                f"{model.source}: its metadata lack or spoil {error}; train it again or choose another file"
             ) from error
-        self._binner = SpikeBinner(self.width, self.height, row_group, self.step_ns)
+        self.binner = SpikeBinner(self.width, self.height, row_group, self.step_ns)
         self._readout = model.readout
         self.reset(0)
 
     @property
     def n_axons(self) -> int:
         """Number of input axons of the network."""
-        return self._binner.n_axons
+        return self.binner.n_axons
 
     @property
     def rejected(self) -> int:
         """Events outside the picture or the window since the start."""
-        return self._binner.rejected
+        return self.binner.rejected
 
     def reset(self, stamp_ns: int) -> None:
         """Forget all; the next events are later than ``stamp_ns``."""
@@ -66,7 +66,7 @@ class Perception:
             stamp_ns: end of the window [ns]; part of a step is left for the next window.
         """
         n_steps = max(0, (stamp_ns - self._until_ns) // self.step_ns)
-        spikes = self._binner.bin(events, self._until_ns, n_steps)
+        spikes = self.binner.bin(events, self._until_ns, n_steps)
         self._until_ns += n_steps * self.step_ns
         return spikes
 

@@ -147,7 +147,7 @@ def run(benchmark: PencilBenchmark, console: Console) -> dict:
         for name, figures in benchmark.episodes():
             episodes[name].append(figures)
             progress.advance(bar)
-    dt = float(read_perception_model(benchmark.perception_model).metadata["dt_s"])
+    dt = float(read_perception_model(benchmark.perception_model).metadata["dt"])
     results = {}
     for name, mine in episodes.items():
         mine.sort(key=lambda e: e.seed)

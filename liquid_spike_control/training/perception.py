@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +22,10 @@ from ..sim.plant import FORCE_LIMIT
 from ..sim.tasks import PencilTask
 from ..simulation import PENCIL_CAMERA
 from ..spiking import bptt
+from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
 from ..spiking.network import SpikingNetwork
+from ..spiking.nir_io import write_perception_model
+from ..spiking.readout import Readout
 from .receptive_fields import oriented_bands
 from .streams import TRAINING_SEEDS, PencilStream, PictureTable
 
@@ -135,6 +139,39 @@ class PerceptionTrainer:
         self._optimiser.step()
         self.done += 1
         return self._figures(loss.item(), estimate.detach().numpy(), truth, w, n_events)
+
+    def write(self, path: Path, command: str) -> str:
+        """Write the network as a NIR file; returns its hash.
+
+        Args:
+            path: where to.
+            command: what made it, for the metadata.
+        """
+        w = {name: x.detach().double().numpy() for name, x in self.network.effective().items()}
+        n, scale = self.network.n_neurons, 1.0 / self.network.threshold
+        population = CubaPopulation(w["du"], w["dv"], np.ones(n), w["bias"])
+        graph = SpikingGraph(
+            self.network.n_axons,
+            {"pole": population},
+            [Linear("input", "pole", w["w_in"].T), Linear("pole", "pole", w["w_rec"].T)],
+            outputs=("pole",),
+        )
+        mix = np.kron(np.diag(FEATURE_SCALES.astype(float)), np.ones(w["dr"].size // 2))
+        offset = self.network.offset.detach().double().numpy() * FEATURE_SCALES
+        readout = Readout(w["w_out"].T, w["dr"], mix, offset)
+        camera = PENCIL_CAMERA
+        metadata = {
+            "task": "pencil",
+            "feature_names": list(FEATURE_NAMES),
+            "feature_units": list(FEATURE_UNITS),
+            "input_encoding": {"width": camera.width, "height": camera.height, "row_group": self.config.row_group},
+            "camera": asdict(camera),
+            "weight_scale": {"pole": scale},
+            "training_command": command,
+            "training_seeds": [TRAINING_SEEDS[0], max(stream.seed for stream in self.streams)],
+            "training": asdict(self.config),
+        }
+        return write_perception_model(path, graph, readout, metadata, dt=1e-3)
 
     def _schedule(self) -> None:
         config, net = self.config, self.network

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``liquid-spike bench`` does with its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from ..errors import TaskError
+from ..resources import zoo
+from ..sim.tasks import task_by_name
+from . import pencil, push
+
+if TYPE_CHECKING:
+    from ..cli import BenchOptions
+
+
+def seed_range(text: str) -> range:
+    """``"1000:1100"`` as a range.
+
+    Raises:
+        TaskError: it is not two whole numbers, or the range is empty.
+    """
+    first, colon, stop = text.partition(":")
+    if not colon or not first.isdecimal() or not stop.isdecimal():
+        raise TaskError(f"--seeds {text}; give first:last+1, e.g. 1000:1100")
+    seeds = range(int(first), int(stop))
+    if not seeds:
+        raise TaskError(f"--seeds {text} is empty; give first:last+1, e.g. 1000:1100")
+    return seeds
+
+
+def bench_command(options: BenchOptions) -> int:
+    """Run the benchmark that the options say, print its table and write what was asked for."""
+    console = Console()
+    everything = tuple(pencil.VARIANTS)
+    chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
+    benchmark = pencil.PencilBenchmark(
+        task=task_by_name("pencil", duration_s=options.duration, push=options.push),
+        seeds=seed_range(options.seeds),
+        variants=chosen or (everything if options.what == "pencil" else ("lqr_true", "cfc_loihi")),
+        perception_model=options.perception_model or zoo("pencil_perception.nir"),
+        controller_model=options.controller_model or zoo("pencil_controller.safetensors"),
+        jobs=options.jobs,
+    )
+    if options.what == "pencil":
+        if options.plot:
+            raise TaskError("--plot belongs to bench push; leave it out")
+        report = pencil.run(benchmark, console)
+        pencil.print_table(report, console)
+    else:
+        report = push.run(benchmark, console)
+        push.print_table(report, console)
+        if options.plot:
+            push.plot(report, options.plot)
+    if options.json:
+        pencil.write_json(report, options.json)
+    return 0

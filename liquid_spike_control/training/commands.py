@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike train``: the commands that make the models in ``zoo/``, with progress bars."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..assembly import new_backend
+from ..checkpoint import write_controller
+from ..errors import TaskError
+from ..sim.plant import PencilPlant
+from ..spiking.nir_io import read_perception_model
+from .imitation import FIRST_SEED, OBSERVATION_NAMES, OBSERVATION_UNITS, ImitationTrainer, ImitationTraining
+from .perception import PerceptionTrainer, PerceptionTraining
+
+
+def recorded_command(what: str, config: object) -> str:
+    """The command line that repeats a training: options that differ from the defaults are named."""
+    options = [
+        f"--{field.name.replace('_', '-')} {value}"
+        for field in fields(config)  # type: ignore[arg-type]
+        if (value := getattr(config, field.name)) != field.default
+    ]
+    return " ".join([f"liquid-spike train {what} pencil", *options])
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"), console=console,
+    )  # fmt: skip
+
+
+def _writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise TaskError(f"{path.parent} is no folder; give --out a file in one that exists")
+
+
+def train_perception(config: PerceptionTraining, out: Path, console: Console) -> None:
+    """Train the spiking perception and write it to ``out``.
+
+    Raises:
+        TaskError: the folder of ``out`` does not exist.
+    """
+    _writable(out)
+    torch.set_num_threads(1)
+    begin = time.monotonic()
+    with _progress(console) as progress:
+        bar = progress.add_task("pictures", total=1.0, figures="")
+        trainer = PerceptionTrainer(config, lambda share: progress.update(bar, completed=share))
+        bar = progress.add_task("learning", total=config.n_updates, figures="")
+        figures: list[dict[str, float]] = []
+        for k in range(config.n_updates):
+            figures.append(trainer.update())
+            if k % 50 == 49:
+                recent = {name: [f[name] for f in figures[-200:]] for name in figures[0]}
+                angle, rate = (np.sqrt(np.nanmean(np.square(recent[n]))) for n in ("angle_deg", "rate"))
+                text = (
+                    f"loss {np.mean(recent['loss']):.2f}, at 0.02 N s: {angle:.2f} deg {rate:.3f} rad/s,"
+                    f" {np.mean(recent['operations_per_s']) / 1e3:.0f} k synaptic operations/s"
+                )
+                progress.update(bar, completed=k + 1, figures=text)
+    trainer.write(out, recorded_command("perception", config))
+    console.print(f"{out}: {config.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
+
+
+def train_controller(config: ImitationTraining, perception: Path, out: Path, console: Console) -> None:
+    """Train the liquid controller on a perception model and write it to ``out``.
+
+    Raises:
+        TaskError: the folder of ``out`` does not exist.
+        ModelError: the perception model is damaged.
+    """
+    _writable(out)
+    torch.set_num_threads(1)
+    begin = time.monotonic()
+    model = read_perception_model(perception)
+    with _progress(console) as progress:
+        bar = progress.add_task("pictures", total=1.0, figures="")
+        trainer = ImitationTrainer(
+            config, model, lambda: new_backend(model), lambda share: progress.update(bar, completed=share)
+        )
+        bar = progress.add_task("rounds", total=config.n_rounds, figures="")
+        for _ in range(config.n_rounds):
+            figures = trainer.collect()
+            loss = trainer.learn()
+            text = f"loss {loss:.3f}, {figures['falls']} falls, {figures['command_rms']:.2f} N from the expert"
+            progress.update(bar, advance=1, figures=text)
+    file = trainer.network.to_file(
+        observation_names=OBSERVATION_NAMES,
+        observation_units=OBSERVATION_UNITS,
+        command_names=PencilPlant.command_names,
+        command_units=PencilPlant.command_units,
+        task="pencil",
+        training_command=recorded_command("controller", config),
+        training_seeds=(FIRST_SEED, trainer.last_seed),
+    )
+    write_controller(out, file)
+    console.print(f"{out}: {config.units} units, trained in {time.monotonic() - begin:.0f} s")

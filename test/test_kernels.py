@@ -47,7 +47,9 @@ def dense_run(network, spikes):
                     total += (w * (delays == d)) @ fired[c.source][t - 1 - d]
             a[c.target] += total << c.weight_exp if c.weight_exp >= 0 else total >> -c.weight_exp
         for m, p in network.populations.items():
-            updates += int(((u[m] != 0) | (v[m] != 0) | (a[m] != 0) | (p.bias != 0) | (counter[m] != 0)).sum())
+            updates += int(
+                ((u[m] != 0) | (v[m] != 0) | (a[m] != 0) | (p.bias != 0) | (counter[m] != 0)).sum()
+            )
             new = decayed(u[m], 4096 - (p.du + 1)) + (a[m] << 6)
             new = np.where(new > 2**23, new - 2**24, new)
             u[m] = np.where(new <= -(2**23), new + 2**24, new)
@@ -109,7 +111,9 @@ def networks(draw):
         Dense("b", "b", matrix(m, m, density), 8, int(rng.integers(-2, 1))),
         Dense("b", "a", matrix(n, m, density) // 4),
     ]
-    network = LoihiNetwork(n_inputs, {"a": population(n, 400), "b": population(m, 400)}, connections, ("a", "b"))
+    network = LoihiNetwork(
+        n_inputs, {"a": population(n, 400), "b": population(m, 400)}, connections, ("a", "b")
+    )
     # Bursts with silence between them, so that neurons come to rest and wake.
     rate = np.where(np.arange(70) % 35 < 8, draw(st.sampled_from([0.05, 0.3])), 0.0)
     return network, rng.random((70, n_inputs)) < rate[:, None]
@@ -134,7 +138,9 @@ def test_event_driven_equals_dense(case):
 
 
 def test_a_network_at_rest_costs_no_update():
-    network = LoihiNetwork(4, {"a": Population(100, du=2000, dv=2000, vth=5)}, [Dense("input", "a", np.ones((100, 4), int))])
+    network = LoihiNetwork(
+        4, {"a": Population(100, du=2000, dv=2000, vth=5)}, [Dense("input", "a", np.ones((100, 4), int))]
+    )
     emulator = LoihiEmulator(network)
     emulator.step([0, 1])
     emulator.run(SpikeTrain.from_dense(np.zeros((100, 4))))
@@ -146,7 +152,9 @@ def test_a_network_at_rest_costs_no_update():
 
 def test_current_wraps_once_and_voltage_clips_as_on_the_chip():
     network = LoihiNetwork(
-        100, {"a": Population(1, du=0, dv=0, vth=2**17 - 1)}, [Dense("input", "a", np.full((1, 100), 255), weight_exp=3)]
+        100,
+        {"a": Population(1, du=0, dv=0, vth=2**17 - 1)},
+        [Dense("input", "a", np.full((1, 100), 255), weight_exp=3)],
     )
     probe = LoihiEmulator(network).probe(SpikeTrain.from_dense(np.ones((5, 100))))["a"]
     step = 100 * 255 * 8 * 64

@@ -135,7 +135,8 @@ def test_hash_is_of_what_decides_the_spikes():
     odd = small(connections=[Dense("input", "a", np.full((2, 3), 101)), Dense("a", "b", np.full((4, 2), 50))])
     # At 7 bits 100 and 101 are stored alike.
     alike = [
-        small(connections=[Dense("input", "a", np.full((2, 3), w), num_weight_bits=7)]).hash for w in (100, 101)
+        small(connections=[Dense("input", "a", np.full((2, 3), w), num_weight_bits=7)]).hash
+        for w in (100, 101)
     ]
     assert odd.hash != small().hash
     assert alike[0] == alike[1]

@@ -36,7 +36,9 @@ def make_graph(seed=0, outputs=("one", "two")):
 
 def make_readout(n, seed=1):
     rng = np.random.default_rng(seed)
-    return Readout(rng.normal(size=(6, n)), rng.integers(1, 4097, 6) / 4096, rng.normal(size=(2, 6)), [0.1, 0.2])
+    return Readout(
+        rng.normal(size=(6, n)), rng.integers(1, 4097, 6) / 4096, rng.normal(size=(2, 6)), [0.1, 0.2]
+    )
 
 
 @pytest.fixture
@@ -74,13 +76,24 @@ def test_r_w_in_and_leak_are_folded(tmp_path, rule):
     rng = np.random.default_rng(3)
     n, steps, dt = 5, 60, 5e-4
     tau_syn, tau_mem = rng.uniform(2e-3, 8e-3, n), rng.uniform(4e-3, 2e-2, n)
-    r, w_in, leak, vth = rng.uniform(1, 3, n), rng.uniform(5, 9, n), rng.uniform(-0.1, 0.1, n), rng.uniform(0.2, 0.6, n)
+    r, w_in, leak, vth = (
+        rng.uniform(1, 3, n),
+        rng.uniform(5, 9, n),
+        rng.uniform(-0.1, 0.1, n),
+        rng.uniform(0.2, 0.6, n),
+    )
     w = rng.normal(0.3, 1, (n, 4))
     nodes = {
         "in": nir.Input({"input": np.array([4])}),
         "w": nir.Linear(w),
         "lif": nir.CubaLIF(
-            tau_syn=tau_syn, tau_mem=tau_mem, r=r, v_leak=leak, v_threshold=vth, w_in=w_in, v_reset=np.zeros(n)
+            tau_syn=tau_syn,
+            tau_mem=tau_mem,
+            r=r,
+            v_leak=leak,
+            v_threshold=vth,
+            w_in=w_in,
+            v_reset=np.zeros(n),
         ),
         "to": nir.Linear(np.ones((2, n))),
         "li": nir.LI(tau=np.full(2, 0.01), r=np.full(2, 20.0), v_leak=np.zeros(2)),
@@ -96,7 +109,11 @@ def test_r_w_in_and_leak_are_folded(tmp_path, rule):
     spikes = rng.random((steps, 4)) < 0.3
     got = FloatReference(model.graph).run(SpikeTrain.from_dense(spikes)).to_dense(n)
 
-    ks, km = (dt / tau_syn, dt / tau_mem) if rule == "euler" else (1 - np.exp(-dt / tau_syn), 1 - np.exp(-dt / tau_mem))
+    ks, km = (
+        (dt / tau_syn, dt / tau_mem)
+        if rule == "euler"
+        else (1 - np.exp(-dt / tau_syn), 1 - np.exp(-dt / tau_mem))
+    )
     current, v, expected = np.zeros(n), np.zeros(n), np.zeros((steps, n), bool)
     for t in range(steps):
         x = w @ spikes[t - 1] if t else np.zeros(n)
@@ -137,7 +154,9 @@ def test_conv_in_nir_order_matches_torch(tmp_path):
     model = read_perception_model(path, dt=DT)
     steps = 40
     frames = torch.tensor(rng.random((steps, 2, 8, 10)) < 0.1).double()
-    got = FloatReference(model.graph).run(SpikeTrain.from_dense(frames.reshape(steps, -1).numpy())).to_dense(5)
+    got = (
+        FloatReference(model.graph).run(SpikeTrain.from_dense(frames.reshape(steps, -1).numpy())).to_dense(5)
+    )
     u1 = v1 = s1 = torch.zeros(3, 4, 5).double()
     u2 = v2 = torch.zeros(5).double()
     previous, expected = torch.zeros(2, 8, 10).double(), []

@@ -12,8 +12,12 @@ from liquid_spike_control.types import SpikeTrain
 
 def graph(integers, scale, vth, du=0.5, dv=0.25, bias=0.0):
     n = len(integers)
-    population = CubaPopulation(np.full(n, du), np.full(n, dv), np.full(n, vth * scale), np.full(n, bias * scale))
-    return SpikingGraph(integers.shape[1], {"a": population}, [Linear("input", "a", integers * scale)], ("a",))
+    population = CubaPopulation(
+        np.full(n, du), np.full(n, dv), np.full(n, vth * scale), np.full(n, bias * scale)
+    )
+    return SpikingGraph(
+        integers.shape[1], {"a": population}, [Linear("input", "a", integers * scale)], ("a",)
+    )
 
 
 def even(rng, shape):
@@ -33,7 +37,7 @@ def test_a_recorded_scale_may_need_a_weight_exponent():
     network = quantise(graph(integers, 0.01, 3000), {"a": 0.01})
     (dense,) = network.connections
     np.testing.assert_array_equal(dense.synapses << dense.weight_exp, integers)
-    assert network.populations["a"].vth << 6 == 3000 << (6 + dense.weight_exp) or network.populations["a"].vth > 0
+    assert dense.weight_exp == 3 and network.populations["a"].vth == 3000
 
 
 def test_a_network_on_the_grid_spikes_alike():
@@ -80,7 +84,10 @@ def test_a_high_threshold_shifts_the_weights_down():
     assert quantise(g).connections[0].weight_exp == 0
     network = quantise(big)
     assert network.connections[0].weight_exp < 0
-    assert abs(network.populations["a"].vth / (2.0 / 1e-3 * 255 * 2.0 ** network.connections[0].weight_exp) - 1) < 1e-3
+    assert (
+        abs(network.populations["a"].vth / (2.0 / 1e-3 * 255 * 2.0 ** network.connections[0].weight_exp) - 1)
+        < 1e-3
+    )
 
 
 def test_what_does_not_fit_is_refused_by_name():

@@ -9,7 +9,12 @@ from liquid_spike_control.types import SpikeTrain
 
 def test_readout_is_the_leaky_sum_it_says_it_is():
     rng = np.random.default_rng(0)
-    weight, decay, mix, offset = rng.normal(size=(6, 9)), rng.random(6), rng.normal(size=(2, 6)), rng.normal(size=2)
+    weight, decay, mix, offset = (
+        rng.normal(size=(6, 9)),
+        rng.random(6),
+        rng.normal(size=(2, 6)),
+        rng.normal(size=2),
+    )
     readout = Readout(weight, decay, mix, offset)
     spikes = rng.random((40, 9)) < 0.3
     x = np.zeros(6)

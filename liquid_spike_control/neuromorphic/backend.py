@@ -20,7 +20,8 @@ class BackendStats:
         steps: time steps.
         input_spikes: spikes that came in.
         spikes: spikes of the network's neurons.
-        synaptic_operations: one for each synapse that a spike was delivered over; zero weights are no synapses.
+        synaptic_operations: one for each synapse that a spike was delivered over; zero weights are no
+            synapses.
         neuron_updates: neurons that were not quiescent, summed over the steps.
         neuron_steps: all neurons times steps; less ``neuron_updates``, those that were quiescent.
     """
@@ -34,7 +35,7 @@ class BackendStats:
 
 
 class Backend(Protocol):
-    """A spiking network that advances in steps. Every connection has one step of delay: a spike acts a step later.
+    """A spiking network that advances in steps. Every connection has a delay of one step.
 
     Attributes:
         n_inputs: number of input axons.
@@ -51,7 +52,7 @@ class Backend(Protocol):
         ...
 
     def step(self, ids: np.ndarray) -> np.ndarray:
-        """Advance one step: int32 indices of the axons that spike, ascending, to those of the output neurons."""
+        """Advance one step: int32 indices of axons that spike, ascending, to those of output neurons."""
         ...
 
     def run(self, spikes: SpikeTrain) -> SpikeTrain:

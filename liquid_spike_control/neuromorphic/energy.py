@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Energy that the counted work would take on a chip, by a named model. An estimate: nothing here is measured."""
+"""Energy that the counted work would take on a chip, by a named model. An estimate, not a measurement."""
 
 from __future__ import annotations
 
@@ -60,11 +60,13 @@ class EnergyEstimate:
         )
 
 
-def estimate(stats: BackendStats, dt: float, model: EnergyModel = DAVIES_2018, chips: int = 1) -> EnergyEstimate:
+def estimate(
+    stats: BackendStats, dt: float, model: EnergyModel = DAVIES_2018, chips: int = 1
+) -> EnergyEstimate:
     """Energy of the work in ``stats``.
 
-    On the chip every neuron is served every step: those that were not quiescent at the active price, the others
-    at the inactive one.
+    On the chip every neuron is served every step: those that were not quiescent at the active price, the
+    others at the inactive one.
 
     Args:
         stats: work of a backend.

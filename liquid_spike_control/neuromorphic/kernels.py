@@ -6,18 +6,19 @@ One step ``t`` of the whole network (Davies et al. 2018, IEEE Micro 38(1); Lava 
 1. every population takes its summed synaptic input ``a`` and updates
 
    ``u <- tz(u * (4096 - (du + 1)) / 4096) + (a << 6)``, wrapped once into ``(-2^23, 2^23]``,
-   ``v <- clip(tz(v * (4096 - dv) / 4096) + u + bias, +-(2^23 - 1))``, spike where ``v > theta``, then ``v = 0``;
+   ``v <- clip(tz(v * (4096 - dv) / 4096) + u + bias, +-(2^23 - 1))``,
+   spike where ``v > theta``, then ``v = 0``;
 
 2. the input spikes and the spikes of step ``t`` add their weights to the inputs of step ``t + 1 + delay``.
 
 Cost follows activity. Neurons are updated in blocks of 16, and a bitmap says which blocks can hold anything
-but zeros: zero u, v and input (and no bias, no refractory counter) stay zero under the rule above, so the other
-blocks are skipped exactly. Synaptic rows are contiguous in the target, so that 16 are added at once.
+but zeros: zero u, v and input (and no bias, no refractory counter) stay zero under the rule above, so the
+other blocks are skipped exactly. Synaptic rows are contiguous in the target, so that 16 are added at once.
 
 The two innermost operations are written as LLVM vectors of 16 int32, since a compiler does not find them in a
 scalar loop with masks; LLVM lowers them to what the processor has (AVX-512, AVX2, SSE, NEON). Products of 24
 and 12 bits do not fit an int32, so with ``x = 4096 hi + lo`` the decay is
-``tz(c x / 4096) = c hi + ((c lo + (x < 0 ? 4095 : 0)) >> 12)``, exact for every int32 ``x`` and ``0 <= c < 4096``.
+``tz(c x / 4096) = c hi + ((c lo + (x < 0 ? 4095 : 0)) >> 12)``, exact for ``|x| <= 2^24``, ``0 <= c <= 4096``.
 
 :mod:`.layout` makes the arrays that these functions read.
 """
@@ -37,7 +38,8 @@ WORD = 64 * BLOCK
 
 # Columns of the table of populations.
 P_START, P_BLOCKS, P_UNIFORM, P_DU, P_DV, P_THETA, P_SPIKES, P_COLUMNS = range(8)
-# Columns of the table of shifted inputs (negative weight exponents): sum of the connection, target, blocks, shift.
+# Columns of the table of shifted inputs (negative weight exponents): sum of the connection, target, blocks,
+# shift.
 F_START, F_TARGET, F_BLOCKS, F_SHIFT, F_COLUMNS = range(5)
 # Columns of the table of connections; what the others mean depends on the kind.
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
@@ -139,8 +141,8 @@ def update_uniform(typingctx, u, v, a, i, decay_u, decay_v, theta):
 def update_general(typingctx, state, stride, a, parameters, i):
     """As :func:`update_uniform`, with parameters of each neuron, bias and refractory counters.
 
-    ``state`` and ``parameters`` are flat, their rows ``stride`` apart. While a counter runs, v is held at 0; a
-    spike sets it to the refractory period; then it counts down (nengo-loihi's rule).
+    ``state`` and ``parameters`` are flat, their rows ``stride`` apart. While a counter runs, v is held at 0;
+    a spike sets it to the refractory period; then it counts down (nengo-loihi's rule).
     """
 
     def code(context, b, signature, arguments):
@@ -295,8 +297,8 @@ def _deliver_conv(c, ids, weights, index, a, touched):
     """Convolution, scattered: a source pixel reaches a rectangle of target pixels, a row of it at a time.
 
     With stride s the taps that a source coordinate meets depend on its phase, the coordinate modulo s. The
-    weights are laid out as ``[phase x, phase y, channel, tap x, tap y, target channel]``, padded with zeros to
-    the same number of taps in every phase, so that the usual case has no branch that depends on the data;
+    weights are laid out as ``[phase x, phase y, channel, tap x, tap y, target channel]``, padded with zeros
+    to the same number of taps in every phase, so that the usual case has no branch that depends on the data;
     adding the zeros is harmless wherever they fall. At the border the taps that fall outside are left out.
 
     ``index`` holds the tables of x and of y (columns ``G_*``), then the number of synapses of each

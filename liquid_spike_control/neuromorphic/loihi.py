@@ -4,7 +4,7 @@
 >>> network = LoihiNetwork(
 ...     n_inputs=3,
 ...     populations={"hidden": Population(4, du=409, dv=205, vth=10, bias_mant=3, bias_exp=6)},
-...     connections=[Dense("input", "hidden", [[40, -36, 120], [-7, 64, 2], [255, -255, 5], [100, 100, 101]])],
+...     connections=[Dense("input", "hidden", [[40, -36, 120], [-7, 64, 2], [255, -255, 5], [9, 9, 9]])],
 ... )
 >>> with LoihiEmulator(network) as emulator:
 ...     emulator.step([0, 2])  # the input acts in the next step; the bias is at work already
@@ -48,7 +48,7 @@ class Probe:
 class LoihiEmulator:
     """A :class:`~.backend.Backend` that runs a :class:`~.network.LoihiNetwork` on the processor.
 
-    Cost follows events: quiescent neurons and zero weights cost nothing, and the result is the same to the bit.
+    Cost follows events: quiescent neurons and zero weights cost nothing; the result is the same to the bit.
 
     Attributes:
         network: what runs.
@@ -173,12 +173,15 @@ class LoihiEmulator:
         if spikes.n_steps <= most:
             return self._advance(indptr, ids, outputs, n_outputs)
         parts = [
-            self._advance(indptr[k : k + most + 1], ids, outputs, n_outputs) for k in range(0, spikes.n_steps, most)
+            self._advance(indptr[k : k + most + 1], ids, outputs, n_outputs)
+            for k in range(0, spikes.n_steps, most)
         ]
         counts = np.concatenate([np.diff(p.indptr) for p in parts])
         return SpikeTrain(np.concatenate([[0], np.cumsum(counts)]), np.concatenate([p.ids for p in parts]))
 
-    def _advance(self, indptr: np.ndarray, ids: np.ndarray, outputs: np.ndarray, n_outputs: int) -> SpikeTrain:
+    def _advance(
+        self, indptr: np.ndarray, ids: np.ndarray, outputs: np.ndarray, n_outputs: int
+    ) -> SpikeTrain:
         n_steps = len(indptr) - 1
         out_indptr, out_ids = np.empty(n_steps + 1, np.int64), np.empty(n_steps * n_outputs, np.int32)
         layout = self._layout

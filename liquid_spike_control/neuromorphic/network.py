@@ -23,10 +23,10 @@ def _check(ok: bool, message: str) -> None:
 def quantise_weights(weights: np.ndarray, num_weight_bits: int = 8) -> np.ndarray:
     """Weights as Loihi stores them, by Lava's rule.
 
-    The sign mode follows from the weights: excitatory if none is negative, inhibitory if none is positive (they
-    are then stored without their sign), else mixed. They are clipped to ``[-256 if mixed else 0, 255]``, and the
-    lowest ``8 - num_weight_bits + (1 if mixed else 0)`` bits are cleared, rounding down: 8-bit mixed weights
-    are even.
+    The sign mode follows from the weights: excitatory if none is negative, inhibitory if none is positive
+    (they are then stored without their sign), else mixed. They are clipped to ``[-256 if mixed else 0,
+    255]``, and the lowest ``8 - num_weight_bits + (1 if mixed else 0)`` bits are cleared, rounding down:
+    8-bit mixed weights are even.
 
     Args:
         weights: integers, any shape.
@@ -106,7 +106,8 @@ class Dense:
         target: a population.
         weights: integers, shape ``(n_target, n_source)``; stored by :func:`quantise_weights`.
         num_weight_bits: 1 .. 8.
-        weight_exp: the summed weights of a step are shifted left by it (right, rounding down, if negative), -8 .. 7.
+        weight_exp: the summed weights of a step are shifted left by it (right, rounding down, if negative),
+            -8 .. 7.
         delays: extra steps, shape of the weights or one integer, 0 .. 63.
     """
 
@@ -120,10 +121,14 @@ class Dense:
     def __post_init__(self) -> None:
         w, d = np.asarray(self.weights), np.asarray(self.delays)
         where = f"Dense {self.source} -> {self.target}"
-        _check(w.dtype.kind in "iu" and w.ndim == 2, f"{where}: weights must be integers (n_target, n_source)")
+        _check(
+            w.dtype.kind in "iu" and w.ndim == 2, f"{where}: weights must be integers (n_target, n_source)"
+        )
         _check(1 <= self.num_weight_bits <= 8, f"{where}: num_weight_bits must lie in 1 .. 8")
         _check(-8 <= self.weight_exp <= 7, f"{where}: weight_exp must lie in -8 .. 7")
-        _check(d.dtype.kind in "iu" and d.shape in ((), w.shape), f"{where}: delays must be integers {w.shape}")
+        _check(
+            d.dtype.kind in "iu" and d.shape in ((), w.shape), f"{where}: delays must be integers {w.shape}"
+        )
         _check(not d.size or (d.min() >= 0 and d.max() <= 63), f"{where}: delays must lie in 0 .. 63")
         object.__setattr__(self, "weights", w.astype(np.int64))
         object.__setattr__(self, "delays", d.astype(np.int64))
@@ -142,11 +147,12 @@ class Conv:
     ``(X, Y, C)`` has index ``(x * Y + y) * C + c``, numpy's ``ravel``. The kernel is flipped in space (a true
     convolution; torch, NIR and ONNX correlate):
 
-    ``a[x, y, o] = sum over k, l, c of weights[o, K - 1 - k, L - 1 - l, c] * s[x * stride - padding + k, ..., c]``
+    ``a[x, y, o] = sum of weights[o, K - 1 - k, L - 1 - l, c] * s[x * stride - padding + k, ..., c]``
+    over k, l and c.
 
-    The weights are taken as they are: Lava's Conv clears no bits of mixed weights and ignores a weight exponent;
-    here ``weight_exp`` acts as in :class:`Dense` and its default is Lava's. Lava wraps the sum at 24 bits, which
-    needs more than 32,767 synapses on a neuron; such kernels are refused.
+    The weights are taken as they are: Lava's Conv clears no bits of mixed weights and ignores a weight
+    exponent; here ``weight_exp`` acts as in :class:`Dense` and its default is Lava's. Lava wraps the sum at
+    24 bits, which needs more than 32,767 synapses on a neuron; such kernels are refused.
 
     Attributes:
         source: a population, or ``"input"``.
@@ -191,7 +197,9 @@ class Conv:
         """``(X_out, Y_out, C_out)``."""
         size = [
             (n + 2 * p - k) // s + 1
-            for n, p, k, s in zip(self.input_shape, self.padding, self.weights.shape[1:3], self.stride, strict=False)
+            for n, p, k, s in zip(
+                self.input_shape, self.padding, self.weights.shape[1:3], self.stride, strict=False
+            )
         ]
         return size[0], size[1], self.weights.shape[0]
 
@@ -220,12 +228,17 @@ class LoihiNetwork:
     def __post_init__(self) -> None:
         _check(self.n_inputs > 0, "a network needs at least one input axon")
         _check(len(self.populations) > 0, "a network needs at least one population")
-        _check(INPUT not in self.populations, f'no population can be named "{INPUT}"; it stands for the axons')
+        _check(
+            INPUT not in self.populations, f'no population can be named "{INPUT}"; it stands for the axons'
+        )
         object.__setattr__(self, "populations", dict(self.populations))
         object.__setattr__(self, "connections", tuple(self.connections))
         object.__setattr__(self, "outputs", tuple(self.outputs) or (list(self.populations)[-1],))
         for name in self.outputs:
-            _check(name in self.populations, f"output {name} is no population; there are {list(self.populations)}")
+            _check(
+                name in self.populations,
+                f"output {name} is no population; there are {list(self.populations)}",
+            )
         for c in self.connections:
             where = f"{type(c).__name__} {c.source} -> {c.target}"
             for name in {c.source, c.target} - {INPUT}:
@@ -236,7 +249,9 @@ class LoihiNetwork:
             else:
                 n_source, n_target = int(np.prod(c.input_shape)), int(np.prod(c.output_shape))
             have = self.size(c.source), self.size(c.target)
-            _check(have == (n_source, n_target), f"{where}: it joins {n_source} to {n_target}, there are {have}")
+            _check(
+                have == (n_source, n_target), f"{where}: it joins {n_source} to {n_target}, there are {have}"
+            )
         object.__setattr__(self, "hash", self._digest())
 
     def size(self, name: str) -> int:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a float graph to Loihi's integers, and how well their spikes agree.
 
-All weights into a population add to the same current, which is compared with one threshold: they share one scale.
-With ``weight = weight_scale * integer`` and weight exponent e the integer current is ``S u`` with
-``S = 64 * 2^e / weight_scale``; the threshold is ``vth 2^e / weight_scale`` and the bias ``S * bias``.
+All weights into a population add to the same current, which is compared with one threshold: they share one
+scale. The stored integer times ``2^e`` is ``weight / weight_scale`` for a weight exponent e >= 0, which
+reaches weights beyond 8 bits; for e < 0 the integer is ``weight / weight_scale`` and the sum is shifted
+down, so that a high threshold fits its 17 bits. The integer current is ``S u`` with ``S = 64 * 2^min(e, 0) /
+weight_scale``, the threshold ``vth * S / 64`` and the bias ``S * bias``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from .reference import FloatReference
 
 
 def weight_step(weight: np.ndarray, num_weight_bits: int) -> int:
-    """Distance of neighbouring integer weights: 2 for 8-bit weights of both signs, 1 for those of one sign."""
+    """Distance of neighbouring integer weights: 2 for 8-bit weights of both signs, 1 for those of one
+    sign."""
     mixed = bool(weight.size) and bool(weight.min() < 0 < weight.max())
     return int(2 ** (8 - num_weight_bits + mixed))
 
@@ -34,9 +37,9 @@ def quantise(
 
     Args:
         graph: float64.
-        weight_scale: for each population the weight of one integer unit, on whose grid it was trained; weights,
-            thresholds and decays that lie on it are taken without loss. For the others the largest weight is put
-            at the end of the range.
+        weight_scale: for each population the weight of one integer unit, on whose grid it was trained;
+            weights, thresholds and decays that lie on it are taken without loss. For the others the largest
+            weight is put at the end of the range.
         num_weight_bits: 1 .. 8, signs aside.
 
     Raises:
@@ -49,7 +52,7 @@ def quantise(
         if not (np.isfinite(scale) and scale > 0):
             raise ModelError(f"{name}: weight_scale must be positive, not {scale}")
         scales[name], exponents[name] = scale, _exponent(name, p, incoming, scale)
-        populations[name] = _population(name, p, 2.0 ** exponents[name] / scale)
+        populations[name] = _population(name, p, 2.0 ** min(exponents[name], 0) / scale)
     connections: list[Dense | Conv] = []
     for c in graph.connections:
         exponent = exponents[c.target]
@@ -70,10 +73,12 @@ def _exponent(name: str, p: CubaPopulation, incoming: list[Linear | Correlation]
     """0 unless the weights need shifting up to be reached, or the threshold down to fit 17 bits."""
     peak = max((np.abs(c.weight).max(initial=0) for c in incoming), default=0.0) / scale
     exponent = max(0, int(np.ceil(np.log2(max(peak, 1) / 256))))
-    while exponent > -8 and p.vth.max() * 2.0**exponent / scale > 2**17 - 1:
-        exponent -= 1
-    if exponent > 7 or p.vth.max() * 2.0**exponent / scale > 2**17 - 1:
-        raise ModelError(f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer")
+    if exponent == 0:
+        exponent = -max(0, int(np.ceil(np.log2(p.vth.max() / scale / (2**17 - 1)))))
+    if not -8 <= exponent <= 7 or p.vth.max() * 2.0 ** min(exponent, 0) / scale > 2**17 - 1:
+        raise ModelError(
+            f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer"
+        )
     return exponent
 
 
@@ -97,7 +102,9 @@ def _population(name: str, p: CubaPopulation, gain: float) -> Population:
     exponent = np.clip(needed, 0, 7).astype(np.int64)
     mantissa = np.rint(bias / 2.0**exponent).astype(np.int64)
     if np.abs(mantissa).max() > 4095:
-        raise ModelError(f"{name}: a bias is too large for 13 bits and exponent 7 beside the weights; rescale it")
+        raise ModelError(
+            f"{name}: a bias is too large for 13 bits and exponent 7 beside the weights; rescale it"
+        )
 
     def one_if_shared(values: np.ndarray):
         return int(values[0]) if (values == values[0]).all() else values
@@ -140,15 +147,19 @@ class AgreementReport:
     populations: tuple[Agreement, ...]
 
     def __str__(self) -> str:
-        lines = [f"{'population':<16}{'float rate':>12}{'fixed rate':>12}{'rate error':>12}{'difference':>12}{'F1':>8}"]
+        heads = ("float rate", "fixed rate", "rate error", "difference")
+        lines = [f"{'population':<16}{''.join(f'{head:>12}' for head in heads)}{'F1':>8}"]
         for a in self.populations:
             rates = f"{a.float_rate:>12.5f}{a.fixed_rate:>12.5f}{a.rate_error:>12.5f}"
             lines.append(f"{a.name:<16}{rates}{a.count_difference:>+12d}{a.f1:>8.3f}")
-        return "\n".join([f"float against fixed point, {self.n_steps} steps (rates in spikes a neuron and step)", *lines])
+        return "\n".join(
+            [f"float against fixed point, {self.n_steps} steps (rates in spikes a neuron and step)", *lines]
+        )
 
 
 def compare(graph: SpikingGraph, network: LoihiNetwork, spikes: SpikeTrain) -> AgreementReport:
-    """Run both on the same input from rest. Exact steps diverge where recurrence amplifies rounding; rates last."""
+    """Run both on the same input from rest. Exact steps diverge where recurrence amplifies rounding; rates
+    last."""
     exact, fixed = FloatReference(graph).run_all(spikes), LoihiEmulator(network).run_all(spikes)
     rows = []
     for name, p in graph.populations.items():

@@ -17,7 +17,9 @@ from .backend import BackendStats
 
 
 @njit(cache=True)
-def _advance(indptr, ids, rows, targets, weights, n_inputs, du, dv, vth, bias, u, v, a, fired, label, out_indptr, out):
+def _advance(
+    indptr, ids, rows, targets, weights, n_inputs, du, dv, vth, bias, u, v, a, fired, label, out_indptr, out
+):
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
     written, spikes, operations = 0, 0, 0
     out_indptr[0] = 0
@@ -86,7 +88,9 @@ class FloatReference:
         self.reset()
 
     def _numbered(self, names) -> np.ndarray:
-        return np.concatenate([self._first[m] + np.arange(self.graph.size(m)) for m in names]).astype(np.int64)
+        return np.concatenate([self._first[m] + np.arange(self.graph.size(m)) for m in names]).astype(
+            np.int64
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +119,9 @@ class FloatReference:
     def run_all(self, spikes: SpikeTrain) -> dict[str, SpikeTrain]:
         """As :meth:`run`, but return the spikes of every population."""
         dense = self._run(spikes, np.arange(self._n)).to_dense(self._n)
-        return {m: SpikeTrain.from_dense(dense[:, i : i + self.graph.size(m)]) for m, i in self._first.items()}
+        return {
+            m: SpikeTrain.from_dense(dense[:, i : i + self.graph.size(m)]) for m, i in self._first.items()
+        }
 
     def _run(self, spikes: SpikeTrain, labels: np.ndarray) -> SpikeTrain:
         indptr, ids = spikes.indptr.astype(np.int64), spikes.ids.astype(np.int32)

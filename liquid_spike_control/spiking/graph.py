@@ -5,7 +5,8 @@ One step of a population, with ``a`` the weighted spikes of the step before:
 
 ``u <- (1 - du) u + a``, ``v <- (1 - dv) v + u + bias``, spike where ``v > vth``, then ``v = 0``.
 
-Every connection, from the input too, has one step of delay. Neurons of an image-shaped population are numbered
+Every connection, from the input too, has one step of delay. Neurons of an image-shaped population are
+numbered
 ``(row * width + column) * channels + channel``.
 """
 
@@ -39,7 +40,9 @@ class CubaPopulation:
     bias: np.ndarray
 
     def __post_init__(self) -> None:
-        arrays = np.broadcast_arrays(*(np.asarray(getattr(self, m), float) for m in ("du", "dv", "vth", "bias")))
+        arrays = np.broadcast_arrays(
+            *(np.asarray(getattr(self, m), float) for m in ("du", "dv", "vth", "bias"))
+        )
         for name, array in zip(("du", "dv", "vth", "bias"), arrays, strict=True):
             if array.ndim != 1 or not np.isfinite(array).all():
                 raise ModelError(f"{name} must be finite, one number a neuron, not of shape {array.shape}")
@@ -133,7 +136,9 @@ class SpikingGraph:
                 n_source, n_target = int(np.prod(c.input_shape)), int(np.prod(c.output_shape))
             have = self.size(c.source), self.size(c.target)
             if have != (n_source, n_target):
-                raise ModelError(f"{c.source} -> {c.target}: it joins {n_source} to {n_target}, there are {have}")
+                raise ModelError(
+                    f"{c.source} -> {c.target}: it joins {n_source} to {n_target}, there are {have}"
+                )
             if not np.isfinite(c.weight).all():
                 raise ModelError(f"{c.source} -> {c.target}: a weight is not finite")
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read and write perception models: one NIR file with the spiking network, the readout and the metadata.
 
-``Input -> Linear -> CubaLIF [-> Linear -> CubaLIF ...]`` with optional recurrence (``CubaLIF -> Linear -> the same
-CubaLIF``), ``Conv2d`` or ``LIF`` too; then, from one population or several, ``Linear -> LI -> Linear -> Output``.
+``Input -> Linear -> CubaLIF [-> Linear -> CubaLIF ...]`` with optional recurrence (``CubaLIF -> Linear ->
+the same CubaLIF``), ``Conv2d`` or ``LIF`` too; then, from one population or several, ``Linear -> LI ->
+Linear -> Output``.
 
 NIR (Pedersen et al. 2024, Nature Communications 15) states differential equations; a step must be chosen:
 
 ``tau_syn I' = w_in s - I``, ``tau_mem v' = v_leak - v + r I`` become, with ``u = dv r I``,
-``u <- (1 - du) u + dv r du w_in W s(t - 1)`` and ``v <- (1 - dv) v + u + dv v_leak`` (v sees the new u), where
-``du = dt / tau_syn`` by the rule ``"euler"`` or ``1 - exp(-dt / tau_syn)`` by ``"exponential"``, and dv alike from
-``tau_mem``. Decays within 1e-9 of the 12-bit grid, and gains within 1e-9 of 1, are taken to lie there, so that
-what was written as ``tau = dt / du`` reads back to the bit.
+``u <- (1 - du) u + dv r du w_in W s(t - 1)`` and ``v <- (1 - dv) v + u + dv v_leak`` (v sees the new u),
+where
+``du = dt / tau_syn`` by the rule ``"euler"`` or ``1 - exp(-dt / tau_syn)`` by ``"exponential"``, and dv
+alike from
+``tau_mem``. Decays within 1e-9 of the 12-bit grid, and gains within 1e-9 of 1, are taken to lie there, so
+that what was written as ``tau = dt / du`` reads back to the bit.
 """
 
 from __future__ import annotations
@@ -53,7 +56,9 @@ class PerceptionModel:
     hash: str
 
 
-def read_perception_model(path: str | Path, dt: float | None = None, rule: str | None = None) -> PerceptionModel:
+def read_perception_model(
+    path: str | Path, dt: float | None = None, rule: str | None = None
+) -> PerceptionModel:
     """Read a perception model.
 
     Args:
@@ -62,13 +67,15 @@ def read_perception_model(path: str | Path, dt: float | None = None, rule: str |
         rule: ``"euler"`` or ``"exponential"``; by default what the metadata states.
 
     Raises:
-        ModelError: the file is damaged, foreign, or holds what the backends cannot run; one line that names the
-            file, the node and the remedy.
+        ModelError: the file is damaged, foreign, or holds what the backends cannot run; one line that names
+            the file, the node and the remedy.
     """
     nodes, edges, metadata = _read(Path(path))
     content = _hash(nodes, edges, metadata)
     if metadata.get("hash", content) != content:
-        raise ModelError(f"{path}: its content does not match the hash it states; fetch it afresh or write it again")
+        raise ModelError(
+            f"{path}: its content does not match the hash it states; fetch it afresh or write it again"
+        )
     dt, rule = dt or metadata.get("dt"), rule or metadata.get("rule", "euler")
     if not isinstance(dt, int | float) or not 0 < dt < np.inf:
         raise ModelError(f"{path}: no time step; give dt in seconds, or write it into the metadata")
@@ -101,12 +108,16 @@ def write_perception_model(
         ModelError: the graph has convolutions, or a decay of 0, which has no time constant.
     """
     if readout.n_neurons != graph.n_outputs:
-        raise ModelError(f"{path}: the readout takes {readout.n_neurons} neurons, the graph gives {graph.n_outputs}")
+        raise ModelError(
+            f"{path}: the readout takes {readout.n_neurons} neurons, the graph gives {graph.n_outputs}"
+        )
     nodes: dict[str, Any] = {INPUT: nir.Input({"input": np.array([graph.n_inputs])})}
     edges: list[tuple[str, str]] = []
     for name, p in graph.populations.items():
         if min(p.du.min(), p.dv.min()) <= 0:
-            raise ModelError(f"{path}: {name} has a decay of 0, which has no time constant; use at least 1/4096")
+            raise ModelError(
+                f"{path}: {name} has a decay of 0, which has no time constant; use at least 1/4096"
+            )
         nodes[name] = nir.CubaLIF(
             tau_syn=dt / p.du,
             tau_mem=dt / p.dv,
@@ -118,7 +129,9 @@ def write_perception_model(
         )
     for c in graph.connections:
         if not isinstance(c, Linear):
-            raise ModelError(f"{path}: {c.source} -> {c.target}: convolutions are read, not written; unroll it")
+            raise ModelError(
+                f"{path}: {c.source} -> {c.target}: convolutions are read, not written; unroll it"
+            )
         _join(nodes, edges, c.source, nir.Linear(c.weight), c.target)
     if readout.decay.min() <= 0:
         raise ModelError(f"{path}: the readout has a decay of 0, which has no time constant; use more")
@@ -163,7 +176,9 @@ def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]], dict[str, 
         raise ModelError(f"{path}: not a whole NIR file ({_line(error)}); fetch or write it again") from None
     for name, kind in kinds.items():
         if kind not in names:
-            raise ModelError(f"{path}: node {name} is a {kind}; rebuild the network from {', '.join(sorted(names))}")
+            raise ModelError(
+                f"{path}: node {name} is a {kind}; rebuild the network from {', '.join(sorted(names))}"
+            )
     try:
         read = nir.read(path, type_check=False)
         metadata = json.loads(str(read.metadata.get(_KEY, "{}")))
@@ -228,7 +243,10 @@ class _Reader:
         for name in order:
             incoming = [self._connection(w, name) for w in self._weights_before(name)]
             images = {c.output_shape for c in incoming if isinstance(c, Correlation)}
-            n = {int(np.prod(c.output_shape)) if isinstance(c, Correlation) else len(c.weight) for c in incoming}
+            n = {
+                int(np.prod(c.output_shape)) if isinstance(c, Correlation) else len(c.weight)
+                for c in incoming
+            }
             if len(n) != 1 or len(images) > 1:
                 raise ModelError(f"node {name}: its inputs have {sorted(n)} neurons; they must agree")
             self.shapes[name] = images.pop() if images else None
@@ -247,9 +265,13 @@ class _Reader:
             front = list(dict.fromkeys(front))
             seen.update(front)
             order += [name for name in front if isinstance(self.nodes[name], _NEURONS)]
-        apart = sorted(name for name, node in self.nodes.items() if isinstance(node, _NEURONS) and name not in order)
+        apart = sorted(
+            name for name, node in self.nodes.items() if isinstance(node, _NEURONS) and name not in order
+        )
         if apart or not order:
-            raise ModelError(f"node {(apart or [self.input])[0]}: no path joins input and neurons; add the edge")
+            raise ModelError(
+                f"node {(apart or [self.input])[0]}: no path joins input and neurons; add the edge"
+            )
         return order
 
     def _weights_before(self, name: str) -> list[str]:
@@ -279,7 +301,9 @@ class _Reader:
         node, source = self.nodes[name], self._source(name)
         bias = getattr(node, "bias", None)
         if bias is not None and np.any(bias):
-            raise ModelError(f"node {name}: its bias would flow into the current; give v_leak of {target} instead")
+            raise ModelError(
+                f"node {name}: its bias would flow into the current; give v_leak of {target} instead"
+            )
         if not isinstance(node, nir.Conv2d):
             return Linear(source, target, self._columns(name, np.asarray(node.weight, float), source))
         shape = self.shapes.get(source)
@@ -287,7 +311,9 @@ class _Reader:
             shape = (node.weight.shape[1], *(int(n) for n in np.ravel(node.input_shape)))
             self.shapes[INPUT] = shape
         if shape is None:
-            raise ModelError(f"node {name}: the image shape of its source is unknown; give Input the shape (C, H, W)")
+            raise ModelError(
+                f"node {name}: the image shape of its source is unknown; give Input the shape (C, H, W)"
+            )
         if np.any(np.asarray(node.dilation) != 1) or np.any(np.asarray(node.groups) != 1):
             raise ModelError(f"node {name}: dilation and groups are not supported; set both to 1")
         if isinstance(node.padding, str):
@@ -296,7 +322,8 @@ class _Reader:
         weight = np.asarray(node.weight, float)
         if weight.shape[1] != shape[0]:
             raise ModelError(f"node {name}: it takes {weight.shape[1]} channels, {source} has {shape[0]}")
-        return Correlation(source, target, weight, shape, *pairs, channels_first=source == INPUT)  # type: ignore[arg-type]
+        stride, padding = pairs
+        return Correlation(source, target, weight, shape, stride, padding, channels_first=source == INPUT)
 
     def _columns(self, name: str, weight: np.ndarray, source: str) -> np.ndarray:
         """Columns of a Linear in the order of our neurons; NIR flattens images with the channels first."""
@@ -307,7 +334,9 @@ class _Reader:
         if source == INPUT or shape is None:
             return weight
         if weight.shape[1] != np.prod(shape):
-            raise ModelError(f"node {name}: it takes {weight.shape[1]} neurons, {source} has {int(np.prod(shape))}")
+            raise ModelError(
+                f"node {name}: it takes {weight.shape[1]} neurons, {source} has {int(np.prod(shape))}"
+            )
         return weight.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
     def _population(self, name: str, n: int) -> tuple[CubaPopulation, np.ndarray]:
@@ -328,7 +357,9 @@ class _Reader:
         if str(reset) not in ("zero", "hard"):
             raise ModelError(f"node {name}: reset {reset} is not Loihi's; train it with a hard reset to 0")
         if np.any(value("v_reset")):
-            raise ModelError(f"node {name}: v_reset is not 0; shift thresholds and leak, and train with reset to 0")
+            raise ModelError(
+                f"node {name}: v_reset is not 0; shift thresholds and leak, and train with reset to 0"
+            )
         if isinstance(node, nir.CubaLIF):
             du, w_in = self._decay(name, value("tau_syn")), value("w_in")
             dv = self._decay(name, value("tau_mem"))
@@ -355,14 +386,18 @@ class _Reader:
             return Linear(c.source, c.target, c.weight * gain[:, None])
         channels = gain.reshape(-1, len(c.weight))
         if not (channels == channels[:1]).all():
-            raise ModelError(f"node {c.target}: r or w_in differ inside a channel; make them alike for a convolution")
+            raise ModelError(
+                f"node {c.target}: r or w_in differ inside a channel; make them alike for a convolution"
+            )
         weight = c.weight * channels[0][:, None, None, None]
         return Correlation(c.source, c.target, weight, c.input_shape, c.stride, c.padding, c.channels_first)
 
     def _integrator(self) -> str:
         names = [name for name, node in self.nodes.items() if isinstance(node, nir.LI)]
         if len(names) != 1:
-            raise ModelError(f"it has {len(names)} LI nodes; a readout needs one: Linear -> LI -> Linear -> Output")
+            raise ModelError(
+                f"it has {len(names)} LI nodes; a readout needs one: Linear -> LI -> Linear -> Output"
+            )
         return names[0]
 
     def readout(self, graph: SpikingGraph) -> Readout:
@@ -386,7 +421,9 @@ class _Reader:
         mix = self.nodes[after[0]]
         n = len(weight)
         try:
-            tau, r, leak = (np.broadcast_to(np.ravel(x), n).astype(float) for x in (node.tau, node.r, node.v_leak))
+            tau, r, leak = (
+                np.broadcast_to(np.ravel(x), n).astype(float) for x in (node.tau, node.r, node.v_leak)
+            )
         except ValueError:
             raise ModelError(f"node {name}: it has {np.size(node.tau)} units, the weights give {n}") from None
         if np.any(leak):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From spikes to named numbers: leaky sums of weighted spikes, then a linear map. Runs on the host, in float64."""
+"""From spikes to named numbers: leaky sums of weighted spikes, then a linear map. Runs on the host, in
+float64."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from ..types import SpikeTrain
 
 @njit(cache=True)
 def _advance(indptr, ids, keep, columns, mix, offset, x, y):
-    """``x <- keep x + sum of columns[ids]`` a step, then ``y = mix x + offset``; 1 if an id is out of range."""
+    """``x <- keep x + sum of columns[ids]`` a step, then ``y = mix x + offset``; 1 if an id is out of
+    range."""
     for k in range(indptr[0], indptr[-1]):
         if ids[k] < 0 or ids[k] >= len(columns):
             return 1
@@ -31,7 +33,8 @@ def _advance(indptr, ids, keep, columns, mix, offset, x, y):
 
 
 class Readout:
-    """Leaky integrators over the output spikes: ``x <- (1 - decay) x + weight s``, features ``y = mix x + offset``.
+    """Leaky integrators over the output spikes: ``x <- (1 - decay) x + weight s``, features ``y = mix x +
+    offset``.
 
     The spikes of a step count in the same step: unlike a connection between neurons it has no delay.
 

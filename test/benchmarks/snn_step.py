@@ -54,7 +54,9 @@ class TorchNetwork:
         conv1, conv2, dense1, dense2 = network.connections
 
         def kernel(conv):  # torch correlates, and its axes are C_out, C_in, X, Y
-            return torch.tensor(np.ascontiguousarray(conv.weights[:, ::-1, ::-1].transpose(0, 3, 1, 2))).float()
+            return torch.tensor(
+                np.ascontiguousarray(conv.weights[:, ::-1, ::-1].transpose(0, 3, 1, 2))
+            ).float()
 
         def columns(dense):  # torch flattens with the channels first
             w = dense.synapses.reshape(64, 32, 32, 16).transpose(0, 3, 1, 2)
@@ -100,7 +102,10 @@ def microseconds(step, inputs, warm: int) -> np.ndarray:
 def small_network(seed: int) -> LoihiNetwork:
     """The perception of the pencil task: 2048 axons, 128 neurons, 64 with recurrence."""
     rng = np.random.default_rng(seed)
-    w = [2 * np.clip(np.round(rng.normal(2, 15, s)), -128, 127).astype(int) for s in ((128, 2048), (64, 128), (64, 64))]
+    w = [
+        2 * np.clip(np.round(rng.normal(2, 15, s)), -128, 127).astype(int)
+        for s in ((128, 2048), (64, 128), (64, 64))
+    ]
     return LoihiNetwork(
         2048,
         {"hidden": Population(128, vth=200, **DECAYS), "output": Population(64, vth=200, **DECAYS)},
@@ -116,7 +121,9 @@ def main() -> None:
     arguments = parser.parse_args()
     network = random_network(0)
     warm = 50
-    print(f"{network.n_neurons} neurons, hash {network.hash[:16]}, median (p99) us a step over {arguments.steps} steps")
+    print(
+        f"{network.n_neurons} neurons, hash {network.hash[:16]}; median (p99) us a step, {arguments.steps} steps"
+    )
     for rate in arguments.rates:
         rng = np.random.default_rng(1)
         shape = arguments.steps + warm, 128, 128, 2

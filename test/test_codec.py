@@ -69,7 +69,8 @@ def test_round_trip(rows, base):
 
     decoder = Decoder()
     evt3 = decoder.decode(encode(events, "evt3", base), "evt3", base, WIDTH, HEIGHT)
-    assert evt3.tolist() == rounded(events).tolist()
+    assert rounded(evt3).tolist() == rounded(events).tolist()
+    assert np.all(np.diff(evt3["t"]) >= 0)
     assert (
         vars(decoder).items()
         >= dict.fromkeys(("malformed", "incomplete", "backward", "out_of_span"), 0).items()
@@ -94,6 +95,10 @@ def test_evt3_takes_vectors_where_they_save_space():
     rows = [(5000, x, 7, 1) for x in range(100, 130)]
     assert len(encode(events_of(rows), "evt3", 0)) == 2 * (2 + 1 + 1 + 3)  # time, row, base, three vectors
     assert len(encode(events_of(rows[::8]), "evt3", 0)) == 2 * (2 + 1 + 4)  # too far apart: one word each
+    crowd = np.random.default_rng(0).permutation(
+        events_of([(5000, x, y, 1) for x in range(12) for y in range(9)])
+    )
+    assert len(encode(crowd, "evt3", 0)) == 2 * (2 + 9 * 3)  # a crowd is sorted into rows first
 
 
 def test_evt3_wraps_with_the_time_base():

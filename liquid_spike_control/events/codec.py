@@ -13,7 +13,7 @@ from ..errors import TaskError
 from ..types import EVENT
 from . import evt3, mono
 from .spikes import decode_spikes, encode_spikes
-from .words import from_words, to_words
+from .words import from_words, survey, to_words
 
 __all__ = [
     "ENCODINGS",
@@ -42,7 +42,7 @@ def encode(events: np.ndarray, encoding: str, time_base_ns: int) -> bytes:
         events: EVENT. They are sorted by time first, if they are not.
         encoding: ``"mono"`` keeps nanoseconds and takes 8 bytes an event. ``"evt3"`` takes 2 to 8 and rounds
             times up to microseconds, so that an event of a window ``(a, b]`` stays in it if ``a`` and ``b``
-            are whole microseconds; the order of the events of one microsecond is not kept.
+            are whole microseconds; the order of the events of one microsecond may change.
         time_base_ns: the packet's ``time_base`` [ns], not after any event. With 0, ``evt3`` packets are taken
             for the stream of a sensor whose clock started at 0.
 
@@ -55,16 +55,16 @@ def encode(events: np.ndarray, encoding: str, time_base_ns: int) -> bytes:
         raise TaskError(f"event encoding {encoding!r} is unknown; use one of {', '.join(ENCODINGS)}")
     if len(events) == 0:
         return b""
-    t = events["t"]
-    if np.any(t[1:] < t[:-1]):
-        events = events[np.argsort(t, kind="stable")]
-        t = events["t"]
-    if not 0 <= time_base_ns <= t[0] or t[-1] > time_base_ns + MAX_SPAN_NS:
-        raise ValueError(f"events of {t[0]} to {t[-1]} ns do not fit a packet of time base {time_base_ns} ns")
-    size = (evt3 if encoding == "evt3" else mono).MAX_SIZE
-    if events["x"].max() >= size or events["y"].max() >= size:
-        raise ValueError(f"{encoding} cannot address pixels beyond {size} x {size}")
     words = to_words(events)
+    ascending, width, height = survey(words)
+    if not ascending:
+        words = to_words(events[np.argsort(events["t"], kind="stable")])
+    first, last = int(words[0]), int(words[-2])
+    if not 0 <= time_base_ns <= first or last > time_base_ns + MAX_SPAN_NS:
+        raise ValueError(f"events of {first} to {last} ns do not fit a packet of time base {time_base_ns} ns")
+    size = (evt3 if encoding == "evt3" else mono).MAX_SIZE
+    if max(width, height) > size:
+        raise ValueError(f"{encoding} cannot address pixels beyond {size} x {size}")
     data = evt3.encode_words(words) if encoding == "evt3" else mono.encode_words(words, time_base_ns)
     return data.tobytes()
 

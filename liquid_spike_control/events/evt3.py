@@ -27,6 +27,7 @@ MAX_SIZE = 2048
 
 _ADDR_Y, _ADDR_X, _BASE_X, _VECT_12, _VECT_8, _TIME_LOW, _TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 _WRAP = 1 << 24
+_CROWD = 32
 _UNKNOWN = -1
 
 #: Entries of a decoder's state, int64: the time [us, unwrapped], and the last TIME_HIGH, row, vector base and
@@ -178,83 +179,65 @@ def encode_words(events):
     """A self-contained stream of events that are sorted by time; the caller has checked their ranges.
 
     Times are rounded up to whole microseconds, so an event of a window ``(a, b]`` whose ends are whole
-    microseconds stays in it. Events of the same microsecond are put in the order of their rows, polarities
-    and columns. Three or more of them in twelve neighbouring pixels are sent as a vector.
+    microseconds stays in it. Three or more neighbouring events within twelve pixels of a row are sent as a
+    vector. The events of a microsecond that has ``_CROWD`` of them or more are first sorted by pixel.
 
     Args:
-        events: pairs of int64 words.
+        events: pairs of int64 words, at least one, spanning less than 2^32 ns.
 
     Returns:
         uint16.
     """
     n = events.shape[0] // 2
     data = np.empty(4 * n, np.uint16)
-    keys = np.empty(n, np.int32)
+    keys, times = np.empty(n, np.int32), np.empty(n, np.uint32)
+    begin_us = events[0] // 1000
+    for i in range(n):
+        word = events[2 * i + 1]
+        polarity = np.int64((word >> 32) & 0xFF != 0)
+        keys[i] = ((word >> 16) & 0x7FF) << 12 | polarity << 11 | (word & 0x7FF)
+        times[i] = np.uint32(np.uint32(events[2 * i] - begin_us * 1000 + 999) // np.uint32(1000))
     size = 0
-    low, high, row = -1, -1, -1
-    begin = 0
-    while begin < n:
-        time = (events[2 * begin] + 999) // 1000
-        end = begin
-        sorted_already = True
-        while end < n and events[2 * end] <= time * 1000:
-            word = events[2 * end + 1]
-            polarity = np.int64((word >> 32) & 0xFF != 0)
-            keys[end] = ((word >> 16) & 0x7FF) << 12 | polarity << 11 | (word & 0x7FF)
-            sorted_already &= end == begin or keys[end - 1] <= keys[end]
-            end += 1
-        if not sorted_already:
-            _sort(keys[begin:end])
-
-        if (time >> 12) & 0xFFF != high:
-            high, low = (time >> 12) & 0xFFF, -1
-            data[size] = _TIME_HIGH << 12 | high
-            size += 1
-        if time & 0xFFF != low:
-            low = time & 0xFFF
-            data[size] = _TIME_LOW << 12 | low
-            size += 1
-        k = begin
-        while k < end:
-            if keys[k] >> 12 != row:
-                row = keys[k] >> 12
-                data[size] = _ADDR_Y << 12 | row
+    now, high, low, row = -1, -1, -1, -1
+    i = 0
+    while i < n:
+        if times[i] != now:
+            now = np.int64(times[i])
+            time = begin_us + now
+            if (time >> 12) & 0xFFF != high:
+                high, low = (time >> 12) & 0xFFF, -1
+                data[size] = _TIME_HIGH << 12 | high
                 size += 1
-            if k + 2 < end and keys[k + 2] - keys[k] < 12 and keys[k] < keys[k + 1] < keys[k + 2]:
-                if (keys[k + 2] ^ keys[k]) >> 11 == 0:
-                    side = keys[k] >> 11  # row and polarity
-                    base = keys[k]
-                    data[size] = _BASE_X << 12 | (base & 0xFFF)
-                    size += 1
-                    more = True
-                    while more:
-                        mask, last = 0, -1
-                        while k < end and last < keys[k] - base < 12 and keys[k] >> 11 == side:
-                            last = keys[k] - base
-                            mask |= 1 << last
-                            k += 1
-                        data[size] = _VECT_12 << 12 | mask
-                        size += 1
-                        base += 12
-                        more = k < end and 0 <= keys[k] - base < 12 and keys[k] >> 11 == side
-                    continue
-            data[size] = _ADDR_X << 12 | (keys[k] & 0xFFF)
+            if time & 0xFFF != low:
+                low = time & 0xFFF
+                data[size] = _TIME_LOW << 12 | low
+                size += 1
+            if i + _CROWD <= n and times[i + _CROWD - 1] == now:
+                end = i + _CROWD
+                while end < n and times[end] == now:
+                    end += 1
+                keys[i:end].sort()
+        key = keys[i]
+        if key >> 12 != row:
+            row = key >> 12
+            data[size] = _ADDR_Y << 12 | row
             size += 1
-            k += 1
-        begin = end
+        if i + 2 < n and 2 <= keys[i + 2] - key < 12 and key < keys[i + 1] < keys[i + 2]:
+            side = key >> 11  # row and polarity
+            if keys[i + 2] >> 11 == side and times[i + 2] == now:
+                data[size] = _BASE_X << 12 | (key & 0xFFF)
+                size += 1
+                while i < n and 0 <= keys[i] - key < 12 and keys[i] >> 11 == side and times[i] == now:
+                    mask, last = 0, -1
+                    while i < n and last < keys[i] - key < 12 and keys[i] >> 11 == side and times[i] == now:
+                        last = keys[i] - key
+                        mask |= 1 << last
+                        i += 1
+                    data[size] = _VECT_12 << 12 | mask
+                    size += 1
+                    key += 12
+                continue
+        data[size] = _ADDR_X << 12 | (key & 0xFFF)
+        size += 1
+        i += 1
     return data[:size]
-
-
-@numba.njit(cache=True, nogil=True)
-def _sort(values):
-    """Sort in place: insertion for a few, the library's sort for many."""
-    if values.shape[0] > 48:
-        values.sort()
-        return
-    for i in range(1, values.shape[0]):
-        value = values[i]
-        j = i - 1
-        while j >= 0 and values[j] > value:
-            values[j + 1] = values[j]
-            j -= 1
-        values[j + 1] = value

@@ -8,6 +8,7 @@ equal events have equal bytes.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from ..types import EVENT
@@ -23,3 +24,17 @@ def to_words(events: np.ndarray) -> np.ndarray:
 def from_words(words: np.ndarray) -> np.ndarray:
     """int64, shape ``(2 * n,)``, as EVENT, shape ``(n,)``; always a view."""
     return words.view(EVENT)
+
+
+@numba.njit(cache=True, nogil=True)
+def survey(words):
+    """Whether the times ascend, and the width and height of the smallest picture that holds all pixels."""
+    ascending = True
+    columns = rows = 0
+    last = words[0]
+    for i in range(words.shape[0] // 2):
+        ascending &= words[2 * i] >= last
+        last = words[2 * i]
+        columns = max(columns, words[2 * i + 1] & 0xFFFF)
+        rows = max(rows, words[2 * i + 1] >> 16 & 0xFFFF)
+    return ascending, columns + 1, rows + 1

@@ -32,12 +32,15 @@ HEADER = (
 def of_a_texture() -> np.ndarray:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     camera = EventCamera(EventCameraModel(WIDTH, HEIGHT, threshold_mismatch=0.02, leak_hz=0, shot_noise_hz=0))
-    camera.reset(np.ones((HEIGHT, WIDTH)), 0, 1)
     events, n, k = [], 0, 0
     while n < N_EVENTS:
+        frame = 128 + 100 * np.sin(0.1 * (x - 0.5 * k)) * np.cos(0.07 * y)
+        if k == 0:
+            camera.reset(frame, 0, 1)
+        else:
+            events.append(camera.step(frame, k * 1_000_000))
+            n += len(events[-1])
         k += 1
-        events.append(camera.step(128 + 100 * np.sin(0.1 * (x - 0.5 * k)) * np.cos(0.07 * y), k * 1_000_000))
-        n += len(events[-1])
     return np.concatenate(events)[:N_EVENTS]
 
 

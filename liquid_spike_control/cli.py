@@ -6,45 +6,14 @@ quick.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from .errors import LiquidSpikeError
+from .options import BenchOptions, RunOptions, TrainOptions
 
 app = tyro.extras.SubcommandApp()
-
-
-@dataclass
-class RunOptions:
-    """What can be said about a run."""
-
-    task: tyro.conf.Positional[str] = "pencil"
-    """What to do: pencil."""
-    seed: int = 0
-    """Of the episode; the same seed gives the same pushes, pole and noise."""
-    duration: float = 20.0
-    """Simulated seconds."""
-    mode: Literal["lockstep", "realtime"] = "realtime"
-    """lockstep: as fast as it goes, the same bytes every time. realtime: at the pace of the wall clock."""
-    backend: Literal["offload", "in_process"] = "offload"
-    """Where the spiking network runs: on its own node, or in the perception's process."""
-    push: float | None = None
-    """Impulse of a push [N s]; the task's own if not given."""
-    perception_model: Path | None = None
-    """A .nir file; the shipped one if not given."""
-    controller_model: Path | None = None
-    """A .safetensors file; the shipped one if not given."""
-    record: Path | None = None
-    """Write every topic to this .mcap file."""
-    plot: Path | None = None
-    """Write a picture of the run: angle, command, events, spikes."""
-    json: Path | None = None
-    """Write the table's numbers."""
-    in_process: bool = False
-    """Run the same loop in this process, without ROS."""
 
 
 @app.command
@@ -55,58 +24,12 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
     return run_command(options)
 
 
-@dataclass
-class TrainOptions:
-    """What can be said about a training."""
-
-    what: tyro.conf.Positional[Literal["perception", "controller"]]
-    """perception: the spiking network. controller: the liquid network, on a trained perception."""
-    task: tyro.conf.Positional[str] = "pencil"
-    """What for: pencil."""
-    out: Path | None = None
-    """File to write; by default pencil_perception.nir or pencil_controller.safetensors in this folder."""
-    perception: Path | None = None
-    """The perception to train the controller on; the shipped one if not given."""
-    seed: int = 1
-    """Of everything that chance decides."""
-    updates: int | None = None
-    """perception: optimiser steps, if not the full training."""
-    rounds: int | None = None
-    """controller: DAgger rounds, if not the full training."""
-
-
 @app.command
 def train(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
     """Train the pencil's models from nothing, as the shipped ones were. Needs the extra [train]."""
     from .training.entry import train_command
 
     return train_command(options)
-
-
-@dataclass
-class BenchOptions:
-    """What can be said about a benchmark."""
-
-    what: tyro.conf.Positional[Literal["pencil", "push"]]
-    """pencil: success, accuracy, work and latency of five controllers. push: the largest push each survives."""
-    seeds: str = "1000:1020"
-    """Held-out seeds, first:last+1."""
-    duration: float = 60.0
-    """Simulated seconds of an episode."""
-    push: float = 0.06
-    """Impulse of a push [N s] (pencil)."""
-    variants: str = ""
-    """Comma-separated: lqr_true, lqr_spiking, cfc_float, cfc_loihi, cfc_frames; all if not given."""
-    perception_model: Path | None = None
-    """A .nir file; the shipped one if not given."""
-    controller_model: Path | None = None
-    """A .safetensors file; the shipped one if not given."""
-    jobs: int = 2
-    """Processes."""
-    json: Path | None = None
-    """Write the figures."""
-    plot: Path | None = None
-    """Write a picture (push)."""
 
 
 @app.command

@@ -13,7 +13,7 @@ from ..sim.tasks import task_by_name
 from . import pencil, push
 
 if TYPE_CHECKING:
-    from ..cli import BenchOptions
+    from ..options import BenchOptions
 
 
 def seed_range(text: str) -> range:

@@ -14,7 +14,7 @@ from .graph import GraphOptions
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..cli import RunOptions
+    from ..options import RunOptions
 
 
 def run_command(options: RunOptions) -> int:
@@ -31,13 +31,14 @@ def run_command(options: RunOptions) -> int:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     keep = options.plot is not None
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
-    with Progress(logs, graph_options.duration_s) as progress:
-        if options.in_process:
-            from .in_process import run
+    progress = Progress(logs, graph_options.duration_s)
+    if options.in_process:
+        from .in_process import run
 
+        with progress:
             history, report = run(graph_options, progress, keep)
-        else:
-            history, report = _run_graph(graph_options, keep, logs, progress)
+    else:
+        history, report = _run_graph(graph_options, keep, logs, progress)
     report.print(Console())
     if options.json is not None:
         report.write_json(options.json)
@@ -53,8 +54,9 @@ def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progr
 
     signal.signal(signal.SIGTERM, _interrupt)
     with Supervisor(options, keep, logs) as supervisor:
-        wall = supervisor.run(progress)
-        return supervisor.monitor.history, supervisor.monitor.report(wall)
+        with progress:
+            supervisor.run(progress)
+        return supervisor.monitor.history, supervisor.monitor.report()
 
 
 def _interrupt(_signum, _frame) -> None:

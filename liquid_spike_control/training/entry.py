@@ -14,7 +14,7 @@ from ..resources import zoo
 from ..sim.tasks import task_by_name
 
 if TYPE_CHECKING:
-    from ..cli import TrainOptions
+    from ..options import TrainOptions
 
 
 def train_command(options: TrainOptions) -> int:

@@ -42,14 +42,18 @@ class Bringup:
         self._executor, self._check, self._names = executor, check, tuple(names)
         self._clients = {name: node.create_client(ChangeState, f"/{name}/change_state") for name in names}
 
-    def up(self) -> None:
+    def up(self, ready: Callable[[], bool] = lambda: True) -> None:
         """Configure all at once, then activate one after the other.
+
+        Args:
+            ready: whether whoever watches the topics has found their publishers; waited for in between.
 
         Raises:
             GraphError: a node refused or did not answer; its log says why.
         """
         self._wait(lambda: all(client.service_is_ready() for client in self._clients.values()), 30.0, "start")
         self._change(self._names, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
+        self._wait(ready, ACTIVATE_TIMEOUT_S, "find each other")
         for name in self._names:
             self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
 

@@ -47,9 +47,11 @@ class Capture:
                     data, info = taken
                     yield topic, info["source_timestamp"], data
 
-    def matched(self, topics: tuple[str, ...]) -> bool:
-        """Whether all of ``topics`` have a publisher."""
-        return all(self._subscriptions[topic].get_publisher_count() for topic in topics)
+    def matched(self) -> bool:
+        """Whether every topic that somebody publishes in a quiet graph is connected to its publisher."""
+        return all(
+            s.get_publisher_count() for topic, s in self._subscriptions.items() if topic != graph.E_STOP
+        )
 
     def close(self) -> None:
         """Unsubscribe."""

@@ -124,6 +124,12 @@ def params_file(options: GraphOptions) -> Path:
     return share(f"config/{options.task}.yaml")
 
 
+def topics(options: GraphOptions) -> tuple[str, ...]:
+    """The topics that a graph with these options has."""
+    absent = () if options.backend == "offload" else (SPIKES_IN, SPIKES_OUT)
+    return tuple(topic for topic in TOPICS if topic not in absent)
+
+
 def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
     """The nodes in the order in which they are activated: whoever listens comes before whoever speaks."""
     mode = {"mode": options.mode}
@@ -141,7 +147,7 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
     if options.backend == "offload":
         nodes.insert(2, NodeSpec("neuromorphic", mode | perception))
     if options.record is not None:
-        recorder = {"output": str(Path(options.record).resolve())}
+        recorder = {"output": str(Path(options.record).resolve()), "topics": list(topics(options))}
         nodes.insert(0, NodeSpec("recorder", mode | perception | controller | recorder))
     nodes.append(NodeSpec("simulator", mode | simulator))
     return tuple(nodes)

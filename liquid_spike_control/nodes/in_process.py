@@ -95,7 +95,8 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
         report = Report.of(
             options, history, "in one process", balanced=not simulation.plant.fallen, elapsed_s=elapsed,
             wall_s=wall, events_per_s=n_events / elapsed, spikes_per_s=stats.spikes / elapsed,
-            synaptic_operations_per_s=stats.synaptic_operations / elapsed, energy=energy_text(stats, perception.step_ns),
+            synaptic_operations_per_s=stats.synaptic_operations / elapsed,
+            energy=energy_text(stats, perception.step_ns),
             latencies_us={"sensing to command": _percentiles(latency), "simulate": _percentiles(simulated)},
             deadline_misses=None,
         )  # fmt: skip

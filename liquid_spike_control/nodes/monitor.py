@@ -62,8 +62,8 @@ class Monitor:
                 self.history.spikes.append((message.time_base, pairs[:, 0].copy(), pairs[:, 1].copy()))
 
     def matched(self) -> bool:
-        """Whether every topic has its publisher."""
-        return self._capture.matched((graph.GROUND_TRUTH, graph.ESTIMATE, graph.GATED_COMMAND))
+        """Whether every topic has its publisher, and the diagnostics those of all nodes."""
+        return self._capture.matched()
 
     def number(self, node: str, key: str) -> float:
         """A number of a node's diagnostics; 0 where it has not been told."""
@@ -79,7 +79,7 @@ class Monitor:
         """The stage that did not answer in lock-step, if one did not."""
         return self.status.get("simulator", {}).get("silent")
 
-    def report(self, wall_s: float) -> Report:
+    def report(self) -> Report:
         """The outcome, from the history and the last diagnostics."""
         elapsed = self.number("simulator", "elapsed_s")
         network = "neuromorphic" if self._options.backend == "offload" else "perception"
@@ -87,15 +87,21 @@ class Monitor:
         stats, step_ns = told_work(self.status.get(network, {}))
         realtime = self._options.mode == "realtime"
 
+        seconds = max(elapsed, 1e-9)
         return Report.of(
-            self._options, self.history, f"ROS 2, {self._options.mode}, {self._options.backend}",
+            self._options,
+            self.history,
+            f"ROS 2, {self._options.mode}, {self._options.backend}",
             balanced=not fallen and elapsed >= self._options.duration_s - 1e-6,
-            elapsed_s=elapsed, wall_s=wall_s,
-            events_per_s=self.number("simulator", "events") / max(elapsed, 1e-9), spikes_per_s=stats.spikes / max(elapsed, 1e-9),
-            synaptic_operations_per_s=stats.synaptic_operations / max(elapsed, 1e-9), energy=energy_text(stats, step_ns),
+            elapsed_s=elapsed,
+            wall_s=self.number("simulator", "wall_s"),
+            events_per_s=self.number("simulator", "events") / seconds,
+            spikes_per_s=stats.spikes / seconds,
+            synaptic_operations_per_s=stats.synaptic_operations / seconds,
+            energy=energy_text(stats, step_ns),
             latencies_us=self._latencies(),
             deadline_misses=int(self.number("simulator", "deadline_misses")) if realtime else None,
-        )  # fmt: skip
+        )
 
     def _latencies(self) -> dict[str, tuple[float, float]]:
         found = {}

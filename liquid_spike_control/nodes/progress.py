@@ -53,14 +53,14 @@ class Progress:
         angle = math.degrees(history.truth[last][2])
         estimate = math.degrees(next(reversed(history.estimates.values()), (math.nan,))[0])
         force = next(reversed(history.forces.values()), math.nan)
-        line = Table.grid(padding=(0, 2))
+        line = Table.grid(padding=(0, 1))
         line.add_row(
-            ProgressBar(self._duration_s, simulated, width=24),
-            Text(f"{simulated:5.1f} / {self._duration_s:g} s"),
-            Text(f"angle {angle:+6.2f} deg", "green" if abs(angle) < 10 else "red"),
-            Text(f"estimate {estimate:+6.2f} deg"),
-            Text(f"force {force:+6.2f} N"),
-            Text(f"{events_per_s / 1e3:5.1f} kev/s"),
-            Text(f"{simulated / (now - self._began):5.2f}x"),
+            ProgressBar(self._duration_s, simulated, width=12),
+            f"{simulated:.1f}/{self._duration_s:g} s",
+            Text(f"pole {angle:+6.2f}", "green" if abs(angle) < 10 else "red"),
+            f"est {estimate:+6.2f} deg",
+            f"{force:+6.2f} N",
+            f"{events_per_s / 1e3:5.1f} kev/s",
+            f"{simulated / (now - self._began):.2f}x",
         )
         self._live.update(line, refresh=True)

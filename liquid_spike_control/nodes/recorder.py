@@ -8,13 +8,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
 from ..errors import GraphError
 from . import graph
 from .capture import Capture
-from .stage import Stage, run
+from .stage import Stage, run, wait_until
 
 EVENT_PACKET = """\
 std_msgs/Header header
@@ -51,11 +48,15 @@ class RecorderNode(Stage):
             )
         }
         period = self.parameter("drain_period_s", 0.1, "time between two writes [s]", 0.01, 1.0)
+        self._topics = tuple(self.parameter("topics", list(graph.TOPICS), "what is recorded"))
         self.create_timer(period, self._write, clock=self._steady)
         self._capture: Capture | None = None
 
     def configure(self) -> None:
         """Subscribe and open the file."""
+        from rosbags.rosbag2 import StoragePlugin, Writer
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
         if self._output.exists():
             raise GraphError(f"{self._output} exists; give another name")
         typestore = get_typestore(Stores.ROS2_JAZZY)
@@ -72,10 +73,16 @@ class RecorderNode(Stage):
                 self._writer.set_custom_data(name, file_hash(path))
         self._writer.open()
         self._connections = {
-            topic: self._writer.add_connection(topic, kind, typestore=typestore)
-            for topic, kind in graph.TOPICS.items()
+            topic: self._writer.add_connection(topic, graph.TOPICS[topic], typestore=typestore)
+            for topic in self._topics
         }
-        self._capture = Capture("recorder_capture", tuple(graph.TOPICS))
+        self._capture = Capture("recorder_capture", self._topics)
+
+    def activate(self) -> None:
+        """Begin when every topic is connected, so that the first message is not lost."""
+        wait_until(
+            self._capture.matched, lambda: "some recorded topics have no publisher; start the whole graph"
+        )
 
     def deactivate(self) -> None:
         """Write what is left and put the file in its place."""

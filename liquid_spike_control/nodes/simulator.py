@@ -106,6 +106,7 @@ class SimulatorNode(Stage):
         self._steps_due = 0
         self._force, self._force_stamp_ns = 0.0, start_ns
         self._answered_ns = -1
+        self._began = time.monotonic()
         self._pace()
 
     def _pace(self) -> None:
@@ -144,6 +145,7 @@ class SimulatorNode(Stage):
         plant = self._simulation.plant
         if plant.fallen or plant.elapsed_s >= self._task.duration_s - 1e-9:
             self._finished = True
+            self._wall_s = time.monotonic() - self._began
             self.report()
         elif self._realtime:
             self._sleep_until_due(executor)
@@ -260,7 +262,10 @@ class SimulatorNode(Stage):
         if not (self.active or self.diagnostics.counts):
             return
         plant = self._simulation.plant
+        if not self._finished:
+            self._wall_s = time.monotonic() - self._began
         self.diagnostics.values |= {
+            "wall_s": f"{self._wall_s:.3f}",
             "seed": self._seed,
             "elapsed_s": f"{plant.elapsed_s:.3f}",
             "finished": self._finished,

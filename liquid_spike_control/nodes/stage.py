@@ -164,24 +164,24 @@ class Stage(LifecycleNode):
                 missing.append(topic)
         return missing
 
-    def _wait_until_matched(self) -> None:
-        deadline = time.monotonic() + MATCH_TIMEOUT_S
-        while missing := self._unmatched():
-            if time.monotonic() > deadline:
-                raise GraphError(f"{', '.join(missing)}: nobody is at the other end; start the whole graph")
-            time.sleep(0.005)
-
     # lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check the files; a FAILURE has its reason in the log."""
-        return self._transition(self.configure, lambda: super(Stage, self).on_configure(state))
+        began = time.monotonic()
+        result = self._transition(self.configure, lambda: super(Stage, self).on_configure(state))
+        if result == TransitionCallbackReturn.SUCCESS:
+            self.get_logger().info(f"configured in {time.monotonic() - began:.2f} s")
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Wait for the neighbours and begin."""
 
         def begin() -> None:
-            self._wait_until_matched()
+            wait_until(
+                lambda: not self._unmatched(),
+                lambda: f"{', '.join(self._unmatched())}: nobody is at the other end; start the whole graph",
+            )
             self.diagnostics.restart()
             self.activate()
             gc.collect()
@@ -235,6 +235,19 @@ class Stage(LifecycleNode):
         if self.active:
             gc.collect()  # short: everything older than the activation is frozen
         self._diagnostics_publisher.publish(self.diagnostics.report(self.get_clock().now().to_msg()))
+
+
+def wait_until(holds: Callable[[], bool], complaint: Callable[[], str]) -> None:
+    """Wait for the middleware to connect the graph.
+
+    Raises:
+        GraphError: it took longer than :data:`MATCH_TIMEOUT_S`.
+    """
+    deadline = time.monotonic() + MATCH_TIMEOUT_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise GraphError(complaint())
+        time.sleep(0.005)
 
 
 def new_executor() -> Executor:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 
 from rich.console import Console
 from rich.text import Text
@@ -64,6 +65,8 @@ class Processes:
     def __init__(self, specs: tuple[NodeSpec, ...], options: GraphOptions, console: Console) -> None:
         self._console = console
         self._errors: dict[str, str] = {}
+        self._held: deque[tuple[str, str, str]] = deque()
+        self._up = threading.Event()
         self._readers: list[threading.Thread] = []
         self.children: dict[str, subprocess.Popen] = {}
         env = environment() | {PARENT: str(os.getpid())}
@@ -86,7 +89,20 @@ class Processes:
             if line.startswith("[ERROR] "):
                 self._errors.setdefault(name, line.removeprefix("[ERROR] "))
                 continue  # told once, at the end, by why()
-            self._console.print(Text.assemble((f"{name:>12} ", colour), line))
+            # until all are up, so that a refusal is one line
+            if not self._up.is_set():
+                self._held.append((name, colour, line))
+            else:
+                self._print(name, colour, line)
+
+    def release(self) -> None:
+        """Print the lines so far, and from now on at once."""
+        self._up.set()
+        while self._held:
+            self._print(*self._held.popleft())
+
+    def _print(self, name: str, colour: str, line: str) -> None:
+        self._console.print(Text.assemble((f"{name:>12} ", colour), line))
 
     def why(self, failure: str) -> str:
         """The failure, or what the node itself said of it where it said something."""
@@ -164,9 +180,12 @@ class Supervisor:
         self.monitor = Monitor(self._options, self._keep)
         names = [spec.name for spec in self._specs]
         self._bringup = Bringup(self._node, self._executor, names, self._processes.check)
+        starting = "starting the nodes; on a new machine the kernels are compiled first, about a minute"
         try:
-            self._bringup.up()
+            with self._console.status(starting):
+                self._bringup.up(self.monitor.matched)
             self._refuse_strangers()
+            self._processes.release()
         except GraphError as error:
             raise GraphError(self._processes.why(str(error))) from None
         os.nice(5)  # watching must not delay what is watched
@@ -179,13 +198,12 @@ class Supervisor:
                     f"another /{spec.name} is on this ROS domain; set ROS_DOMAIN_ID to another number"
                 )
 
-    def run(self, progress) -> float:
-        """Watch until the episode is over; returns the wall time that it took [s].
+    def run(self, progress) -> None:
+        """Watch until the episode is over.
 
         Raises:
             GraphError: a node ended, or did not answer in lock-step.
         """
-        began = time.monotonic()
         while not self.monitor.finished:
             time.sleep(PERIOD_S)
             self.monitor.poll()
@@ -194,12 +212,10 @@ class Supervisor:
                 self._processes.check()
             except GraphError as error:
                 raise GraphError(self._processes.why(str(error))) from None
-        wall = time.monotonic() - began
         if self.monitor.silent:
             raise GraphError(self._processes.why("simulator: lock-step came to a halt"))
         self._bringup.down()  # every node tells its last diagnostics
         self.monitor.poll()
-        return wall
 
     def __exit__(self, *_) -> None:
         interrupt = signal.signal(

@@ -44,10 +44,13 @@ F_START, F_TARGET, F_BLOCKS, F_SHIFT, F_COLUMNS = range(5)
 # Columns of the table of connections; what the others mean depends on the kind.
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
 C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
-C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS = range(6, 15)  # conv
-C_COLUMNS = 15
-# Columns of the tables of a convolution's source coordinates, one for x and one for y.
-G_START, G_PHASE, G_INSIDE, G_FIRST, G_REACH, G_SKIP, G_TAPS, G_COLUMNS = range(8)
+C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
+C_COLUMNS = 16
+# Columns of the table of a convolution's source pixels: first target, phase, rows and neurons a row (0 rows at the
+# border), and of those of its source coordinates, one for x and one for y: first target, targets, first tap, phase.
+X_START, X_PHASE, X_ROWS, X_LENGTH, X_COLUMNS = range(5)
+G_FIRST, G_REACH, G_SKIP, G_PHASE, G_COLUMNS = range(5)
+# Kinds of connection.
 ROWS, SPARSE, CONV = range(3)
 # Rows of the neuron parameters and of the state.
 DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY, N_PARAMETERS = range(6)
@@ -193,8 +196,7 @@ def _adder(lanes: int):
     return add
 
 
-_add16 = _adder(16)
-_add8 = _adder(8)
+_add8, _add16, _add24, _add32 = (_adder(lanes) for lanes in (8, 16, 24, 32))
 
 
 @intrinsic
@@ -293,6 +295,52 @@ def _deliver_sparse(c, ids, weights, index, acc, touched, t):
 
 
 @njit(cache=True)
+def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
+    """Add ``n_rows`` rows of weights for each of the ``n`` pairs (first target, first weight) in ``rows``."""
+    # The common lengths have loops of their own: what decides the speed here is how few instructions there are.
+    if length == 32:
+        for k in range(n):
+            for r in range(n_rows):
+                _add32(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
+    elif length == 24:
+        for k in range(n):
+            for r in range(n_rows):
+                _add24(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
+    elif length == 16:
+        for k in range(n):
+            for r in range(n_rows):
+                _add16(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
+    else:
+        for k in range(n):
+            for r in range(n_rows):
+                _add_row(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, length, shift)
+
+
+@njit(cache=True)
+def _deliver_border(c, pixel, channel, weights, index, a, touched):
+    """Spike of a pixel some of whose taps fall outside the target."""
+    channels, out, taps_y = c[C_IN], c[C_OUT], c[C_TAPS_Y]
+    taps = c[C_TAPS_X] * taps_y
+    row = pixel // c[C_Y]
+    x = c[C_INDEX] + G_COLUMNS * row
+    y = c[C_INDEX] + G_COLUMNS * (c[C_X] + pixel - row * c[C_Y])
+    counts = c[C_INDEX] + G_COLUMNS * (c[C_X] + c[C_Y])
+    phase = index[x + G_PHASE] + index[y + G_PHASE] + channel
+    n = index[y + G_REACH] * out
+    operations = 0
+    if n == 0:
+        return operations
+    for r in range(index[x + G_REACH]):
+        tap = phase * taps + (index[x + G_SKIP] + r) * taps_y + index[y + G_SKIP]
+        start = c[C_TARGET] + ((index[x + G_FIRST] + r) * c[C_Y_OUT] + index[y + G_FIRST]) * out
+        _add_row(a, start, weights, c[C_WEIGHTS] + tap * out, n, np.int32(c[C_SHIFT]))
+        _mark(touched, start, start + n - 1, n)
+        for q in range(index[y + G_REACH]):
+            operations += index[counts + tap + q]
+    return operations
+
+
+@njit(cache=True)
 def _deliver_conv(c, ids, weights, index, a, touched):
     """Convolution, scattered: a source pixel reaches a rectangle of target pixels, a row of it at a time.
 
@@ -301,53 +349,41 @@ def _deliver_conv(c, ids, weights, index, a, touched):
     to the same number of taps in every phase, so that the usual case has no branch that depends on the data;
     adding the zeros is harmless wherever they fall. At the border the taps that fall outside are left out.
 
-    ``index`` holds the tables of x and of y (columns ``G_*``), then the number of synapses of each
-    ``[phase x, phase y, channel, tap x, tap y]``, then their sums over the taps.
+    ``index`` holds the tables of x and of y (columns ``G_*``), then the number of synapses of each ``[phase x,
+    phase y, channel, tap x, tap y]``; from ``C_TOTALS`` their sums over the taps; from ``C_PIXELS`` the table of
+    pixels (columns ``X_*``).
     """
-    channels, n_x, n_y, out, y_out = c[C_IN], c[C_X], c[C_Y], c[C_OUT], c[C_Y_OUT]
-    taps_x, taps_y = c[C_TAPS_X], c[C_TAPS_Y]
-    shift = np.int32(c[C_SHIFT])
-    xs = c[C_INDEX]
-    ys = xs + G_COLUMNS * n_x
-    counts = ys + G_COLUMNS * n_y
-    taps = taps_x * taps_y
-    totals = c[C_TOTALS]
-    length, pitch = taps_y * out, y_out * out
-    # (i + 0.5) / d is never closer to an integer than 0.5 / d, so these products round down as division does.
-    per_group = 1.0 / (n_x * n_y if c[C_CHW] else channels)
-    per_row = 1.0 / n_y
+    channels, area, out = c[C_IN], c[C_X] * c[C_Y], c[C_OUT]
+    n_rows, length, pitch = c[C_TAPS_X], c[C_TAPS_Y] * out, c[C_Y_OUT] * out
+    target, first_weight, totals, pixels = c[C_TARGET], c[C_WEIGHTS], c[C_TOTALS], c[C_PIXELS]
+    channels_first = c[C_CHW] != 0
+    # (i + 0.5) / d is never closer to an integer than 0.5 / d, so this product rounds down as division does.
+    divisor = area if channels_first else channels
+    inverse = 1.0 / divisor
+    rows = np.empty((len(ids), 4), np.int32)
+    n = 0
     operations = 0
     for k in range(len(ids)):
         i = np.int64(ids[k])
-        group = np.int64((i + 0.5) * per_group)
-        if c[C_CHW]:
-            channel, pixel = group, i - group * (n_x * n_y)
-        else:
-            channel, pixel = i - group * channels, group
-        row = np.int64((pixel + 0.5) * per_row)
-        x = xs + G_COLUMNS * row
-        y = ys + G_COLUMNS * (pixel - row * n_y)
-        phase = np.int64(index[x + G_PHASE] + index[y + G_PHASE] + channel)
-        w = c[C_WEIGHTS] + phase * taps * out
-        if index[x + G_INSIDE] & index[y + G_INSIDE]:
-            start = c[C_TARGET] + index[x + G_START] + index[y + G_START]
-            last = index[y + G_TAPS] * out - 1
-            for r in range(taps_x):
-                _add_row(a, start + r * pitch, weights, w + r * length, length, shift)
-                marked = start + min(r, index[x + G_TAPS] - 1) * pitch
-                _mark(touched, marked, marked + last, length)
-            operations += index[totals + phase]
+        quotient = np.int64((i + 0.5) * inverse)
+        remainder = i - quotient * divisor
+        pixel, channel = (remainder, quotient) if channels_first else (quotient, remainder)
+        at = pixels + X_COLUMNS * pixel
+        if index[at + X_ROWS] == 0:
+            operations += _deliver_border(c, pixel, channel, weights, index, a, touched)
             continue
-        n = index[y + G_REACH] * out
-        if n == 0:
-            continue
-        for r in range(index[x + G_REACH]):
-            tap = (index[x + G_SKIP] + r) * taps_y + index[y + G_SKIP]
-            start = c[C_TARGET] + (index[x + G_FIRST] + r) * pitch + index[y + G_FIRST] * out
-            _add_row(a, start, weights, w + tap * out, n, shift)
-            _mark(touched, start, start + n - 1, n)
-            for q in range(index[y + G_REACH]):
-                operations += index[counts + phase * taps + tap + q]
+        phase = index[at + X_PHASE] + channel
+        rows[n, 0] = target + index[at + X_START]
+        rows[n, 1] = first_weight + phase * n_rows * length
+        rows[n, 2] = index[at + X_ROWS] - 1
+        rows[n, 3] = index[at + X_LENGTH] - 1
+        operations += index[totals + phase]
+        n += 1
+    _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
+    for k in range(n):
+        for r in range(n_rows):
+            first = rows[k, 0] + min(r, rows[k, 2]) * pitch
+            _mark(touched, first, first + rows[k, 3], length)
     return operations
 
 
@@ -358,6 +394,7 @@ def _update(p, parameters, state, a, active, spikes, masks, counters):
     decay_u, decay_v, theta = np.int32(p[P_DU]), np.int32(p[P_DV]), np.int32(p[P_THETA])
     u, v, flat, stride = state[U], state[V], state.reshape(-1), state.shape[1]
     flat_parameters = parameters.reshape(-1)
+    uniform = p[P_UNIFORM] != 0
     n_masks = 0
     updates = 0
     for word in range(start >> 10, (start >> 10) + words):
@@ -367,7 +404,7 @@ def _update(p, parameters, state, a, active, spikes, masks, counters):
             bit = trailing_zeros(left)
             left &= left - np.uint64(1)
             i = (word << 10) + (bit << 4)
-            if p[P_UNIFORM]:
+            if uniform:
                 mask = update_uniform(u, v, a, i, decay_u, decay_v, theta)
             else:
                 mask = update_general(flat, stride, a, flat_parameters, i)

@@ -158,27 +158,38 @@ def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     row[[k.C_IN, k.C_X, k.C_Y]] = n_in, *c.input_shape[:2]
     row[[k.C_OUT, k.C_Y_OUT, k.C_TAPS_X, k.C_TAPS_Y]] = out, y_out, *taps
     row[k.C_WEIGHTS] = weights.add(laid)
-    x = _coordinates(c, 0, x_out, y_out * out, n_in * c.stride[1])
-    y = _coordinates(c, 1, y_out, out, n_in)
+    x, y = (_coordinates(c, axis) for axis in (0, 1))
+    x[:, k.G_PHASE] *= n_in * c.stride[1]
+    y[:, k.G_PHASE] *= n_in
     synapses = (laid != 0).sum(-1)
     row[k.C_INDEX] = index.add(np.concatenate([x.ravel(), y.ravel(), synapses.ravel()]))
     row[k.C_TOTALS] = index.add(synapses.sum((-2, -1)))
+    pixels = np.zeros((*c.input_shape[:2], k.X_COLUMNS), np.int64)
+    pixels[..., k.X_START] = (x[:, None, k.G_FIRST] * y_out + y[:, k.G_FIRST]) * out
+    pixels[..., k.X_PHASE] = x[:, None, k.G_PHASE] + y[:, k.G_PHASE]
+    inside = _inside(c, 0)[:, None] & _inside(c, 1)
+    pixels[..., k.X_ROWS] = x[:, None, k.G_REACH] * inside
+    pixels[..., k.X_LENGTH] = y[:, k.G_REACH] * out
+    row[k.C_PIXELS] = index.add(pixels)
 
 
-def _coordinates(c: Conv, axis: int, n_out: int, pitch: int, per_phase: int) -> np.ndarray:
-    """For each source coordinate the columns ``G_*`` of :mod:`.kernels`."""
-    stride, size = c.stride[axis], c.weights.shape[1 + axis]
+def _taps(c: Conv, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each source coordinate: the last target it reaches, how many taps reach one, and its phase."""
     at = np.arange(c.input_shape[axis]) + c.padding[axis]
-    phase, last = at % stride, at // stride
-    taps = np.maximum(-(-(size - phase) // stride), 0)  # none if the stride steps over this phase
+    phase = at % c.stride[axis]
+    # None if the stride steps over this phase.
+    return at // c.stride[axis], np.maximum(-(-(c.weights.shape[1 + axis] - phase) // c.stride[axis]), 0), phase
+
+
+def _inside(c: Conv, axis: int) -> np.ndarray:
+    """Whether all the taps of a source coordinate fall inside the target, and there are any."""
+    last, taps, _ = _taps(c, axis)
+    return (taps > 0) & (last - taps + 1 >= 0) & (last < c.output_shape[axis])
+
+
+def _coordinates(c: Conv, axis: int) -> np.ndarray:
+    """For each source coordinate the columns ``G_*`` of :mod:`.kernels`."""
+    last, taps, phase = _taps(c, axis)
     first = last - taps + 1
-    low, high = np.maximum(first, 0), np.minimum(last, n_out - 1)
-    table = np.zeros((len(at), k.G_COLUMNS), np.int64)
-    table[:, k.G_START] = first * pitch
-    table[:, k.G_PHASE] = phase * per_phase
-    table[:, k.G_INSIDE] = (taps > 0) & (first >= 0) & (last < n_out)
-    table[:, k.G_FIRST] = low
-    table[:, k.G_REACH] = np.maximum(high - low + 1, 0)
-    table[:, k.G_SKIP] = low - first
-    table[:, k.G_TAPS] = taps
-    return table
+    low, high = np.maximum(first, 0), np.minimum(last, c.output_shape[axis] - 1)
+    return np.stack([low, np.maximum(high - low + 1, 0), low - first, phase], 1)

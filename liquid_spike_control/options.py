@@ -36,6 +36,8 @@ class RunOptions:
     """Write a picture of the run: angle, command, events, spikes."""
     json: Path | None = None
     """Write the table's numbers."""
+    priority: int = 0
+    """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
 

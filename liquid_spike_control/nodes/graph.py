@@ -77,6 +77,7 @@ class GraphOptions:
     perception_model: Path = field(default_factory=lambda: zoo("pencil_perception.nir"))
     controller_model: Path = field(default_factory=lambda: zoo("pencil_controller.safetensors"))
     record: Path | None = None
+    priority: int = 0
 
     def __post_init__(self) -> None:
         if self.task != "pencil":
@@ -90,6 +91,8 @@ class GraphOptions:
         for name, value, known in (("mode", self.mode, MODES), ("backend", self.backend, BACKENDS)):
             if value not in known:
                 raise GraphError(f"--{name} {value}; known: {', '.join(known)}")
+        if not 0 <= self.priority <= 98:
+            raise GraphError(f"--priority {self.priority}; give 0 (ordinary) to 98")
         for option, path in (("perception", self.perception_model), ("controller", self.controller_model)):
             if not Path(path).is_file():
                 raise GraphError(f"{path}: no such file; give --{option}-model, or train one")
@@ -132,7 +135,7 @@ def topics(options: GraphOptions) -> tuple[str, ...]:
 
 def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
     """The nodes in the order in which they are activated: whoever listens comes before whoever speaks."""
-    mode = {"mode": options.mode}
+    mode: dict[str, object] = {"mode": options.mode, "priority": options.priority}
     perception = {"perception_model": str(Path(options.perception_model).resolve())}
     controller = {"controller_model": str(Path(options.controller_model).resolve())}
     simulator: dict[str, object] = {

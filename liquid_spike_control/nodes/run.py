@@ -70,5 +70,6 @@ def _graph_options(options: RunOptions) -> GraphOptions:
             models[name] = path
     return GraphOptions(
         task=options.task, seed=options.seed, duration_s=options.duration, mode=options.mode,
-        backend=options.backend, push=options.push, record=options.record, **models,
+        backend=options.backend, push=options.push, record=options.record,
+        priority=options.priority, **models,
     )  # fmt: skip

@@ -91,6 +91,9 @@ class Stage(LifecycleNode):
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, graph.DIAGNOSTICS, 100)
         self.mode = self.parameter("mode", "realtime", "lockstep or realtime", choices=graph.MODES)
         period = self.parameter("diagnostics_period_s", 0.5, "time between two diagnostics [s]", 0.05, 60.0)
+        self._priority = self.parameter(
+            "priority", 0, "0: ordinary scheduling; 1 to 98: SCHED_RR, which needs permission", 0, 98
+        )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(period, self.report, clock=self._steady)
 
@@ -184,6 +187,7 @@ class Stage(LifecycleNode):
             )
             self.diagnostics.restart()
             self.activate()
+            self._take_priority()
             gc.collect()
             gc.freeze()  # a full collection would walk all of numba and rclpy in the middle of a tick
             gc.disable()
@@ -191,6 +195,17 @@ class Stage(LifecycleNode):
         result = self._transition(begin, lambda: super(Stage, self).on_activate(state))
         self.active = result == TransitionCallbackReturn.SUCCESS
         return result
+
+    def _take_priority(self) -> None:
+        if not self._priority:
+            return
+        try:
+            for thread in os.listdir("/proc/self/task"):
+                os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(self._priority))
+        except PermissionError:
+            raise GraphError(
+                f"priority {self._priority} is not permitted; give 0, or raise the user's rtprio limit"
+            ) from None
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Send what must be sent last, then fall silent."""

@@ -42,6 +42,7 @@ from .camera_kernels import (
     HOT_NEXT,
     HOT_RATE,
     LEAK,
+    LEAST_THETA,
     REFRACTORY_NS,
     RESET_NS,
     SHOT_NEXT,
@@ -79,7 +80,7 @@ class EventCameraModel:
         hot_pixel_fraction: part of the pixels that are hot, 0..1.
         hot_pixel_hz: events of a hot pixel [Hz].
         stray_light: light scattered in the lens, the same on every pixel [DN, intensity 0..255].
-        lin_log_threshold: intensity below which the photoreceptor is linear [DN].
+        lin_log_threshold: intensity below which the photoreceptor is linear [DN], more than 1.
 
     Raises:
         TaskError: a value is out of range; the message names the field.
@@ -113,6 +114,8 @@ class EventCameraModel:
                 raise TaskError(
                     f"event camera: {name} must be a whole number of at most 65535, not {value!r}"
                 )
+        if self.lin_log_threshold <= 1:
+            raise TaskError(f"event camera: lin_log_threshold must exceed 1, not {self.lin_log_threshold!r}")
         if self.hot_pixel_fraction > 1:
             raise TaskError(
                 f"event camera: hot_pixel_fraction must be 0 to 1, not {self.hot_pixel_fraction!r}"
@@ -131,7 +134,7 @@ class EventCamera:
         self._pixels = np.zeros((5, n), np.float32)
         self._last_event_ns = np.zeros(n, np.int64)
         self._rng = np.zeros(1, np.uint64)
-        self._noise = np.zeros(5)
+        self._noise = np.zeros(6)
         self._clock = np.zeros(4, np.int64)
         self._hot = np.zeros(0, np.int64)
         self._stray = np.float32(model.stray_light)
@@ -214,6 +217,7 @@ class EventCamera:
         self._noise[LEAK] = model.leak_hz * model.contrast_threshold * 1e-9
         self._noise[SHOT_RATE] = model.shot_noise_hz * n * 1e-9
         self._noise[HOT_RATE] = model.hot_pixel_hz * len(self._hot) * 1e-9
+        self._noise[LEAST_THETA] = self._pixels[THETA_ON : THETA_OFF + 1].min()
         self._noise[[SHOT_NEXT, HOT_NEXT]] = 0
         next_arrival(self._rng, self._noise, SHOT_RATE)
         next_arrival(self._rng, self._noise, HOT_RATE)

@@ -16,8 +16,8 @@ import numpy as np
 MEMORY, FIRE_ON, FIRE_OFF, THETA_ON, THETA_OFF = range(5)
 
 #: Entries of the ``noise`` array, float64: leak [log intensity / ns]; rates of shot noise and of hot pixels
-#: over the whole picture [1 / ns]; times of their next events [ns since reset].
-LEAK, SHOT_RATE, HOT_RATE, SHOT_NEXT, HOT_NEXT = range(5)
+#: over the whole picture [1 / ns]; times of their next events [ns since reset]; least of all thresholds.
+LEAK, SHOT_RATE, HOT_RATE, SHOT_NEXT, HOT_NEXT, LEAST_THETA = range(6)
 
 #: Entries of the ``clock`` array, int64: time of the reset and of the last frame [ns], refractory period
 #: [ns], columns of the picture.
@@ -138,7 +138,9 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
     duration = stamp_ns - start
     events = np.empty(512, np.int64)
     n = 0
-    fires, columns = np.empty(width, np.int32), np.empty(width, np.int32)
+    fires = np.zeros((width + 7) // 8 * 8, np.uint8)
+    eights = fires.view(np.uint64)
+    columns = np.empty(width + 8, np.int32)
     for y in range(now.shape[0] // width):
         first = y * width
         row, row_before = now[first : first + width], last[first : first + width]
@@ -148,25 +150,24 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
             pixels[THETA_ON, first : first + width],
             pixels[THETA_OFF, first : first + width],
         )
-        total = np.int32(0)
         for x in range(width):
             level = row[x] + ramp_now
-            brighter = np.int32(level >= fire_on[x]) & np.int32(level < _BRIGHTEST)
-            darker = np.int32(level <= fire_off[x]) & np.int32(level > -_BRIGHTEST)
+            brighter = np.uint8(level >= fire_on[x]) & np.uint8(level < _BRIGHTEST)
+            darker = np.uint8(level <= fire_off[x]) & np.uint8(level > -_BRIGHTEST)
             fires[x] = brighter | darker
-            total += fires[x]
-        if total == 0:
-            continue
         firing = 0
-        for x in range(width):
-            columns[firing] = x
-            firing += fires[x]
-        most = 0
+        for k in range(eights.shape[0]):
+            if eights[k]:
+                for x in range(8 * k, 8 * k + 8):  # without branches: is overwritten unless the pixel fires
+                    columns[firing] = x
+                    firing += fires[x]
+        if firing == 0:
+            continue
+        greatest = np.float32(0)
         for k in range(firing):
             x = columns[k]
-            change = abs(row[x] + ramp_now - memory[x])
-            most += np.int64(change / min(theta_on[x], theta_off[x])) + 2
-        events = _with_room(events, n, most)
+            greatest = max(greatest, abs(row[x] + ramp_now - memory[x]))
+        events = _with_room(events, n, firing * (np.int64(greatest / noise[LEAST_THETA]) + 2))
         for k in range(firing):
             x = columns[k]
             begin, level, held = row_before[x] + ramp_last, row[x] + ramp_now, memory[x]
@@ -208,6 +209,8 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
     clock[STAMP_NS] = stamp_ns
 
     events = _sorted_by_time(events[: 2 * n], start, duration)
+    if clock[REFRACTORY_NS] == 0:
+        return events[: 2 * n].copy()
     kept = 0
     for k in range(n):
         t, word = events[2 * k], events[2 * k + 1]

@@ -46,9 +46,9 @@ C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
 C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
 C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
 C_COLUMNS = 16
-# Columns of the table of a convolution's source pixels: first target, phase, rows and neurons a row (0 rows at the
-# border), and of those of its source coordinates, one for x and one for y: first target, targets, first tap, phase.
-X_START, X_PHASE, X_ROWS, X_LENGTH, X_COLUMNS = range(5)
+# Columns of the table of a convolution's source pixels: first target (-1 at the border), phase; and of those of its
+# source coordinates, one for x and one for y: first target, number of targets, first tap, phase.
+X_START, X_PHASE, X_COLUMNS = range(3)
 G_FIRST, G_REACH, G_SKIP, G_PHASE, G_COLUMNS = range(5)
 # Kinds of connection.
 ROWS, SPARSE, CONV = range(3)
@@ -235,16 +235,13 @@ def take_bits(typingctx, flags, i):
 
 
 @njit(inline="always")
-def _mark(touched, first, last, longest):
-    """Mark the blocks of neurons ``first .. last``, of which there are at most ``longest``.
-
-    The number of stores does not depend on the data, so there is no branch to mispredict.
-    """
+def _mark(touched, first, length):
+    """Mark the blocks of neurons ``first .. first + length - 1``; the usual lengths have no loop."""
     touched[first >> 4] = 1
-    touched[min(first + BLOCK, last) >> 4] = 1
-    touched[last >> 4] = 1
-    if longest > 2 * BLOCK:
-        for block in range(first >> 4, last >> 4):
+    touched[(first + length - 1) >> 4] = 1
+    if length > BLOCK:
+        touched[(first + BLOCK) >> 4] = 1
+        for block in range((first >> 4) + 2, (first + length - 1) >> 4):
             touched[block] = 1
 
 
@@ -273,7 +270,7 @@ def _deliver_rows(c, ids, weights, index, a, touched):
         _add_row(a, target, weights, c[C_WEIGHTS] + source * n, n, shift)
         operations += index[counts + source]
     if operations:
-        _mark(touched, target, target + n - 1, n)
+        _mark(touched, target, n)
     return operations
 
 
@@ -317,6 +314,23 @@ def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
 
 
 @njit(cache=True)
+def _mark_rectangles(touched, rows, n, n_rows, length, pitch):
+    """Mark the blocks that :func:`_add_rectangles` adds to, padding too: that costs a look, and changes nothing."""
+    if length <= 2 * BLOCK:
+        for k in range(n):
+            first = np.int64(rows[k, 0])
+            for _ in range(n_rows):
+                touched[first >> 4] = 1
+                touched[min(first + BLOCK, first + length - 1) >> 4] = 1
+                touched[(first + length - 1) >> 4] = 1
+                first += pitch
+    else:
+        for k in range(n):
+            for r in range(n_rows):
+                _mark(touched, rows[k, 0] + r * pitch, length)
+
+
+@njit(cache=True)
 def _deliver_border(c, pixel, channel, weights, index, a, touched):
     """Spike of a pixel some of whose taps fall outside the target."""
     channels, out, taps_y = c[C_IN], c[C_OUT], c[C_TAPS_Y]
@@ -334,7 +348,7 @@ def _deliver_border(c, pixel, channel, weights, index, a, touched):
         tap = phase * taps + (index[x + G_SKIP] + r) * taps_y + index[y + G_SKIP]
         start = c[C_TARGET] + ((index[x + G_FIRST] + r) * c[C_Y_OUT] + index[y + G_FIRST]) * out
         _add_row(a, start, weights, c[C_WEIGHTS] + tap * out, n, np.int32(c[C_SHIFT]))
-        _mark(touched, start, start + n - 1, n)
+        _mark(touched, start, n)
         for q in range(index[y + G_REACH]):
             operations += index[counts + tap + q]
     return operations
@@ -360,7 +374,7 @@ def _deliver_conv(c, ids, weights, index, a, touched):
     # (i + 0.5) / d is never closer to an integer than 0.5 / d, so this product rounds down as division does.
     divisor = area if channels_first else channels
     inverse = 1.0 / divisor
-    rows = np.empty((len(ids), 4), np.int32)
+    rows = np.empty((len(ids), 2), np.int32)
     n = 0
     operations = 0
     for k in range(len(ids)):
@@ -368,22 +382,17 @@ def _deliver_conv(c, ids, weights, index, a, touched):
         quotient = np.int64((i + 0.5) * inverse)
         remainder = i - quotient * divisor
         pixel, channel = (remainder, quotient) if channels_first else (quotient, remainder)
-        at = pixels + X_COLUMNS * pixel
-        if index[at + X_ROWS] == 0:
+        start = index[pixels + X_COLUMNS * pixel + X_START]
+        if start < 0:
             operations += _deliver_border(c, pixel, channel, weights, index, a, touched)
             continue
-        phase = index[at + X_PHASE] + channel
-        rows[n, 0] = target + index[at + X_START]
+        phase = index[pixels + X_COLUMNS * pixel + X_PHASE] + channel
+        rows[n, 0] = target + start
         rows[n, 1] = first_weight + phase * n_rows * length
-        rows[n, 2] = index[at + X_ROWS] - 1
-        rows[n, 3] = index[at + X_LENGTH] - 1
         operations += index[totals + phase]
         n += 1
     _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
-    for k in range(n):
-        for r in range(n_rows):
-            first = rows[k, 0] + min(r, rows[k, 2]) * pitch
-            _mark(touched, first, first + rows[k, 3], length)
+    _mark_rectangles(touched, rows, n, n_rows, length, pitch)
     return operations
 
 

@@ -89,7 +89,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
             slots = max(slots, 1 + int(c.delays.max(initial=0)))
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
-            beyond = max(beyond, int(row[k.C_TAPS_X] * row[k.C_Y_OUT] * row[k.C_OUT]))
+            beyond = max(beyond, int((row[k.C_TAPS_X] * row[k.C_Y_OUT] + row[k.C_TAPS_Y]) * row[k.C_OUT]))
     n += -(-beyond // k.WORD) * k.WORD
     padded = aligned_zeros((k.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
@@ -165,11 +165,9 @@ def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     row[k.C_INDEX] = index.add(np.concatenate([x.ravel(), y.ravel(), synapses.ravel()]))
     row[k.C_TOTALS] = index.add(synapses.sum((-2, -1)))
     pixels = np.zeros((*c.input_shape[:2], k.X_COLUMNS), np.int64)
-    pixels[..., k.X_START] = (x[:, None, k.G_FIRST] * y_out + y[:, k.G_FIRST]) * out
-    pixels[..., k.X_PHASE] = x[:, None, k.G_PHASE] + y[:, k.G_PHASE]
     inside = _inside(c, 0)[:, None] & _inside(c, 1)
-    pixels[..., k.X_ROWS] = x[:, None, k.G_REACH] * inside
-    pixels[..., k.X_LENGTH] = y[:, k.G_REACH] * out
+    pixels[..., k.X_START] = np.where(inside, (x[:, None, k.G_FIRST] * y_out + y[:, k.G_FIRST]) * out, -1)
+    pixels[..., k.X_PHASE] = x[:, None, k.G_PHASE] + y[:, k.G_PHASE]
     row[k.C_PIXELS] = index.add(pixels)
 
 

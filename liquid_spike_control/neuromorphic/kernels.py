@@ -335,7 +335,7 @@ def _deliver_border(c, pixel, channel, weights, index, a, touched):
     """Spike of a pixel some of whose taps fall outside the target."""
     channels, out, taps_y = c[C_IN], c[C_OUT], c[C_TAPS_Y]
     taps = c[C_TAPS_X] * taps_y
-    row = pixel // c[C_Y]
+    row = np.int64((pixel + 0.5) / c[C_Y])
     x = c[C_INDEX] + G_COLUMNS * row
     y = c[C_INDEX] + G_COLUMNS * (c[C_X] + pixel - row * c[C_Y])
     counts = c[C_INDEX] + G_COLUMNS * (c[C_X] + c[C_Y])
@@ -372,21 +372,24 @@ def _deliver_conv(c, ids, weights, index, a, touched):
     target, first_weight, totals, pixels = c[C_TARGET], c[C_WEIGHTS], c[C_TOTALS], c[C_PIXELS]
     channels_first = c[C_CHW] != 0
     # (i + 0.5) / d is never closer to an integer than 0.5 / d, so this product rounds down as division does.
-    divisor = area if channels_first else channels
+    divisor = np.int32(area if channels_first else channels)
     inverse = 1.0 / divisor
+    split = np.empty((2, len(ids)), np.int32)
     rows = np.empty((len(ids), 2), np.int32)
     n = 0
     operations = 0
     for k in range(len(ids)):
-        i = np.int64(ids[k])
-        quotient = np.int64((i + 0.5) * inverse)
-        remainder = i - quotient * divisor
-        pixel, channel = (remainder, quotient) if channels_first else (quotient, remainder)
-        start = index[pixels + X_COLUMNS * pixel + X_START]
+        quotient = np.int32((ids[k] + 0.5) * inverse)
+        remainder = np.int32(ids[k] - quotient * divisor)
+        split[0, k] = remainder if channels_first else quotient
+        split[1, k] = quotient if channels_first else remainder
+    for k in range(len(ids)):
+        at = pixels + X_COLUMNS * split[0, k]
+        start = index[at + X_START]
         if start < 0:
-            operations += _deliver_border(c, pixel, channel, weights, index, a, touched)
+            operations += _deliver_border(c, split[0, k], split[1, k], weights, index, a, touched)
             continue
-        phase = index[pixels + X_COLUMNS * pixel + X_PHASE] + channel
+        phase = index[at + X_PHASE] + split[1, k]
         rows[n, 0] = target + start
         rows[n, 1] = first_weight + phase * n_rows * length
         operations += index[totals + phase]

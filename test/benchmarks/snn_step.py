@@ -20,7 +20,7 @@ from liquid_spike_control.types import SpikeTrain
 
 LAYERS = ("conv1", "conv2", "dense1", "dense2")
 DECAYS = {"du": 2047, "dv": 1024}  # half and a quarter a step: 1.4 ms and 3.5 ms at steps of 1 ms
-THRESHOLDS = dict(zip(LAYERS, (130, 250, 1600, 200), strict=True))
+THRESHOLDS = dict(zip(LAYERS, (130, 320, 1000, 200), strict=True))
 
 
 def random_network(seed: int) -> LoihiNetwork:

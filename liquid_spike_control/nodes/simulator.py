@@ -39,7 +39,7 @@ EPISODE_PAUSE_NS = SECOND_NS
 LATEST = 64
 #: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it
 #: [ns].
-LAG_LIMIT_NS = 50_000_000
+LAG_LIMIT_NS = 10_000_000
 
 
 class SimulatorNode(Stage):
@@ -107,7 +107,7 @@ class SimulatorNode(Stage):
         self._force, self._force_stamp_ns = 0.0, start_ns
         self._answered_ns = -1
         self._began = time.monotonic()
-        self._pace()
+        self._fresh = True
 
     def _pace(self) -> None:
         """Tie the stamp of the sensing to the steady clock's now."""
@@ -120,6 +120,9 @@ class SimulatorNode(Stage):
         if not self.active or self._finished or (self._paused and not self._steps_due):
             executor.spin_once(timeout_sec=0.1)
             return
+        if self._fresh:
+            self._fresh = False
+            self._pace()
         stamp = self._sensing.joints.stamp_ns
         self._publish_sensing()
         answered = (

@@ -448,7 +448,6 @@ def advance(
     populations,
     folds,
     connections,
-    outputs,
     weights,
     index,
     parameters,
@@ -460,6 +459,7 @@ def advance(
     counts,
     masks,
     counters,
+    outputs,
     in_indptr,
     in_ids,
     n_inputs,
@@ -470,7 +470,6 @@ def advance(
 
     Args:
         populations, folds, connections: int64 tables, columns as named above.
-        outputs: int64 ``(n, 2)``, populations to report and the offset of their ids.
         weights: int16, of all connections. index: int32, what the connections need to find them.
         parameters: int32 ``(N_PARAMETERS, n)``. state: int32 ``(N_STATE, n)``.
         acc: int32 ``(slots, n)``, inputs still to come, a ring over the steps.
@@ -478,6 +477,7 @@ def advance(
         touched: uint8 ``(slots, n / BLOCK)``, blocks that have inputs to come.
         spikes, counts, masks: room for the spikes of one step.
         counters: int64 ``(N_COUNTERS,)``.
+        outputs: int64 ``(n, 2)``, populations to report and the offset of their ids.
         in_indptr, in_ids: input spikes. out_indptr, out_ids: output spikes, written.
 
     Returns:

@@ -71,6 +71,9 @@ class LoihiEmulator:
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
         largest = max(p.n for p in network.populations.values())
         self._arguments = (
+            layout.populations,
+            layout.folds,
+            layout.connections,
             layout.weights,
             layout.index,
             layout.parameters,
@@ -83,6 +86,7 @@ class LoihiEmulator:
             np.zeros((-(-largest // kernels.BLOCK) + 1, 2), np.int64),
             self._counters,
         )
+        self._one_step = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(self.n_outputs, np.int32)
         self.reset()
 
     def _numbered(self, names: Sequence[str]) -> np.ndarray:
@@ -116,7 +120,10 @@ class LoihiEmulator:
             ValueError: an index is not that of an axon; nothing has then changed.
         """
         ids = np.ascontiguousarray(ids, np.int32)
-        return self._advance(np.array([0, len(ids)], np.int64), ids, self._outputs, self.n_outputs).ids
+        indptr, out_indptr, out_ids = self._one_step
+        indptr[1] = len(ids)
+        self._call(self._outputs, indptr, ids, out_indptr, out_ids)
+        return out_ids[: out_indptr[1]].copy()
 
     def run(self, spikes: SpikeTrain) -> SpikeTrain:
         """Advance ``spikes.n_steps`` steps, in one compiled call unless they are very many.
@@ -184,19 +191,9 @@ class LoihiEmulator:
     ) -> SpikeTrain:
         n_steps = len(indptr) - 1
         out_indptr, out_ids = np.empty(n_steps + 1, np.int64), np.empty(n_steps * n_outputs, np.int32)
-        layout = self._layout
-        outside = kernels.advance(
-            layout.populations,
-            layout.folds,
-            layout.connections,
-            outputs,
-            *self._arguments,
-            indptr,
-            ids,
-            self.n_inputs,
-            out_indptr,
-            out_ids,
-        )
-        if outside:
-            raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
+        self._call(outputs, indptr, ids, out_indptr, out_ids)
         return SpikeTrain(out_indptr, out_ids[: out_indptr[-1]].copy())
+
+    def _call(self, outputs, indptr, ids, out_indptr, out_ids) -> None:
+        if kernels.advance(*self._arguments, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids):
+            raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")

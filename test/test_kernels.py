@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_spike_control.neuromorphic.kernels import BLOCK, trailing_zeros
 from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.vectors import BLOCK, trailing_zeros
 from liquid_spike_control.types import SpikeTrain
 
 
@@ -21,7 +21,7 @@ def conv_matrix(conv):
     matrix = np.zeros((mx, my, mc, nx, ny, nc), np.int64)
     for x, y in np.ndindex(mx, my):
         for k, l_ in np.ndindex(size_x, size_y):
-            i, j = x * conv.stride[0] - conv.padding[0] + k, y * conv.stride[1] - conv.padding[1] + l_
+            i, j = x * conv.strides[0] - conv.paddings[0] + k, y * conv.strides[1] - conv.paddings[1] + l_
             if 0 <= i < nx and 0 <= j < ny:
                 matrix[x, y, :, i, j] = conv.weights[:, size_x - 1 - k, size_y - 1 - l_]
     matrix = matrix.reshape(mx * my * mc, nx, ny, nc)

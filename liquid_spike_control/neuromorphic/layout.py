@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import kernels as k
+from . import vectors
 from .network import INPUT, Conv, Dense, LoihiNetwork, Population
 
 #: From this fraction of non-zero weights on, whole rows are added: vectors beat indices there.
@@ -46,12 +47,12 @@ class _Pool:
 
     def add(self, array: np.ndarray) -> int:
         start = self.size
-        self.parts += [np.ravel(array), np.zeros(-array.size % (2 * k.BLOCK), np.int64)]
+        self.parts += [np.ravel(array), np.zeros(-array.size % (2 * vectors.BLOCK), np.int64)]
         self.size += sum(part.size for part in self.parts[-2:])
         return start
 
     def joined(self, dtype) -> np.ndarray:
-        array = aligned_zeros(self.size + 2 * k.BLOCK, dtype)
+        array = aligned_zeros(self.size + 2 * vectors.BLOCK, dtype)
         if self.parts:
             array[: self.size] = np.concatenate(self.parts)
         return array
@@ -64,7 +65,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
     for name, p in network.populations.items():
         starts[name] = n
         n += -(-p.n // k.WORD) * k.WORD
-    parameters = np.zeros((k.N_PARAMETERS, n), np.int32)
+    parameters = np.zeros((vectors.N_PARAMETERS, n), np.int32)
     populations, first_spike = [], 0
     for name, p in network.populations.items():
         populations.append(_population(p, starts[name], first_spike, parameters))
@@ -78,22 +79,22 @@ def lay_out(network: LoihiNetwork) -> Layout:
         row[k.C_TARGET] = starts[c.target]
         row[k.C_SHIFT] = 6 + c.weight_exp
         if c.weight_exp < 0:  # the sum is shifted, so it is kept apart until the step is complete
-            blocks = -(-network.size(c.target) // k.BLOCK)
+            blocks = -(-network.size(c.target) // vectors.BLOCK)
             folds.append([n, starts[c.target], blocks, -c.weight_exp])
             row[k.C_TARGET], row[k.C_SHIFT] = n, 0
-            n += -(-blocks * k.BLOCK // k.WORD) * k.WORD
+            n += -(-blocks * vectors.BLOCK // k.WORD) * k.WORD
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
         else:
             _dense(c, row, weights, index)
-            slots = max(slots, 1 + int(c.delays.max(initial=0)))
+            slots = max(slots, 1 + int(np.max(c.delays, initial=0)))
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
             beyond = max(beyond, int((row[k.C_TAPS_X] * row[k.C_Y_OUT] + row[k.C_TAPS_Y]) * row[k.C_OUT]))
     n += -(-beyond // k.WORD) * k.WORD
-    padded = aligned_zeros((k.N_PARAMETERS, n), np.int32)
+    padded = aligned_zeros((vectors.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
-    biased = np.flatnonzero(padded[k.BIAS].reshape(-1, k.BLOCK).any(1)).astype(np.uint64)
+    biased = np.flatnonzero(padded[vectors.BIAS].reshape(-1, vectors.BLOCK).any(1)).astype(np.uint64)
     bitmap = np.zeros(n // k.WORD, np.uint64)
     np.bitwise_or.at(bitmap, (biased // 64).astype(np.int64), np.uint64(1) << (biased % 64))
     return Layout(
@@ -111,17 +112,17 @@ def lay_out(network: LoihiNetwork) -> Layout:
 
 def _population(p: Population, start: int, first_spike: int, parameters: np.ndarray) -> np.ndarray:
     mine = parameters[:, start : start + p.n]
-    mine[k.DECAY_U] = 4096 - (p.du + 1)
-    mine[k.DECAY_V] = 4096 - p.dv
-    mine[k.THETA] = p.vth << 6
-    mine[k.BIAS] = p.bias
-    mine[k.REFRACTORY] = p.refractory
+    mine[vectors.DECAY_U] = 4096 - (p.du + 1)
+    mine[vectors.DECAY_V] = 4096 - p.dv
+    mine[vectors.THETA] = p.vth << 6
+    mine[vectors.BIAS] = p.bias
+    mine[vectors.REFRACTORY] = p.refractory
     shared = bool((mine == mine[:, :1]).all())
     row = np.zeros(k.P_COLUMNS, np.int64)
     row[k.P_START] = start
-    row[k.P_BLOCKS] = -(-p.n // k.BLOCK)
-    row[k.P_UNIFORM] = shared and not mine[k.BIAS].any() and mine[k.REFRACTORY].max() <= 1
-    row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[k.DECAY_U, k.DECAY_V, k.THETA], 0]
+    row[k.P_BLOCKS] = -(-p.n // vectors.BLOCK)
+    row[k.P_UNIFORM] = shared and not mine[vectors.BIAS].any() and mine[vectors.REFRACTORY].max() <= 1
+    row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[vectors.DECAY_U, vectors.DECAY_V, vectors.THETA], 0]
     row[k.P_SPIKES] = first_spike
     return row
 
@@ -129,7 +130,7 @@ def _population(p: Population, start: int, first_spike: int, parameters: np.ndar
 def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     synapses = c.synapses.T  # one row a source neuron
     used = synapses != 0
-    if not c.delays.any() and used.mean() >= DENSE_FROM:
+    if not np.any(c.delays) and used.mean() >= DENSE_FROM:
         length = -(-synapses.shape[1] // 8) * 8
         padded = np.zeros((len(synapses), length), np.int16)
         padded[:, : synapses.shape[1]] = synapses
@@ -146,20 +147,20 @@ def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
 
 def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     kernel = c.weights[:, ::-1, ::-1].transpose(3, 1, 2, 0)  # source channel, x, y, target channel
-    n_in, (x_out, y_out, out) = c.input_shape[2], c.output_shape
-    taps = [-(-size // stride) for size, stride in zip(c.weights.shape[1:3], c.stride, strict=True)]
-    laid = np.zeros((*c.stride, n_in, *taps, out), np.int64)
-    for phase_x in range(c.stride[0]):
-        for phase_y in range(c.stride[1]):
+    n_in, (_, y_out, out) = c.input_shape[2], c.output_shape
+    taps = [-(-size // stride) for size, stride in zip(c.weights.shape[1:3], c.strides, strict=True)]
+    laid = np.zeros((*c.strides, n_in, *taps, out), np.int64)
+    for phase_x in range(c.strides[0]):
+        for phase_y in range(c.strides[1]):
             # Ascending targets see descending taps: the last target sees tap `phase`.
-            part = kernel[:, phase_x :: c.stride[0], phase_y :: c.stride[1]][:, ::-1, ::-1]
+            part = kernel[:, phase_x :: c.strides[0], phase_y :: c.strides[1]][:, ::-1, ::-1]
             laid[phase_x, phase_y, :, : part.shape[1], : part.shape[2]] = part
     row[k.C_KIND], row[k.C_CHW] = k.CONV, c.channels_first
     row[[k.C_IN, k.C_X, k.C_Y]] = n_in, *c.input_shape[:2]
     row[[k.C_OUT, k.C_Y_OUT, k.C_TAPS_X, k.C_TAPS_Y]] = out, y_out, *taps
     row[k.C_WEIGHTS] = weights.add(laid)
     x, y = (_coordinates(c, axis) for axis in (0, 1))
-    x[:, k.G_PHASE] *= n_in * c.stride[1]
+    x[:, k.G_PHASE] *= n_in * c.strides[1]
     y[:, k.G_PHASE] *= n_in
     synapses = (laid != 0).sum(-1)
     row[k.C_INDEX] = index.add(np.concatenate([x.ravel(), y.ravel(), synapses.ravel()]))
@@ -173,10 +174,14 @@ def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
 
 def _taps(c: Conv, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each source coordinate: the last target it reaches, how many taps reach one, and its phase."""
-    at = np.arange(c.input_shape[axis]) + c.padding[axis]
-    phase = at % c.stride[axis]
+    at = np.arange(c.input_shape[axis]) + c.paddings[axis]
+    phase = at % c.strides[axis]
     # None if the stride steps over this phase.
-    return at // c.stride[axis], np.maximum(-(-(c.weights.shape[1 + axis] - phase) // c.stride[axis]), 0), phase
+    return (
+        at // c.strides[axis],
+        np.maximum(-(-(c.weights.shape[1 + axis] - phase) // c.strides[axis]), 0),
+        phase,
+    )
 
 
 def _inside(c: Conv, axis: int) -> np.ndarray:

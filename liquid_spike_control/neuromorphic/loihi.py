@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 
 from ..types import SpikeTrain
-from . import kernels
+from . import kernels, vectors
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
 from .network import Conv, Dense, LoihiNetwork, Population, quantise_weights
@@ -64,10 +64,10 @@ class LoihiEmulator:
         layout, names = self._layout, list(network.populations)
         self._outputs = self._numbered(network.outputs)
         self._every = self._numbered(names)
-        self._state = aligned_zeros((kernels.N_STATE, layout.n), np.int32)
+        self._state = aligned_zeros((vectors.N_STATE, layout.n), np.int32)
         self._acc = aligned_zeros((layout.slots, layout.n), np.int32)
         self._active = np.zeros(layout.n // kernels.WORD, np.uint64)
-        self._touched = aligned_zeros((layout.slots, layout.n // kernels.BLOCK), np.uint8)
+        self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
         largest = max(p.n for p in network.populations.values())
         self._arguments = (
@@ -83,7 +83,7 @@ class LoihiEmulator:
             self._touched,
             np.zeros(network.n_neurons + 3, np.int32),
             np.zeros(len(names), np.int64),
-            np.zeros((-(-largest // kernels.BLOCK) + 1, 2), np.int64),
+            np.zeros((-(-largest // vectors.BLOCK) + 1, 2), np.int64),
             self._counters,
         )
         self._one_step = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(self.n_outputs, np.int32)
@@ -156,7 +156,7 @@ class LoihiEmulator:
             ids = np.ascontiguousarray(spikes.step(k), np.int32)
             indptr = np.array([0, len(ids)], np.int64)
             fired[k, self._advance(indptr, ids, self._every, shape[1]).ids] = True
-            u[k], v[k] = self._state[kernels.U, where], self._state[kernels.V, where]
+            u[k], v[k] = self._state[vectors.U, where], self._state[vectors.V, where]
         edges = np.cumsum(sizes)[:-1]
         parts = (np.split(x, edges, axis=1) for x in (u, v, fired))
         return {name: Probe(*p) for name, *p in zip(self.network.populations, *parts, strict=True)}

@@ -20,6 +20,11 @@ def _check(ok: bool, message: str) -> None:
         raise ModelError(message)
 
 
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    first, second = np.broadcast_to(value, 2)
+    return int(first), int(second)
+
+
 def quantise_weights(weights: np.ndarray, num_weight_bits: int = 8) -> np.ndarray:
     """Weights as Loihi stores them, by Lava's rule.
 
@@ -143,9 +148,9 @@ class Dense:
 class Conv:
     """Convolution by Lava's rule, which is the recorded one.
 
-    The order of the axes is X, Y, C with the channels contiguous: the neuron at ``(x, y, c)`` of an array of shape
-    ``(X, Y, C)`` has index ``(x * Y + y) * C + c``, numpy's ``ravel``. The kernel is flipped in space (a true
-    convolution; torch, NIR and ONNX correlate):
+    The order of the axes is X, Y, C with the channels contiguous: the neuron at ``(x, y, c)`` of an array of
+    shape ``(X, Y, C)`` has index ``(x * Y + y) * C + c``, numpy's ``ravel``. The kernel is flipped in space
+    (a true convolution; torch, NIR and ONNX correlate):
 
     ``a[x, y, o] = sum of weights[o, K - 1 - k, L - 1 - l, c] * s[x * stride - padding + k, ..., c]``
     over k, l and c.
@@ -187,10 +192,18 @@ class Conv:
         object.__setattr__(self, "weights", w.astype(np.int64))
         object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
         for name, low in (("stride", 1), ("padding", 0)):
-            pair = tuple(int(n) for n in np.broadcast_to(getattr(self, name), 2))
-            _check(min(pair) >= low, f"{where}: {name} must be at least {low}")
-            object.__setattr__(self, name, pair)
+            _check(min(_pair(getattr(self, name))) >= low, f"{where}: {name} must be at least {low}")
         _check(min(self.output_shape) > 0, f"{where}: the kernel is larger than the input")
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Stride along X and Y."""
+        return _pair(self.stride)
+
+    @property
+    def paddings(self) -> tuple[int, int]:
+        """Padding along X and Y."""
+        return _pair(self.padding)
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
@@ -198,7 +211,7 @@ class Conv:
         size = [
             (n + 2 * p - k) // s + 1
             for n, p, k, s in zip(
-                self.input_shape, self.padding, self.weights.shape[1:3], self.stride, strict=False
+                self.input_shape, self.paddings, self.weights.shape[1:3], self.strides, strict=False
             )
         ]
         return size[0], size[1], self.weights.shape[0]
@@ -290,6 +303,6 @@ class LoihiNetwork:
                 put("delays", np.broadcast_to(c.delays, c.weights.shape))
             else:
                 put("weights", c.weights)
-                put("geometry", [*c.input_shape, *c.stride, *c.padding, c.channels_first])
+                put("geometry", [*c.input_shape, *c.strides, *c.paddings, c.channels_first])
         sha.update(" ".join(self.outputs).encode())
         return sha.hexdigest()

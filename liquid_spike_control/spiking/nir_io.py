@@ -234,7 +234,7 @@ class _Reader:
         self.input = inputs[0]
         shape = tuple(int(n) for n in np.ravel(nodes[self.input].input_type["input"]))
         self.n_inputs = int(np.prod(shape))
-        self.shapes[INPUT] = shape if len(shape) == 3 else None  # type: ignore[assignment]
+        self.shapes[INPUT] = (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
 
     def graph(self) -> SpikingGraph:
         populations: dict[str, CubaPopulation] = {}
@@ -318,12 +318,11 @@ class _Reader:
             raise ModelError(f"node {name}: dilation and groups are not supported; set both to 1")
         if isinstance(node.padding, str):
             raise ModelError(f"node {name}: padding {node.padding!r} is not supported; give it in pixels")
-        pairs = [tuple(int(n) for n in np.broadcast_to(x, 2)) for x in (node.stride, node.padding)]
+        sy, sx, py, px = (int(n) for x in (node.stride, node.padding) for n in np.broadcast_to(x, 2))
         weight = np.asarray(node.weight, float)
         if weight.shape[1] != shape[0]:
             raise ModelError(f"node {name}: it takes {weight.shape[1]} channels, {source} has {shape[0]}")
-        stride, padding = pairs
-        return Correlation(source, target, weight, shape, stride, padding, channels_first=source == INPUT)
+        return Correlation(source, target, weight, shape, (sy, sx), (py, px), channels_first=source == INPUT)
 
     def _columns(self, name: str, weight: np.ndarray, source: str) -> np.ndarray:
         """Columns of a Linear in the order of our neurons; NIR flattens images with the channels first."""

@@ -121,9 +121,7 @@ def main() -> None:
     arguments = parser.parse_args()
     network = random_network(0)
     warm = 50
-    print(
-        f"{network.n_neurons} neurons, hash {network.hash[:16]}; median (p99) us a step, {arguments.steps} steps"
-    )
+    print(f"{network.n_neurons} neurons, hash {network.hash[:16]}; median (p99) us a step")
     for rate in arguments.rates:
         rng = np.random.default_rng(1)
         shape = arguments.steps + warm, 128, 128, 2

@@ -118,7 +118,7 @@ class NodeSpec:
         """Command line after ``python -m <module>``."""
         arguments = ["--ros-args", "--params-file", str(params_file)]
         for key, value in self.parameters.items():
-            arguments += ["-p", f"{key}:={json.dumps(value)}"]
+            arguments += ["-p", f"{self.name}:{key}:={json.dumps(value)}"]
         return arguments
 
 

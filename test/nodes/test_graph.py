@@ -102,7 +102,9 @@ def test_every_parameter_is_described_bounded_and_known(name, files, tmp_path, r
 
 
 class Recorded:
-    """Stands in for what a launch file makes; ``launch`` is not on PyPI, so this is all that can be run here."""
+    """Stands in for what a launch file makes; ``launch`` is not on PyPI, so this is all that can be run
+    here.
+    """
 
     def __init__(self, *args, **kwargs):
         self.args, self.kwargs = args, kwargs
@@ -112,7 +114,9 @@ class Recorded:
 
 
 def test_the_launch_file_starts_what_the_supervisor_starts(monkeypatch, files):
-    """With stand-ins for the launch package: its syntax, its arguments, and that both start the same nodes."""
+    """With stand-ins for the launch package: its syntax, its arguments, and that both start the same
+    nodes.
+    """
     for name, kinds in {
         "launch": ["LaunchDescription"],
         "launch.actions": [

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate's process on its own: what the world may send it, and what leaves it last."""
+
+import math
+import signal
+import time
+
+import pytest
+from processes import ACTIVATE, CONFIGURE, DEACTIVATE, started, wait_for
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from liquid_spike_control.nodes import graph
+from liquid_spike_control.nodes.convert import to_time
+
+
+class Gate:
+    """An active gate that listens to the system's clock, and a controller that is the test."""
+
+    def __init__(self, probe, process):
+        self.probe, self.process = probe, process
+        self.heard = probe.hear(JointState, graph.GATED_COMMAND)
+        self.commands = probe.node.create_publisher(JointState, graph.COMMAND, 10)
+        self.stops = probe.node.create_publisher(Bool, graph.E_STOP, 10)
+        assert probe.change("gate", CONFIGURE)
+        wait_for(
+            lambda: self.commands.get_subscription_count() and self.stops.get_subscription_count(),
+            10,
+            "match",
+        )
+        assert probe.change("gate", ACTIVATE)
+
+    def send(self, force: float, ahead_ns: int = 0) -> int:
+        message = JointState(name=["cart_slide"], effort=[force])
+        stamp = time.time_ns() + ahead_ns
+        message.header.stamp = to_time(stamp)
+        self.commands.publish(message)
+        return stamp
+
+    def answer(self, force: float, ahead_ns: int = 0) -> float:
+        """What the gate makes of a command: its message with the command's stamp."""
+        stamp = to_time(self.send(force, ahead_ns))
+
+        def answered():
+            return [m.effort[0] for m in self.heard if m.header.stamp == stamp]
+
+        return self.probe.spin_until(answered, 2, f"answer to {force}")[0]
+
+
+@pytest.fixture
+def gate(probe):
+    with started("gate", mode="realtime", use_sim_time="false") as process:
+        yield Gate(probe, process)
+
+
+def test_commands_are_bounded_and_broken_ones_are_answered_safely(gate):
+    assert gate.answer(2.5) == 2.5
+    assert gate.answer(1e6) <= 10.0
+    assert gate.answer(math.nan) == 0.0
+    assert gate.answer(math.inf) == 0.0
+    assert gate.answer(1.25) == 1.25  # the next valid one is taken
+
+
+def test_when_commands_stop_the_safe_command_goes_out_in_50_ms(gate):
+    for _ in range(40):
+        gate.send(3.0)
+        gate.probe.spin_for(0.005)
+    assert gate.heard[-1].effort[0] == 3.0
+    last = time.monotonic()
+    gate.probe.spin_until(lambda: gate.heard[-1].effort[0] == 0.0, 1, "safe command")
+    # 50 ms on an idle machine; here the machine may be busy
+    assert time.monotonic() - last < 0.5
+    first_safe = next(m for m in gate.heard if m.effort[0] == 0.0 and m.header.stamp.sec > 0)
+    assert first_safe.effort[0] == 0.0
+
+
+def test_stale_and_future_commands_do_not_pass(gate):
+    gate.answer(1.0)
+    gate.send(7.0, ahead_ns=-500_000_000)
+    gate.send(7.0, ahead_ns=+500_000_000)
+    gate.probe.spin_for(0.3)
+    assert 7.0 not in [m.effort[0] for m in gate.heard]
+
+
+def test_the_e_stop_latches_until_it_is_reset(gate):
+    assert gate.answer(2.0) == 2.0
+    gate.stops.publish(Bool(data=True))
+    gate.probe.spin_until(lambda: gate.heard[-1].effort[0] == 0.0, 1, "e-stop")
+    gate.stops.publish(Bool(data=False))
+    gate.probe.spin_for(0.1)
+    assert gate.answer(2.0) == 0.0
+    assert gate.probe.call(Trigger, "/gate/reset_e_stop", Trigger.Request()).success
+    assert gate.answer(2.0) == 2.0
+    assert not gate.probe.call(Trigger, "/gate/reset_e_stop", Trigger.Request()).success
+
+
+@pytest.mark.parametrize("how", ["deactivate", signal.SIGINT, signal.SIGTERM])
+def test_the_safe_command_is_the_last_one_sent(gate, how):
+    for _ in range(10):
+        gate.answer(4.0)
+    if how == "deactivate":
+        assert gate.probe.change("gate", DEACTIVATE)
+    else:
+        gate.process.send_signal(how)
+        wait_for(lambda: gate.process.poll() is not None, 5, "end of the gate")
+        assert gate.process.returncode == 0
+    gate.probe.spin_for(0.2)
+    assert gate.heard[-1].effort[0] == 0.0

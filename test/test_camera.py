@@ -217,7 +217,8 @@ def test_nonsense_intensities_do_no_harm():
         ("width", 0), ("height", -3), ("width", 2.5), ("height", 70000), ("contrast_threshold", 0),
         ("contrast_threshold", math.nan), ("threshold_mismatch", -0.1), ("refractory_ns", -1),
         ("shot_noise_hz", -1), ("leak_hz", math.inf), ("cutoff_hz", 0), ("hot_pixel_fraction", 1.5),
-        ("hot_pixel_hz", -1), ("stray_light", -1), ("lin_log_threshold", 0), ("lin_log_threshold", 1.0), ("leak_hz", "fast"),
+        ("hot_pixel_hz", -1), ("stray_light", -1), ("lin_log_threshold", 0), ("lin_log_threshold", 1.0),
+        ("leak_hz", "fast"),
     ],
 )  # fmt: skip
 def test_impossible_models_are_refused_by_name(field, value):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..types import EVENT
 
-assert EVENT.itemsize == 16 and [EVENT.fields[f][1] for f in "txyp"] == [0, 8, 10, 12]
+assert EVENT.itemsize == 16 and EVENT.fields and [EVENT.fields[f][1] for f in "txyp"] == [0, 8, 10, 12]
 
 
 def to_words(events: np.ndarray) -> np.ndarray:

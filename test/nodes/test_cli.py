@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user gets wrong: one line that names it, and exit status 2."""
+
+import subprocess
+import sys
+
+import pytest
+from processes import models, run
+
+
+def refused(done: subprocess.CompletedProcess) -> str:
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("liquid-spike: ")
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["crayon"], "unknown task 'crayon'; known tasks: pencil"),
+        (["--duration", "-3"], "--duration -3.0"),
+        (["--perception-model", "none.nir"], "none.nir: no such file"),
+        (["--controller-model", "none.safetensors"], "none.safetensors: no such file"),
+        (["--json", "nowhere/at/all.json", *models()], "make it first"),
+        (["--in-process", "--record", "o.mcap", *models()], "--record needs topics"),
+    ],
+)
+def test_bad_options(arguments, says):
+    arguments = arguments if "--perception-model" in arguments else [*models(), *arguments]
+    assert says in refused(run(*arguments))
+
+
+def test_a_domain_that_is_none(ros_domain):
+    assert "ROS_DOMAIN_ID=many" in refused(run(*models(), ROS_DOMAIN_ID="many"))
+
+
+@pytest.mark.parametrize("in_process", [["--in-process"], []])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_model_that_is_damaged(ros_domain, tmp_path, which, in_process):
+    """Over ROS the node that reads it refuses, and says so through the supervisor."""
+    arguments = models()
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"not a model")
+    arguments[2 * which + 1] = str(damaged)
+    assert str(damaged) in refused(run(*arguments, *in_process))
+
+
+@pytest.mark.parametrize("in_process", [["--in-process"], []])
+def test_no_graphics(ros_domain, tmp_path, in_process):
+    said = refused(run(*models(), *in_process, __EGL_VENDOR_LIBRARY_DIRS=str(tmp_path)))
+    assert "no off-screen GL" in said
+
+
+def test_help_is_quick_because_it_imports_little():
+    code = (
+        "import sys\nfrom liquid_spike_control.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(sorted({'rclpy', 'numba', 'torch', 'mujoco', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=30)
+    assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+    assert "run" in done.stdout

@@ -23,11 +23,10 @@ from ..errors import TaskError
 from ..resources import share
 from ..sim.tasks import PencilTask
 
-#: Costs of 1 m, 1 m/s, 1 rad and 1 rad/s of deviation, against that of 1 N. Chosen on the pencil task with
-#: its spreads, 20 episodes of 20 s: all survive pushes of 0.1125 N s, 14 those of 0.115. No weights that were
-#: tried kept all at 0.115, for want of rail; those that came nearest have gains half as high again, and carry
-#: as much more of the noise of an estimate into the force.
-PENCIL_STATE_WEIGHTS = (1000.0, 10.0, 3000.0, 150.0)
+#: Costs of 1 m, 1 m/s, 1 rad and 1 rad/s of deviation, against that of 1 N. On the pencil task with its spreads all
+#: of 16 episodes survive pushes of 0.11 N s and 10 those of 0.115. Ten times these costs make that 15, but double the
+#: gain on the rate, and with it the noise of an estimate in the force and the motion that the noise causes.
+PENCIL_STATE_WEIGHTS = (100.0, 1.0, 1000.0, 10.0)
 PENCIL_COMMAND_WEIGHTS = (1.0,)
 
 

@@ -67,12 +67,11 @@ def forward(t0, t1, indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, u, v, s, 
 
 
 @njit(cache=True, fastmath=True, nogil=True, parallel=True)
-def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_r, spike_cost, n_axons, n_threads):
+def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_r, n_axons, n_threads):
     """Gradients of a loss over one chunk, truncated at its start.
 
     Args:
         g_r: float32 ``(B, T, M)``, derivative of the loss by the readout traces of each step.
-        spike_cost: float32 ``(N,)``, derivative of the loss by each spike itself.
         n_threads: streams are shared out over so many accumulators.
 
     Others as in :func:`forward`.
@@ -110,7 +109,7 @@ def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_r, spike_cost,
                         total += row[j] * g_a[j]
                     for m in range(n_out):
                         total += w_out[i, m] * g_trace[m]
-                    g_s[i] = total + spike_cost[i]
+                    g_s[i] = total
                     if s_new[i] > 0:
                         g_row = gw_out[k, i]
                         for m in range(n_out):

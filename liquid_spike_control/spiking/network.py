@@ -97,11 +97,18 @@ class SpikingNetwork(nn.Module):
         return traces.unflatten(-1, (self.n_features, -1)).sum(-1) + self.offset
 
     @torch.no_grad()
-    def prune(self, keep_in: float, keep_rec: float) -> None:
-        """Remove for good all but the given fractions of the possible synapses, the smallest first."""
-        for weights, mask, keep in ((self.w_in, self.mask_in, keep_in), (self.w_rec, self.mask_rec, keep_rec)):
-            n_keep = int(keep * mask.numel())
-            magnitude = (weights * mask).abs().flatten()
-            if n_keep < int(mask.sum()):
-                bound = torch.kthvalue(magnitude, magnitude.numel() - n_keep).values
-                mask *= (weights.abs() > bound).to(mask.dtype)
+    def shrink(self, amount_in: np.ndarray, amount_rec: np.ndarray) -> None:
+        """Move every weight towards zero, by an amount for each presynaptic axon or neuron (the proximal step of L1).
+
+        Weights below half a grid step are no synapses: in the forward pass they are zero.
+        """
+        for weights, amount in ((self.w_in, amount_in), (self.w_rec, amount_rec)):
+            bound = torch.from_numpy(amount.astype(np.float32))[:, None]
+            weights.copy_(torch.nn.functional.relu(weights.abs() - bound) * weights.sign())
+
+    @torch.no_grad()
+    def freeze_synapses(self) -> None:
+        """What is no synapse now will never be one again."""
+        effective = self.effective()
+        self.mask_in.copy_((effective["w_in"] != 0).to(self.mask_in.dtype))
+        self.mask_rec.copy_((effective["w_rec"] != 0).to(self.mask_rec.dtype))

@@ -36,7 +36,11 @@ FEATURE_SCALES = np.array([0.1, 0.6], np.float32)
 #: An error counts as large when it exceeds this ...
 ERROR_FLOOR = np.array([0.0015, 0.03], np.float32)
 #: ... plus this fraction of the true value; fast and wide motion may be estimated less exactly.
-ERROR_FRACTION = 0.05
+ERROR_FRACTION = 0.04
+#: Errors above so many times that count linearly instead of by their square.
+KNEE = 4.0
+#: The synapses are fixed after this fraction of the training, so that the weights left can settle.
+FROZEN_FROM = 0.6
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,12 @@ class PerceptionTraining:
         n_neurons: size of the population.
         half_width_px: half the width of a neuron's band of input synapses [pixels].
         row_group: rows of pixels that share an axon.
-        keep_in, keep_rec: fractions of all possible synapses that remain after pruning.
+        amplitude: largest initial input weight, as a fraction of the threshold.
+        threshold: the population's integer threshold.
         learning_rate: at the start; it falls to a twentieth along a cosine.
-        synapse_cost: weight of the synaptic operations in the loss.
+        operations_per_s: synaptic operations a second that the training aims at, over all its pushes: weights shrink
+            the faster the more spikes they carry, until the aim is met.
+        n_variants: pole lengths and lamps in the table of pictures.
         pushes: impulses [N s] of the training tasks; repeated values are drawn more often.
         seed: of everything.
     """
@@ -60,17 +67,15 @@ class PerceptionTraining:
     n_updates: int = 6000
     n_streams: int = 48
     chunk_ms: int = 80
-    n_neurons: int = 128
+    n_neurons: int = 224
     half_width_px: float = 6.0
     row_group: int = 4
     amplitude: float = 0.12
     threshold: int = 512
-    keep_in: float = 0.12
-    keep_rec: float = 0.25
     learning_rate: float = 2e-3
-    synapse_cost: float = 2e-6
+    operations_per_s: float = 230e3
     n_variants: int = 10
-    pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12)
+    pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12)
     seed: int = 1
 
 
@@ -95,6 +100,9 @@ class PerceptionTrainer:
         self._lqr = pencil_lqr(task)
         self._period_ms = round(task.period_s * 1e3)
         self._rng = np.random.default_rng(config.seed)
+        self._pressure = 1e-4
+        self._axon_rate = np.zeros(self.network.n_axons)
+        self._spike_rate = np.zeros(config.n_neurons)
         n, n_out = config.n_neurons, self.network.w_out.shape[1]
         steps = config.chunk_ms + 1
         self._u, self._v, self._s = (np.zeros((stride, steps, n), np.float32) for _ in range(3))
@@ -117,19 +125,18 @@ class PerceptionTrainer:
         truth = self._truth / FEATURE_SCALES
         traces = torch.tensor(self._r[:, 1:], requires_grad=True)
         estimate = net.read(traces)
-        floor = torch.tensor(ERROR_FLOOR / FEATURE_SCALES)
         target = torch.tensor(truth)
-        scaled = (estimate - target) / (floor + ERROR_FRACTION * target.abs())
-        error = (torch.sqrt(1 + (scaled / 3) ** 2) - 1) * 9
+        pushes = np.array([stream.plant.task.push for stream in self.streams], np.float32)
+        allowed = ERROR_FLOOR / FEATURE_SCALES * np.sqrt(1 + pushes / 0.02)[:, None]
+        scaled = (estimate - target) / (torch.tensor(allowed)[:, None] + ERROR_FRACTION * target.abs())
+        error = (torch.sqrt(1 + (scaled / KNEE) ** 2) - 1) * KNEE**2
         valid = torch.tensor(self._valid[:, :, None])
         loss = (error * valid).sum() / valid.sum() / 2
         self._optimiser.zero_grad()
         loss.backward()
-        fan_out = (w["w_rec"] != 0).sum(1).astype(np.float32)
-        per_spike = config.synapse_cost * fan_out / config.n_streams / config.chunk_ms * 1e3
         gradients = bptt.backward(
             self._indptr, self._ids, w["w_rec"], w["w_out"], w["du"], w["dv"], w["dr"], self._u, self._v, self._s,
-            self._r, np.ascontiguousarray(traces.grad.numpy()), per_spike, net.n_axons, 2,
+            self._r, np.ascontiguousarray(traces.grad.numpy()), net.n_axons, 2,
         )  # fmt: skip
         names = ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")
         torch.autograd.backward(
@@ -137,8 +144,19 @@ class PerceptionTrainer:
         )
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         self._optimiser.step()
+        figures = self._figures(loss.item(), estimate.detach().numpy(), truth, w, n_events)
+        self._press(figures["operations_per_s"])
         self.done += 1
-        return self._figures(loss.item(), estimate.detach().numpy(), truth, w, n_events)
+        return figures
+
+    def _press(self, operations_per_s: float) -> None:
+        """Shrink the weights that cost the most, until the network works as little as it should."""
+        fraction = self.done / self.config.n_updates
+        if not 0.05 <= fraction < FROZEN_FROM:
+            return
+        self._pressure *= math.exp(0.01 * np.clip(operations_per_s / self.config.operations_per_s - 1, -1, 1))
+        rate = self._optimiser.param_groups[0]["lr"]
+        self.network.shrink(rate * self._pressure * self._axon_rate, rate * self._pressure * self._spike_rate)
 
     def write(self, path: Path, command: str) -> str:
         """Write the network as a NIR file; returns its hash.
@@ -180,11 +198,8 @@ class PerceptionTrainer:
         rate = config.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction)))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        if 0.1 < fraction < 0.5 and self.done % 50 == 0:
-            way = (fraction - 0.1) / 0.4
-            start_in = self._density_in if hasattr(self, "_density_in") else float(net.mask_in.mean())
-            self._density_in = start_in
-            net.prune(start_in + way * (config.keep_in - start_in), 1 + way * (config.keep_rec - 1))
+        if self.done == int(FROZEN_FROM * config.n_updates):
+            net.freeze_synapses()
 
     def _run_chunk(self, w: dict[str, np.ndarray], offset: np.ndarray) -> int:
         config = self.config
@@ -246,6 +261,9 @@ class PerceptionTrainer:
         spikes = self._s[:, 1:].sum((0, 1))
         fan_in = (w["w_in"] != 0).sum(1)
         used = np.concatenate([self._ids[b, : self._indptr[b, -1]] for b in range(len(self._ids))])
+        seen = np.bincount(used, minlength=self.network.n_axons) / seconds
+        self._axon_rate += 0.02 * (seen - self._axon_rate)
+        self._spike_rate += 0.02 * (spikes / seconds - self._spike_rate)
         operations = fan_in[used].sum() + spikes @ (w["w_rec"] != 0).sum(1)
         return {
             "loss": loss,
@@ -266,7 +284,7 @@ def _new_network(config: PerceptionTraining) -> SpikingNetwork:
     mask = ~np.eye(config.n_neurons, dtype=bool)
     return SpikingNetwork(
         input_weights, mask, config.threshold,
-        synaptic_taus=np.array([2, 3, 5, 8, 3, 5, 8, 12.0]),
-        membrane_taus=np.array([5, 10, 20, 40, 80, 10, 20, 40.0]),
-        readout_taus=np.array([4, 12, 40.0]), n_features=2, seed=config.seed,
+        synaptic_taus=np.array([1.5, 2, 3, 5, 2, 3, 5, 10.0]),
+        membrane_taus=np.array([3, 5, 10, 20, 80, 5, 20, 40.0]),
+        readout_taus=np.array([2, 6, 15, 40.0]), n_features=2, seed=config.seed,
     )  # fmt: skip

@@ -14,7 +14,7 @@ POLE_RADIUS_M = 0.008
 def preferred_angles(n_neurons: int, largest: float) -> np.ndarray:
     """Angles [rad] that neurons prefer: dense around upright, where the pole spends its time."""
     z = np.linspace(-1, 1, n_neurons)
-    return largest * np.sinh(3.0 * z) / np.sinh(3.0)
+    return largest * np.sinh(2.5 * z) / np.sinh(2.5)
 
 
 def oriented_bands(

@@ -271,6 +271,7 @@ class SimulatorNode(Stage):
             "wall_s": f"{self._wall_s:.3f}",
             "seed": self._seed,
             "elapsed_s": f"{plant.elapsed_s:.3f}",
+            "force": self._force,
             "finished": self._finished,
             "fallen": plant.fallen,
         }

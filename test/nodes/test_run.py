@@ -194,3 +194,23 @@ def test_a_node_that_dies_ends_the_run(running):
     assert process.returncode == 2
     assert "controller ended by signal SIGKILL" in text().splitlines()[-1]
     assert not [child for child in children if alive(child)]
+
+
+@pytest.mark.parametrize("backend", ["offload", "in_process"])
+def test_a_run_in_real_time_reports_every_hop(ros_domain, tmp_path, backend):
+    out = tmp_path / "out.json"
+    done = run("--mode", "realtime", "--backend", backend, *GENTLE, "--duration", "1", "--json", str(out))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    hops = {
+        "perception: hop /event_camera/events", "controller: hop /perception/state",
+        "controller: hop /joint_states", "gate: hop /controller/command", "simulator: hop /robot_joint_command",
+    }  # fmt: skip
+    if backend == "offload":
+        hops |= {"neuromorphic: hop /neuromorphic/input", "perception: hop /neuromorphic/output"}
+    assert hops | {"simulator: sensing to command"} <= set(report["latencies_us"])
+    assert all(0 < p50 <= p99 for p50, p99 in report["latencies_us"].values())
+    assert 0 <= report["deadline_misses"] <= report["ticks"] == 200
+    assert report["spikes_per_s"] > 0
+    for row in ("balanced time", "angle RMSE", "deadline misses", "synaptic operations", "energy"):
+        assert row in done.stdout

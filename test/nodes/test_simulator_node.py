@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator's process on its own; the test is the rest of the graph."""
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from event_camera_msgs.msg import EventPacket
+from processes import ACTIVATE, CONFIGURE, started, wait_for
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+
+from liquid_spike_control.events.codec import Decoder
+from liquid_spike_control.nodes import graph
+from liquid_spike_control.nodes.convert import from_joint_state, to_joint_state, to_ns
+from liquid_spike_control.nodes.diagnostics import read_status
+from liquid_spike_control.sim.tasks import PencilTask
+from liquid_spike_control.simulation import PencilSimulation
+from liquid_spike_control.types import Quantities
+
+TICK_NS = 5_000_000
+
+
+class World:
+    """An active simulator."""
+
+    def __init__(self, probe):
+        self.probe = probe
+        self.clock = probe.hear(Clock, graph.CLOCK)
+        self.joints = probe.hear(JointState, graph.JOINT_STATES)
+        self.packets = probe.hear(EventPacket, graph.EVENTS)
+        self.truth = probe.hear(JointState, graph.GROUND_TRUTH)
+        self.told = probe.hear(DiagnosticArray, graph.DIAGNOSTICS)
+        self.commands = probe.node.create_publisher(JointState, graph.GATED_COMMAND, 10)
+        assert probe.change("simulator", CONFIGURE)
+        topics = (graph.CLOCK, graph.JOINT_STATES, graph.EVENTS, graph.GROUND_TRUTH)
+        probe.spin_until(lambda: all(probe.node.count_publishers(t) for t in topics), 10, "discovery")
+        wait_for(self.commands.get_subscription_count, 10, "match")
+        assert probe.change("simulator", ACTIVATE)
+
+    def command(self, force: float, stamp_ns: int) -> None:
+        self.commands.publish(to_joint_state(Quantities(stamp_ns, ("cart_force",), np.array([force]))))
+
+    def told_last(self, key: str) -> str | None:
+        values = [read_status(message).get("simulator", {}) for message in self.told]
+        return next((v[key] for v in reversed(values) if key in v), None)
+
+
+@pytest.fixture
+def world(probe, request):
+    with started("simulator", seed=3, diagnostics_period_s=0.1, **request.param):
+        yield World(probe)
+
+
+@pytest.mark.parametrize("world", [{"mode": "lockstep", "answer_timeout_s": 1.0}], indirect=True)
+def test_lockstep_waits_for_the_command_of_the_stamp_and_for_no_other(world):
+    """And what it then publishes is what the same simulation gives in this process."""
+    spin = world.probe.spin_until
+    decoder = Decoder()
+    with PencilSimulation(PencilTask()) as simulation:
+        expected = simulation.reset(3, 1_000_000_000)
+        for tick in range(40):
+            spin(lambda n=tick: len(world.truth) > n and len(world.packets) > n, 5, f"tick {tick}")
+            stamp = expected.joints.stamp_ns
+            assert stamp == 1_000_000_000 + tick * TICK_NS
+            assert [to_ns(m.clock) for m in world.clock][tick] == stamp
+            joints = from_joint_state(world.joints[tick], expected.joints.names)
+            assert (joints.stamp_ns, joints.values.tobytes()) == (stamp, expected.joints.values.tobytes())
+            packet = world.packets[tick]
+            assert (to_ns(packet.header.stamp), packet.time_base, packet.seq) == (
+                stamp,
+                stamp - TICK_NS,
+                tick,
+            )
+            events = decoder.decode(
+                packet.events, packet.encoding, packet.time_base, packet.width, packet.height
+            )
+            assert len(events) == len(expected.events)
+            if tick in (3, 7):
+                world.command(9.0, stamp - TICK_NS)  # the command of another stamp does not move the world
+                world.probe.spin_for(0.1)
+                assert len(world.clock) == tick + 1
+            force = float(np.sin(tick))
+            world.command(force, stamp)
+            expected = simulation.advance(force)
+    # then nobody answers, and it says who
+    spin(lambda: world.told_last("silent"), 5, "the end of the wait")
+    assert world.told_last("finished") == "True"
+    assert len(world.clock) == 41
+
+
+@pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)
+def test_in_real_time_the_plant_stops_by_itself_when_commands_stop(world):
+    spin = world.probe.spin_until
+    spin(lambda: world.clock, 5, "the first tick")
+    for _ in range(10):
+        n = len(world.clock)
+        spin(lambda n=n: len(world.clock) > n, 2, "a tick")
+        world.command(0.5, to_ns(world.clock[-1].clock))
+    last = to_ns(world.clock[-1].clock)
+    spin(lambda: world.told_last("force") == "0.0", 3, "the plant's own stop")
+    assert int(world.told_last("deadline_misses")) > 0
+    stamps = np.array([to_ns(m.clock) for m in world.clock])
+    assert np.all(np.diff(stamps) == TICK_NS)
+    assert stamps[-1] - last > 100_000_000
+
+
+@pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)
+def test_a_command_that_is_not_finite_does_not_reach_the_plant(world):
+    world.probe.spin_until(lambda: world.clock, 5, "the first tick")
+    for value in (np.nan, np.inf, -np.inf):
+        world.command(value, to_ns(world.clock[-1].clock))
+    world.probe.spin_until(lambda: world.told_last("malformed") == "3", 3, "the count")
+    assert np.isfinite(float(world.told_last("force")))

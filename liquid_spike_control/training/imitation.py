@@ -29,6 +29,8 @@ from .streams import TRAINING_SEEDS, PencilStream, PictureTable
 OBSERVATION_NAMES = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
 OBSERVATION_UNITS = (*PencilPlant.observation_units, "rad", "rad/s")
 OBSERVATION_SCALES = (0.3, 0.5, 0.1, 0.6)
+#: Errors of the command above this count linearly [N].
+HUBER_N = 4.0
 #: Seeds of the controller's episodes follow those of the perception.
 FIRST_SEED = TRAINING_SEEDS[0] + 500_000_000
 
@@ -54,7 +56,7 @@ class ImitationTraining:
     n_rounds: int = 12
     n_streams: int = 32
     round_s: float = 8.0
-    passes: int = 4
+    passes: int = 20
     chunk: int = 100
     batch: int = 96
     units: int = 32
@@ -211,8 +213,7 @@ class ImitationTrainer:
             state = tuple(x * keep[:, k, None] for x in state)
             command, state = self.network.step(observations[:, k], elapsed[:, k], state)
             commands.append(command)
-        error = (torch.stack(commands, 1) - expert) / 1.0
-        return torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=2.0), state
+        return torch.nn.functional.huber_loss(torch.stack(commands, 1), expert, delta=HUBER_N), state
 
     def _set_rate(self) -> None:
         config = self.config

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pencil's plant and task."""
+
+import math
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.errors import TaskError
+from liquid_spike_control.sim.plant import PencilPlant
+from liquid_spike_control.sim.tasks import PencilEpisode, PencilTask, task_by_name
+
+
+def quiet_task(**changes):
+    still = dict(push=0.0, tilt=0.0, mass_spread=0.0, length_spread=0.0, friction_spread=0.0, lighting_spread=0.0)
+    return PencilTask(**(still | changes))
+
+
+def test_same_seed_same_episode_and_other_seed_another():
+    task = PencilTask()
+    a, b, c = (PencilEpisode.draw(task, seed) for seed in (5, 5, 6))
+    assert a.tilt == b.tilt and np.array_equal(a.push_times_s, b.push_times_s)
+    assert a.tilt != c.tilt
+
+
+def test_an_episode_is_within_its_spreads():
+    task = PencilTask()
+    for seed in range(200):
+        e = PencilEpisode.draw(task, seed)
+        assert abs(e.tilt) <= task.tilt
+        assert abs(e.mass_scale - 1) <= task.mass_spread and abs(e.length_scale - 1) <= task.length_spread
+        gaps = np.diff(np.concatenate([[0], e.push_times_s]))
+        assert gaps.min() >= task.push_interval_s[0] and gaps.max() <= task.push_interval_s[1]
+        assert set(np.abs(e.push_impulses)) == {task.push}
+
+
+def test_a_push_gives_its_impulse():
+    """On a free pole of mass m and length l, an impulse J at its centre gives J l/2 about the hinge."""
+    plant = PencilPlant(quiet_task(push=0.02))
+    plant.reset(0)
+    start = plant.episode.push_times_s[0]
+    while plant.elapsed_s < start:
+        plant.step(0.0)
+    x, angle = plant.data.qpos
+    before = plant.data.qvel.copy()
+    while plant.elapsed_s < start + plant.task.push_duration_s + 1e-9:
+        plant.step(0.0)
+    # Momentum of cart and pole along the rail changes by J; gravity has no part along it
+    change = plant.data.qvel - before
+    momentum = 1.1 * change[0] + 0.1 * 0.2 * change[1] * math.cos(plant.data.qpos[1])
+    assert momentum == pytest.approx(plant.episode.push_impulses[0], rel=0.05)
+
+
+def test_length_and_mass_change_the_fall():
+    """The rate of falling of a pole on a held cart is sqrt(3 g / (2 l)), whatever its mass."""
+    for scale in (0.8, 1.2):
+        plant = PencilPlant(quiet_task(tilt=0.01))
+        episode = PencilEpisode(0.001, 1.0, scale, 0.0, 1.0, np.empty(0), np.empty(0))
+        plant.begin(episode)
+        plant.model.body_mass[plant.model.body("cart").id] = 1e6  # a cart that does not move
+        angles = []
+        for _ in range(500):
+            plant.step(0.0)
+            angles.append(plant.truth[0])
+        rate = math.log(angles[-1] / angles[-101]) / 0.1
+        assert rate == pytest.approx(math.sqrt(3 * 9.81 / (2 * 0.4 * scale)), rel=0.03)
+
+
+def test_fallen_on_angle_rail_and_nan():
+    plant = PencilPlant(quiet_task())
+    plant.reset(0)
+    assert not plant.fallen
+    for index, value in ((1, 0.61), (0, -0.98), (0, math.nan)):
+        plant.reset(0)
+        plant.data.qpos[index] = value
+        assert plant.fallen
+
+
+def test_time_goes_on_from_where_an_episode_begins():
+    plant = PencilPlant(PencilTask())
+    plant.reset(0, start_ns=7_000_000_000)
+    plant.step(0.0)
+    assert plant.now_ns == 7_001_000_000 and plant.elapsed_s == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"duration_s": 0.0}, "duration_s"),
+        ({"push": -0.1}, "push"),
+        ({"push": math.nan}, "push"),
+        ({"mass_spread": 1.0}, "mass_spread"),
+        ({"period_s": 0.0015}, "period_s"),
+        ({"push_interval_s": (4.0, 2.0)}, "push_interval_s"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_name(change, named):
+    with pytest.raises(TaskError, match=named):
+        PencilTask(**change)
+
+
+def test_an_unknown_task_lists_the_known_ones():
+    with pytest.raises(TaskError, match="known tasks: pencil"):
+        task_by_name("broom")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Short trainings: they learn, they can be repeated, and what they write can be run."""
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.assembly import new_backend
+from liquid_spike_control.checkpoint import read_controller, write_controller
+from liquid_spike_control.liquid.controller import LiquidController
+from liquid_spike_control.neuromorphic.quantize import quantise
+from liquid_spike_control.perception import Perception
+from liquid_spike_control.spiking.nir_io import read_perception_model
+from liquid_spike_control.training.commands import recorded_command
+from liquid_spike_control.training.imitation import (
+    FIRST_SEED,
+    OBSERVATION_NAMES,
+    OBSERVATION_UNITS,
+    ImitationTrainer,
+    ImitationTraining,
+)
+from liquid_spike_control.training.perception import PerceptionTrainer, PerceptionTraining
+from liquid_spike_control.types import SpikeTrain
+
+SMALL = PerceptionTraining(n_updates=60, n_streams=12, n_neurons=48, n_variants=2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    trainer = PerceptionTrainer(SMALL)
+    losses = [trainer.update()["loss"] for _ in range(SMALL.n_updates)]
+    path = tmp_path_factory.mktemp("perception") / "small.nir"
+    trainer.write(path, recorded_command("perception", SMALL))
+    return path, losses, trainer
+
+
+def test_the_perception_learns(trained):
+    _, losses, _ = trained
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
+
+
+def test_the_same_training_gives_the_same_losses(trained):
+    _, losses, _ = trained
+    again = PerceptionTrainer(SMALL)
+    assert [again.update()["loss"] for _ in range(3)] == losses[:3]
+
+
+def test_the_file_repeats_the_network_without_loss(trained):
+    path, _, trainer = trained
+    model = read_perception_model(path)
+    network = quantise(model.graph, model.metadata["weight_scale"])
+    scale = model.metadata["weight_scale"]["pole"]
+    for connection, stored in zip(model.graph.connections, network.connections, strict=True):
+        np.testing.assert_array_equal(stored.synapses * scale, connection.weight)
+    effective = trainer.network.effective()
+    np.testing.assert_array_equal(
+        model.graph.connections[0].weight, effective["w_in"].detach().double().numpy().T
+    )
+    assert "--n-neurons 48" in model.metadata["training_command"]
+
+
+def test_the_file_estimates_as_the_trained_network_does(trained):
+    """The float reference and the readout against the trainer's own forward pass, on random axon spikes."""
+    from liquid_spike_control.spiking import bptt
+    from liquid_spike_control.training.perception import FEATURE_SCALES
+
+    path, _, trainer = trained
+    model = read_perception_model(path)
+    rng = np.random.default_rng(0)
+    dense = rng.random((60, trainer.network.n_axons)) < 0.01
+    spikes = SpikeTrain.from_dense(dense)
+    readout = model.readout
+    readout.reset()
+    features = readout.step(new_backend(model, "float").run(spikes))
+
+    w = {name: np.ascontiguousarray(x.detach().numpy()) for name, x in trainer.network.effective().items()}
+    n, m = SMALL.n_neurons, len(w["dr"])
+    late = SpikeTrain.from_dense(np.vstack([np.zeros((1, dense.shape[1]), bool), dense[:-1]]))  # acts a step later
+    u, v, s = (np.zeros((1, 61, n), np.float32) for _ in range(3))
+    r = np.zeros((1, 61, m), np.float32)
+    parameters = [w[name] for name in ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")]
+    bptt.forward(0, 60, late.indptr[None], late.ids[None], *parameters, u, v, s, r)
+    assert s.sum() > 20
+    expected = (r[0, -1].reshape(2, -1).sum(-1) + trainer.network.offset.detach().numpy()) * FEATURE_SCALES
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
+    model = read_perception_model(trained[0])
+    config = ImitationTraining(n_rounds=2, n_streams=8, round_s=1.0, passes=25, chunk=50, n_variants=2)
+    trainer = ImitationTrainer(config, model, lambda: new_backend(model))
+    trainer.collect()
+    trainer.learn()
+    trainer.collect()
+    before = trainer.learn()
+    assert trainer.learn() < 0.9 * before  # on the same sequences
+    file = trainer.network.to_file(
+        observation_names=OBSERVATION_NAMES,
+        observation_units=OBSERVATION_UNITS,
+        command_names=("cart_force",),
+        command_units=("N",),
+        task="pencil",
+        training_command=recorded_command("controller", config),
+        training_seeds=(FIRST_SEED, trainer.last_seed),
+    )
+    write_controller(tmp_path / "small.safetensors", file)
+    controller = LiquidController(read_controller(tmp_path / "small.safetensors"))
+    right, left = (controller.step(np.array([0, 0, angle, 0.0]), 0.005)[0] for angle in (0.1, -0.1))
+    assert right > left  # it pushes the cart under the pole
+
+
+def test_perception_counts_what_does_not_fit(trained):
+    from liquid_spike_control.types import EVENT
+
+    perception = Perception(read_perception_model(trained[0]))
+    perception.reset(0)
+    events = np.zeros(2, EVENT)
+    events["t"], events["x"] = 500_000, (3, 999)
+    assert perception.encode(events, 1_000_000).n_steps == 1
+    assert perception.rejected == 1

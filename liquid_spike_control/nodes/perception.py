@@ -5,6 +5,8 @@ process.
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
@@ -15,12 +17,14 @@ from ..spiking.nir_io import read_perception_model
 from ..types import EVENT, SpikeTrain
 from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
-from .diagnostics import ERROR, WARN
+from .diagnostics import ERROR, STALE, WARN
 from .network import load_backend, tell_work
 from .stage import Stage, run
 
 #: A stamp that jumps by more than this, or runs back, begins an episode [ns].
 EPISODE_GAP_NS = 500_000_000
+#: A camera sends packets in a still scene too; one that is silent for so long is dead [s].
+SILENCE_S = 0.2
 
 
 class PerceptionNode(Stage):
@@ -72,10 +76,12 @@ class PerceptionNode(Stage):
         """Begin an episode."""
         self._last_stamp_ns: int | None = None
         self._sequence = PacketSequence()
+        self._heard = time.monotonic()
         self._seq = 0
 
     def _on_events(self, message: EventPacket) -> None:
         stamp = to_ns(message.header.stamp)
+        self._heard = time.monotonic()
         lost = self._sequence.lost
         self._sequence.update(message.seq)
         if self._sequence.lost > lost:
@@ -118,9 +124,14 @@ class PerceptionNode(Stage):
         self.diagnostics.count("estimates")
 
     def diagnose(self) -> None:
-        """Tell of losses and of what could not be read."""
+        """Tell of losses, of what could not be read, and of neighbours that are silent."""
         if not self.active:
             return
+        if time.monotonic() - self._heard > SILENCE_S:
+            self.diagnostics.complain(STALE, f"no event packets for {time.monotonic() - self._heard:.1f} s")
+        told = self.diagnostics.values
+        if told.get("encoded_ns", 0) - told.get("answered_ns", 0) > SILENCE_S * 1e9 and self._offload:
+            self.diagnostics.complain(ERROR, "the offload node does not answer; no estimates go out")
         self.diagnostics.values |= {
             "lost": self._sequence.lost,
             "malformed": self._decoder.malformed,

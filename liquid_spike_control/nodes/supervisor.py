@@ -179,18 +179,18 @@ class Supervisor:
         self._executor.add_node(self._node)
         self.monitor = Monitor(self._options, self._keep)
         names = [spec.name for spec in self._specs]
-        self._bringup = Bringup(self._node, self._executor, names, self._processes.check)
+        self._bringup = Bringup(self._node, self._executor, names, self._check)
         starting = "starting the nodes; on a new machine the kernels are compiled first, about a minute"
         try:
             with self._console.status(starting):
                 self._bringup.up(self.monitor.matched)
-            self._refuse_strangers()
             self._processes.release()
         except GraphError as error:
             raise GraphError(self._processes.why(str(error))) from None
         os.nice(5)  # watching must not delay what is watched
 
-    def _refuse_strangers(self) -> None:
+    def _check(self) -> None:
+        self._processes.check()
         names = self._node.get_node_names()
         for spec in self._specs:
             if names.count(spec.name) > 1:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The description of the graph, and what is made of it: the launch file and the nodes' parameters."""
 
+import gc
 import importlib.util
 import re
 import sys
@@ -77,6 +78,7 @@ def ros(ros_domain):
     rclpy.init()
     yield
     rclpy.shutdown()
+    gc.collect()  # a node that is left over would be a stranger on the domain of the next test
 
 
 @pytest.mark.parametrize("name", NODES)

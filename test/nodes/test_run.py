@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from event_camera_msgs.msg import EventPacket
-from processes import alive, children_of, command, models, run, wait_for
+from processes import alive, children_of, command, models, run, started, wait_for
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
@@ -149,6 +149,15 @@ def test_a_graph_in_real_time_from_services_to_ctrl_c(running, probe):
     assert process.returncode == 130, text()
     assert not [child for child in children if alive(child)]
     assert "Traceback" not in text()
+
+
+def test_a_stranger_of_the_same_name_is_refused(probe):
+    with started("gate"):
+        probe.spin_until(lambda: "gate" in probe.node.get_node_names(), 10, "the stranger")
+        done = run(*EPISODE)
+    assert done.returncode == 2
+    assert "another /gate is on this ROS domain" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_no_orphans_when_the_supervisor_is_killed(running):

@@ -12,15 +12,10 @@ from ..liquid.controller import LiquidController
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
-from .convert import from_joint_state, to_joint_state
+from .convert import COMMAND_NAMES, ESTIMATE_NAMES, JOINT_NAMES, from_joint_state, to_joint_state
 from .diagnostics import ERROR
-from .stage import Stage, run
-
-#: A stamp that jumps by more than this, or runs back, begins an episode [ns].
-EPISODE_GAP_NS = 500_000_000
-#: What each topic offers a controller.
-JOINT_NAMES = ("cart_position", "cart_velocity")
-ESTIMATE_NAMES = ("pole_angle", "pole_rate")
+from .process import run
+from .stage import EPISODE_GAP_NS, Stage
 
 
 class ControllerNode(Stage):
@@ -44,7 +39,7 @@ class ControllerNode(Stage):
             file,
             observation_names=JOINT_NAMES + ESTIMATE_NAMES,
             observation_units=("m", "m/s", "rad", "rad/s"),
-            command_names=("cart_force",),
+            command_names=COMMAND_NAMES,
             command_units=("N",),
             period_s=self._period_s,
         )

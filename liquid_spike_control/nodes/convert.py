@@ -28,6 +28,12 @@ JOINT_FIELDS = {
     "pole_rate": ("pole_hinge", "velocity"),
 }
 
+#: What the topics of the pencil's joints, estimate, command and truth carry.
+JOINT_NAMES = ("cart_position", "cart_velocity")
+ESTIMATE_NAMES = ("pole_angle", "pole_rate")
+COMMAND_NAMES = ("cart_force",)
+TRUTH_NAMES = JOINT_NAMES + ESTIMATE_NAMES
+
 
 def to_time(stamp_ns: int) -> Time:
     """Nanoseconds as a ROS time."""

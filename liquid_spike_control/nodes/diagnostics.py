@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import time
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -56,7 +57,7 @@ class Diagnostics:
         self.level = OK
         self.message = "ok"
         self.counts: dict[str, int] = {}
-        self.values: dict[str, float | int | str | bool] = {}
+        self.values: dict[str, Any] = {}
         self.latencies: dict[str, Latency] = {}
         self._began = time.monotonic()
 
@@ -85,7 +86,7 @@ class Diagnostics:
     def report(self, stamp) -> DiagnosticArray:
         """The status since activation; complaints are told once."""
         elapsed = max(time.monotonic() - self._began, 1e-9)
-        values: dict[str, object] = dict(self.values)
+        values = dict(self.values)
         for name, n in self.counts.items():
             values[name] = n
             values[f"{name}_hz"] = f"{n / elapsed:.1f}"

@@ -16,9 +16,10 @@ from ..control.gate import GateLimits, Verdict, admit, initial_state, press, rel
 from ..sim.plant import FORCE_LIMIT
 from ..types import Quantities
 from . import graph
-from .convert import from_joint_state, to_joint_state
+from .convert import COMMAND_NAMES, from_joint_state, to_joint_state
 from .diagnostics import ERROR, WARN
-from .stage import Stage, run
+from .process import run
+from .stage import Stage
 
 #: How far a command's stamp may run ahead of a /clock message that is still under way [ns].
 CLOCK_SLACK_NS = 20_000_000
@@ -39,7 +40,7 @@ class GateNode(Stage):
         self._file = self.parameter(
             "controller_model", "", "controller file whose limits count too, if tighter"
         )
-        self._names = tuple(self.parameter("names", ["cart_force"], "names of the commands"))
+        self._names = tuple(self.parameter("names", list(COMMAND_NAMES), "names of the commands"))
         self._lower = self.parameter("lower", [-FORCE_LIMIT], "least command, in the unit of each")
         self._upper = self.parameter("upper", [FORCE_LIMIT], "greatest command, in the unit of each")
         self._rate = self.parameter("rate", [FORCE_RATE], "greatest change per second, in the unit of each")

@@ -9,13 +9,11 @@ from rclpy.serialization import deserialize_message
 from ..events.codec import Decoder
 from . import graph
 from .capture import Capture
-from .convert import from_joint_state
+from .convert import COMMAND_NAMES, ESTIMATE_NAMES, TRUTH_NAMES, from_joint_state
 from .diagnostics import read_status
 from .graph import GraphOptions
 from .network import energy_text, told_work
 from .report import History, Report
-
-TRUTH_NAMES = ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
 
 
 class Monitor:
@@ -46,10 +44,10 @@ class Monitor:
                 truth = from_joint_state(message, TRUTH_NAMES)
                 self.history.truth[truth.stamp_ns] = tuple(truth.values.tolist())
             elif topic == graph.ESTIMATE:
-                estimate = from_joint_state(message, ("pole_angle", "pole_rate"))
+                estimate = from_joint_state(message, ESTIMATE_NAMES)
                 self.history.estimates[estimate.stamp_ns] = tuple(estimate.values.tolist())
             elif topic == graph.GATED_COMMAND:
-                command = from_joint_state(message, ("cart_force",))
+                command = from_joint_state(message, COMMAND_NAMES)
                 self.history.forces.setdefault(command.stamp_ns, float(command.values[0]))
             elif topic == graph.EVENTS:
                 self.history.events.append(

@@ -14,10 +14,8 @@ from . import graph
 from .convert import HASH_DIGITS, packet_to_spikes, spikes_to_packet, to_ns
 from .diagnostics import ERROR, WARN
 from .network import load_backend, tell_work
-from .stage import Stage, run
-
-#: A packet that begins so much later than the last one ended, or earlier, begins an episode [ns].
-EPISODE_GAP_NS = 500_000_000
+from .process import run
+from .stage import EPISODE_GAP_NS, Stage
 
 
 class NeuromorphicNode(Stage):

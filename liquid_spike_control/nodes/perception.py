@@ -19,10 +19,9 @@ from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
 from .diagnostics import ERROR, STALE, WARN
 from .network import load_backend, tell_work
-from .stage import Stage, run
+from .process import run
+from .stage import EPISODE_GAP_NS, Stage
 
-#: A stamp that jumps by more than this, or runs back, begins an episode [ns].
-EPISODE_GAP_NS = 500_000_000
 #: A camera sends packets in a still scene too; one that is silent for so long is dead [s].
 SILENCE_S = 0.2
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import GraphError
 from . import graph
 from .capture import Capture
-from .stage import Stage, run, wait_until
+from .process import run
+from .stage import Stage, wait_until
 
 EVENT_PACKET = """\
 std_msgs/Header header
@@ -50,7 +51,6 @@ class RecorderNode(Stage):
         period = self.parameter("drain_period_s", 0.1, "time between two writes [s]", 0.01, 1.0)
         self._topics = tuple(self.parameter("topics", list(graph.TOPICS), "what is recorded"))
         self.create_timer(period, self._write, clock=self._steady)
-        self._capture: Capture | None = None
 
     def configure(self) -> None:
         """Subscribe and open the file."""

@@ -18,12 +18,19 @@ from std_srvs.srv import SetBool, Trigger
 from ..sim.tasks import PencilTask, task_by_name
 from ..types import Quantities
 from . import graph
-from .convert import SECOND_NS, from_joint_state, to_joint_state, to_packet, to_time
+from .convert import (
+    COMMAND_NAMES,
+    SECOND_NS,
+    TRUTH_NAMES,
+    from_joint_state,
+    to_joint_state,
+    to_packet,
+    to_time,
+)
 from .diagnostics import ERROR, WARN, read_status
-from .stage import Stage, run
+from .process import run
+from .stage import Stage
 
-TRUTH_NAMES = ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
-COMMAND_NAMES = ("cart_force",)
 #: In the order of the data: node, and the value of its diagnostics that holds the last stamp it answered.
 CHAIN = (
     ("perception", "encoded_ns"),

@@ -3,7 +3,7 @@
 order.
 
 No child outlives this process: each asks the kernel for SIGTERM at its parent's death and looks at its
-parent's pid besides (``stage.run``), and :meth:`Processes.stop` ends with SIGKILL.
+parent's pid besides (``process.run``), and :meth:`Processes.stop` ends with SIGKILL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.text import Text
 
 from ..errors import GraphError
 from .graph import GraphOptions, NodeSpec, describe, domain_id, environment, params_file
-from .stage import PARENT
+from .process import PARENT
 
 #: Between two looks at the graph [s]; the nodes need the cores more.
 PERIOD_S = 0.2
@@ -170,7 +170,7 @@ class Supervisor:
 
         from .bringup import Bringup
         from .monitor import Monitor
-        from .stage import new_executor
+        from .process import new_executor
 
         self._rclpy = rclpy
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

@@ -213,7 +213,8 @@ def test_a_run_in_real_time_reports_every_hop(ros_domain, tmp_path, backend):
     report = json.loads(out.read_text())
     hops = {
         "perception: hop /event_camera/events", "controller: hop /perception/state",
-        "controller: hop /joint_states", "gate: hop /controller/command", "simulator: hop /robot_joint_command",
+        "controller: hop /joint_states", "gate: hop /controller/command",
+        "simulator: hop /robot_joint_command",
     }  # fmt: skip
     if backend == "offload":
         hops |= {"neuromorphic: hop /neuromorphic/input", "perception: hop /neuromorphic/output"}

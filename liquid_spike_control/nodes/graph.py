@@ -11,6 +11,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import GraphError, TaskError
 from ..resources import PACKAGE, share, zoo
@@ -191,7 +192,7 @@ def options_of(arguments: dict[str, str]) -> GraphOptions:
     """The options that launch arguments, which are texts, ask for."""
     given = {name: text for name, text in arguments.items() if text}
     kinds = {"seed": int, "push": float, "perception_model": Path, "controller_model": Path, "record": Path}
-    values: dict[str, object] = {name: kinds.get(name, str)(text) for name, text in given.items()}
+    values: dict[str, Any] = {name: kinds.get(name, str)(text) for name, text in given.items()}
     values["duration_s"] = float(values.pop("duration", GraphOptions.duration_s))
     return GraphOptions(**values)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,12 +15,37 @@ import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from ..errors import LiquidSpikeError
+from ..errors import GraphError, LiquidSpikeError
 from .stage import Stage
 
 #: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
 PARENT = "LIQUID_SPIKE_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
+
+
+class Claim:
+    """A name on a ROS domain of this machine, held by one process at a time, however that process ends.
+
+    Discovery may take seconds to show a node of the same name; this shows it at once.
+
+    Raises:
+        GraphError: another process holds it.
+    """
+
+    def __init__(self, domain: int, name: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        try:
+            self._socket.bind(f"\0liquid_spike_control.{domain}.{name}")
+        except OSError:
+            self._socket.close()
+            raise GraphError(
+                f"ROS domain {domain} is in use: another {name} is on it; wait for its end, or set"
+                " ROS_DOMAIN_ID to another number"
+            ) from None
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._socket.close()
 
 
 def new_executor() -> Executor:
@@ -61,6 +87,7 @@ def run(stage: Callable[[], Stage]) -> None:
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = stage()
+        claim = Claim(node.context.get_domain_id(), node.get_fully_qualified_name())
     except LiquidSpikeError as error:
         print(f"[ERROR] {error}", file=sys.stderr)
         sys.exit(2)
@@ -77,4 +104,5 @@ def run(stage: Callable[[], Stage]) -> None:
         node.trigger_shutdown()
     node.destroy_node()
     rclpy.shutdown()
+    claim.close()
     sys.exit(0 if node.failure is None else 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,35 +21,13 @@ from rich.text import Text
 
 from ..errors import GraphError
 from .graph import GraphOptions, NodeSpec, describe, domain_id, environment, params_file
-from .process import PARENT
+from .process import PARENT, Claim
 
 #: Between two looks at the graph [s]; the nodes need the cores more.
 PERIOD_S = 0.2
 #: From the first signal to SIGKILL [s].
 STOP_S = 2.5
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red")
-
-
-class DomainLock:
-    """Held while a graph runs on a ROS domain of this machine; the kernel lets go of it however we end.
-
-    Raises:
-        GraphError: another graph runs on the domain.
-    """
-
-    def __init__(self, domain: int) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        try:
-            self._socket.bind(f"\0liquid_spike_control.domain.{domain}")
-        except OSError:
-            self._socket.close()
-            raise GraphError(
-                f"ROS domain {domain} is in use by another run; wait for it, or set ROS_DOMAIN_ID to another"
-            ) from None
-
-    def close(self) -> None:
-        """Let go of the domain."""
-        self._socket.close()
 
 
 class Processes:
@@ -149,7 +126,7 @@ class Supervisor:
 
     def __init__(self, options: GraphOptions, keep: bool, console: Console) -> None:
         env = environment()
-        self._lock = DomainLock(domain_id(env))
+        self._claim = Claim(domain_id(env), "run")
         os.environ.update(env)
         self._options, self._keep, self._console = options, keep, console
         self._specs = describe(options)
@@ -228,5 +205,5 @@ class Supervisor:
                 self._node.destroy_node()
                 self._rclpy.shutdown()
         finally:
-            self._lock.close()
+            self._claim.close()
             signal.signal(signal.SIGINT, interrupt)

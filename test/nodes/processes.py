@@ -23,12 +23,9 @@ DEACTIVATE = Transition.TRANSITION_DEACTIVATE
 
 
 def models() -> list[str]:
-    """Command-line arguments that name the models; a folder of others may be given while none are shipped."""
-    folder = os.environ.get("LIQUID_SPIKE_TEST_MODELS")
-    perception, controller = zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors")
-    if folder:
-        perception, controller = Path(folder) / perception.name, Path(folder) / controller.name
-    return ["--perception-model", str(perception), "--controller-model", str(controller)]
+    """Command-line arguments that name the shipped models."""
+    names = (zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors"))
+    return ["--perception-model", str(names[0]), "--controller-model", str(names[1])]
 
 
 def perception_model() -> str:

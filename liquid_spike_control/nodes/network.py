@@ -39,6 +39,6 @@ def energy_text(stats: BackendStats, step_ns: int) -> str:
     """One line about the energy that a chip would take, by a named model."""
     energy = estimate(stats, step_ns * 1e-9)
     return (
-        f"{energy.dynamic_power * 1e6:.0f} uW dynamic, {energy.static_power * 1e3:.0f} mW static "
-        f"(estimate by model {energy.model.name}, not measured)"
+        f"{energy.dynamic_power * 1e6:.0f} uW + static {energy.static_power * 1e3:.0f} mW "
+        f"({energy.model.name})"
     )

@@ -30,7 +30,7 @@ def plot(history: History, report: Report, path: Path) -> None:
         (told - start) * 1e-9, np.degrees(estimates[:, 0]), label="estimate from spikes", color="C1", lw=0.9
     )
     angle.set_ylabel("pole angle [deg]")
-    angle.legend(loc="upper right", ncols=2)
+    angle.legend(loc="lower left", ncols=2)
     angle.set_title(
         f"{report.task}, seed {report.seed}, {report.mode}: "
         f"{'balanced' if report.balanced else 'fell'} {report.elapsed_s:.2f} s, "

@@ -99,8 +99,8 @@ class Report:
         table = Table(
             title=f"{self.task}, seed {self.seed}, {self.mode}", show_header=False, title_justify="left"
         )
-        table.add_column("what")
-        table.add_column("value", justify="right")
+        table.add_column("what", no_wrap=True)
+        table.add_column("value", justify="right", no_wrap=True)
         verdict = "[green]balanced[/]" if self.balanced else "[red]fell[/]"
         table.add_row("outcome", verdict)
         table.add_row("balanced time", f"{self.elapsed_s:.2f} of {self.duration_s:.2f} s")
@@ -112,13 +112,17 @@ class Report:
         table.add_row("events", f"{self.events_per_s:.0f} /s")
         table.add_row("spikes", f"{self.spikes_per_s:.0f} /s")
         table.add_row("synaptic operations", f"{self.synaptic_operations_per_s / 1e6:.2f} M/s")
-        table.add_row("energy, estimated", self.energy)
+        table.add_row("energy (a model's)", self.energy)
         if self.deadline_misses is not None:
             share = 100 * self.deadline_misses / max(self.ticks, 1)
             table.add_row("deadline misses", f"{self.deadline_misses} of {self.ticks} ({share:.2f} %)")
         table.add_section()
+        table.add_row("latency", "p50     p99 ms")
         for name, (p50, p99) in self.latencies_us.items():
-            table.add_row(name, f"p50 {p50 / 1e3:7.3f}  p99 {p99 / 1e3:7.3f} ms")
+            # the last part of the topic tells enough beside the node; JSON has it whole
+            start, slash, topic = name.partition("/")
+            name = start + topic.rpartition("/")[2] if slash else name
+            table.add_row(name, f"{p50 / 1e3:.3f} {p99 / 1e3:7.3f}   ")
         console.print(table)
 
     def write_json(self, path: Path) -> None:

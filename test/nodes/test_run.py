@@ -46,7 +46,7 @@ def test_lockstep_commands_are_those_of_the_loop_byte_by_byte(ros_domain, tmp_pa
     ):
         assert a[key] == b[key], key
     assert b["spikes_per_s"] > 0
-    assert "estimate by model" in b["energy"]
+    assert "(davies2018)" in b["energy"]
     assert picture.read_bytes().startswith(b"\x89PNG")
     _check_recording(recording)
 

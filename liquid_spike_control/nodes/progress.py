@@ -34,6 +34,7 @@ class Progress:
         self._drawn = self._began = time.monotonic()
 
     def __enter__(self) -> Progress:
+        self._began = time.monotonic()
         if self._live:
             self._live.start()
         return self

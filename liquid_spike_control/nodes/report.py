@@ -112,7 +112,7 @@ class Report:
         table.add_row("events", f"{self.events_per_s:.0f} /s")
         table.add_row("spikes", f"{self.spikes_per_s:.0f} /s")
         table.add_row("synaptic operations", f"{self.synaptic_operations_per_s / 1e6:.2f} M/s")
-        table.add_row("energy (a model's)", self.energy)
+        table.add_row("energy, estimated", self.energy)
         if self.deadline_misses is not None:
             share = 100 * self.deadline_misses / max(self.ticks, 1)
             table.add_row("deadline misses", f"{self.deadline_misses} of {self.ticks} ({share:.2f} %)")

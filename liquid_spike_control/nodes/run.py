@@ -50,9 +50,14 @@ def run_command(options: RunOptions) -> int:
 
 
 def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progress):
-    from .supervisor import Supervisor
-
+    # Ctrl-C waits for this import: rclpy would report it as a missing C extension
+    signals = {signal.SIGINT, signal.SIGTERM}
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        from .supervisor import Supervisor
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     with Supervisor(options, keep, logs) as supervisor:
         with progress:
             supervisor.run(progress)

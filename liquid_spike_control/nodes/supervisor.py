@@ -15,13 +15,19 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 
+import rclpy
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.text import Text
 
 from ..errors import GraphError
+from .bringup import Bringup
 from .graph import GraphOptions, NodeSpec, describe, domain_id, environment, params_file
-from .process import PARENT, Claim
+from .monitor import Monitor
+from .process import PARENT, Claim, new_executor
 
 #: Between two looks at the graph [s]; the nodes need the cores more.
 PERIOD_S = 0.2
@@ -34,18 +40,19 @@ class Processes:
     """The processes of the nodes. Start them from the main thread: their death signal follows the thread.
 
     Args:
-        specs: the nodes.
-        options: of the graph.
         console: where their logs go.
     """
 
-    def __init__(self, specs: tuple[NodeSpec, ...], options: GraphOptions, console: Console) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._errors: dict[str, str] = {}
         self._held: deque[tuple[str, str, str]] = deque()
         self._up = threading.Event()
         self._readers: list[threading.Thread] = []
         self.children: dict[str, subprocess.Popen] = {}
+
+    def start(self, specs: tuple[NodeSpec, ...], options: GraphOptions) -> None:
+        """Start a process for each node."""
         env = environment() | {PARENT: str(os.getpid())}
         file = params_file(options)
         for spec, colour in zip(specs, COLOURS * 2, strict=False):
@@ -126,14 +133,17 @@ class Supervisor:
 
     def __init__(self, options: GraphOptions, keep: bool, console: Console) -> None:
         env = environment()
-        self._claim = Claim(domain_id(env), "run")
+        self._closing = ExitStack()
+        self._closing.callback(Claim(domain_id(env), "run").close)
         os.environ.update(env)
         self._options, self._keep, self._console = options, keep, console
         self._specs = describe(options)
 
     def __enter__(self) -> Supervisor:
-        self._processes = Processes(self._specs, self._options, self._console)
+        self._processes = Processes(self._console)
+        self._closing.callback(self._processes.stop)
         try:
+            self._processes.start(self._specs, self._options)
             self._connect()
         except BaseException:
             self.__exit__()
@@ -141,23 +151,17 @@ class Supervisor:
         return self
 
     def _connect(self) -> None:
-        import rclpy
-        from rclpy.node import Node
-        from rclpy.signals import SignalHandlerOptions
-
-        from .bringup import Bringup
-        from .monitor import Monitor
-        from .process import new_executor
-
-        self._rclpy = rclpy
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self._closing.callback(rclpy.shutdown)
         self._node = Node("liquid_spike_supervisor", enable_rosout=False, start_parameter_services=False)
+        self._closing.callback(self._node.destroy_node)
         self._executor = new_executor()
         self._executor.add_node(self._node)
         self.monitor = Monitor(self._options, self._keep)
+        self._closing.callback(self.monitor.close)
         names = [spec.name for spec in self._specs]
         self._bringup = Bringup(self._node, self._executor, names, self._check)
-        starting = "starting the nodes; on a new machine the kernels are compiled first, about a minute"
+        starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
             with self._console.status(starting):
                 self._bringup.up(self.monitor.matched)
@@ -195,15 +199,9 @@ class Supervisor:
         self.monitor.poll()
 
     def __exit__(self, *_) -> None:
-        interrupt = signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # a second Ctrl-C must not leave half of it running
+        # a second Ctrl-C must not leave half of it running
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            self._processes.stop()
-            if hasattr(self, "_node"):
-                self.monitor.close()
-                self._node.destroy_node()
-                self._rclpy.shutdown()
+            self._closing.close()
         finally:
-            self._claim.close()
             signal.signal(signal.SIGINT, interrupt)

@@ -162,6 +162,28 @@ def test_a_stranger_of_the_same_name_is_refused(probe):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("after_s", [0.3, 1.2])
+def test_ctrl_c_while_the_graph_starts(ros_domain, after_s):
+    process = subprocess.Popen(
+        command(*EPISODE),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        time.sleep(after_s)
+        children = children_of(process.pid)
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=10)
+        assert (process.returncode, log) == (130, "liquid-spike: interrupted\n")
+        assert not [child for child in children if alive(child)]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 def test_no_orphans_when_the_supervisor_is_killed(running):
     process, children, _ = running
     process.kill()

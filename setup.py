@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 package_name = "liquid_spike_control"
 share = f"share/{package_name}"
-nodes = ("simulator", "perception", "neuromorphic", "controller", "gate")
+nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
 
 setup(
     name=package_name,
@@ -29,7 +29,10 @@ setup(
         # them the Python that runs colcon, which is not the one of an activated virtual environment.
         (f"lib/{package_name}", [f"executables/{node}" for node in nodes]),
     ],
-    entry_points={"console_scripts": [f"liquid-spike = {package_name}.cli:main"]},
+    entry_points={
+        "console_scripts": [f"liquid-spike = {package_name}.cli:main"],
+        "gymnasium.envs": [f"__root__ = {package_name}:register_environments"],
+    },
     install_requires=[
         "numpy>=2,<3",
         "numba>=0.61",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pencil as a Gymnasium environment, ``LiquidSpike/Pencil-v0``.
 
->>> import gymnasium, liquid_spike_control.environment
+>>> import gymnasium
 >>> env = gymnasium.make("LiquidSpike/Pencil-v0")
 """
 
@@ -51,12 +51,12 @@ class PencilEnv(gymnasium.Env):
             raise TaskError(f"render_mode '{render_mode}' is unknown; give rgb_array or None")
         self.render_mode = render_mode
         self._simulation = PencilSimulation(task_by_name("pencil", **task))
-        shape = (2, PENCIL_CAMERA.height, PENCIL_CAMERA.width)
+        shape = self._picture = (2, PENCIL_CAMERA.height, PENCIL_CAMERA.width)
         self.observation_space = spaces.Dict(
             {"joints": spaces.Box(-JOINT_BOUNDS, JOINT_BOUNDS), "events": spaces.Box(0, 255, shape, np.uint8)}
         )
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self._overview = None
+        self._overview: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Begin an episode; the seed decides everything that chance decides."""
@@ -94,7 +94,7 @@ class PencilEnv(gymnasium.Env):
         self._simulation.close()
 
     def _observation(self, sensing) -> dict[str, np.ndarray]:
-        counts = np.zeros(self.observation_space["events"].shape, np.int64)
+        counts = np.zeros(self._picture, np.int64)
         events = sensing.events
         np.add.at(counts, (events["p"], events["y"], events["x"]), 1)
         return {
@@ -106,5 +106,3 @@ class PencilEnv(gymnasium.Env):
         angle, rate = self._simulation.plant.truth
         return {"pole_angle": float(angle), "pole_rate": float(rate)}
 
-
-gymnasium.register(id="LiquidSpike/Pencil-v0", entry_point="liquid_spike_control.environment:PencilEnv")

@@ -24,9 +24,12 @@ from .types import Quantities
 class Estimator(Protocol):
     """Anything that tells the pole's angle and rate from what is sensed."""
 
-    def reset(self, stamp_ns: int) -> None: ...
+    def reset(self, stamp_ns: int) -> None:
+        """Begin an episode; what is sensed next is later than ``stamp_ns``."""
 
-    def estimate(self, sensing: Sensing) -> Quantities: ...
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """Angle [rad] and rate [rad/s] at the sensing's stamp."""
+        ...
 
 
 class SpikingEstimator:

@@ -19,7 +19,7 @@ import liquid_spike_control
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "liquid_spike_control"
-NODES = ("simulator", "perception", "neuromorphic", "controller", "gate")
+NODES = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
 #: Where torch and ncps may be imported.
 TRAINS = ("training/", "spiking/network.py", "liquid/cells.py")
 

@@ -86,7 +86,7 @@ def test_the_file_estimates_as_the_trained_network_does(trained):
 
 def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
     model = read_perception_model(trained[0])
-    config = ImitationTraining(n_rounds=2, n_streams=8, round_s=1.0, passes=25, chunk=50, n_variants=2)
+    config = ImitationTraining(n_rounds=6, n_streams=8, round_s=1.0, passes=25, chunk=50, n_variants=2)
     trainer = ImitationTrainer(config, model, lambda: new_backend(model))
     trainer.collect()
     trainer.learn()

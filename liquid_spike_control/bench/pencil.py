@@ -47,8 +47,8 @@ VARIANTS = {
 class LqrController:
     """The expert under the :class:`~liquid_spike_control.liquid.controller.Controller` protocol."""
 
-    observation_names = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
-    command_names = PencilPlant.command_names
+    observation_names: tuple[str, ...] = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
+    command_names: tuple[str, ...] = PencilPlant.command_names
     command_limits = np.array([FORCE_LIMIT])
 
     def __init__(self, task: PencilTask) -> None:
@@ -123,6 +123,7 @@ def _run_one(item: tuple[PencilBenchmark, str, int]) -> tuple[str, EpisodeFigure
 def _new_loop(benchmark: PencilBenchmark, name: str) -> Loop:
     sight, decider = VARIANTS[name]
     simulation = PencilSimulation(benchmark.task)
+    controller: LqrController | LiquidController
     if decider == "lqr":
         controller = LqrController(benchmark.task)
     else:

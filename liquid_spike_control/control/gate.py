@@ -136,7 +136,7 @@ def release(state: GateState) -> GateState:
 
 
 def admit(
-    limits: GateLimits, state: GateState, values: Sequence[float], stamp_ns: int, now_ns: int
+    limits: GateLimits, state: GateState, values: Sequence[float] | np.ndarray, stamp_ns: int, now_ns: int
 ) -> Result:
     """Take a command.
 

@@ -104,7 +104,8 @@ class PencilEpisode:
         most = int(task.duration_s / task.push_interval_s[0]) + 1
         times = np.cumsum(rng.uniform(*task.push_interval_s, size=most))
         impulses = task.push * rng.choice([-1.0, 1.0], size=most)
-        return cls(tilt, *scales, push_times_s=times, push_impulses=impulses)
+        mass, length, friction, light = scales
+        return cls(tilt, mass, length, friction, light, times, impulses)
 
 
 def task_by_name(name: str, **changes) -> PencilTask:

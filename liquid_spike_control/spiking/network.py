@@ -41,6 +41,10 @@ class SpikingNetwork(nn.Module):
         seed: of the initial weights.
     """
 
+    mask_in: torch.Tensor
+    mask_rec: torch.Tensor
+    group: torch.Tensor
+
     def __init__(
         self,
         input_weights: np.ndarray,
@@ -54,17 +58,20 @@ class SpikingNetwork(nn.Module):
     ) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
+
+        def tensor(x: np.ndarray) -> torch.Tensor:
+            return torch.tensor(x, dtype=torch.float32)
+
         self.n_axons, self.n_neurons = input_weights.shape
         self.n_features, self.threshold = n_features, threshold
         n = self.n_neurons
-        f32 = {"dtype": torch.float32}
-        self.w_in = nn.Parameter(torch.tensor(input_weights, **f32))
-        self.register_buffer("mask_in", torch.tensor(input_weights != 0, **f32))
-        self.register_buffer("mask_rec", torch.tensor(recurrent_mask != 0, **f32))
+        self.w_in = nn.Parameter(tensor(input_weights))
+        self.register_buffer("mask_in", tensor(input_weights != 0))
+        self.register_buffer("mask_rec", tensor(recurrent_mask != 0))
         fan_in = max(1.0, float(recurrent_mask.sum(0).mean()))
-        self.w_rec = nn.Parameter(torch.tensor(rng.normal(0, 0.3 / math.sqrt(fan_in), (n, n)), **f32))
+        self.w_rec = nn.Parameter(tensor(rng.normal(0, 0.3 / math.sqrt(fan_in), (n, n))))
         n_traces = n_features * len(readout_taus)
-        self.w_out = nn.Parameter(torch.tensor(rng.normal(0, 0.05 / math.sqrt(n), (n, n_traces)), **f32))
+        self.w_out = nn.Parameter(tensor(rng.normal(0, 0.05 / math.sqrt(n), (n, n_traces))))
         self.register_buffer("group", torch.arange(n) % len(synaptic_taus))
         self.synaptic_logit = nn.Parameter(_logit(1 - np.exp(-1 / np.asarray(synaptic_taus, float))))
         self.membrane_logit = nn.Parameter(_logit(1 - np.exp(-1 / np.asarray(membrane_taus, float))))

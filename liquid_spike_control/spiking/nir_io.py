@@ -48,12 +48,14 @@ class PerceptionModel:
         readout: takes the spikes of those populations, numbered one population after the other.
         metadata: JSON values: feature names, units, dt, rule, encoding of the input, how it was trained.
         hash: hex SHA-256 of nodes, edges and metadata.
+        source: where it came from; the subject of error messages.
     """
 
     graph: SpikingGraph
     readout: Readout
     metadata: dict[str, Any]
     hash: str
+    source: str = "the perception model"
 
 
 def read_perception_model(
@@ -84,7 +86,7 @@ def read_perception_model(
     try:
         reader = _Reader(nodes, edges, float(dt), rule)
         graph = reader.graph()
-        return PerceptionModel(graph, reader.readout(graph), metadata, content)
+        return PerceptionModel(graph, reader.readout(graph), metadata, content, str(path))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 

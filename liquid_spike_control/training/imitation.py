@@ -19,6 +19,7 @@ import torch
 
 from ..control.experts import pencil_lqr
 from ..liquid.cells import CfCMixedMemory
+from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..sim.plant import FORCE_LIMIT, PencilPlant
 from ..sim.tasks import PencilTask
@@ -30,7 +31,7 @@ OBSERVATION_NAMES = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
 OBSERVATION_UNITS = (*PencilPlant.observation_units, "rad", "rad/s")
 OBSERVATION_SCALES = (0.3, 0.5, 0.1, 0.6)
 #: Errors of the command above this count linearly [N].
-HUBER_N = 4.0
+HUBER_N = 2.0
 #: Seeds of the controller's episodes follow those of the perception.
 FIRST_SEED = TRAINING_SEEDS[0] + 500_000_000
 
@@ -57,7 +58,7 @@ class ImitationTraining:
     n_streams: int = 32
     round_s: float = 8.0
     passes: int = 20
-    chunk: int = 100
+    chunk: int = 25
     batch: int = 96
     units: int = 32
     backbone_units: int = 64
@@ -89,7 +90,7 @@ class ImitationTrainer:
     """Alternates between :meth:`collect` and :meth:`learn`."""
 
     def __init__(
-        self, config: ImitationTraining, model: PerceptionModel, new_backend: Callable[[], object], progress=None
+        self, config: ImitationTraining, model: PerceptionModel, new_backend: Callable[[], Backend], progress=None
     ) -> None:
         self.config = config
         torch.manual_seed(config.seed)
@@ -144,10 +145,10 @@ class ImitationTrainer:
                 expert[i, k] = self._lqr.step(np.concatenate([joints, stream.plant.truth]))
             command, state = self.network.step(torch.from_numpy(observations[:, k]), torch.from_numpy(elapsed[:, k]),
                                                state)  # fmt: skip
-            command = command.numpy()
-            squares += float(((command - expert[:, k]) ** 2).mean())
+            commands = command.numpy()
+            squares += float(((commands - expert[:, k]) ** 2).mean())
             for i, stream in enumerate(self._streams):
-                force = expert[i, k, 0] + self._rng.normal() if by_expert[i] else command[i, 0]
+                force = expert[i, k, 0] + self._rng.normal() if by_expert[i] else commands[i, 0]
                 n_steps = self._period_ms + int(self._rng.integers(-jitters[i], jitters[i] + 1))
                 spikes, _ = stream.advance(float(np.clip(force, -FORCE_LIMIT, FORCE_LIMIT)), n_steps)
                 output = self._backends[i].run(spikes)

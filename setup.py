@@ -29,10 +29,7 @@ setup(
         # them the Python that runs colcon, which is not the one of an activated virtual environment.
         (f"lib/{package_name}", [f"executables/{node}" for node in nodes]),
     ],
-    entry_points={
-        "console_scripts": [f"liquid-spike = {package_name}.cli:main"],
-        "gymnasium.envs": [f"__root__ = {package_name}:register_environments"],
-    },
+    entry_points={"console_scripts": [f"liquid-spike = {package_name}.cli:main"]},
     install_requires=[
         "numpy>=2,<3",
         "numba>=0.61",

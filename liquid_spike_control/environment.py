@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pencil as a Gymnasium environment, ``LiquidSpike/Pencil-v0``.
 
->>> import gymnasium
+>>> import gymnasium, liquid_spike_control.environment
 >>> env = gymnasium.make("LiquidSpike/Pencil-v0")
 """
 
@@ -106,3 +106,5 @@ class PencilEnv(gymnasium.Env):
         angle, rate = self._simulation.plant.truth
         return {"pole_angle": float(angle), "pole_rate": float(rate)}
 
+
+gymnasium.register(id="LiquidSpike/Pencil-v0", entry_point="liquid_spike_control.environment:PencilEnv")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+import liquid_spike_control.environment  # noqa: F401  registers the task
 from liquid_spike_control.errors import TaskError
 
 

@@ -5,7 +5,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liquid_spike_control.neuromorphic.kernels import PATIENCE
 from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.membrane import rest_bounds
 from liquid_spike_control.neuromorphic.vectors import BLOCK, trailing_zeros
 from liquid_spike_control.types import SpikeTrain
 
@@ -69,7 +71,7 @@ def dense_run(network, spikes):
 def networks(draw):
     """Two populations, the first from a convolution or a matrix, the second with recurrence and delays."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    plain = draw(st.booleans())
+    plain, slow = draw(st.booleans()), draw(st.booleans())
     bias, refractory = draw(st.booleans()), draw(st.booleans())
 
     def population(n, vth):
@@ -80,8 +82,10 @@ def networks(draw):
             some["bias_exp"] = rng.integers(0, 4, n)
         if refractory:
             some["refractory"] = rng.integers(0, 5, n)
-        du, dv = rng.integers(200, 4096, (2, *shape))
-        return Population(n, du=du, dv=dv, vth=rng.integers(1, vth, shape), **some)
+        # Down to no decay at all: such neurons rest for long without coming to zero.
+        fastest = slow and int(rng.choice([1, 30, 400])) or 4096
+        du, dv = rng.integers(0 if slow else 200, fastest, (2, *shape))
+        return Population(n, du=du, dv=dv, vth=rng.integers(1, 40 * vth if slow else vth, shape), **some)
 
     def matrix(n, m, density):
         sign = rng.choice([-1, 0, 1])
@@ -114,9 +118,13 @@ def networks(draw):
     network = LoihiNetwork(
         n_inputs, {"a": population(n, 400), "b": population(m, 400)}, connections, ("a", "b")
     )
-    # Bursts with silence between them, so that neurons come to rest and wake.
-    rate = np.where(np.arange(70) % 35 < 8, draw(st.sampled_from([0.05, 0.3])), 0.0)
-    return network, rng.random((70, n_inputs)) < rate[:, None]
+    # Bursts with silence between them, or few spikes, so that neurons come to rest and wake.
+    if draw(st.booleans()):
+        rate = np.where(np.arange(70) % 35 < 8, draw(st.sampled_from([0.05, 0.3])), 0.0)
+    else:
+        rate = np.full(3 * PATIENCE + 40, draw(st.sampled_from([0.3, 2.0])) / n_inputs)
+        rate[20 : 20 + PATIENCE + 15] = 0
+    return network, rng.random((len(rate), n_inputs)) < rate[:, None]
 
 
 @given(networks())
@@ -130,11 +138,36 @@ def test_event_driven_equals_dense(case):
         np.testing.assert_array_equal(probe.u, trace[name][0])
         np.testing.assert_array_equal(probe.v, trace[name][1])
         np.testing.assert_array_equal(probe.spikes, fired[name])
+    # Without the probe nothing is read between the steps, and blocks may rest.
+    left_alone = LoihiEmulator(network)
+    output = left_alone.run(SpikeTrain.from_dense(spikes))
+    np.testing.assert_array_equal(output.to_dense(network.n_outputs), np.hstack([fired["a"], fired["b"]]))
     stats = emulator.stats()
+    assert left_alone.stats() == stats
+    for name, end in left_alone.probe(SpikeTrain.from_dense(np.zeros((1, network.n_inputs)))).items():
+        more, *_ = dense_run(network, np.vstack([spikes, np.zeros((1, network.n_inputs), bool)]))
+        np.testing.assert_array_equal(end.u[0], more[name][0][-1])
+        np.testing.assert_array_equal(end.v[0], more[name][1][-1])
     assert stats.synaptic_operations == operations
     assert stats.neuron_updates == updates
     assert stats.input_spikes == spikes.sum()
     assert stats.spikes == fired["a"].sum() + fired["b"].sum()
+
+
+@given(st.integers(0, 4095), st.integers(0, 4095), st.integers(1, 2**18), st.integers(0, 2**18))
+@settings(max_examples=200, deadline=None)
+def test_the_bound_of_rest_is_above_what_follows(du, dv, u, v):
+    c_u, c_v = 4096 - (du + 1), 4096 - dv
+    gain, limit = (int(x) for x in rest_bounds(np.array(c_u), np.array(c_v), np.array(0)))
+    assert limit * gain <= 2**30
+    u = min(u, limit)
+    bound, highest = v * c_v + u * gain, 0
+    for _ in range(500):
+        u = u * c_u >> 12
+        v = (v * c_v >> 12) + u
+        highest = max(highest, v)
+    assert 4096 * highest <= bound
+    assert rest_bounds(np.array(c_u), np.array(c_v), np.array(5))[1] == -1
 
 
 def test_a_network_at_rest_costs_no_update():

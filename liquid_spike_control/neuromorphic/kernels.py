@@ -11,256 +11,109 @@ One step ``t`` of the whole network (Davies et al. 2018, IEEE Micro 38(1); Lava 
 
 2. the input spikes and the spikes of step ``t`` add their weights to the inputs of step ``t + 1 + delay``.
 
-Cost follows activity. Neurons are updated in blocks of 16, and a bitmap says which blocks can hold anything
-but zeros: zero u, v and input (and no bias, no refractory counter) stay zero under the rule above, so the
-other blocks are skipped exactly. Synaptic rows are contiguous in the target, so that 16 are added at once.
+Cost follows activity. Neurons are updated in blocks of 16, and a block is visited only in steps in which it
+has input or could spike. Otherwise it *rests*: either all its neurons are quiescent (zero u and v stay zero),
+or they decay where no threshold is in reach (:mod:`.membrane` has the bound). What it missed is computed when it
+is next visited, at the latest after ``PATIENCE`` steps so that a burst after a long silence finds little left
+to do. Spikes, u, v and all counts are those of the dense rule, to the bit.
 
-The innermost operations are in :mod:`.vectors`; :mod:`.layout` makes the arrays that these
-functions read.
+:mod:`.membrane` updates the neurons, :mod:`.delivery` their inputs; :mod:`.layout` makes the arrays.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
-from .vectors import (
-    BLOCK,
+from .delivery import (
+    C_KIND,
+    C_SOURCE,
+    ROWS,
+    SPARSE,
+    deliver_conv,
+    deliver_rows,
+    deliver_sparse,
+)
+from .membrane import (
+    LIVE_AT,
+    RESTS_AT,
     U,
     V,
-    add8,
-    add16,
-    add24,
-    add32,
-    popcount,
-    take_bits,
-    trailing_zeros,
+    catch_up_general,
+    catch_up_uniform,
     update_general,
     update_uniform,
+    update_uniform_and_rest,
 )
+from .vectors import BLOCK, address, popcount, take_bits, trailing_zeros
 
-#: Neurons under one 64-bit word of the bitmap; populations begin at multiples of it.
+#: Neurons under one 64-bit word of the bitmaps; populations begin at multiples of it.
 WORD = 64 * BLOCK
+#: Steps after which a block that rests is visited, a power of two.
+PATIENCE = 32
+# Blocks to visit under one word above which it is seldom asked whether they rest.
+CROWD = 32
 
 # Columns of the table of populations.
-P_START, P_BLOCKS, P_UNIFORM, P_DU, P_DV, P_THETA, P_SPIKES, P_COLUMNS = range(8)
+P_START, P_BLOCKS, P_UNIFORM, P_SPIKES, P_DU, P_DV, P_THETA, P_GAIN, P_LIMIT, P_COLUMNS = range(10)
 # Columns of the table of shifted inputs (negative weight exponents): sum of the connection, target, blocks,
 # shift.
 F_START, F_TARGET, F_BLOCKS, F_SHIFT, F_COLUMNS = range(5)
-# Columns of the table of connections; what the others mean depends on the kind.
-C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
-C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
-C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
-C_COLUMNS = 16
-# Columns of the table of a convolution's source pixels: first target (-1 at the border), phase; and of those
-# of its source coordinates, one for x and one for y: first target, number of targets, first tap, phase.
-X_START, X_PHASE, X_COLUMNS = range(3)
-G_FIRST, G_REACH, G_SKIP, G_PHASE, G_COLUMNS = range(5)
-# Kinds of connection.
-ROWS, SPARSE, CONV = range(3)
 # Counters.
 N_STEPS, N_INPUT_SPIKES, N_SPIKES, N_SYNOPS, N_UPDATES, N_COUNTERS = range(6)
 
 
-@njit(inline="always")
-def _mark(touched, first, length):
-    """Mark the blocks of neurons ``first .. first + length - 1``; the usual lengths have no loop."""
-    touched[first >> 4] = 1
-    touched[(first + length - 1) >> 4] = 1
-    if length > BLOCK:
-        touched[(first + BLOCK) >> 4] = 1
-        for block in range((first >> 4) + 2, (first + length - 1) >> 4):
-            touched[block] = 1
-
-
-@njit(inline="always")
-def _add_row(a, start, weights, w, n, shift):
-    """``a[start:start + n] += weights[w:w + n] << shift``."""
-    k = 0
-    while k + 16 <= n:
-        add16(a, start + k, weights, w + k, shift)
-        k += 16
-    if k + 8 <= n:
-        add8(a, start + k, weights, w + k, shift)
-        k += 8
-    while k < n:
-        a[start + k] += np.int32(weights[w + k]) << shift
-        k += 1
-
-
 @njit(cache=True)
-def _deliver_rows(c, ids, weights, index, a, touched):
-    """Dense connection: one contiguous row of weights a source neuron. Returns the synaptic operations."""
-    n, shift, target, counts = c[C_ROW], np.int32(c[C_SHIFT]), c[C_TARGET], c[C_INDEX]
-    operations = 0
-    for k in range(len(ids)):
-        source = np.int64(ids[k])
-        _add_row(a, target, weights, c[C_WEIGHTS] + source * n, n, shift)
-        operations += index[counts + source]
-    if operations:
-        _mark(touched, target, n)
-    return operations
-
-
-@njit(cache=True)
-def _deliver_sparse(c, ids, weights, index, acc, touched, t):
-    """Sparse or delayed connection: (target, delay) pairs of each source neuron, in compressed rows."""
-    shift, target = np.int32(c[C_SHIFT]), c[C_TARGET]
-    rows, pairs, slots = c[C_INDEX], c[C_ROW], len(acc)
-    operations = 0
-    for k in range(len(ids)):
-        first, last = index[rows + ids[k]], index[rows + ids[k] + 1]
-        operations += last - first
-        for s in range(first, last):
-            neuron = target + index[pairs + 2 * s]
-            slot = (t + 1 + index[pairs + 2 * s + 1]) % slots
-            acc[slot, neuron] += np.int32(weights[c[C_WEIGHTS] + s]) << shift
-            touched[slot, neuron >> 4] = 1
-    return operations
-
-
-@njit(cache=True)
-def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
-    """Add ``n_rows`` rows of weights for each of the ``n`` pairs (first target, first weight) in ``rows``."""
-    # The common lengths have loops of their own: few instructions are what makes this fast.
-    if length == 32:
-        for k in range(n):
-            for r in range(n_rows):
-                add32(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
-    elif length == 24:
-        for k in range(n):
-            for r in range(n_rows):
-                add24(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
-    elif length == 16:
-        for k in range(n):
-            for r in range(n_rows):
-                add16(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
-    else:
-        for k in range(n):
-            for r in range(n_rows):
-                _add_row(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, length, shift)
-
-
-@njit(cache=True)
-def _mark_rectangles(touched, rows, n, n_rows, length, pitch):
-    """Mark the blocks that :func:`_add_rectangles` adds to; those of padding cost a look and change
-    nothing."""
-    if length <= 2 * BLOCK:
-        for k in range(n):
-            first = np.int64(rows[k, 0])
-            for _ in range(n_rows):
-                touched[first >> 4] = 1
-                touched[min(first + BLOCK, first + length - 1) >> 4] = 1
-                touched[(first + length - 1) >> 4] = 1
-                first += pitch
-    else:
-        for k in range(n):
-            for r in range(n_rows):
-                _mark(touched, rows[k, 0] + r * pitch, length)
-
-
-@njit(cache=True)
-def _deliver_border(c, pixel, channel, weights, index, a, touched):
-    """Spike of a pixel some of whose taps fall outside the target."""
-    out, taps_y = c[C_OUT], c[C_TAPS_Y]
-    taps = c[C_TAPS_X] * taps_y
-    row = np.int64((pixel + 0.5) / c[C_Y])
-    x = c[C_INDEX] + G_COLUMNS * row
-    y = c[C_INDEX] + G_COLUMNS * (c[C_X] + pixel - row * c[C_Y])
-    counts = c[C_INDEX] + G_COLUMNS * (c[C_X] + c[C_Y])
-    phase = index[x + G_PHASE] + index[y + G_PHASE] + channel
-    n = index[y + G_REACH] * out
-    operations = 0
-    if n == 0:
-        return operations
-    for r in range(index[x + G_REACH]):
-        tap = phase * taps + (index[x + G_SKIP] + r) * taps_y + index[y + G_SKIP]
-        start = c[C_TARGET] + ((index[x + G_FIRST] + r) * c[C_Y_OUT] + index[y + G_FIRST]) * out
-        _add_row(a, start, weights, c[C_WEIGHTS] + tap * out, n, np.int32(c[C_SHIFT]))
-        _mark(touched, start, n)
-        for q in range(index[y + G_REACH]):
-            operations += index[counts + tap + q]
-    return operations
-
-
-@njit(cache=True)
-def _deliver_conv(c, ids, weights, index, a, touched):
-    """Convolution, scattered: a source pixel reaches a rectangle of target pixels, a row of it at a time.
-
-    With stride s the taps that a source coordinate meets depend on its phase, the coordinate modulo s. The
-    weights are laid out as ``[phase x, phase y, channel, tap x, tap y, target channel]``, padded with zeros
-    to the same number of taps in every phase, so that the usual case has no branch that depends on the data;
-    adding the zeros is harmless wherever they fall. At the border the taps that fall outside are left out.
-
-    ``index`` holds the tables of x and of y (columns ``G_*``), then the number of synapses of each
-    ``[phase x, phase y, channel, tap x, tap y]``; from ``C_TOTALS`` their sums over the taps; from
-    ``C_PIXELS`` the table of pixels (columns ``X_*``).
-    """
-    area, out = c[C_X] * c[C_Y], c[C_OUT]
-    n_rows, length, pitch = c[C_TAPS_X], c[C_TAPS_Y] * out, c[C_Y_OUT] * out
-    target, first_weight, totals, pixels = c[C_TARGET], c[C_WEIGHTS], c[C_TOTALS], c[C_PIXELS]
-    channels_first = c[C_CHW] != 0
-    # (i + 0.5) / d is never closer to an integer than 0.5 / d, so this product rounds down as division does.
-    divisor = np.int32(area if channels_first else c[C_IN])
-    inverse = 1.0 / divisor
-    split = np.empty((2, len(ids)), np.int32)
-    rows = np.empty((len(ids), 2), np.int32)
-    n = 0
-    operations = 0
-    for k in range(len(ids)):
-        quotient = np.int32((ids[k] + 0.5) * inverse)
-        remainder = np.int32(ids[k] - quotient * divisor)
-        split[0, k] = remainder if channels_first else quotient
-        split[1, k] = quotient if channels_first else remainder
-    for k in range(len(ids)):
-        at = pixels + X_COLUMNS * split[0, k]
-        start = index[at + X_START]
-        if start < 0:
-            operations += _deliver_border(c, split[0, k], split[1, k], weights, index, a, touched)
-            continue
-        phase = index[at + X_PHASE] + split[1, k]
-        rows[n, 0] = target + start
-        rows[n, 1] = first_weight + phase * n_rows * length
-        operations += index[totals + phase]
-        n += 1
-    _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
-    _mark_rectangles(touched, rows, n, n_rows, length, pitch)
-    return operations
-
-
-@njit(cache=True)
-def _update(p, parameters, state, a, active, spikes, masks, counters):
+def _update(p, parameters, state, a, active, resting, done, t, spikes, masks, counters):
     """Update one population; returns how many spikes it left in ``spikes``."""
     start, words = p[P_START], (p[P_BLOCKS] + 63) >> 6
     decay_u, decay_v, theta = np.int32(p[P_DU]), np.int32(p[P_DV]), np.int32(p[P_THETA])
+    gain, limit = np.int32(p[P_GAIN]), np.int32(p[P_LIMIT])
     u, v, flat, stride = state[U], state[V], state.reshape(-1), state.shape[1]
     flat_parameters = parameters.reshape(-1)
     uniform = p[P_UNIFORM] != 0
-    n_masks = 0
+    n_masks = np.uint64(0)
     updates = 0
     for word in range(start >> 10, (start >> 10) + words):
-        left = active[word]
-        quiescent = np.uint64(0)
+        left, behind = active[word], resting[word]
+        if (word ^ t) & (PATIENCE - 1) == 0:
+            left |= behind
+        if left == 0:
+            continue
+        # Among many blocks with input few can rest, so it is not asked in every step.
+        ask = popcount(left) <= CROWD or (word ^ t) & 7 == 0
+        awake, at_rest = np.uint64(0), behind & ~left
         while left:
-            bit = trailing_zeros(left)
+            bit = np.uint64(trailing_zeros(left))
             left &= left - np.uint64(1)
-            i = (word << 10) + (bit << 4)
+            block = (word << 6) + np.int64(bit)
+            i = block << 4
+            missed = t - done[block] if behind >> bit & np.uint64(1) else 0
+            done[block] = t + 1
             if uniform:
-                mask = update_uniform(u, v, a, i, decay_u, decay_v, theta)
+                if missed:
+                    updates += catch_up_uniform(u, v, i, missed, decay_u, decay_v)
+                if ask:
+                    mask = update_uniform_and_rest(u, v, a, i, decay_u, decay_v, theta, gain, limit)
+                else:
+                    mask = update_uniform(u, v, a, i, decay_u, decay_v, theta, gain, limit)
             else:
+                if missed:
+                    updates += catch_up_general(flat, stride, flat_parameters, i, missed)
                 mask = update_general(flat, stride, a, flat_parameters, i)
-            live = mask >> BLOCK
+            live, rests = (mask >> LIVE_AT) & 0xFFFF, mask >> RESTS_AT
             updates += popcount(np.uint64(live))
-            quiescent |= np.uint64(live == 0) << np.uint64(bit)
-            masks[n_masks, 0] = i - start
-            masks[n_masks, 1] = mask & 0xFFFF
-            n_masks += (mask & 0xFFFF) != 0
-        active[word] &= ~quiescent
+            stirs = np.uint64(live != 0)
+            awake |= (stirs & np.uint64(rests ^ 1)) << bit
+            at_rest |= (stirs & np.uint64(rests)) << bit
+            masks[n_masks] = (i - start) << 16 | mask & 0xFFFF
+            n_masks += np.uint64(mask & 0xFFFF != 0)
+        active[word], resting[word] = awake, at_rest
     counters[N_UPDATES] += updates
     n = p[P_SPIKES]
     for k in range(n_masks):
         # Most masks hold one to three spikes; writing three without asking saves the mispredicted branches.
-        block, mask = masks[k, 0], np.uint64(masks[k, 1])
+        block, mask = masks[k] >> 16, np.uint64(masks[k] & 0xFFFF)
         found = popcount(mask)
         for q in range(3):
             spikes[n + q] = block + trailing_zeros(mask)
@@ -273,39 +126,86 @@ def _update(p, parameters, state, a, active, spikes, masks, counters):
 
 
 @njit(cache=True)
-def advance(
-    populations,
-    folds,
-    connections,
-    weights,
-    index,
-    parameters,
-    state,
-    acc,
-    active,
-    touched,
-    spikes,
-    counts,
-    masks,
-    counters,
-    outputs,
-    in_indptr,
-    in_ids,
-    n_inputs,
-    out_indptr,
-    out_ids,
-):
+def _fold(folds, a, active):
+    """Shift the sums of connections with a negative weight exponent into the inputs of their targets."""
+    for k in range(len(folds)):
+        f = folds[k]
+        for block in range(f[F_BLOCKS]):
+            at = (f[F_START] >> 4) + block
+            if active[at >> 6] >> np.uint64(at & 63) & np.uint64(1):
+                for i in range(BLOCK * block, BLOCK * (block + 1)):
+                    a[f[F_TARGET] + i] += (a[f[F_START] + i] >> f[F_SHIFT]) << 6
+                    a[f[F_START] + i] = 0
+                to = (f[F_TARGET] >> 4) + block
+                active[to >> 6] |= np.uint64(1) << np.uint64(to & 63)
+                active[at >> 6] &= ~(np.uint64(1) << np.uint64(at & 63))
+
+
+# The arrays that a network keeps, in the order of `memory`: the layout's constants, state, and room.
+(
+    POPULATIONS,  # int64 (n_populations, P_COLUMNS)
+    FOLDS,  # int64 (n_folds, F_COLUMNS)
+    CONNECTIONS,  # int64 (n_connections, C_COLUMNS)
+    WEIGHTS,  # int16, of all connections
+    INDEX,  # int32, what the connections need to find them
+    PARAMETERS,  # int32 (N_PARAMETERS, n)
+    STATE,  # int32 (N_STATE, n)
+    INPUTS,  # int32 (slots, n), inputs still to come, a ring over the steps
+    TOUCHED,  # uint8 (slots, n / BLOCK), blocks that have inputs to come
+    ACTIVE,  # uint64 (n / WORD,), bitmap of the blocks that must be visited in the next step
+    RESTING,  # uint64 (n / WORD,), bitmap of the blocks that rest and may hold anything but zeros
+    DONE,  # int64 (n / BLOCK,), steps that the state of a block has in it
+    COUNTERS,  # int64 (N_COUNTERS,)
+    SPIKES,  # int32, room for the spikes of one step
+    COUNTS,  # int64 (n_populations,), how many they are
+    MASKS,  # int64 (largest population / BLOCK,), room for first neuron << 16 | spikes of its block
+    N_ARRAYS,
+) = range(17)
+
+
+def memory_of(arrays: dict[int, np.ndarray]) -> np.ndarray:
+    """The table ``(address, rows, columns)`` of C-contiguous arrays of one or two axes.
+
+    One argument instead of sixteen: numba takes longer to unpack those than a small network takes to advance.
+    The arrays must outlive the table.
+    """
+    memory = np.zeros((N_ARRAYS, 3), np.int64)
+    for k, array in arrays.items():
+        memory[k] = array.ctypes.data, *array.shape, *[1] * (2 - array.ndim)
+    return memory
+
+
+@njit(cache=True)
+def settle(memory):
+    """Let the blocks that rest catch up, so that state and counts are those of the last step."""
+    m = memory
+    populations = carray(address(m[POPULATIONS, 0]), (m[POPULATIONS, 1], m[POPULATIONS, 2]), np.int64)
+    parameters = carray(address(m[PARAMETERS, 0]), (m[PARAMETERS, 1] * m[PARAMETERS, 2],), np.int32)
+    state = carray(address(m[STATE, 0]), (m[STATE, 1] * m[STATE, 2],), np.int32)
+    resting = carray(address(m[RESTING, 0]), (m[RESTING, 1],), np.uint64)
+    done = carray(address(m[DONE, 0]), (m[DONE, 1],), np.int64)
+    counters = carray(address(m[COUNTERS, 0]), (m[COUNTERS, 1],), np.int64)
+    for k in range(len(populations)):
+        p = populations[k]
+        for word in range(p[P_START] >> 10, (p[P_START] >> 10) + ((p[P_BLOCKS] + 63) >> 6)):
+            left = resting[word]
+            while left:
+                block = (word << 6) + trailing_zeros(left)
+                left &= left - np.uint64(1)
+                missed = counters[N_STEPS] - done[block]
+                if missed:
+                    counters[N_UPDATES] += catch_up_general(
+                        state, m[STATE, 2], parameters, block << 4, missed
+                    )
+                done[block] = counters[N_STEPS]
+
+
+@njit(cache=True)
+def advance(memory, outputs, in_indptr, in_ids, n_inputs, out_indptr, out_ids):
     """Advance the network by ``len(in_indptr) - 1`` steps.
 
     Args:
-        populations, folds, connections: int64 tables, columns as named above.
-        weights: int16, of all connections. index: int32, what the connections need to find them.
-        parameters: int32 ``(N_PARAMETERS, n)``. state: int32 ``(N_STATE, n)``.
-        acc: int32 ``(slots, n)``, inputs still to come, a ring over the steps.
-        active: uint64 ``(n / WORD,)``, bitmap of the blocks that are not quiescent.
-        touched: uint8 ``(slots, n / BLOCK)``, blocks that have inputs to come.
-        spikes, counts, masks: room for the spikes of one step.
-        counters: int64 ``(N_COUNTERS,)``.
+        memory: the network, from :func:`memory_of`.
         outputs: int64 ``(n, 2)``, populations to report and the offset of their ids.
         in_indptr, in_ids: input spikes. out_indptr, out_ids: output spikes, written.
 
@@ -316,31 +216,38 @@ def advance(
     for k in range(in_indptr[0], in_indptr[n_steps]):
         if in_ids[k] < 0 or in_ids[k] >= n_inputs:
             return 1
-    slots = len(acc)
+    m = memory
+    populations = carray(address(m[POPULATIONS, 0]), (m[POPULATIONS, 1], m[POPULATIONS, 2]), np.int64)
+    folds = carray(address(m[FOLDS, 0]), (m[FOLDS, 1], m[FOLDS, 2]), np.int64)
+    connections = carray(address(m[CONNECTIONS, 0]), (m[CONNECTIONS, 1], m[CONNECTIONS, 2]), np.int64)
+    weights = carray(address(m[WEIGHTS, 0]), (m[WEIGHTS, 1],), np.int16)
+    index = carray(address(m[INDEX, 0]), (m[INDEX, 1],), np.int32)
+    parameters = carray(address(m[PARAMETERS, 0]), (m[PARAMETERS, 1], m[PARAMETERS, 2]), np.int32)
+    state = carray(address(m[STATE, 0]), (m[STATE, 1], m[STATE, 2]), np.int32)
+    inputs = carray(address(m[INPUTS, 0]), (m[INPUTS, 1], m[INPUTS, 2]), np.int32)
+    touched = carray(address(m[TOUCHED, 0]), (m[TOUCHED, 1], m[TOUCHED, 2]), np.uint8)
+    active = carray(address(m[ACTIVE, 0]), (m[ACTIVE, 1],), np.uint64)
+    resting = carray(address(m[RESTING, 0]), (m[RESTING, 1],), np.uint64)
+    done = carray(address(m[DONE, 0]), (m[DONE, 1],), np.int64)
+    counters = carray(address(m[COUNTERS, 0]), (m[COUNTERS, 1],), np.int64)
+    spikes = carray(address(m[SPIKES, 0]), (m[SPIKES, 1],), np.int32)
+    counts = carray(address(m[COUNTS, 0]), (m[COUNTS, 1],), np.int64)
+    masks = carray(address(m[MASKS, 0]), (m[MASKS, 1],), np.int64)
+    slots = len(inputs)
     written = 0
     out_indptr[0] = 0
     for step in range(n_steps):
         t = counters[N_STEPS]
-        slot = t % slots
-        a = acc[slot]
+        a, marks = inputs[t % slots], touched[t % slots]
         for word in range(len(active)):
-            active[word] |= take_bits(touched[slot], 64 * word)
-        for k in range(len(folds)):
-            f = folds[k]
-            for block in range(f[F_BLOCKS]):
-                at = (f[F_START] >> 4) + block
-                if active[at >> 6] >> np.uint64(at & 63) & np.uint64(1):
-                    for i in range(BLOCK * block, BLOCK * (block + 1)):
-                        a[f[F_TARGET] + i] += (a[f[F_START] + i] >> f[F_SHIFT]) << 6
-                        a[f[F_START] + i] = 0
-                    to = (f[F_TARGET] >> 4) + block
-                    active[to >> 6] |= np.uint64(1) << np.uint64(to & 63)
-                    active[at >> 6] &= ~(np.uint64(1) << np.uint64(at & 63))
+            active[word] |= take_bits(marks, 64 * word)
+        _fold(folds, a, active)
         for k in range(len(populations)):
-            counts[k] = _update(populations[k], parameters, state, a, active, spikes, masks, counters)
+            counts[k] = _update(
+                populations[k], parameters, state, a, active, resting, done, t, spikes, masks, counters
+            )
             counters[N_SPIKES] += counts[k]
-        following = (t + 1) % slots
-        a = acc[following]
+        a, marks = inputs[(t + 1) % slots], touched[(t + 1) % slots]
         for k in range(len(connections)):
             c = connections[k]
             if c[C_SOURCE] < 0:
@@ -348,12 +255,14 @@ def advance(
             else:
                 first = populations[c[C_SOURCE], P_SPIKES]
                 ids = spikes[first : first + counts[c[C_SOURCE]]]
+            if len(ids) == 0:
+                continue
             if c[C_KIND] == ROWS:
-                counters[N_SYNOPS] += _deliver_rows(c, ids, weights, index, a, touched[following])
+                counters[N_SYNOPS] += deliver_rows(c, ids, weights, index, a, marks)
             elif c[C_KIND] == SPARSE:
-                counters[N_SYNOPS] += _deliver_sparse(c, ids, weights, index, acc, touched, t)
+                counters[N_SYNOPS] += deliver_sparse(c, ids, weights, index, inputs, touched, t)
             else:
-                counters[N_SYNOPS] += _deliver_conv(c, ids, weights, index, a, touched[following])
+                counters[N_SYNOPS] += deliver_conv(c, ids, weights, index, a, marks)
         for k in range(len(outputs)):
             first = populations[outputs[k, 0], P_SPIKES]
             for i in range(first, first + counts[outputs[k, 0]]):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import delivery as d
 from . import kernels as k
-from . import vectors
+from . import membrane as m
 from .network import INPUT, Conv, Dense, LoihiNetwork, Population
+from .vectors import BLOCK
 
 #: From this fraction of non-zero weights on, whole rows are added: vectors beat indices there.
 DENSE_FROM = 0.25
@@ -47,12 +49,12 @@ class _Pool:
 
     def add(self, array: np.ndarray) -> int:
         start = self.size
-        self.parts += [np.ravel(array), np.zeros(-array.size % (2 * vectors.BLOCK), np.int64)]
+        self.parts += [np.ravel(array), np.zeros(-array.size % (2 * BLOCK), np.int64)]
         self.size += sum(part.size for part in self.parts[-2:])
         return start
 
     def joined(self, dtype) -> np.ndarray:
-        array = aligned_zeros(self.size + 2 * vectors.BLOCK, dtype)
+        array = aligned_zeros(self.size + 2 * BLOCK, dtype)
         if self.parts:
             array[: self.size] = np.concatenate(self.parts)
         return array
@@ -65,7 +67,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
     for name, p in network.populations.items():
         starts[name] = n
         n += -(-p.n // k.WORD) * k.WORD
-    parameters = np.zeros((vectors.N_PARAMETERS, n), np.int32)
+    parameters = np.zeros((m.N_PARAMETERS, n), np.int32)
     populations, first_spike = [], 0
     for name, p in network.populations.items():
         populations.append(_population(p, starts[name], first_spike, parameters))
@@ -74,15 +76,15 @@ def lay_out(network: LoihiNetwork) -> Layout:
     connections, folds = [], []
     slots, beyond = 1, 0
     for c in network.connections:
-        row = np.zeros(k.C_COLUMNS, np.int64)
-        row[k.C_SOURCE] = -1 if c.source == INPUT else names.index(c.source)
-        row[k.C_TARGET] = starts[c.target]
-        row[k.C_SHIFT] = 6 + c.weight_exp
+        row = np.zeros(d.C_COLUMNS, np.int64)
+        row[d.C_SOURCE] = -1 if c.source == INPUT else names.index(c.source)
+        row[d.C_TARGET] = starts[c.target]
+        row[d.C_SHIFT] = 6 + c.weight_exp
         if c.weight_exp < 0:  # the sum is shifted, so it is kept apart until the step is complete
-            blocks = -(-network.size(c.target) // vectors.BLOCK)
+            blocks = -(-network.size(c.target) // BLOCK)
             folds.append([n, starts[c.target], blocks, -c.weight_exp])
-            row[k.C_TARGET], row[k.C_SHIFT] = n, 0
-            n += -(-blocks * vectors.BLOCK // k.WORD) * k.WORD
+            row[d.C_TARGET], row[d.C_SHIFT] = n, 0
+            n += -(-blocks * BLOCK // k.WORD) * k.WORD
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
         else:
@@ -90,17 +92,17 @@ def lay_out(network: LoihiNetwork) -> Layout:
             slots = max(slots, 1 + int(np.max(c.delays, initial=0)))
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
-            beyond = max(beyond, int((row[k.C_TAPS_X] * row[k.C_Y_OUT] + row[k.C_TAPS_Y]) * row[k.C_OUT]))
+            beyond = max(beyond, int((row[d.C_TAPS_X] * row[d.C_Y_OUT] + row[d.C_TAPS_Y]) * row[d.C_OUT]))
     n += -(-beyond // k.WORD) * k.WORD
-    padded = aligned_zeros((vectors.N_PARAMETERS, n), np.int32)
+    padded = aligned_zeros((m.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
-    biased = np.flatnonzero(padded[vectors.BIAS].reshape(-1, vectors.BLOCK).any(1)).astype(np.uint64)
+    biased = np.flatnonzero(padded[m.BIAS].reshape(-1, BLOCK).any(1)).astype(np.uint64)
     bitmap = np.zeros(n // k.WORD, np.uint64)
     np.bitwise_or.at(bitmap, (biased // 64).astype(np.int64), np.uint64(1) << (biased % 64))
     return Layout(
         np.array(populations, np.int64),
         np.array(folds, np.int64).reshape(-1, k.F_COLUMNS),
-        np.array(connections, np.int64).reshape(-1, k.C_COLUMNS),
+        np.array(connections, np.int64).reshape(-1, d.C_COLUMNS),
         weights.joined(np.int16),
         index.joined(np.int32),
         padded,
@@ -112,17 +114,19 @@ def lay_out(network: LoihiNetwork) -> Layout:
 
 def _population(p: Population, start: int, first_spike: int, parameters: np.ndarray) -> np.ndarray:
     mine = parameters[:, start : start + p.n]
-    mine[vectors.DECAY_U] = 4096 - (p.du + 1)
-    mine[vectors.DECAY_V] = 4096 - p.dv
-    mine[vectors.THETA] = p.vth << 6
-    mine[vectors.BIAS] = p.bias
-    mine[vectors.REFRACTORY] = p.refractory
+    mine[m.DECAY_U] = 4096 - (p.du + 1)
+    mine[m.DECAY_V] = 4096 - p.dv
+    mine[m.THETA] = p.vth << 6
+    mine[m.GAIN], mine[m.LIMIT] = m.rest_bounds(4096 - (p.du + 1), 4096 - p.dv, p.bias)
+    mine[m.BIAS] = p.bias
+    mine[m.REFRACTORY] = p.refractory
     shared = bool((mine == mine[:, :1]).all())
     row = np.zeros(k.P_COLUMNS, np.int64)
     row[k.P_START] = start
-    row[k.P_BLOCKS] = -(-p.n // vectors.BLOCK)
-    row[k.P_UNIFORM] = shared and not mine[vectors.BIAS].any() and mine[vectors.REFRACTORY].max() <= 1
-    row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[vectors.DECAY_U, vectors.DECAY_V, vectors.THETA], 0]
+    row[k.P_BLOCKS] = -(-p.n // BLOCK)
+    row[k.P_UNIFORM] = shared and not mine[m.BIAS].any() and mine[m.REFRACTORY].max() <= 1
+    row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[m.DECAY_U, m.DECAY_V, m.THETA], 0]
+    row[[k.P_GAIN, k.P_LIMIT]] = mine[[m.GAIN, m.LIMIT], 0]
     row[k.P_SPIKES] = first_spike
     return row
 
@@ -134,15 +138,15 @@ def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
         length = -(-synapses.shape[1] // 8) * 8
         padded = np.zeros((len(synapses), length), np.int16)
         padded[:, : synapses.shape[1]] = synapses
-        row[k.C_KIND], row[k.C_ROW] = k.ROWS, length
-        row[k.C_WEIGHTS], row[k.C_INDEX] = weights.add(padded), index.add(used.sum(1))
+        row[d.C_KIND], row[d.C_ROW] = d.ROWS, length
+        row[d.C_WEIGHTS], row[d.C_INDEX] = weights.add(padded), index.add(used.sum(1))
         return
     source, target = np.nonzero(used)
     delays = np.broadcast_to(c.delays, c.weights.shape).T[source, target]
-    row[k.C_KIND] = k.SPARSE
-    row[k.C_WEIGHTS] = weights.add(synapses[source, target])
-    row[k.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(used.sum(1))]))
-    row[k.C_ROW] = index.add(np.stack([target, delays], 1))
+    row[d.C_KIND] = d.SPARSE
+    row[d.C_WEIGHTS] = weights.add(synapses[source, target])
+    row[d.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(used.sum(1))]))
+    row[d.C_ROW] = index.add(np.stack([target, delays], 1))
 
 
 def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
@@ -155,21 +159,21 @@ def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
             # Ascending targets see descending taps: the last target sees tap `phase`.
             part = kernel[:, phase_x :: c.strides[0], phase_y :: c.strides[1]][:, ::-1, ::-1]
             laid[phase_x, phase_y, :, : part.shape[1], : part.shape[2]] = part
-    row[k.C_KIND], row[k.C_CHW] = k.CONV, c.channels_first
-    row[[k.C_IN, k.C_X, k.C_Y]] = n_in, *c.input_shape[:2]
-    row[[k.C_OUT, k.C_Y_OUT, k.C_TAPS_X, k.C_TAPS_Y]] = out, y_out, *taps
-    row[k.C_WEIGHTS] = weights.add(laid)
+    row[d.C_KIND], row[d.C_CHW] = d.CONV, c.channels_first
+    row[[d.C_IN, d.C_X, d.C_Y]] = n_in, *c.input_shape[:2]
+    row[[d.C_OUT, d.C_Y_OUT, d.C_TAPS_X, d.C_TAPS_Y]] = out, y_out, *taps
+    row[d.C_WEIGHTS] = weights.add(laid)
     x, y = (_coordinates(c, axis) for axis in (0, 1))
-    x[:, k.G_PHASE] *= n_in * c.strides[1]
-    y[:, k.G_PHASE] *= n_in
+    x[:, d.G_PHASE] *= n_in * c.strides[1]
+    y[:, d.G_PHASE] *= n_in
     synapses = (laid != 0).sum(-1)
-    row[k.C_INDEX] = index.add(np.concatenate([x.ravel(), y.ravel(), synapses.ravel()]))
-    row[k.C_TOTALS] = index.add(synapses.sum((-2, -1)))
-    pixels = np.zeros((*c.input_shape[:2], k.X_COLUMNS), np.int64)
+    row[d.C_INDEX] = index.add(np.concatenate([x.ravel(), y.ravel(), synapses.ravel()]))
+    row[d.C_TOTALS] = index.add(synapses.sum((-2, -1)))
+    pixels = np.zeros((*c.input_shape[:2], d.X_COLUMNS), np.int64)
     inside = _inside(c, 0)[:, None] & _inside(c, 1)
-    pixels[..., k.X_START] = np.where(inside, (x[:, None, k.G_FIRST] * y_out + y[:, k.G_FIRST]) * out, -1)
-    pixels[..., k.X_PHASE] = x[:, None, k.G_PHASE] + y[:, k.G_PHASE]
-    row[k.C_PIXELS] = index.add(pixels)
+    pixels[..., d.X_START] = np.where(inside, (x[:, None, d.G_FIRST] * y_out + y[:, d.G_FIRST]) * out, -1)
+    pixels[..., d.X_PHASE] = x[:, None, d.G_PHASE] + y[:, d.G_PHASE]
+    row[d.C_PIXELS] = index.add(pixels)
 
 
 def _taps(c: Conv, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

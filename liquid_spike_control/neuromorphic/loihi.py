@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 
 from ..types import SpikeTrain
-from . import kernels, vectors
+from . import kernels, membrane, vectors
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
 from .network import Conv, Dense, LoihiNetwork, Population, quantise_weights
@@ -48,7 +48,8 @@ class Probe:
 class LoihiEmulator:
     """A :class:`~.backend.Backend` that runs a :class:`~.network.LoihiNetwork` on the processor.
 
-    Cost follows events: quiescent neurons and zero weights cost nothing; the result is the same to the bit.
+    Cost follows events: zero weights and neurons that only decay cost next to nothing; the result is the same
+    to the bit.
 
     Attributes:
         network: what runs.
@@ -64,28 +65,32 @@ class LoihiEmulator:
         layout, names = self._layout, list(network.populations)
         self._outputs = self._numbered(network.outputs)
         self._every = self._numbered(names)
-        self._state = aligned_zeros((vectors.N_STATE, layout.n), np.int32)
+        self._state = aligned_zeros((membrane.N_STATE, layout.n), np.int32)
         self._acc = aligned_zeros((layout.slots, layout.n), np.int32)
-        self._active = np.zeros(layout.n // kernels.WORD, np.uint64)
+        self._active, self._resting = np.zeros((2, layout.n // kernels.WORD), np.uint64)
+        self._done = np.zeros(layout.n // vectors.BLOCK, np.int64)
         self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
         largest = max(p.n for p in network.populations.values())
-        self._arguments = (
-            layout.populations,
-            layout.folds,
-            layout.connections,
-            layout.weights,
-            layout.index,
-            layout.parameters,
-            self._state,
-            self._acc,
-            self._active,
-            self._touched,
-            np.zeros(network.n_neurons + 3, np.int32),
-            np.zeros(len(names), np.int64),
-            np.zeros((-(-largest // vectors.BLOCK) + 1, 2), np.int64),
-            self._counters,
-        )
+        self._arrays = {
+            kernels.POPULATIONS: layout.populations,
+            kernels.FOLDS: layout.folds,
+            kernels.CONNECTIONS: layout.connections,
+            kernels.WEIGHTS: layout.weights,
+            kernels.INDEX: layout.index,
+            kernels.PARAMETERS: layout.parameters,
+            kernels.STATE: self._state,
+            kernels.INPUTS: self._acc,
+            kernels.TOUCHED: self._touched,
+            kernels.ACTIVE: self._active,
+            kernels.RESTING: self._resting,
+            kernels.DONE: self._done,
+            kernels.COUNTERS: self._counters,
+            kernels.SPIKES: np.zeros(network.n_neurons + 3, np.int32),
+            kernels.COUNTS: np.zeros(len(names), np.int64),
+            kernels.MASKS: np.zeros(-(-largest // vectors.BLOCK) + 1, np.int64),
+        }
+        self._memory = kernels.memory_of(self._arrays)
         self._one_step = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(self.n_outputs, np.int32)
         self.reset()
 
@@ -103,7 +108,7 @@ class LoihiEmulator:
 
     def reset(self) -> None:
         """Zero currents, voltages, counters and whatever was under way."""
-        for array in (self._state, self._acc, self._touched, self._counters):
+        for array in (self._state, self._acc, self._touched, self._resting, self._done, self._counters):
             array[:] = 0
         self._active[:] = self._layout.always_active
 
@@ -156,13 +161,15 @@ class LoihiEmulator:
             ids = np.ascontiguousarray(spikes.step(k), np.int32)
             indptr = np.array([0, len(ids)], np.int64)
             fired[k, self._advance(indptr, ids, self._every, shape[1]).ids] = True
-            u[k], v[k] = self._state[vectors.U, where], self._state[vectors.V, where]
+            kernels.settle(self._memory)
+            u[k], v[k] = self._state[membrane.U, where], self._state[membrane.V, where]
         edges = np.cumsum(sizes)[:-1]
         parts = (np.split(x, edges, axis=1) for x in (u, v, fired))
         return {name: Probe(*p) for name, *p in zip(self.network.populations, *parts, strict=True)}
 
     def stats(self) -> BackendStats:
         """Work since the last reset."""
+        kernels.settle(self._memory)
         c = self._counters
         return BackendStats(
             steps=int(c[kernels.N_STEPS]),
@@ -195,5 +202,5 @@ class LoihiEmulator:
         return SpikeTrain(out_indptr, out_ids[: out_indptr[-1]].copy())
 
     def _call(self, outputs, indptr, ids, out_indptr, out_ids) -> None:
-        if kernels.advance(*self._arguments, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids):
+        if kernels.advance(self._memory, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")

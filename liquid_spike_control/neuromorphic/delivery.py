@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delivery of spikes: each adds its weights to the inputs of the neurons that it reaches.
+
+Synaptic rows are contiguous in the target, so that 16 are added at once. What is added to is marked, block by
+block, in ``touched``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .vectors import BLOCK, add8, add16, add24, add32
+
+# Columns of the table of connections; what the others mean depends on the kind.
+C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
+C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
+C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
+C_COLUMNS = 16
+# Columns of the table of a convolution's source pixels: first target (-1 at the border), phase; and of those
+# of its source coordinates, one for x and one for y: first target, number of targets, first tap, phase.
+X_START, X_PHASE, X_COLUMNS = range(3)
+G_FIRST, G_REACH, G_SKIP, G_PHASE, G_COLUMNS = range(5)
+# Kinds of connection.
+ROWS, SPARSE, CONV = range(3)
+
+
+@njit(inline="always")
+def _mark(touched, first, length):
+    """Mark the blocks of neurons ``first .. first + length - 1``; the usual lengths have no loop."""
+    touched[first >> 4] = 1
+    touched[(first + length - 1) >> 4] = 1
+    if length > BLOCK:
+        touched[(first + BLOCK) >> 4] = 1
+        for block in range((first >> 4) + 2, (first + length - 1) >> 4):
+            touched[block] = 1
+
+
+@njit(inline="always")
+def _add_row(a, start, weights, w, n, shift):
+    """``a[start:start + n] += weights[w:w + n] << shift``."""
+    k = 0
+    while k + 16 <= n:
+        add16(a, start + k, weights, w + k, shift)
+        k += 16
+    if k + 8 <= n:
+        add8(a, start + k, weights, w + k, shift)
+        k += 8
+    while k < n:
+        a[start + k] += np.int32(weights[w + k]) << shift
+        k += 1
+
+
+@njit(cache=True)
+def deliver_rows(c, ids, weights, index, a, touched):
+    """Dense connection: one contiguous row of weights a source neuron. Returns the synaptic operations."""
+    n, shift, target, counts = c[C_ROW], np.int32(c[C_SHIFT]), c[C_TARGET], c[C_INDEX]
+    operations = 0
+    for k in range(len(ids)):
+        source = np.int64(ids[k])
+        _add_row(a, target, weights, c[C_WEIGHTS] + source * n, n, shift)
+        operations += index[counts + source]
+    if operations:
+        _mark(touched, target, n)
+    return operations
+
+
+@njit(cache=True)
+def deliver_sparse(c, ids, weights, index, acc, touched, t):
+    """Sparse or delayed connection: (target, delay) pairs of each source neuron, in compressed rows."""
+    shift, target = np.int32(c[C_SHIFT]), c[C_TARGET]
+    rows, pairs, slots = c[C_INDEX], c[C_ROW], len(acc)
+    operations = 0
+    for k in range(len(ids)):
+        first, last = index[rows + ids[k]], index[rows + ids[k] + 1]
+        operations += last - first
+        for s in range(first, last):
+            neuron = target + index[pairs + 2 * s]
+            slot = (t + 1 + index[pairs + 2 * s + 1]) % slots
+            acc[slot, neuron] += np.int32(weights[c[C_WEIGHTS] + s]) << shift
+            touched[slot, neuron >> 4] = 1
+    return operations
+
+
+@njit(cache=True)
+def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
+    """Add ``n_rows`` rows of weights for each of the ``n`` pairs (first target, first weight) in ``rows``."""
+    # The common lengths have loops of their own: few instructions are what makes this fast.
+    if length == 32:
+        for k in range(n):
+            for r in range(n_rows):
+                add32(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
+    elif length == 24:
+        for k in range(n):
+            for r in range(n_rows):
+                add24(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
+    elif length == 16:
+        for k in range(n):
+            for r in range(n_rows):
+                add16(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, shift)
+    else:
+        for k in range(n):
+            for r in range(n_rows):
+                _add_row(a, rows[k, 0] + r * pitch, weights, rows[k, 1] + r * length, length, shift)
+
+
+@njit(cache=True)
+def _mark_rectangles(touched, rows, n, n_rows, length, pitch):
+    """Mark the blocks that :func:`_add_rectangles` adds to; those of padding cost a look and change
+    nothing."""
+    if length <= 2 * BLOCK:
+        for k in range(n):
+            first = np.int64(rows[k, 0])
+            for _ in range(n_rows):
+                touched[first >> 4] = 1
+                touched[min(first + BLOCK, first + length - 1) >> 4] = 1
+                touched[(first + length - 1) >> 4] = 1
+                first += pitch
+    else:
+        for k in range(n):
+            for r in range(n_rows):
+                _mark(touched, rows[k, 0] + r * pitch, length)
+
+
+@njit(cache=True)
+def _deliver_border(c, pixel, channel, weights, index, a, touched):
+    """Spike of a pixel some of whose taps fall outside the target."""
+    out, taps_y = c[C_OUT], c[C_TAPS_Y]
+    taps = c[C_TAPS_X] * taps_y
+    row = np.int64((pixel + 0.5) / c[C_Y])
+    x = c[C_INDEX] + G_COLUMNS * row
+    y = c[C_INDEX] + G_COLUMNS * (c[C_X] + pixel - row * c[C_Y])
+    counts = c[C_INDEX] + G_COLUMNS * (c[C_X] + c[C_Y])
+    phase = index[x + G_PHASE] + index[y + G_PHASE] + channel
+    n = index[y + G_REACH] * out
+    operations = 0
+    if n == 0:
+        return operations
+    for r in range(index[x + G_REACH]):
+        tap = phase * taps + (index[x + G_SKIP] + r) * taps_y + index[y + G_SKIP]
+        start = c[C_TARGET] + ((index[x + G_FIRST] + r) * c[C_Y_OUT] + index[y + G_FIRST]) * out
+        _add_row(a, start, weights, c[C_WEIGHTS] + tap * out, n, np.int32(c[C_SHIFT]))
+        _mark(touched, start, n)
+        for q in range(index[y + G_REACH]):
+            operations += index[counts + tap + q]
+    return operations
+
+
+@njit(cache=True)
+def deliver_conv(c, ids, weights, index, a, touched):
+    """Convolution, scattered: a source pixel reaches a rectangle of target pixels, a row of it at a time.
+
+    With stride s the taps that a source coordinate meets depend on its phase, the coordinate modulo s. The
+    weights are laid out as ``[phase x, phase y, channel, tap x, tap y, target channel]``, padded with zeros
+    to the same number of taps in every phase, so that the usual case has no branch that depends on the data;
+    adding the zeros is harmless wherever they fall. At the border the taps that fall outside are left out.
+
+    ``index`` holds the tables of x and of y (columns ``G_*``), then the number of synapses of each
+    ``[phase x, phase y, channel, tap x, tap y]``; from ``C_TOTALS`` their sums over the taps; from
+    ``C_PIXELS`` the table of pixels (columns ``X_*``).
+    """
+    area, out = c[C_X] * c[C_Y], c[C_OUT]
+    n_rows, length, pitch = c[C_TAPS_X], c[C_TAPS_Y] * out, c[C_Y_OUT] * out
+    target, first_weight, totals, pixels = c[C_TARGET], c[C_WEIGHTS], c[C_TOTALS], c[C_PIXELS]
+    channels_first = c[C_CHW] != 0
+    # (i + 0.5) / d is never closer to an integer than 0.5 / d, so this product rounds down as division does.
+    divisor = np.int32(area if channels_first else c[C_IN])
+    inverse = 1.0 / divisor
+    split = np.empty((2, len(ids)), np.int32)
+    rows = np.empty((len(ids), 2), np.int32)
+    n = 0
+    operations = 0
+    for k in range(len(ids)):
+        quotient = np.int32((ids[k] + 0.5) * inverse)
+        remainder = np.int32(ids[k] - quotient * divisor)
+        split[0, k] = remainder if channels_first else quotient
+        split[1, k] = quotient if channels_first else remainder
+    for k in range(len(ids)):
+        at = pixels + X_COLUMNS * split[0, k]
+        start = index[at + X_START]
+        if start < 0:
+            operations += _deliver_border(c, split[0, k], split[1, k], weights, index, a, touched)
+            continue
+        phase = index[at + X_PHASE] + split[1, k]
+        rows[n, 0] = target + start
+        rows[n, 1] = first_weight + phase * n_rows * length
+        operations += index[totals + phase]
+        n += 1
+    _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
+    _mark_rectangles(touched, rows, n, n_rows, length, pitch)
+    return operations

@@ -31,7 +31,7 @@ DECAYS = {
     "dv": round(4096 * (1 - math.exp(-1 / TAU_MEM))),
 }
 #: For rates of 2 to 5 % in every layer at 1 % input.
-THRESHOLDS = dict(zip(LAYERS, (260, 640, 1000, 300), strict=True))
+THRESHOLDS = dict(zip(LAYERS, (240, 480, 2200, 400), strict=True))
 #: Fractions of the input axons that spike in a step.
 FRACTIONS = (0.0001, 0.001, 0.01, 0.1)
 WARM_STEPS = 60

@@ -105,10 +105,18 @@ def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
 
 
 @njit(cache=True)
-def _mark_rectangles(touched, rows, n, n_rows, length, pitch):
+def _mark_rectangles(touched, rows, n, n_rows, length, pitch, out):
     """Mark the blocks that :func:`_add_rectangles` adds to; those of padding cost a look and change
     nothing."""
-    if length <= 2 * BLOCK:
+    # Rows begin at multiples of the channels, hence of their lowest power of two: many reach two blocks only.
+    if length <= BLOCK + min(out & -out, BLOCK):
+        for k in range(n):
+            first = np.int64(rows[k, 0])
+            for _ in range(n_rows):
+                touched[np.uint64(first >> 4)] = 1
+                touched[np.uint64((first + length - 1) >> 4)] = 1
+                first += pitch
+    elif length <= 2 * BLOCK:
         for k in range(n):
             first = np.int64(rows[k, 0])
             for _ in range(n_rows):
@@ -187,5 +195,5 @@ def deliver_conv(c, ids, weights, index, a, touched):
         operations += index[totals + phase]
         n += 1
     _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
-    _mark_rectangles(touched, rows, n, n_rows, length, pitch)
+    _mark_rectangles(touched, rows, n, n_rows, length, pitch, out)
     return operations

@@ -13,9 +13,9 @@ One step ``t`` of the whole network (Davies et al. 2018, IEEE Micro 38(1); Lava 
 
 Cost follows activity. Neurons are updated in blocks of 16, and a block is visited only in steps in which it
 has input or could spike. Otherwise it *rests*: either all its neurons are quiescent (zero u and v stay zero),
-or they decay where no threshold is in reach (:mod:`.membrane` has the bound). What it missed is computed when it
-is next visited, at the latest after ``PATIENCE`` steps so that a burst after a long silence finds little left
-to do. Spikes, u, v and all counts are those of the dense rule, to the bit.
+or they decay where no threshold is in reach (:mod:`.membrane` has the bound). What it missed is computed when
+it is next visited, at the latest after ``PATIENCE`` steps so that a burst after a long silence finds little
+left to do. Spikes, u, v and all counts are those of the dense rule, to the bit.
 
 :mod:`.membrane` updates the neurons, :mod:`.delivery` their inputs; :mod:`.layout` makes the arrays.
 """
@@ -81,7 +81,7 @@ def _update(p, parameters, state, a, active, resting, done, t, spikes, masks, co
         if left == 0:
             continue
         # Among many blocks with input few can rest, so it is not asked in every step.
-        ask = popcount(left) <= CROWD or (word ^ t) & 7 == 0
+        ask = popcount(left) <= CROWD or (word ^ t) & (PATIENCE - 1) == 0
         awake, at_rest = np.uint64(0), behind & ~left
         while left:
             bit = np.uint64(trailing_zeros(left))

@@ -66,6 +66,7 @@ class TorchNetwork:
 
         self.torch, self.f = torch, torch.nn.functional
         conv1, conv2, dense1, dense2 = network.connections
+        assert isinstance(dense2, Dense)
 
         def kernel(conv):  # torch correlates, and its axes are C_out, C_in, X, Y
             return torch.tensor(

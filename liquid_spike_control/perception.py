@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,8 @@ class Perception:
                 f"{model.source}: its metadata lack or spoil {error}; train it again or choose another file"
             ) from error
         self.binner = SpikeBinner(self.width, self.height, row_group, self.step_ns)
-        self._readout = model.readout
+        # A readout has a state: two perceptions with one model must not share it
+        self._readout = copy.deepcopy(model.readout)
         self.reset(0)
 
     @property

@@ -10,7 +10,7 @@ from rich.console import Console
 from ..errors import TaskError
 from ..resources import zoo
 from ..sim.tasks import task_by_name
-from . import pencil, push
+from . import pencil, push, snn_step
 
 if TYPE_CHECKING:
     from ..options import BenchOptions
@@ -34,6 +34,8 @@ def seed_range(text: str) -> range:
 def bench_command(options: BenchOptions) -> int:
     """Run the benchmark that the options say, print its table and write what was asked for."""
     console = Console()
+    if options.what == "snn":
+        return _bench_snn(options, console)
     everything = tuple(pencil.VARIANTS)
     chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
     benchmark = pencil.PencilBenchmark(
@@ -54,6 +56,16 @@ def bench_command(options: BenchOptions) -> int:
         push.print_table(report, console)
         if options.plot:
             push.plot(report, options.plot)
+    if options.json:
+        pencil.write_json(report, options.json)
+    return 0
+
+
+def _bench_snn(options: BenchOptions, console: Console) -> int:
+    report = snn_step.run(console)
+    snn_step.print_table(report, console)
+    if options.plot:
+        snn_step.plot(report, options.plot)
     if options.json:
         pencil.write_json(report, options.json)
     return 0

@@ -38,11 +38,7 @@ class FrameEstimator:
     def __init__(self, simulation: PencilSimulation, rate_hz: float = 30.0) -> None:
         self._simulation = simulation
         self._interval_ns = round(1e9 / rate_hz)
-        model = simulation.plant.model
-        camera, hinge = model.camera("event_camera"), model.body("pole")
-        # The camera looks along y at the plane in which the pole moves
-        self._view_m = 2 * abs(camera.pos[1]) * np.tan(np.radians(camera.fovy[0]) / 2)
-        self._above_hinge = float(camera.pos[2] - hinge.pos[2])
+        self._view_m, self._above_hinge = simulation.plant.view
 
     def reset(self, stamp_ns: int) -> None:
         """The first frame is taken at ``stamp_ns``."""

@@ -129,7 +129,7 @@ class FloatReference:
         if len(mine) and (mine.min() < 0 or mine.max() >= self.n_inputs):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
         out_indptr, out = np.empty(len(indptr), np.int64), np.empty(spikes.n_steps * len(labels), np.int32)
-        written, n_spikes, operations = _advance(
+        written, n_spikes, operations = _advance(  # type: ignore[call-arg]
             indptr,
             ids,
             self._rows,

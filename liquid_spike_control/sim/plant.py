@@ -47,6 +47,14 @@ class PencilPlant:
         }
         self.reset(0)
 
+    @property
+    def view(self) -> tuple[float, float]:
+        """What the event camera sees of the plane in which the pole moves: height of the picture and height of its
+        centre above the hinge [m]. The camera looks along y."""
+        camera = self.model.camera("event_camera")
+        height = 2 * abs(camera.pos[1]) * np.tan(np.radians(camera.fovy[0]) / 2)
+        return float(height), float(camera.pos[2] - self.model.body_pos[self._pole][2])
+
     def reset(self, seed: int, start_ns: int = 0) -> None:
         """Begin the episode of ``seed`` at time ``start_ns``."""
         self.begin(PencilEpisode.draw(self.task, seed), start_ns)

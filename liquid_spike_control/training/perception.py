@@ -18,7 +18,7 @@ import torch
 
 from ..control.experts import pencil_lqr
 from ..events.binning import SpikeBinner
-from ..sim.plant import FORCE_LIMIT
+from ..sim.plant import FORCE_LIMIT, PencilPlant
 from ..sim.tasks import PencilTask
 from ..simulation import PENCIL_CAMERA
 from ..spiking import bptt
@@ -64,10 +64,10 @@ class PerceptionTraining:
         seed: of everything.
     """
 
-    n_updates: int = 6000
+    n_updates: int = 8000
     n_streams: int = 48
     chunk_ms: int = 80
-    n_neurons: int = 224
+    n_neurons: int = 256
     half_width_px: float = 6.0
     row_group: int = 4
     amplitude: float = 0.12
@@ -280,8 +280,8 @@ class PerceptionTrainer:
 def _new_network(config: PerceptionTraining) -> SpikingNetwork:
     camera = PENCIL_CAMERA
     input_weights = oriented_bands(
-        config.n_neurons, camera.width, camera.height, config.row_group, config.half_width_px, config.amplitude,
-        0.5, config.seed,
+        PencilPlant(PencilTask()).view, config.n_neurons, camera.width, camera.height, config.row_group,
+        config.half_width_px, config.amplitude, 0.5, config.seed,
     )  # fmt: skip
     mask = ~np.eye(config.n_neurons, dtype=bool)
     return SpikingNetwork(

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-#: What ``sim/pencil.xml`` puts in the picture, at the pole's plane [m].
-VIEW_WIDTH_M = 0.44
-VIEW_CENTRE_ABOVE_HINGE_M = 0.24
+#: Of ``sim/pencil.xml`` [m].
 POLE_RADIUS_M = 0.008
 
 
@@ -18,8 +16,8 @@ def preferred_angles(n_neurons: int, largest: float) -> np.ndarray:
 
 
 def oriented_bands(
-    n_neurons: int, width: int, height: int, row_group: int, half_width_px: float, amplitude: float,
-    largest_angle: float, seed: int,
+    view: tuple[float, float], n_neurons: int, width: int, height: int, row_group: int, half_width_px: float,
+    amplitude: float, largest_angle: float, seed: int,
 ) -> np.ndarray:  # fmt: skip
     """Initial input weights: each neuron sees a band along the pole at its preferred angle.
 
@@ -27,6 +25,7 @@ def oriented_bands(
     gives ON events at its right edge and OFF events at its left edge.
 
     Args:
+        view: of the plant: height of the picture and of its centre above the hinge [m].
         half_width_px: half the width of a band [pixels]; outside it there is no synapse.
         amplitude: largest initial weight, as a fraction of the threshold.
 
@@ -35,10 +34,10 @@ def oriented_bands(
         :class:`~liquid_spike_control.events.binning.SpikeBinner` orders them.
     """
     rng = np.random.default_rng(seed)
-    pixel = VIEW_WIDTH_M / width
+    pixel = view[0] / height
     groups = height // row_group
     row = (np.arange(groups) + 0.5) * row_group
-    above_hinge = VIEW_CENTRE_ABOVE_HINGE_M + (height / 2 - row) * pixel
+    above_hinge = view[1] + (height / 2 - row) * pixel
     angles = preferred_angles(n_neurons, largest_angle)
     centre = width / 2 + above_hinge[:, None] * np.tan(angles) / pixel  # (groups, n)
     distance = np.arange(width)[None, :, None] + 0.5 - centre[:, None, :]  # (groups, width, n)

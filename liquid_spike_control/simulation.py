@@ -14,8 +14,8 @@ from .sim.renderer import Renderer
 from .sim.tasks import MILLISECOND_NS, PencilTask
 from .types import EVENT, Quantities
 
-#: The camera of the pencil task: 64x64, v2e's noise, and stray light that leaves about ten events a pixel crossing.
-PENCIL_CAMERA = EventCameraModel(width=64, height=64, shot_noise_hz=0.1, stray_light=30.0)
+#: The camera of the pencil task: 64x64, v2e's noise, and stray light that leaves about a dozen events a pixel crossing.
+PENCIL_CAMERA = EventCameraModel(width=64, height=64, shot_noise_hz=0.1, stray_light=18.0)
 #: Pictures are rendered eight times as wide, so that the edges of a nearly vertical pole move in steps of an eighth
 SUPERSAMPLE = (8, 1)
 

@@ -11,10 +11,10 @@ from liquid_spike_control.events.binning import SpikeBinner
 from liquid_spike_control.sim.tasks import PencilEpisode, PencilTask
 from liquid_spike_control.simulation import PENCIL_CAMERA, PencilSimulation
 from liquid_spike_control.training.receptive_fields import oriented_bands
-from liquid_spike_control.training.streams import TRAINING_SEEDS, PencilStream, PictureTable
+from liquid_spike_control.training.streams import PERCEPTION_SEEDS, PencilStream, PictureTable
 
 TASK = PencilTask(push=0.04)
-SEED = TRAINING_SEEDS[0] + 3
+SEED = PERCEPTION_SEEDS[0] + 3
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from liquid_spike_control.perception import Perception
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.training.commands import recorded_command
 from liquid_spike_control.training.imitation import (
-    FIRST_SEED,
     OBSERVATION_NAMES,
     OBSERVATION_UNITS,
     ImitationTrainer,
     ImitationTraining,
 )
 from liquid_spike_control.training.perception import PerceptionTrainer, PerceptionTraining
+from liquid_spike_control.training.streams import CONTROLLER_SEEDS
 from liquid_spike_control.types import SpikeTrain
 
 SMALL = PerceptionTraining(n_updates=60, n_streams=12, n_neurons=48, n_variants=2)
@@ -100,7 +100,7 @@ def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
         command_units=("N",),
         task="pencil",
         training_command=recorded_command("controller", config),
-        training_seeds=(FIRST_SEED, trainer.last_seed),
+        training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )
     write_controller(tmp_path / "small.safetensors", file)
     controller = LiquidController(read_controller(tmp_path / "small.safetensors"))

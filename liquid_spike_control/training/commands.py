@@ -17,8 +17,9 @@ from ..checkpoint import write_controller
 from ..errors import TaskError
 from ..sim.plant import PencilPlant
 from ..spiking.nir_io import read_perception_model
-from .imitation import FIRST_SEED, OBSERVATION_NAMES, OBSERVATION_UNITS, ImitationTrainer, ImitationTraining
+from .imitation import OBSERVATION_NAMES, OBSERVATION_UNITS, ImitationTrainer, ImitationTraining
 from .perception import PerceptionTrainer, PerceptionTraining
+from .streams import CONTROLLER_SEEDS
 
 
 def recorded_command(what: str, config: object) -> str:
@@ -100,7 +101,7 @@ def train_controller(config: ImitationTraining, perception: Path, out: Path, con
         command_units=PencilPlant.command_units,
         task="pencil",
         training_command=recorded_command("controller", config),
-        training_seeds=(FIRST_SEED, trainer.last_seed),
+        training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )
     write_controller(out, file)
     console.print(f"{out}: {config.units} units, trained in {time.monotonic() - begin:.0f} s")

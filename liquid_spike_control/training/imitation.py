@@ -25,15 +25,13 @@ from ..sim.plant import FORCE_LIMIT, PencilPlant
 from ..sim.tasks import PencilTask
 from ..simulation import PENCIL_CAMERA
 from ..spiking.nir_io import PerceptionModel
-from .streams import TRAINING_SEEDS, PencilStream, PictureTable
+from .streams import CONTROLLER_SEEDS, PencilStream, PictureTable
 
 OBSERVATION_NAMES = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
 OBSERVATION_UNITS = (*PencilPlant.observation_units, "rad", "rad/s")
 OBSERVATION_SCALES = (0.3, 0.5, 0.1, 0.6)
 #: Errors of the command above this count linearly [N].
 HUBER_N = 2.0
-#: Seeds of the controller's episodes follow those of the perception.
-FIRST_SEED = TRAINING_SEEDS[0] + 500_000_000
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,10 @@ class ImitationTraining:
         seed: of everything.
     """
 
-    n_rounds: int = 12
+    n_rounds: int = 10
     n_streams: int = 32
     round_s: float = 8.0
-    passes: int = 20
+    passes: int = 8
     chunk: int = 25
     batch: int = 96
     units: int = 32
@@ -108,16 +106,11 @@ class ImitationTrainer:
         self._perceptions = [Perception(model) for _ in range(n)]
         self._backends = [new_backend() for _ in range(n)]
         self._streams = [
-            PencilStream(table, PENCIL_CAMERA, tasks, self._perceptions[i].binner, FIRST_SEED + i, n)
+            PencilStream(table, PENCIL_CAMERA, tasks, self._perceptions[i].binner, CONTROLLER_SEEDS[0] + i, n)
             for i in range(n)
         ]
         self._rounds: list[Sequences] = []
         self._updates = 0
-
-    @property
-    def last_seed(self) -> int:
-        """The largest seed of an episode so far."""
-        return max(stream.seed for stream in self._streams)
 
     @torch.no_grad()
     def collect(self) -> dict[str, float]:

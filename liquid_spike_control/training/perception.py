@@ -27,7 +27,7 @@ from ..spiking.network import SpikingNetwork
 from ..spiking.nir_io import write_perception_model
 from ..spiking.readout import Readout
 from .receptive_fields import oriented_bands
-from .streams import TRAINING_SEEDS, PencilStream, PictureTable
+from .streams import PERCEPTION_SEEDS, PencilStream, PictureTable
 
 FEATURE_NAMES = ("pole_angle", "pole_rate")
 FEATURE_UNITS = ("rad", "rad/s")
@@ -67,7 +67,7 @@ class PerceptionTraining:
     n_updates: int = 8000
     n_streams: int = 48
     chunk_ms: int = 80
-    n_neurons: int = 256
+    n_neurons: int = 224
     half_width_px: float = 6.0
     row_group: int = 4
     amplitude: float = 0.12
@@ -94,7 +94,7 @@ class PerceptionTrainer:
         stride = config.n_streams
         self._binners = [SpikeBinner(camera.width, camera.height, config.row_group, 1_000_000) for _ in range(stride)]
         self.streams = [
-            PencilStream(self.table, camera, tasks, self._binners[i], TRAINING_SEEDS[0] + i, stride)
+            PencilStream(self.table, camera, tasks, self._binners[i], PERCEPTION_SEEDS[0] + i, stride)
             for i in range(stride)
         ]
         self._lqr = pencil_lqr(task)
@@ -188,7 +188,7 @@ class PerceptionTrainer:
             "camera": asdict(camera),
             "weight_scale": {"pole": scale},
             "training_command": command,
-            "training_seeds": [TRAINING_SEEDS[0], max(stream.seed for stream in self.streams)],
+            "training_seeds": [PERCEPTION_SEEDS[0], PERCEPTION_SEEDS[-1]],
             "training": asdict(self.config),
         }
         return write_perception_model(path, graph, readout, metadata, dt=1e-3)

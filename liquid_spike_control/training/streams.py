@@ -21,8 +21,9 @@ from ..sim.renderer import Renderer
 from ..sim.tasks import MILLISECOND_NS, PencilEpisode, PencilTask
 from ..simulation import SUPERSAMPLE
 
-#: Every seed that training draws lies in this range; the benchmark refuses seeds from it.
-TRAINING_SEEDS = range(1_000_000_000, 2_000_000_000)
+#: The seeds that training draws from; a model's file names its range and the benchmark refuses seeds from it.
+PERCEPTION_SEEDS = range(1_000_000_000, 1_500_000_000)
+CONTROLLER_SEEDS = range(1_500_000_000, 2_000_000_000)
 
 
 class PictureTable:
@@ -101,7 +102,6 @@ class PencilStream:
     def reset(self) -> None:
         """Begin the next episode."""
         self._seed += self._stride
-        assert self._seed in TRAINING_SEEDS
         rng = np.random.default_rng([self._seed, 1])
         self._variant = int(rng.integers(len(self._table.length_scales)))
         self.plant.task = self._tasks[int(rng.integers(len(self._tasks)))]

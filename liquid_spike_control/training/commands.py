@@ -56,9 +56,12 @@ def train_perception(config: PerceptionTraining, out: Path, console: Console) ->
     with _progress(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
         trainer = PerceptionTrainer(config, lambda share: progress.update(bar, completed=share))
-        bar = progress.add_task("learning", total=config.n_updates, figures="")
+        total = config.n_updates + config.n_refinements
+        bar = progress.add_task("learning", total=total, figures="")
         figures: list[dict[str, float]] = []
-        for k in range(config.n_updates):
+        for k in range(total):
+            if k == config.n_updates:
+                trainer.refine()
             figures.append(trainer.update())
             if k % 50 == 49:
                 recent = {name: [f[name] for f in figures[-200:]] for name in figures[0]}
@@ -68,6 +71,9 @@ def train_perception(config: PerceptionTraining, out: Path, console: Console) ->
                     f" {np.mean(recent['operations_per_s']) / 1e3:.0f} k synaptic operations/s"
                 )
                 progress.update(bar, completed=k + 1, figures=text)
+        bar = progress.add_task("readout", total=1.0, figures="")
+        trainer.settle(config.settling_chunks)
+        progress.update(bar, completed=1.0)
     trainer.write(out, recorded_command("perception", config))
     console.print(f"{out}: {config.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
 

@@ -19,13 +19,14 @@ import torch
 from ..control.experts import pencil_lqr
 from ..events.binning import SpikeBinner
 from ..sim.plant import FORCE_LIMIT, PencilPlant
-from ..sim.tasks import PencilTask
+from ..sim.tasks import MILLISECOND_NS, PencilTask
 from ..simulation import PENCIL_CAMERA
 from ..spiking import bptt
 from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
 from ..spiking.network import SpikingNetwork
 from ..spiking.nir_io import write_perception_model
 from ..spiking.readout import Readout
+from .least_squares import ReadoutMoments
 from .receptive_fields import oriented_bands
 from .streams import PERCEPTION_SEEDS, PencilStream, PictureTable
 
@@ -38,9 +39,13 @@ ERROR_FLOOR = np.array([0.0015, 0.03], np.float32)
 #: ... plus this fraction of the true value; fast and wide motion may be estimated less exactly.
 ERROR_FRACTION = 0.025
 #: Errors above so many times that count linearly instead of by their square.
-KNEE = 4.0
+KNEE, REFINING_KNEE = 4.0, 12.0
 #: Parts of the training: first the network learns freely, then synapses are pressed out, then the rest settle.
 PRESSED_FROM, FROZEN_FROM = 0.3, 0.7
+#: The readout is settled on these pushes [N s], the larger with less weight, ...
+SETTLING_PUSHES = (0.0, 0.02, 0.02, 0.02, 0.02, 0.04, 0.06, 0.1)
+#: ... with this much ridge.
+RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class PerceptionTraining:
 
     Attributes:
         n_updates: optimiser steps.
+        n_refinements: further steps on short episodes.
         n_streams: pencils at once.
         chunk_ms: length of the truncated backpropagation [ms]; a multiple of the control period.
         n_neurons: size of the population.
@@ -57,6 +63,7 @@ class PerceptionTraining:
         amplitude: largest initial input weight, as a fraction of the threshold.
         threshold: the population's integer threshold.
         learning_rate: at the start; it falls to a twentieth along a cosine.
+        settling_chunks: how long the pencils run on which the readout is solved at the end.
         operations_per_s: synaptic operations a second that the training aims at, over all its pushes: weights shrink
             the faster the more spikes they carry, until the aim is met.
         n_variants: pole lengths and lamps in the table of pictures.
@@ -65,6 +72,7 @@ class PerceptionTraining:
     """
 
     n_updates: int = 8000
+    n_refinements: int = 1500
     n_streams: int = 48
     chunk_ms: int = 80
     n_neurons: int = 224
@@ -74,13 +82,17 @@ class PerceptionTraining:
     threshold: int = 512
     learning_rate: float = 2e-3
     operations_per_s: float = 450e3
+    settling_chunks: int = 300
     n_variants: int = 10
     pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.11)
     seed: int = 1
 
 
 class PerceptionTrainer:
-    """Holds the streams, the network and the optimiser; call :meth:`update` ``n_updates`` times."""
+    """Holds the streams, the network and the optimiser.
+
+    Call :meth:`update` ``n_updates`` times, :meth:`refine`, :meth:`update` ``n_refinements`` times, :meth:`settle`.
+    """
 
     def __init__(self, config: PerceptionTraining, progress: Callable[[float], None] | None = None) -> None:
         self.config = config
@@ -90,29 +102,35 @@ class PerceptionTrainer:
         self.table = PictureTable(task, camera, config.n_variants, config.seed, progress)
         self.network = _new_network(config)
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
-        tasks = [PencilTask(push=push, tilt=math.radians(8.0)) for push in config.pushes]
         stride = config.n_streams
-        self._binners = [SpikeBinner(camera.width, camera.height, config.row_group, 1_000_000) for _ in range(stride)]
-        self.streams = [
-            PencilStream(self.table, camera, tasks, self._binners[i], PERCEPTION_SEEDS[0] + i, stride)
-            for i in range(stride)
-        ]
+        self._new_streams(config.pushes, math.radians(8.0), PERCEPTION_SEEDS[0])
         self._lqr = pencil_lqr(task)
         self._period_ms = round(task.period_s * 1e3)
         self._rng = np.random.default_rng(config.seed)
         self._pressure = 1e-3
+        self._knee = KNEE
         self._axon_rate = np.zeros(self.network.n_axons)
         self._spike_rate = np.zeros(config.n_neurons)
-        n, n_out = config.n_neurons, self.network.w_out.shape[1]
-        steps = config.chunk_ms + 1
-        self._u, self._v, self._s = (np.zeros((stride, steps, n), np.float32) for _ in range(3))
-        self._r = np.zeros((stride, steps, n_out), np.float32)
-        self._pending = [np.empty(0, np.int32) for _ in range(stride)]
-        self._estimate = np.zeros((stride, 2), np.float32)
         # A third each: the network alone, the truth with a wandering error, and a mixture
         self._trust = np.resize([1.0, 0.0, 1.0, 0.5], stride)
-        self._wander = np.zeros((stride, 2))
+        self._wander, self._wander_scale = np.zeros((stride, 2)), 1.0
         self.done = 0
+
+    def _new_streams(
+        self, pushes: tuple[float, ...], tilt: float, first_seed: int, duration_s: float = 20.0
+    ) -> None:
+        """New pencils, and the network's state at zero."""
+        config, camera, count = self.config, PENCIL_CAMERA, self.config.n_streams
+        tasks = [PencilTask(push=push, tilt=tilt, duration_s=duration_s) for push in pushes]
+        binners = [SpikeBinner(camera.width, camera.height, config.row_group, MILLISECOND_NS) for _ in range(count)]
+        self.streams = [
+            PencilStream(self.table, camera, tasks, binners[i], first_seed + i, count) for i in range(count)
+        ]
+        n, n_out, steps = config.n_neurons, self.network.w_out.shape[1], config.chunk_ms + 1
+        self._u, self._v, self._s = (np.zeros((count, steps, n), np.float32) for _ in range(3))
+        self._r = np.zeros((count, steps, n_out), np.float32)
+        self._pending = [np.empty(0, np.int32) for _ in range(count)]
+        self._estimate = np.zeros((count, 2), np.float32)
 
     def update(self) -> dict[str, float]:
         """One chunk of all streams and one optimiser step; returns figures worth logging."""
@@ -129,9 +147,8 @@ class PerceptionTrainer:
         pushes = np.array([stream.plant.task.push for stream in self.streams], np.float32)
         allowed = ERROR_FLOOR / FEATURE_SCALES * np.sqrt(1 + pushes / 0.04)[:, None]
         scaled = (estimate - target) / (torch.tensor(allowed)[:, None] + ERROR_FRACTION * target.abs())
-        error = (torch.sqrt(1 + (scaled / KNEE) ** 2) - 1) * KNEE**2
-        valid = torch.tensor(self._valid[:, :, None])
-        loss = (error * valid).sum() / valid.sum() / 2
+        error = (torch.sqrt(1 + (scaled / self._knee) ** 2) - 1) * self._knee**2
+        loss = error.mean()
         self._optimiser.zero_grad()
         loss.backward()
         assert traces.grad is not None
@@ -159,6 +176,49 @@ class PerceptionTrainer:
         self._pressure *= math.exp(0.01 * np.clip(operations_per_s / self.config.operations_per_s - 1, -1, 1))
         rate = self._optimiser.param_groups[0]["lr"]
         self.network.shrink(rate * self._pressure * self._axon_rate, rate * self._pressure * self._spike_rate)
+
+    def refine(self) -> None:
+        """Begin the second stage: short episodes, so that the network learns to find the pole sooner.
+
+        Every update from here on counts towards ``n_refinements``; the learning rate begins anew, lower.
+        """
+        config = self.config
+        self._new_streams(config.pushes, math.radians(6.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 4], 3.5)
+        self._rng = np.random.default_rng([config.seed, 2])
+        self._wander[:] = 0
+        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+        self._knee = REFINING_KNEE
+        self.done = config.n_updates
+
+    @torch.no_grad()
+    def settle(self, n_chunks: int) -> None:
+        """Solve the readout by least squares on new pencils that the network balances alone.
+
+        Args:
+            n_chunks: how long they run, in chunks.
+        """
+        config, net = self.config, self.network
+        self._new_streams(SETTLING_PUSHES, math.radians(5.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 2])
+        self._trust[:], self._wander_scale = 1.0, 0.0
+        w = {name: np.ascontiguousarray(x.numpy()) for name, x in net.effective().items()}
+        offset, n_taus = net.offset.numpy().copy(), w["dr"].size // 2
+        columns = [slice(f * n_taus, (f + 1) * n_taus) for f in range(2)]
+        moments = [
+            ReadoutMoments(w["w_out"][:, c].T, offset[f], 1 - w["dr"][c], config.n_streams)
+            for f, c in enumerate(columns)
+        ]
+        for _ in range(n_chunks):
+            self._run_chunk(w, offset)
+            weight = np.array([1 / (1 + (s.plant.task.push / 0.02) ** 2) for s in self.streams])
+            for f, moment in enumerate(moments):
+                for t in range(config.chunk_ms):
+                    moment.advance(self._spiked[:, t])
+                    if t % self._period_ms == self._period_ms - 1:
+                        moment.observe(self._truth[:, t, f] / FEATURE_SCALES[f], weight)
+                    moment.forget(self._begun[:, t])
+        for f, (c, moment) in enumerate(zip(columns, moments, strict=True)):
+            weights, net.offset[f] = moment.solve(RIDGE)
+            net.w_out[:, c] = torch.from_numpy(weights.T.astype(np.float32))
 
     def write(self, path: Path, command: str) -> str:
         """Write the network as a NIR file; returns its hash.
@@ -195,9 +255,12 @@ class PerceptionTrainer:
 
     def _schedule(self) -> None:
         config, net = self.config, self.network
-        fraction = self.done / config.n_updates
-        warm = min(1.0, (self.done + 1) / 100)
-        rate = config.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction)))
+        begun, length, scale = 0, config.n_updates, 1.0
+        if self.done >= config.n_updates:
+            begun, length, scale = config.n_updates, config.n_refinements, 0.3
+        fraction = (self.done - begun) / length
+        warm = min(1.0, (self.done - begun + 1) / 100)
+        rate = scale * config.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction)))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         if self.done == int(FROZEN_FROM * config.n_updates):
@@ -209,7 +272,8 @@ class PerceptionTrainer:
         for array in (self._u, self._v, self._s, self._r):
             array[:, 0] = array[:, -1]
         self._truth = np.empty((n_streams, n_steps, 2), np.float32)
-        self._valid = np.ones((n_streams, n_steps), np.float32)
+        self._begun = np.zeros((n_streams, n_steps), bool)
+        self._spiked = np.empty((n_streams, n_steps, config.n_neurons), np.float32)
         self._indptr = np.zeros((n_streams, n_steps + 1), np.int64)
         self._ids = np.zeros((n_streams, 4096), np.int32)
         state = (self._u, self._v, self._s, self._r)
@@ -223,8 +287,10 @@ class PerceptionTrainer:
             last = self._r[:, first + period].reshape(n_streams, 2, -1).sum(-1)
             self._estimate = (last + offset) * FEATURE_SCALES
             for b, stream in enumerate(self.streams):
+                self._spiked[b, first : first + period] = self._s[b, first + 1 : first + period + 1]
                 if stream.over:
                     stream.reset()
+                    self._begun[b, first + period - 1] = True
                     self._pending[b] = np.empty(0, np.int32)
                     self._estimate[b] = 0
                     for array in state:
@@ -246,7 +312,8 @@ class PerceptionTrainer:
 
     def _forces(self) -> np.ndarray:
         """LQR on a mixture of estimate and truth with a wandering error."""
-        self._wander += 0.02 * (-self._wander) + self._rng.normal(size=self._wander.shape) * (0.002, 0.02)
+        noise = self._rng.normal(size=self._wander.shape) * (0.002, 0.02)
+        self._wander += 0.02 * (-self._wander) + self._wander_scale * noise
         forces = np.empty(len(self.streams))
         for b, stream in enumerate(self.streams):
             truth = stream.plant.truth + self._wander[b]

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from .checkpoint import check_fits, read_controller
 from .control.gate import GateLimits
 from .errors import TaskError
+from .liquid.controller import LiquidController
 from .neuromorphic.backend import Backend
 from .neuromorphic.loihi import LoihiEmulator
 from .neuromorphic.quantize import quantise
 from .neuromorphic.reference import FloatReference
+from .perception import Perception
 from .sim.plant import FORCE_LIMIT, PencilPlant
-from .spiking.nir_io import PerceptionModel
+from .sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS, PencilTask
+from .simulation import PENCIL_CAMERA
+from .spiking.nir_io import PerceptionModel, read_perception_model
 
 #: Greatest change of the cart force that leaves the gate [N/s].
 FORCE_RATE = 4000.0
@@ -34,6 +39,36 @@ def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
     if kind != "loihi":
         raise TaskError(f"unknown backend '{kind}'; known backends: loihi, float")
     return LoihiEmulator(quantise(model.graph, model.metadata.get("weight_scale")))
+
+
+def read_pencil_perception(path: str | Path) -> PerceptionModel:
+    """A perception model, checked against the pencil's camera and what its controllers are given.
+
+    Raises:
+        ModelError: the file is damaged or does not fit.
+    """
+    model = read_perception_model(path)
+    Perception(model).check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS, (PENCIL_CAMERA.width, PENCIL_CAMERA.height))
+    return model
+
+
+def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidController:
+    """A controller, checked against the pencil's encoders, motor and control period.
+
+    Raises:
+        ModelError: the file is damaged or does not fit.
+    """
+    file = read_controller(path)
+    check_fits(
+        file,
+        observation_names=PencilPlant.observation_names + ESTIMATE_NAMES,
+        observation_units=PencilPlant.observation_units + ESTIMATE_UNITS,
+        command_names=PencilPlant.command_names,
+        command_units=PencilPlant.command_units,
+        period_s=task.period_s,
+        command_limits=(FORCE_LIMIT,),
+    )
+    return LiquidController(file)
 
 
 def pencil_limits(command_limits: np.ndarray) -> GateLimits:

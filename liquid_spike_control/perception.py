@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,38 @@ class Perception:
         self.binner = SpikeBinner(self.width, self.height, row_group, self.step_ns)
         # A readout has a state: two perceptions with one model must not share it
         self._readout = copy.deepcopy(model.readout)
+        for field, found, wanted in (
+            ("input_encoding", self.binner.n_axons, model.graph.n_inputs),
+            ("feature_names", len(self.feature_names), model.readout.n_features),
+            ("feature_units", len(self.feature_units), model.readout.n_features),
+        ):
+            if found != wanted:
+                raise ModelError(
+                    f"{model.source}: {field} stands for {found}, the network has {wanted}; train it again"
+                )
         self.reset(0)
+
+    def check_fits(
+        self, feature_names: Sequence[str], feature_units: Sequence[str], picture: tuple[int, int] | None = None
+    ) -> None:
+        """Refuse a perception that was made for another robot.
+
+        Args:
+            feature_names, feature_units: what the controller is to be given, in order.
+            picture: width and height of the camera [pixels], where they are known.
+
+        Raises:
+            ModelError: the first misfit.
+        """
+        for field, found, wanted in (
+            ("feature_names", self.feature_names, tuple(feature_names)),
+            ("feature_units", self.feature_units, tuple(feature_units)),
+            ("input_encoding", (self.width, self.height), picture or (self.width, self.height)),
+        ):
+            if found != wanted:
+                raise ModelError(
+                    f"{self.model.source}: {field} are {found}, the robot has {wanted}; choose a model trained for it"
+                )
 
     @property
     def n_axons(self) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..sim.tasks import ESTIMATE_NAMES
 from ..simulation import PencilSimulation, Sensing
 from ..types import Quantities
-
-NAMES = ("pole_angle", "pole_rate")
 
 
 class TruthEstimator:
@@ -22,7 +21,7 @@ class TruthEstimator:
 
     def estimate(self, sensing: Sensing) -> Quantities:
         """The truth at the sensing's stamp."""
-        return Quantities(sensing.joints.stamp_ns, NAMES, self._plant.truth)
+        return Quantities(sensing.joints.stamp_ns, ESTIMATE_NAMES, self._plant.truth)
 
 
 class FrameEstimator:
@@ -55,7 +54,7 @@ class FrameEstimator:
             rate = 0.0 if self._angle is None else (angle - self._angle) / (self._interval_ns * 1e-9)
             self._angle = angle
             self._values = np.array([angle, rate])
-        return Quantities(stamp, NAMES, self._values)
+        return Quantities(stamp, ESTIMATE_NAMES, self._values)
 
     def _fit(self, picture: np.ndarray) -> float:
         """Angle of the line through the hinge that fits the brightness best, by least squares."""

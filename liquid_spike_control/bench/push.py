@@ -78,7 +78,7 @@ def print_table(report: dict, console: Console) -> None:
     results = report["results"]
     first, stop = report["seeds"]
     table = Table(title=f"success by push, seeds {first}:{stop}, {report['duration_s']:g} s")
-    table.add_column("push [N s]", justify="right")
+    table.add_column("push, N s", justify="right")
     for name in results:
         table.add_column(name, justify="right")
     for k, push in enumerate(report["pushes_n_s"]):

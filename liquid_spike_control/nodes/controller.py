@@ -10,9 +10,10 @@ from sensor_msgs.msg import JointState
 from ..checkpoint import check_fits, read_controller
 from ..liquid.controller import LiquidController
 from ..loop import observation_for
+from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..types import Quantities
 from . import graph
-from .convert import COMMAND_NAMES, ESTIMATE_NAMES, JOINT_NAMES, from_joint_state, to_joint_state
+from .convert import COMMAND_NAMES, JOINT_NAMES, from_joint_state, to_joint_state
 from .diagnostics import ERROR
 from .process import run
 from .stage import EPISODE_GAP_NS, Stage
@@ -38,7 +39,7 @@ class ControllerNode(Stage):
         check_fits(
             file,
             observation_names=JOINT_NAMES + ESTIMATE_NAMES,
-            observation_units=("m", "m/s", "rad", "rad/s"),
+            observation_units=("m", "m/s", *ESTIMATE_UNITS),
             command_names=COMMAND_NAMES,
             command_units=("N",),
             period_s=self._period_s,

@@ -11,6 +11,7 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
 from ..events.codec import decode_spikes, encode_spikes
+from ..sim.tasks import ESTIMATE_NAMES
 from ..types import Quantities, SpikeTrain
 
 SECOND_NS = 1_000_000_000
@@ -30,7 +31,6 @@ JOINT_FIELDS = {
 
 #: What the topics of the pencil's joints, estimate, command and truth carry.
 JOINT_NAMES = ("cart_position", "cart_velocity")
-ESTIMATE_NAMES = ("pole_angle", "pole_rate")
 COMMAND_NAMES = ("cart_force",)
 TRUTH_NAMES = JOINT_NAMES + ESTIMATE_NAMES
 

@@ -7,14 +7,11 @@ import time
 
 import numpy as np
 
-from ..assembly import pencil_limits
-from ..checkpoint import read_controller
-from ..liquid.controller import LiquidController
+from ..assembly import pencil_limits, read_pencil_controller, read_pencil_perception
 from ..loop import Loop, SpikingEstimator
 from ..perception import Perception
 from ..sim.tasks import PencilTask, task_by_name
 from ..simulation import PencilSimulation, Sensing
-from ..spiking.nir_io import read_perception_model
 from ..types import Quantities
 from .graph import GraphOptions
 from .network import energy_text, load_backend
@@ -58,14 +55,15 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
     """
-    model = read_perception_model(options.perception_model)
-    controller = LiquidController(read_controller(options.controller_model))
+    task = task_of(options)
+    model = read_pencil_perception(options.perception_model)
+    controller = read_pencil_controller(options.controller_model, task)
     history = History()
     perception, backend = Perception(model), load_backend(model)
     estimator = (
         KeepingEstimator(perception, backend, history) if keep else SpikingEstimator(perception, backend)
     )
-    with PencilSimulation(task_of(options)) as simulation:
+    with PencilSimulation(task) as simulation:
         loop = Loop(simulation, estimator, controller, pencil_limits(controller.command_limits))
         loop.reset(options.seed)
         loop.tick()  # the kernels

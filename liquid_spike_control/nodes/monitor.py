@@ -7,9 +7,10 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 
 from ..events.codec import Decoder
+from ..sim.tasks import ESTIMATE_NAMES
 from . import graph
 from .capture import Capture
-from .convert import COMMAND_NAMES, ESTIMATE_NAMES, TRUTH_NAMES, from_joint_state
+from .convert import COMMAND_NAMES, TRUTH_NAMES, from_joint_state
 from .diagnostics import read_status
 from .graph import GraphOptions
 from .network import energy_text, told_work

@@ -13,6 +13,7 @@ from sensor_msgs.msg import JointState
 
 from ..events.codec import ENCODINGS, Decoder, PacketSequence, encode
 from ..perception import Perception
+from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..spiking.nir_io import read_perception_model
 from ..types import EVENT, SpikeTrain
 from . import graph
@@ -44,6 +45,7 @@ class PerceptionNode(Stage):
         """Read the model, warm the kernels."""
         model = read_perception_model(self._file)
         self._perception = Perception(model)
+        self._perception.check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS)
         self._decoder = Decoder()
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(model)

@@ -15,6 +15,9 @@ import numpy as np
 from ..errors import TaskError
 
 MILLISECOND_NS = 1_000_000
+#: What a controller is told about the pole, in order.
+ESTIMATE_NAMES = ("pole_angle", "pole_rate")
+ESTIMATE_UNITS = ("rad", "rad/s")
 
 
 @dataclass(frozen=True, slots=True)

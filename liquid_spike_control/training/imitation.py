@@ -22,13 +22,13 @@ from ..liquid.cells import CfCMixedMemory
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..sim.plant import FORCE_LIMIT, PencilPlant
-from ..sim.tasks import PencilTask
+from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS, PencilTask
 from ..simulation import PENCIL_CAMERA
 from ..spiking.nir_io import PerceptionModel
 from .streams import CONTROLLER_SEEDS, PencilStream, PictureTable
 
-OBSERVATION_NAMES = (*PencilPlant.observation_names, "pole_angle", "pole_rate")
-OBSERVATION_UNITS = (*PencilPlant.observation_units, "rad", "rad/s")
+OBSERVATION_NAMES = PencilPlant.observation_names + ESTIMATE_NAMES
+OBSERVATION_UNITS = PencilPlant.observation_units + ESTIMATE_UNITS
 OBSERVATION_SCALES = (0.3, 0.5, 0.1, 0.6)
 #: Errors of the command above this count linearly [N].
 HUBER_N = 2.0

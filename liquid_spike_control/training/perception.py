@@ -19,7 +19,7 @@ import torch
 from ..control.experts import pencil_lqr
 from ..events.binning import SpikeBinner
 from ..sim.plant import FORCE_LIMIT, PencilPlant
-from ..sim.tasks import MILLISECOND_NS, PencilTask
+from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS, MILLISECOND_NS, PencilTask
 from ..simulation import PENCIL_CAMERA
 from ..spiking import bptt
 from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
@@ -30,8 +30,6 @@ from .least_squares import ReadoutMoments
 from .receptive_fields import oriented_bands
 from .streams import PERCEPTION_SEEDS, PencilStream, PictureTable
 
-FEATURE_NAMES = ("pole_angle", "pole_rate")
-FEATURE_UNITS = ("rad", "rad/s")
 #: The network's outputs are in these units [rad], [rad/s].
 FEATURE_SCALES = np.array([0.1, 0.6], np.float32)
 #: An error counts as large when it exceeds this ...
@@ -242,8 +240,8 @@ class PerceptionTrainer:
         camera = PENCIL_CAMERA
         metadata = {
             "task": "pencil",
-            "feature_names": list(FEATURE_NAMES),
-            "feature_units": list(FEATURE_UNITS),
+            "feature_names": list(ESTIMATE_NAMES),
+            "feature_units": list(ESTIMATE_UNITS),
             "input_encoding": {"width": camera.width, "height": camera.height, "row_group": self.config.row_group},
             "camera": asdict(camera),
             "weight_scale": {"pole": scale},

@@ -43,7 +43,7 @@ def test_recovers_from_five_degrees_at_either_side(model):
         for _ in range(800):
             data.ctrl[:] = expert.step(np.stack([data.qpos, data.qvel], 1).ravel())
             mujoco.mj_step(model, data, STEPS)
-        assert np.abs(data.qpos).max() < 1e-3
+        assert np.abs(data.qpos).max() < 3e-3
 
 
 def test_without_the_expert_it_falls():

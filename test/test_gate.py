@@ -213,7 +213,7 @@ def test_outputs_are_finite_in_range_and_within_rate_whatever_comes(ticks, rate,
         moved = np.abs(output - before.output)
         if state.stopped or (output == gate.safe).all():
             continue
-        if before.changed_ns is None or now < (before.now_ns or now):
+        if before.changed_ns is None or (before.now_ns is not None and now < before.now_ns):
             elapsed = MAX_AGE
         else:
             elapsed = max(0, min(now + lead - before.changed_ns, MAX_AGE))

@@ -57,7 +57,7 @@ def test_events_from_the_table_are_those_of_rendering(table):
 
     a, b = histogram(from_table), histogram(rendered)
     assert b.sum() > 500
-    assert abs(a.sum() / b.sum() - 1) < 0.05
+    assert abs(a.sum() / b.sum() - 1) < 0.1  # interpolated pictures change more smoothly than rendered ones
     assert np.corrcoef(a, b)[0, 1] > 0.95
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from .pencil import PencilBenchmark
 
 #: Impulses of the sweep [N s].
-PUSHES = tuple(round(0.08 + 0.0025 * k, 4) for k in range(21))
+PUSHES = tuple(round(0.09 + 0.0025 * k, 4) for k in range(17))
 #: A push is survived when at least this part of the episodes is.
 SURVIVED = 0.9
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike``: a thin front. Each command imports what it needs when it runs, so that ``--help`` is
-quick.
-"""
+"""``liquid-spike``. Each command imports what it needs when it runs, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -12,6 +10,8 @@ import tyro
 
 from .errors import LiquidSpikeError
 from .options import BenchOptions, RunOptions, TrainOptions
+
+DESCRIPTION = "Perceive with spikes, decide with a liquid neural network: run a robot, train its models, measure them."
 
 app = tyro.extras.SubcommandApp()
 
@@ -44,7 +44,7 @@ def main() -> None:
     """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
     try:
         sys.exit(
-            app.cli(prog="liquid-spike", description=__doc__, config=(tyro.conf.FlagCreatePairsOff,)) or 0
+            app.cli(prog="liquid-spike", description=DESCRIPTION, config=(tyro.conf.FlagCreatePairsOff,)) or 0
         )
     except LiquidSpikeError as error:
         print(f"liquid-spike: {error}", file=sys.stderr)

@@ -52,6 +52,7 @@ def test_all_variants_in_one_json(tmp_path):
         (["--variants", "pid"], "known variants: lqr_true"),
         (["--push", "-1"], "push"),
         (["--jobs", "0"], "job"),
+        (["--json", "nowhere/at/all.json"], "make it first"),
         (["--perception-model", "none.nir"], "none.nir: no such file"),
         (["--controller-model", "none.safetensors"], "none.safetensors"),
     ],

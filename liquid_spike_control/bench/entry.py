@@ -34,6 +34,9 @@ def seed_range(text: str) -> range:
 def bench_command(options: BenchOptions) -> int:
     """Run the benchmark that the options say, print its table and write what was asked for."""
     console = Console()
+    for option, path in (("--json", options.json), ("--plot", options.plot)):
+        if path is not None and not path.absolute().parent.is_dir():  # now, not after minutes of work
+            raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
     if options.what == "snn":
         return _bench_snn(options, console)
     everything = tuple(pencil.VARIANTS)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -38,7 +39,7 @@ def bench_command(options: BenchOptions) -> int:
         if path is not None and not path.absolute().parent.is_dir():  # now, not after minutes of work
             raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
     if options.what == "snn":
-        return _bench_snn(options, console)
+        return _finish(snn_step, snn_step.run(console), options, console)
     everything = tuple(pencil.VARIANTS)
     chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
     benchmark = pencil.PencilBenchmark(
@@ -49,26 +50,18 @@ def bench_command(options: BenchOptions) -> int:
         controller_model=options.controller_model or zoo("pencil_controller.safetensors"),
         jobs=options.jobs,
     )
-    if options.what == "pencil":
-        if options.plot:
-            raise TaskError("--plot belongs to bench push; leave it out")
-        report = pencil.run(benchmark, console)
-        pencil.print_table(report, console)
-    else:
-        report = push.run(benchmark, console)
-        push.print_table(report, console)
-        if options.plot:
-            push.plot(report, options.plot)
-    if options.json:
-        pencil.write_json(report, options.json)
-    return 0
-
-
-def _bench_snn(options: BenchOptions, console: Console) -> int:
-    report = snn_step.run(console)
-    snn_step.print_table(report, console)
+    if options.what == "push":
+        return _finish(push, push.run(benchmark, console), options, console)
     if options.plot:
-        snn_step.plot(report, options.plot)
+        raise TaskError("--plot belongs to bench push and bench snn; leave it out")
+    return _finish(pencil, pencil.run(benchmark, console), options, console)
+
+
+def _finish(benchmark: ModuleType, report: dict, options: BenchOptions, console: Console) -> int:
+    """Print the table of a benchmark's module and write what was asked for."""
+    benchmark.print_table(report, console)
+    if options.plot:
+        benchmark.plot(report, options.plot)
     if options.json:
         pencil.write_json(report, options.json)
     return 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
 from liquid_spike_control.types import SpikeTrain
 
 DATA = Path(__file__).parent / "data"
@@ -158,3 +158,79 @@ def test_hash_is_of_what_decides_the_spikes():
 def test_what_cannot_be_is_refused_by_name(build, words):
     with pytest.raises(ModelError, match=words):
         build()
+
+
+def _probe(network, spikes):
+    return LoihiEmulator(network).probe(spikes)
+
+
+def _same(a, b):
+    for name in a:
+        for field in ("u", "v", "spikes"):
+            np.testing.assert_array_equal(getattr(a[name], field), getattr(b[name], field), err_msg=name)
+
+
+@pytest.mark.parametrize("rounding", ["lava", "brian2loihi"])
+@pytest.mark.parametrize("exponent", [-3, 0, 2])
+def test_sparse_synapses_act_as_dense_ones(rounding, exponent):
+    rng = np.random.default_rng(5)
+    weights = rng.integers(-200, 200, (40, 30)) * (rng.random((40, 30)) < 0.3)
+    delays = rng.integers(0, 9, weights.shape)
+    spikes = SpikeTrain.from_dense(rng.random((80, 30)) < 0.2)
+    targets, sources = np.nonzero(weights)
+    options = {"weight_exp": exponent, "rounding": rounding, "num_weight_bits": 6}
+    dense = Dense("input", "a", weights, delays=delays, **options)
+    # Order does not matter
+    order = rng.permutation(len(targets))
+    at = targets[order], sources[order]
+    sparse = Sparse("input", "a", weights.shape, *at, weights[at], delays=delays[at], **options)
+    network, other = (
+        LoihiNetwork(30, {"a": Population(40, du=500, dv=100, vth=200)}, [c]) for c in (dense, sparse)
+    )
+    expected = _probe(network, spikes)
+    assert expected["a"].spikes.any()
+    _same(expected, _probe(other, spikes))
+
+
+def test_rounding_rules_differ_where_they_should():
+    weights = np.array([[-101, 101, -3, 3]])
+    dense = Dense("input", "a", weights, num_weight_bits=6, weight_exp=-2)
+    np.testing.assert_array_equal(dense.synapses, [[-104, 96, -8, 0]])
+    assert dense.shift == -2  # the sum is shifted
+    other = Dense("input", "a", weights, num_weight_bits=6, weight_exp=-2, rounding="brian2loihi")
+    np.testing.assert_array_equal(other.synapses, [[-24, 24, 0, 0]])
+    assert other.shift == 0
+
+
+@pytest.mark.parametrize("delay", [1, 5])
+def test_a_delay_shared_by_all_synapses_only_shifts(delay):
+    rng = np.random.default_rng(6)
+    kernel = rng.integers(-100, 128, (4, 3, 3, 2))
+    matrix = rng.integers(-100, 128, (20, 128))
+    spikes = SpikeTrain.from_dense(rng.random((60, 128)) < 0.1)
+
+    def run(late):
+        network = LoihiNetwork(
+            128,
+            {"a": Population(256, du=700, dv=300, vth=300), "b": Population(20, du=700, dv=300, vth=900)},
+            [
+                Conv("input", "a", kernel, (8, 8, 2), padding=1, delay=late),
+                Dense("input", "b", matrix, delays=late),
+            ],
+            outputs=("a", "b"),
+        )
+        return LoihiEmulator(network).run(spikes).to_dense(276)
+
+    at_once, later = run(0), run(delay)
+    assert at_once.any(0)[:256].any() and at_once.any(0)[256:].any()
+    np.testing.assert_array_equal(later[delay:], at_once[:-delay])
+    assert not later[:delay].any()
+
+
+def test_start_holds_the_voltage_at_zero():
+    population = Population(3, du=4095, dv=0, vth=10, bias_mant=64 * 3, start=np.array([0, 2, 5]))
+    network = LoihiNetwork(1, {"a": population}, [])
+    v = _probe(network, SpikeTrain.from_dense(np.zeros((8, 1), bool)))["a"].v // 64
+    free = np.array([3, 6, 9, 0, 3, 6, 9, 0])
+    for neuron, start in enumerate((0, 2, 5)):
+        np.testing.assert_array_equal(v[:, neuron], [0] * start + list(free[: 8 - start]))

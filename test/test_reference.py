@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.neuromorphic.reference import FloatReference
-from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
+from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain
 
 
@@ -40,3 +40,42 @@ def test_axons_that_do_not_exist_are_refused():
     graph = recurrent(np.random.default_rng(0))[2]
     with pytest.raises(ValueError, match="0 .. 4"):
         FloatReference(graph).step(np.array([5]))
+
+
+def _one(weights, **options):
+    n = len(weights)
+    p = CubaPopulation(np.ones(n), np.zeros(n), np.full(n, 1.0), np.zeros(n), **options)
+    return SpikingGraph(1, {"a": p}, [Linear("input", "a", np.array(weights)[:, None])], ("a",))
+
+
+def _fired(graph, n_steps=8):
+    return FloatReference(graph).run(SpikeTrain.from_dense(np.ones((n_steps, 1), bool))).to_dense(graph.n_outputs)
+
+
+def test_an_inclusive_threshold_is_met():
+    graph, other = _one([0.5]), _one([0.5], inclusive=True)
+    assert np.flatnonzero(_fired(graph)[:, 0]).tolist() == [3, 6]
+    assert np.flatnonzero(_fired(other)[:, 0]).tolist() == [2, 4, 6]
+
+
+def test_a_reset_that_subtracts_keeps_the_rest():
+    assert np.flatnonzero(_fired(_one([0.75], reset="subtract"))[:, 0]).tolist() == [2, 3, 5, 6, 7]
+
+
+def test_refractory_start_and_silence():
+    assert np.flatnonzero(_fired(_one([2.0], refractory=3))[:, 0]).tolist() == [1, 4, 7]
+    assert np.flatnonzero(_fired(_one([2.0], start=4))[:, 0]).tolist() == [4, 5, 6, 7]
+    graph = _one([2.0], spiking=False)
+    assert not _fired(graph).any()
+    spikes = SpikeTrain.from_dense(np.ones((4, 1), bool))
+    np.testing.assert_array_equal(FloatReference(graph).voltages(spikes)["a"][:, 0], [0, 2, 4, 6])
+
+
+def test_delays_of_each_synapse():
+    p = CubaPopulation(np.ones(2), np.ones(2), np.full(2, 0.5), np.zeros(2))
+    synapses = Synapses("input", "a", (2, 1), np.zeros(2, int), np.arange(2), np.ones(2), np.array([0, 3]))
+    graph = SpikingGraph(1, {"a": p}, [synapses], ("a",))
+    spikes = np.zeros((8, 1), bool)
+    spikes[1] = True
+    fired = FloatReference(graph).run(SpikeTrain.from_dense(spikes)).to_dense(2)
+    assert np.argwhere(fired).tolist() == [[2, 0], [5, 1]]

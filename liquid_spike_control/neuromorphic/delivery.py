@@ -16,7 +16,7 @@ from .vectors import BLOCK, add8, add16, add24, add32
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
 C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
 C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
-C_COLUMNS = 16
+C_DELAY, C_COLUMNS = 16, 17  # extra steps of all synapses (rows, conv)
 # Columns of the table of a convolution's source pixels: first target (-1 at the border), phase; and of those
 # of its source coordinates, one for x and one for y: first target, number of targets, first tap, phase.
 X_START, X_PHASE, X_COLUMNS = range(3)

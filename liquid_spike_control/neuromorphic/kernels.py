@@ -26,6 +26,7 @@ import numpy as np
 from numba import carray, njit
 
 from .delivery import (
+    C_DELAY,
     C_KIND,
     C_SOURCE,
     ROWS,
@@ -247,9 +248,10 @@ def advance(memory, outputs, in_indptr, in_ids, n_inputs, out_indptr, out_ids):
                 populations[k], parameters, state, a, active, resting, done, t, spikes, masks, counters
             )
             counters[N_SPIKES] += counts[k]
-        a, marks = inputs[(t + 1) % slots], touched[(t + 1) % slots]
         for k in range(len(connections)):
             c = connections[k]
+            due = (t + 1 + c[C_DELAY]) % slots
+            a, marks = inputs[due], touched[due]
             if c[C_SOURCE] < 0:
                 ids = in_ids[in_indptr[step] : in_indptr[step + 1]]
             else:

@@ -10,7 +10,9 @@ import numpy as np
 from . import delivery as d
 from . import kernels as k
 from . import membrane as m
-from .network import INPUT, Conv, Dense, LoihiNetwork, Population
+from .network import INPUT, LoihiNetwork
+from .neurons import Population
+from .synapses import Conv, Dense
 from .vectors import BLOCK
 
 #: From this fraction of non-zero weights on, whole rows are added: vectors beat indices there.
@@ -37,7 +39,8 @@ class Layout:
     parameters: np.ndarray
     n: int  # neurons, padding and shifted sums included
     slots: int  # steps that inputs can lie ahead
-    always_active: np.ndarray  # bitmap of the blocks that have a bias
+    start: np.ndarray  # refractory counters after a reset
+    active_at_start: np.ndarray  # bitmap of the blocks that have a bias or whose counter runs after a reset
 
 
 class _Pool:
@@ -67,10 +70,11 @@ def lay_out(network: LoihiNetwork) -> Layout:
     for name, p in network.populations.items():
         starts[name] = n
         n += -(-p.n // k.WORD) * k.WORD
-    parameters = np.zeros((m.N_PARAMETERS, n), np.int32)
+    parameters, counters = np.zeros((m.N_PARAMETERS, n), np.int32), np.zeros(n, np.int32)
     populations, first_spike = [], 0
     for name, p in network.populations.items():
         populations.append(_population(p, starts[name], first_spike, parameters))
+        counters[starts[name] : starts[name] + p.n] = p.start
         first_spike += p.n
     weights, index = _Pool(), _Pool()
     connections, folds = [], []
@@ -79,26 +83,32 @@ def lay_out(network: LoihiNetwork) -> Layout:
         row = np.zeros(d.C_COLUMNS, np.int64)
         row[d.C_SOURCE] = -1 if c.source == INPUT else names.index(c.source)
         row[d.C_TARGET] = starts[c.target]
-        row[d.C_SHIFT] = 6 + c.weight_exp
-        if c.weight_exp < 0:  # the sum is shifted, so it is kept apart until the step is complete
+        row[d.C_SHIFT] = 6 + c.shift
+        if c.shift < 0:  # the sum is shifted, so it is kept apart until the step is complete
             blocks = -(-network.size(c.target) // BLOCK)
-            folds.append([n, starts[c.target], blocks, -c.weight_exp])
+            folds.append([n, starts[c.target], blocks, -c.shift])
             row[d.C_TARGET], row[d.C_SHIFT] = n, 0
             n += -(-blocks * BLOCK // k.WORD) * k.WORD
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
-        else:
+            row[d.C_DELAY] = c.delay
+        elif isinstance(c, Dense):
             _dense(c, row, weights, index)
-            slots = max(slots, 1 + int(np.max(c.delays, initial=0)))
+        else:
+            _sparse(c.shape[1], c.sources, c.targets, c.delays, c.synapses, row, weights, index)
+        slots = max(slots, 1 + int(np.max(c.delays, initial=0)))
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
             beyond = max(beyond, int((row[d.C_TAPS_X] * row[d.C_Y_OUT] + row[d.C_TAPS_Y]) * row[d.C_OUT]))
     n += -(-beyond // k.WORD) * k.WORD
     padded = aligned_zeros((m.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
-    biased = np.flatnonzero(padded[m.BIAS].reshape(-1, BLOCK).any(1)).astype(np.uint64)
+    at_start = np.zeros(n, np.int32)
+    at_start[: len(counters)] = counters
+    busy = (padded[m.BIAS] != 0) | (at_start != 0)
+    busy_blocks = np.flatnonzero(busy.reshape(-1, BLOCK).any(1)).astype(np.uint64)
     bitmap = np.zeros(n // k.WORD, np.uint64)
-    np.bitwise_or.at(bitmap, (biased // 64).astype(np.int64), np.uint64(1) << (biased % 64))
+    np.bitwise_or.at(bitmap, (busy_blocks // 64).astype(np.int64), np.uint64(1) << (busy_blocks % 64))
     return Layout(
         np.array(populations, np.int64),
         np.array(folds, np.int64).reshape(-1, k.F_COLUMNS),
@@ -108,6 +118,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
         padded,
         n,
         slots,
+        at_start,
         bitmap,
     )
 
@@ -124,7 +135,7 @@ def _population(p: Population, start: int, first_spike: int, parameters: np.ndar
     row = np.zeros(k.P_COLUMNS, np.int64)
     row[k.P_START] = start
     row[k.P_BLOCKS] = -(-p.n // BLOCK)
-    row[k.P_UNIFORM] = shared and not mine[m.BIAS].any() and mine[m.REFRACTORY].max() <= 1
+    row[k.P_UNIFORM] = shared and not (mine[m.BIAS].any() or mine[m.REFRACTORY].max() > 1 or np.any(p.start))
     row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[m.DECAY_U, m.DECAY_V, m.THETA], 0]
     row[[k.P_GAIN, k.P_LIMIT]] = mine[[m.GAIN, m.LIMIT], 0]
     row[k.P_SPIKES] = first_spike
@@ -134,19 +145,29 @@ def _population(p: Population, start: int, first_spike: int, parameters: np.ndar
 def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     synapses = c.synapses.T  # one row a source neuron
     used = synapses != 0
-    if not np.any(c.delays) and used.mean() >= DENSE_FROM:
+    shared_delay = np.min(c.delays, initial=63) == np.max(c.delays, initial=0) or not c.weights.size
+    if shared_delay and used.mean() >= DENSE_FROM:
         length = -(-synapses.shape[1] // 8) * 8
         padded = np.zeros((len(synapses), length), np.int16)
         padded[:, : synapses.shape[1]] = synapses
         row[d.C_KIND], row[d.C_ROW] = d.ROWS, length
         row[d.C_WEIGHTS], row[d.C_INDEX] = weights.add(padded), index.add(used.sum(1))
+        row[d.C_DELAY] = np.max(c.delays, initial=0)
         return
     source, target = np.nonzero(used)
     delays = np.broadcast_to(c.delays, c.weights.shape).T[source, target]
+    _sparse(len(synapses), source, target, delays, synapses[source, target], row, weights, index)
+
+
+def _sparse(n_source: int, source, target, delays, synapses, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
+    used = np.flatnonzero(synapses)
+    used = used[np.lexsort((target[used], source[used]))]
+    counts = np.bincount(source[used], minlength=n_source)
+    pairs = np.stack([target[used], np.broadcast_to(delays, synapses.shape)[used]], 1)
     row[d.C_KIND] = d.SPARSE
-    row[d.C_WEIGHTS] = weights.add(synapses[source, target])
-    row[d.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(used.sum(1))]))
-    row[d.C_ROW] = index.add(np.stack([target, delays], 1))
+    row[d.C_WEIGHTS] = weights.add(synapses[used])
+    row[d.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(counts)]))
+    row[d.C_ROW] = index.add(pairs)
 
 
 def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:

@@ -23,9 +23,20 @@ from ..types import SpikeTrain
 from . import kernels, membrane, vectors
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
-from .network import Conv, Dense, LoihiNetwork, Population, quantise_weights
+from .network import LoihiNetwork
+from .neurons import Population
+from .synapses import Conv, Dense, Sparse, quantise_weights
 
-__all__ = ["Conv", "Dense", "LoihiEmulator", "LoihiNetwork", "Population", "Probe", "quantise_weights"]
+__all__ = [
+    "Conv",
+    "Dense",
+    "LoihiEmulator",
+    "LoihiNetwork",
+    "Population",
+    "Probe",
+    "Sparse",
+    "quantise_weights",
+]
 
 # Output spikes that one compiled call has room for, unless one step alone needs more.
 _ROOM = 1 << 20
@@ -110,7 +121,8 @@ class LoihiEmulator:
         """Zero currents, voltages, counters and whatever was under way."""
         for array in (self._state, self._acc, self._touched, self._resting, self._done, self._counters):
             array[:] = 0
-        self._active[:] = self._layout.always_active
+        self._state[membrane.COUNTER] = self._layout.start
+        self._active[:] = self._layout.active_at_start
 
     def step(self, ids: np.ndarray) -> np.ndarray:
         """Advance one step.

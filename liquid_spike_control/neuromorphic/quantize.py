@@ -19,8 +19,10 @@ from ..errors import ModelError
 from ..spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph
 from ..types import SpikeTrain
 from .loihi import LoihiEmulator
-from .network import Conv, Dense, LoihiNetwork, Population
+from .network import LoihiNetwork
+from .neurons import Population
 from .reference import FloatReference
+from .synapses import Conv, Dense
 
 
 def weight_step(weight: np.ndarray, num_weight_bits: int) -> int:

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections between populations, in Loihi's integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .neurons import check
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    first, second = np.broadcast_to(value, 2)
+    return int(first), int(second)
+
+
+#: ``lava``: Intel's Lava, ``fixed_pt``. ``brian2loihi``: Michaelis et al. 2022 (10.3389/fninf.2022.1015624), who
+#: compared theirs with the chip. They differ in mixed weights and in negative weight exponents.
+Rounding = Literal["lava", "brian2loihi"]
+
+
+def quantise_weights(
+    weights: np.ndarray, num_weight_bits: int = 8, rounding: Rounding = "lava"
+) -> np.ndarray:
+    """Weights as Loihi stores them.
+
+    The sign mode follows from the weights: excitatory if none is negative, inhibitory if none is positive
+    (they are then stored without their sign), else mixed. They are clipped to ``[-256 if mixed else 0,
+    255]``, and the lowest ``8 - num_weight_bits + (1 if mixed else 0)`` bits are cleared: 8-bit mixed weights
+    are even. Mixed weights are rounded down by Lava's rule, toward zero by Brian2Loihi's.
+
+    Args:
+        weights: integers, any shape.
+        num_weight_bits: 1 .. 8.
+        rounding: whose rule.
+
+    Returns:
+        int64, same shape.
+    """
+    w = np.asarray(weights).astype(np.int64)
+    if not w.size:
+        return w
+    sign = -1 if w.max() <= 0 and w.min() < 0 else 1
+    mixed = bool(w.min() < 0 < w.max())
+    shift = 8 - num_weight_bits + mixed
+    w = np.clip(sign * w, -256 * mixed, 255)
+    if rounding == "brian2loihi":
+        return sign * np.sign(w) * ((np.abs(w) >> shift) << shift)
+    return sign * ((w >> shift) << shift)
+
+
+def _check_synapses(where: str, c: Dense | Sparse, shape: tuple[int, ...]) -> None:
+    w, d = np.asarray(c.weights), np.asarray(c.delays)
+    check(w.dtype.kind in "iu" and w.shape == shape, f"{where}: weights must be integers of shape {shape}")
+    check(1 <= c.num_weight_bits <= 8, f"{where}: num_weight_bits must lie in 1 .. 8")
+    check(-8 <= c.weight_exp <= 7, f"{where}: weight_exp must lie in -8 .. 7")
+    check(d.dtype.kind in "iu" and d.shape in ((), shape), f"{where}: delays must be integers {shape}")
+    check(not d.size or (d.min() >= 0 and d.max() <= 63), f"{where}: delays must lie in 0 .. 63")
+    check(c.rounding in ("lava", "brian2loihi"), f"{where}: rounding must be lava or brian2loihi")
+    object.__setattr__(c, "weights", w.astype(np.int64))
+    object.__setattr__(c, "delays", d.astype(np.int64))
+
+
+def _effective(c: Dense | Sparse) -> np.ndarray:
+    w = quantise_weights(c.weights, c.num_weight_bits, c.rounding)
+    if c.rounding == "brian2loihi" and c.weight_exp < 0:
+        return np.sign(w) * (np.abs(w) >> -c.weight_exp)
+    return w
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """All-to-all synapses; a spike at ``t`` acts at ``t + 1 + delay``.
+
+    Attributes:
+        source: a population, the target itself (recurrence), or ``"input"``.
+        target: a population.
+        weights: integers, shape ``(n_target, n_source)``; stored by :func:`quantise_weights`.
+        num_weight_bits: 1 .. 8.
+        weight_exp: the summed weights of a step are shifted left by it (right, rounding down, if negative),
+            -8 .. 7. By ``brian2loihi`` each weight is shifted right by itself, toward zero.
+        delays: extra steps, shape of the weights or one integer, 0 .. 63.
+        rounding: whose rule, see :data:`Rounding`.
+    """
+
+    source: str
+    target: str
+    weights: np.ndarray
+    num_weight_bits: int = 8
+    weight_exp: int = 0
+    delays: np.ndarray | int = 0
+    rounding: Rounding = "lava"
+
+    def __post_init__(self) -> None:
+        where = f"Dense {self.source} -> {self.target}"
+        w = np.asarray(self.weights)
+        check(w.ndim == 2, f"{where}: weights must be integers (n_target, n_source)")
+        _check_synapses(where, self, w.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_target, n_source)``."""
+        return self.weights.shape[0], self.weights.shape[1]
+
+    @property
+    def synapses(self) -> np.ndarray:
+        """Weights as they act, int64 ``(n_target, n_source)``; their sum is shifted by :attr:`shift`."""
+        return _effective(self)
+
+    @property
+    def shift(self) -> int:
+        """By how much the sum of a step is shifted left."""
+        return self.weight_exp if self.rounding == "lava" else max(self.weight_exp, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """As :class:`Dense`, with the synapses named one by one; weights of 0 are none.
+
+    Attributes:
+        source, target, num_weight_bits, weight_exp, rounding: as in ``Dense``.
+        shape: ``(n_target, n_source)``.
+        targets, sources: integers ``(n_synapses,)``, no pair twice.
+        weights: integers ``(n_synapses,)``.
+        delays: extra steps, ``(n_synapses,)`` or one integer, 0 .. 63.
+    """
+
+    source: str
+    target: str
+    shape: tuple[int, int]
+    targets: np.ndarray
+    sources: np.ndarray
+    weights: np.ndarray
+    num_weight_bits: int = 8
+    weight_exp: int = 0
+    delays: np.ndarray | int = 0
+    rounding: Rounding = "lava"
+
+    def __post_init__(self) -> None:
+        where = f"Sparse {self.source} -> {self.target}"
+        object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
+        w = np.asarray(self.weights)
+        check(w.ndim == 1, f"{where}: weights must be integers (n_synapses,)")
+        _check_synapses(where, self, w.shape)
+        for name, n in (("targets", self.shape[0]), ("sources", self.shape[1])):
+            index = np.asarray(getattr(self, name))
+            check(
+                index.dtype.kind in "iu" and index.shape == w.shape,
+                f"{where}: {name} must be {len(w)} integers, one a synapse",
+            )
+            check(
+                not index.size or (index.min() >= 0 and index.max() < n),
+                f"{where}: {name} must lie in 0 .. {n - 1}",
+            )
+            object.__setattr__(self, name, index.astype(np.int64))
+        pairs = self.targets * self.shape[1] + self.sources
+        check(len(np.unique(pairs)) == len(pairs), f"{where}: a pair of neurons has two synapses; add them up")
+
+    @property
+    def synapses(self) -> np.ndarray:
+        """Weights as they act, int64 ``(n_synapses,)``; their sum is shifted by :attr:`shift`."""
+        return _effective(self)
+
+    @property
+    def shift(self) -> int:
+        """By how much the sum of a step is shifted left."""
+        return self.weight_exp if self.rounding == "lava" else max(self.weight_exp, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Convolution by Lava's rule, which is the recorded one.
+
+    The order of the axes is X, Y, C with the channels contiguous: the neuron at ``(x, y, c)`` of an array of
+    shape ``(X, Y, C)`` has index ``(x * Y + y) * C + c``, numpy's ``ravel``. The kernel is flipped in space
+    (a true convolution; torch, NIR and ONNX correlate):
+
+    ``a[x, y, o] = sum of weights[o, K - 1 - k, L - 1 - l, c] * s[x * stride - padding + k, ..., c]``
+    over k, l and c.
+
+    The weights are taken as they are: Lava's Conv clears no bits of mixed weights and ignores a weight
+    exponent; here ``weight_exp`` acts as in :class:`Dense` and its default is Lava's. Lava wraps the sum at
+    24 bits, which needs more than 32,767 synapses on a neuron; such kernels are refused.
+
+    Attributes:
+        source: a population, or ``"input"``.
+        target: a population of as many neurons as :attr:`output_shape`.
+        weights: integers in -256 .. 255, shape ``(C_out, K, L, C_in)``.
+        input_shape: ``(X, Y, C_in)``.
+        stride, padding: one integer or one an axis.
+        weight_exp: -8 .. 7.
+        channels_first: the source's index is ``(c * X + x) * Y + y`` instead (event cameras, NIR).
+        delay: extra steps, 0 .. 63.
+    """
+
+    source: str
+    target: str
+    weights: np.ndarray
+    input_shape: tuple[int, int, int]
+    stride: int | tuple[int, int] = 1
+    padding: int | tuple[int, int] = 0
+    weight_exp: int = 0
+    channels_first: bool = False
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        w = np.asarray(self.weights)
+        where = f"Conv {self.source} -> {self.target}"
+        check(w.dtype.kind in "iu" and w.ndim == 4, f"{where}: weights must be integers (C_out, K, L, C_in)")
+        check(w.size > 0 and w.min() >= -256 and w.max() <= 255, f"{where}: weights must lie in -256 .. 255")
+        check(w[0].size < 2**15, f"{where}: {w[0].size} synapses on a neuron; at most 32767")
+        check(
+            len(self.input_shape) == 3 and w.shape[3] == self.input_shape[2],
+            f"{where}: weights {w.shape} do not fit input_shape {tuple(self.input_shape)}",
+        )
+        check(-8 <= self.weight_exp <= 7, f"{where}: weight_exp must lie in -8 .. 7")
+        check(0 <= self.delay <= 63, f"{where}: delay must lie in 0 .. 63")
+        object.__setattr__(self, "weights", w.astype(np.int64))
+        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        for name, low in (("stride", 1), ("padding", 0)):
+            check(min(_pair(getattr(self, name))) >= low, f"{where}: {name} must be at least {low}")
+        check(min(self.output_shape) > 0, f"{where}: the kernel is larger than the input")
+
+    @property
+    def shift(self) -> int:
+        """By how much the sum of a step is shifted left."""
+        return self.weight_exp
+
+    @property
+    def delays(self) -> int:
+        """Extra steps of every synapse."""
+        return self.delay
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Stride along X and Y."""
+        return _pair(self.stride)
+
+    @property
+    def paddings(self) -> tuple[int, int]:
+        """Padding along X and Y."""
+        return _pair(self.padding)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_target, n_source)``."""
+        return int(np.prod(self.output_shape)), int(np.prod(self.input_shape))
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """``(X_out, Y_out, C_out)``."""
+        size = [
+            (n + 2 * p - k) // s + 1
+            for n, p, k, s in zip(
+                self.input_shape, self.paddings, self.weights.shape[1:3], self.strides, strict=False
+            )
+        ]
+        return size[0], size[1], self.weights.shape[0]

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from ..spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph
+from ..spiking.graph import Connection, Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from ..types import SpikeTrain
 from .loihi import LoihiEmulator
 from .network import LoihiNetwork
 from .neurons import Population
 from .reference import FloatReference
-from .synapses import Conv, Dense
+from .synapses import Conv, Dense, Sparse
 
 
 def weight_step(weight: np.ndarray, num_weight_bits: int) -> int:
@@ -55,23 +55,26 @@ def quantise(
             raise ModelError(f"{name}: weight_scale must be positive, not {scale}")
         scales[name], exponents[name] = scale, _exponent(name, p, incoming, scale)
         populations[name] = _population(name, p, 2.0 ** min(exponents[name], 0) / scale)
-    connections: list[Dense | Conv] = []
+    connections: list[Dense | Sparse | Conv] = []
     for c in graph.connections:
         exponent = exponents[c.target]
         integers = _integers(c.weight, scales[c.target] * 2.0 ** max(exponent, 0), num_weight_bits)
         if isinstance(c, Linear):
-            connections.append(Dense(c.source, c.target, integers, num_weight_bits, exponent))
+            connections.append(Dense(c.source, c.target, integers, num_weight_bits, exponent, c.delay))
+        elif isinstance(c, Synapses):
+            at = c.shape, c.targets, c.sources
+            connections.append(Sparse(c.source, c.target, *at, integers, num_weight_bits, exponent, c.delay))
         else:
             connections.append(_conv(c, integers, exponent))
     return LoihiNetwork(graph.n_inputs, populations, connections, graph.outputs)
 
 
-def _scale(incoming: list[Linear | Correlation], bits: int) -> float:
+def _scale(incoming: list[Connection], bits: int) -> float:
     peaks = [np.abs(c.weight).max(initial=0) / (256 - weight_step(c.weight, bits)) for c in incoming]
     return max(peaks, default=0.0) or 1.0
 
 
-def _exponent(name: str, p: CubaPopulation, incoming: list[Linear | Correlation], scale: float) -> int:
+def _exponent(name: str, p: CubaPopulation, incoming: list[Connection], scale: float) -> int:
     """0 unless the weights need shifting up to be reached, or the threshold down to fit 17 bits."""
     peak = max((np.abs(c.weight).max(initial=0) for c in incoming), default=0.0) / scale
     exponent = max(0, int(np.ceil(np.log2(max(peak, 1) / 256))))
@@ -95,7 +98,7 @@ def _conv(c: Correlation, integers: np.ndarray, exponent: int) -> Conv:
     channels, height, width = c.input_shape
     flipped = integers[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)  # Lava convolves; Correlation correlates
     shape = (height, width, channels)
-    return Conv(c.source, c.target, flipped, shape, c.stride, c.padding, exponent, c.channels_first)
+    return Conv(c.source, c.target, flipped, shape, c.stride, c.padding, exponent, c.channels_first, c.delay)
 
 
 def _population(name: str, p: CubaPopulation, gain: float) -> Population:
@@ -118,6 +121,8 @@ def _population(name: str, p: CubaPopulation, gain: float) -> Population:
         vth=one_if_shared(np.clip(np.rint(p.vth * gain).astype(np.int64), 0, 2**17 - 1)),
         bias_mant=one_if_shared(mantissa),
         bias_exp=one_if_shared(exponent),
+        refractory=p.refractory,
+        start=p.start,
     )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float64 reference: a :class:`~..spiking.graph.SpikingGraph` as it stands, without rounding.
 
-Same connections, same one step of delay, same interface as the emulator; plain loops, meant to be read.
+Same connections, same delays, same interface as the emulator; plain loops, meant to be read.
 """
 
 from __future__ import annotations
@@ -15,32 +15,44 @@ from ..spiking.graph import INPUT, SpikingGraph
 from ..types import SpikeTrain
 from .backend import BackendStats
 
+# Rows of the table of what a neuron does.
+INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
+
 
 @njit(cache=True)
 def _advance(
-    indptr, ids, rows, targets, weights, n_inputs, du, dv, vth, bias, u, v, a, fired, label, out_indptr, out
-):
+    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, rules, u, v, counter, due, fired,
+    label, out_indptr, out, trace,
+):  # fmt: skip
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
     written, spikes, operations = 0, 0, 0
     out_indptr[0] = 0
     for step in range(len(indptr) - 1):
+        t = t0 + step
+        a = due[t % len(due)]
         for i in range(len(u)):
             u[i] = (1 - du[i]) * u[i] + a[i]
             v[i] = (1 - dv[i]) * v[i] + u[i] + bias[i]
             a[i] = 0
-            fired[i] = v[i] > vth[i]
-            if fired[i]:
+            if counter[i] > 0:
                 v[i] = 0
+            if len(trace):
+                trace[step, i] = v[i]
+            fired[i] = rules[SPIKING, i] and (v[i] > vth[i] or (rules[INCLUSIVE, i] and v[i] == vth[i]))
+            if fired[i]:
+                v[i] = v[i] - vth[i] if rules[SUBTRACT, i] else 0.0
+                counter[i] = rules[REFRACTORY, i]
+            counter[i] = max(counter[i] - 1, 0)
         for k in range(indptr[step], indptr[step + 1]):
             for s in range(rows[ids[k]], rows[ids[k] + 1]):
-                a[targets[s]] += weights[s]
+                due[(t + 1 + delays[s]) % len(due), targets[s]] += weights[s]
             operations += rows[ids[k] + 1] - rows[ids[k]]
         for i in range(len(u)):
             if fired[i]:
                 spikes += 1
                 source = n_inputs + i
                 for s in range(rows[source], rows[source + 1]):
-                    a[targets[s]] += weights[s]
+                    due[(t + 1 + delays[s]) % len(due), targets[s]] += weights[s]
                 operations += rows[source + 1] - rows[source]
         for k in range(len(label)):
             if fired[label[k]]:
@@ -71,18 +83,28 @@ class FloatReference:
         synapses = []
         for c in graph.connections:
             source, target, weight = c.synapses()
+            delay = np.broadcast_to(c.delay, weight.shape)
             offset = 0 if c.source == INPUT else graph.n_inputs + first[c.source]
-            synapses.append((source + offset, target + first[c.target], weight))
-        source, target, weight = (np.concatenate(part) for part in zip(*synapses, strict=True))
+            synapses.append((source + offset, target + first[c.target], weight, delay))
+        source, target, weight, delay = (np.concatenate(part) for part in zip(*synapses, strict=True))
         order = np.lexsort((target, source))
         counts = np.bincount(source, minlength=graph.n_inputs + self._n)
         self._rows = np.concatenate([[0], np.cumsum(counts)])
         self._targets, self._weights = target[order].astype(np.int32), weight[order]
+        self._delays = delay[order].astype(np.int64)
         populations = graph.populations.values()
         self._parameters = tuple(
             np.concatenate([getattr(p, name) for p in populations]) for name in ("du", "dv", "vth", "bias")
         )
-        self._state = tuple(np.zeros(self._n) for _ in range(3))
+        self._rules = np.concatenate(
+            [
+                np.repeat([[p.inclusive], [p.reset == "subtract"], [p.refractory], [p.spiking], [p.start]], p.n, 1)
+                for p in populations
+            ],
+            axis=1,
+        ).astype(np.int64)
+        self._u, self._v, self._counter = np.zeros(self._n), np.zeros(self._n), np.zeros(self._n, np.int64)
+        self._due = np.zeros((1 + int(self._delays.max(initial=0)), self._n))
         self._fired = np.zeros(self._n, bool)
         self._labels = self._numbered(graph.outputs)
         self.reset()
@@ -100,8 +122,9 @@ class FloatReference:
 
     def reset(self) -> None:
         """Zero currents, voltages and counts."""
-        for array in self._state:
+        for array in (self._u, self._v, self._due):
             array[:] = 0
+        self._counter[:] = self._rules[START]
         self._steps = self._in = self._spikes = self._operations = 0
 
     def step(self, ids: np.ndarray) -> np.ndarray:
@@ -123,25 +146,39 @@ class FloatReference:
             m: SpikeTrain.from_dense(dense[:, i : i + self.graph.size(m)]) for m, i in self._first.items()
         }
 
-    def _run(self, spikes: SpikeTrain, labels: np.ndarray) -> SpikeTrain:
+    def voltages(self, spikes: SpikeTrain) -> dict[str, np.ndarray]:
+        """As :meth:`run`, but return the voltage of every population before spikes reset it, float64
+        ``(n_steps, n)``."""
+        trace = np.zeros((spikes.n_steps, self._n))
+        self._run(spikes, self._labels, trace)
+        return {m: trace[:, i : i + self.graph.size(m)] for m, i in self._first.items()}
+
+    def _run(self, spikes: SpikeTrain, labels: np.ndarray, trace: np.ndarray | None = None) -> SpikeTrain:
         indptr, ids = spikes.indptr.astype(np.int64), spikes.ids.astype(np.int32)
         mine = ids[indptr[0] : indptr[-1]]
         if len(mine) and (mine.min() < 0 or mine.max() >= self.n_inputs):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
         out_indptr, out = np.empty(len(indptr), np.int64), np.empty(spikes.n_steps * len(labels), np.int32)
         written, n_spikes, operations = _advance(  # type: ignore[call-arg]
+            self._steps,
             indptr,
             ids,
             self._rows,
             self._targets,
             self._weights,
+            self._delays,
             self.n_inputs,
             *self._parameters,
-            *self._state,
+            self._rules,
+            self._u,
+            self._v,
+            self._counter,
+            self._due,
             self._fired,
             labels,
             out_indptr,
             out,
+            np.zeros((0, 0)) if trace is None else trace,
         )
         self._steps += spikes.n_steps
         self._in += len(mine)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A spiking network in discrete time, in float64: what a NIR file holds once its time step is chosen.
 
-One step of a population, with ``a`` the weighted spikes of the step before:
+One step of a population, with ``a`` the weighted spikes that are due:
 
-``u <- (1 - du) u + a``, ``v <- (1 - dv) v + u + bias``, spike where ``v > vth``, then ``v = 0``.
+``u <- (1 - du) u + a``, ``v <- (1 - dv) v + u + bias``, spike where ``v > vth`` (``>=`` if inclusive), then
+``v = 0`` (``v - vth`` if the reset subtracts).
 
-Every connection, from the input too, has one step of delay. Neurons of an image-shaped population are
-numbered
+A spike at ``t`` acts at ``t + 1 + delay``; input spikes too. Neurons of an image-shaped population are numbered
 ``(row * width + column) * channels + channel``.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -32,12 +33,22 @@ class CubaPopulation:
         du, dv: fraction of current and voltage lost in a step, 0 .. 1.
         vth: threshold, positive.
         bias: added to the voltage every step.
+        inclusive: whether a neuron spikes at its threshold, not only above.
+        reset: what a spike does to the voltage; Loihi knows ``"zero"``.
+        refractory: steps; r > 1 holds the voltage at 0 in the r - 1 steps after a spike.
+        start: in the first ``start`` steps the voltage is held at 0.
+        spiking: False for a leaky integrator, whose voltage is read and which never spikes.
     """
 
     du: np.ndarray
     dv: np.ndarray
     vth: np.ndarray
     bias: np.ndarray
+    inclusive: bool = False
+    reset: Literal["zero", "subtract"] = "zero"
+    refractory: int = 0
+    start: int = 0
+    spiking: bool = True
 
     def __post_init__(self) -> None:
         arrays = np.broadcast_arrays(
@@ -52,6 +63,9 @@ class CubaPopulation:
                 raise ModelError(f"{name} must lie in 0 .. 1; a time constant is shorter than the step")
         if self.vth.min() <= 0:
             raise ModelError(f"thresholds must be positive, not {self.vth.min():g}")
+        for name in ("refractory", "start"):
+            if not 0 <= getattr(self, name) <= 63:
+                raise ModelError(f"{name} must lie in 0 .. 63 steps, not {getattr(self, name)}")
 
     @property
     def n(self) -> int:
@@ -61,16 +75,46 @@ class CubaPopulation:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """``weight``: float64 ``(n_target, n_source)``."""
+    """``weight``: float64 ``(n_target, n_source)``; ``delay``: extra steps."""
 
     source: str
     target: str
     weight: np.ndarray
+    delay: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_target, n_source)``."""
+        return self.weight.shape[0], self.weight.shape[1]
 
     def synapses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source, target and weight of every synapse."""
         target, source = np.nonzero(self.weight)
         return source, target, self.weight[target, source]
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses one by one: pools, delays of each neuron, chains of linear maps.
+
+    Attributes:
+        shape: ``(n_target, n_source)``.
+        sources, targets: int64 ``(n_synapses,)``, no pair twice.
+        weight: float64 ``(n_synapses,)``.
+        delay: extra steps, one integer or one a synapse.
+    """
+
+    source: str
+    target: str
+    shape: tuple[int, int]
+    sources: np.ndarray
+    targets: np.ndarray
+    weight: np.ndarray
+    delay: int | np.ndarray = 0
+
+    def synapses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source, target and weight of every synapse."""
+        return self.sources, self.targets, self.weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +125,7 @@ class Correlation:
         weight: float64 ``(C_out, C_in, K, L)``.
         input_shape: ``(C_in, H, W)``.
         channels_first: source neurons are numbered ``(channel * H + row) * W + column`` (the input's axons).
+        delay: extra steps.
     """
 
     source: str
@@ -90,6 +135,12 @@ class Correlation:
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     channels_first: bool = False
+    delay: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_target, n_source)``."""
+        return int(np.prod(self.output_shape)), int(np.prod(self.input_shape))
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
@@ -116,13 +167,16 @@ class Correlation:
         return source, target, weight
 
 
+Connection = Linear | Synapses | Correlation
+
+
 @dataclass(frozen=True, eq=False)
 class SpikingGraph:
     """Populations by name, in order, what connects them, and the populations whose spikes are the output."""
 
     n_inputs: int
     populations: Mapping[str, CubaPopulation]
-    connections: Sequence[Linear | Correlation]
+    connections: Sequence[Connection]
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -130,10 +184,7 @@ class SpikingGraph:
             if name not in self.populations:
                 raise ModelError(f"output {name} is no population; there are {list(self.populations)}")
         for c in self.connections:
-            if isinstance(c, Linear):
-                n_target, n_source = c.weight.shape
-            else:
-                n_source, n_target = int(np.prod(c.input_shape)), int(np.prod(c.output_shape))
+            n_target, n_source = c.shape
             have = self.size(c.source), self.size(c.target)
             if have != (n_source, n_target):
                 raise ModelError(
@@ -141,6 +192,8 @@ class SpikingGraph:
                 )
             if not np.isfinite(c.weight).all():
                 raise ModelError(f"{c.source} -> {c.target}: a weight is not finite")
+            if np.size(c.delay) and not 0 <= np.min(c.delay) <= np.max(c.delay) <= 63:
+                raise ModelError(f"{c.source} -> {c.target}: delays must lie in 0 .. 63 steps")
 
     def size(self, name: str) -> int:
         """Number of neurons of a population, or of axons for ``"input"``.
@@ -162,14 +215,17 @@ class SpikingGraph:
     @property
     def hash(self) -> str:
         """Hex SHA-256 of everything that decides the spikes."""
-        sha = hashlib.sha256(f"SpikingGraph 1 {self.n_inputs} {self.outputs}\n".encode())
+        sha = hashlib.sha256(f"SpikingGraph 2 {self.n_inputs} {self.outputs}\n".encode())
         for name, p in self.populations.items():
-            sha.update(f"{name} {p.n}\n".encode())
+            sha.update(f"{name} {p.n} {p.inclusive} {p.reset} {p.refractory} {p.start} {p.spiking}\n".encode())
             for array in (p.du, p.dv, p.vth, p.bias):
                 sha.update(array.astype("<f8").tobytes())
         for c in self.connections:
-            sha.update(f"{c.source} {c.target} {c.weight.shape}".encode())
+            sha.update(f"{type(c).__name__} {c.source} {c.target} {c.weight.shape}".encode())
             if isinstance(c, Correlation):
                 sha.update(f" {c.input_shape} {c.stride} {c.padding} {c.channels_first}".encode())
+            if isinstance(c, Synapses):
+                sha.update(np.stack([c.targets, c.sources]).astype("<i8").tobytes())
+            sha.update(np.ascontiguousarray(c.delay, "<i8").tobytes())
             sha.update(np.ascontiguousarray(c.weight, "<f8").tobytes())
         return sha.hexdigest()

@@ -12,9 +12,8 @@ from .control.gate import GateLimits
 from .errors import TaskError
 from .liquid.controller import LiquidController
 from .neuromorphic.backend import Backend
-from .neuromorphic.loihi import LoihiEmulator
-from .neuromorphic.quantize import quantise
-from .neuromorphic.reference import FloatReference
+from .neuromorphic.model import new_backend as model_backend
+from .neuromorphic.model import of_perception
 from .perception import Perception
 from .sim.plant import FORCE_LIMIT, PencilPlant
 from .sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS, PencilTask
@@ -28,17 +27,8 @@ MAX_AGE_NS = 30_000_000
 
 
 def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
-    """A backend with the model's network: ``loihi`` (the integer emulator) or ``float`` (the float reference).
-
-    Raises:
-        TaskError: the kind is unknown.
-        ModelError: the network does not fit Loihi's arithmetic.
-    """
-    if kind == "float":
-        return FloatReference(model.graph)
-    if kind != "loihi":
-        raise TaskError(f"unknown backend '{kind}'; known backends: loihi, float")
-    return LoihiEmulator(quantise(model.graph, model.metadata.get("weight_scale")))
+    """A backend with the perception's network, see :func:`.neuromorphic.model.new_backend`."""
+    return model_backend(of_perception(model), kind)
 
 
 def read_pencil_perception(path: str | Path) -> PerceptionModel:

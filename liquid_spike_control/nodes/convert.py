@@ -19,6 +19,8 @@ SECOND_NS = 1_000_000_000
 SPIKES = "spikes"
 #: Hex digits of a network's hash that a packet carries in ``header.frame_id``.
 HASH_DIGITS = 16
+#: Steps that a packet of spikes may hold, unless the reader says otherwise.
+MAX_STEPS = 10_000
 
 #: Which field of a JointState holds which named quantity: name -> (joint, field).
 JOINT_FIELDS = {
@@ -106,8 +108,16 @@ def spikes_to_packet(
     return packet
 
 
-def packet_to_spikes(message: EventPacket, n_neurons: int, network_hash: str) -> SpikeTrain:
+def packet_to_spikes(
+    message: EventPacket, n_neurons: int, network_hash: str, max_steps: int = MAX_STEPS
+) -> SpikeTrain:
     """Read address-event spikes and check them.
+
+    Args:
+        message: anything whatever.
+        n_neurons: neurons of the population.
+        network_hash: of the network that they must be of.
+        max_steps: most steps of a packet; the number that a packet states decides how much memory is taken.
 
     Raises:
         ValueError: the packet is of another network or population, or is malformed; the message says which.
@@ -118,6 +128,8 @@ def packet_to_spikes(message: EventPacket, n_neurons: int, network_hash: str) ->
         raise ValueError(f"network '{message.header.frame_id}' instead of '{network_hash[:HASH_DIGITS]}'")
     if message.width != n_neurons:
         raise ValueError(f"{message.width} neurons instead of {n_neurons}")
+    if message.height > max_steps:
+        raise ValueError(f"{message.height} steps, more than {max_steps}")
     spikes = decode_spikes(message.events, message.height, n_neurons)
     if spikes is None:
         raise ValueError("malformed spikes")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..assembly import pencil_limits, read_pencil_controller, read_pencil_perception
 from ..loop import Loop, SpikingEstimator
+from ..neuromorphic.model import of_perception
 from ..perception import Perception
 from ..sim.tasks import PencilTask, task_by_name
 from ..simulation import PencilSimulation, Sensing
@@ -59,7 +60,7 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
     model = read_pencil_perception(options.perception_model)
     controller = read_pencil_controller(options.controller_model, task)
     history = History()
-    perception, backend = Perception(model), load_backend(model)
+    perception, backend = Perception(model), load_backend(of_perception(model))
     estimator = (
         KeepingEstimator(perception, backend, history) if keep else SpikingEstimator(perception, backend)
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The perception model's network on a backend of this process, and the account of its work."""
+"""A network on a backend, and the account of its work."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
-from ..assembly import new_backend
 from ..neuromorphic.backend import Backend, BackendStats
 from ..neuromorphic.energy import estimate
-from ..spiking.nir_io import PerceptionModel
+from ..neuromorphic.model import SpikingModel, new_backend
 from ..types import SpikeTrain
 from .diagnostics import Diagnostics
 
 
-def load_backend(model: PerceptionModel) -> Backend:
-    """The emulator with the model's network, its kernels compiled or loaded from the cache."""
-    backend = new_backend(model)
+def load_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
+    """A backend with the model's network, its kernels compiled or loaded from the cache."""
+    backend = new_backend(model, kind)
     backend.run(SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32)))
     backend.reset()
     return backend

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from event_camera_msgs.msg import EventPacket
 
+from ..errors import GraphError, LiquidSpikeError, ModelError
 from ..events.codec import PacketSequence
-from ..perception import Perception
-from ..spiking.nir_io import read_perception_model
+from ..neuromorphic.backend import Backend
+from ..neuromorphic.model import BACKENDS, read_model
 from ..types import SpikeTrain
 from . import graph
-from .convert import HASH_DIGITS, packet_to_spikes, spikes_to_packet, to_ns
+from .convert import HASH_DIGITS, MAX_STEPS, packet_to_spikes, spikes_to_packet, to_ns
 from .diagnostics import ERROR, WARN
 from .network import load_backend, tell_work
 from .process import run
@@ -22,31 +25,66 @@ class NeuromorphicNode(Stage):
     """Steps the network by the steps of each packet on /neuromorphic/input and answers on
     /neuromorphic/output.
 
-    Packets of another network (by the hash in ``frame_id``) and malformed ones are refused and counted. Steps
-    that a lost packet held are run without input, so that the network's time stays the world's.
+    Packets of another network (by the hash in ``frame_id``), malformed ones and those of more than ``max_steps``
+    steps are refused and counted. Steps that a lost packet held are run without input, so that the network's time
+    stays the world's.
+
+    Another network is loaded without a new process: deactivate, cleanup, set ``model``, configure, activate.
     """
 
     def __init__(self) -> None:
         super().__init__("neuromorphic")
-        self._file = self.parameter("perception_model", "", "path of the perception model (.nir)")
+        self._backend: Backend | None = None
+        self.parameter(
+            "model", "", "path of the network: .nir, .net, .h5 or .safetensors; read at configure", fixed=False
+        )
+        self.parameter("perception_model", "", "the same, where model is empty", fixed=False)
+        self.parameter("preset", "", "how a foreign .nir becomes steps; empty for our own files", fixed=False)
+        self.parameter(
+            "step_s", 0.0, "length of a step [s]; 0: as the file says", least=0.0, most=1.0, fixed=False
+        )
+        self.parameter("backend", "loihi", "what runs the network", choices=BACKENDS, fixed=False)
+        self._max_steps = self.parameter("max_steps", MAX_STEPS, "most steps of a packet", 1, 1_000_000)
 
     def configure(self) -> None:
         """Read the network, load it onto the backend, warm the kernels."""
-        model = read_perception_model(self._file)
-        self._hash, self._step_ns = model.hash, Perception(model).step_ns
-        self._backend = load_backend(model)
+        value = {name: self.get_parameter(name).value for name in ("model", "preset", "step_s", "backend")}
+        file = value["model"] or self.get_parameter("perception_model").value
+        if not file:
+            raise GraphError("parameter model: it is empty; give the path of a network")
+        model = read_model(file, value["preset"] or None, value["step_s"] or None)
+        if model.dt is None:
+            raise ModelError(f"{file}: it states no length of a step; give parameter step_s")
+        self._hash, self._step_ns = model.hash, round(model.dt * 1e9)
+        self._backend = load_backend(model, value["backend"])
+        self._kind = value["backend"]
         self._publisher = self.speak(EventPacket, graph.SPIKES_OUT)
         self.listen(EventPacket, graph.SPIKES_IN, self._on_spikes)
+        self.get_logger().info(f"{file} ({self._hash[:HASH_DIGITS]}) on {self._kind}")
+
+    def release(self) -> None:
+        """Let go of the backend and whatever process it has."""
+        if self._backend is not None:
+            self._backend.__exit__(None, None, None)
+            self._backend = None
 
     def activate(self) -> None:
         """Begin an episode."""
         self._until_ns: int | None = None
         self._sequence = PacketSequence()
+        self._busy_ns, self._told = 0, time.monotonic_ns()
+        assert self._backend is not None
         self._backend.reset()
 
     def _on_spikes(self, message: EventPacket) -> None:
+        backend = self._backend
+        if backend is None:
+            self.diagnostics.count("unanswered")
+            return
         try:
-            spikes = packet_to_spikes(message, self._backend.n_inputs, self._hash)
+            spikes = packet_to_spikes(message, backend.n_inputs, self._hash, self._max_steps)
+            if message.header.stamp.nanosec >= 10**9:
+                raise ValueError(f"a stamp with {message.header.stamp.nanosec} ns")
         except ValueError as error:
             self.diagnostics.count("refused")
             self.diagnostics.complain(ERROR, f"packet refused: {error}")
@@ -55,29 +93,57 @@ class NeuromorphicNode(Stage):
         self._sequence.update(message.seq)
         if self._sequence.lost > lost:
             self.diagnostics.complain(WARN, "packets were lost")
-        start_ns = message.time_base
+        began = time.perf_counter_ns()
+        try:
+            output = self._advance(backend, message.time_base, spikes)
+        except LiquidSpikeError as error:  # another simulator, which may hang or die; ours cannot
+            self.get_logger().error(str(error))
+            self.release()
+            self.diagnostics.count("unanswered")
+            return
+        self._busy_ns += time.perf_counter_ns() - began
+        stamp_ns = to_ns(message.header.stamp)
+        packet = spikes_to_packet(
+            output, backend.n_outputs, self._hash, stamp_ns, message.time_base, message.seq
+        )
+        self._publisher.publish(packet)
+        self.diagnostics.values["answered_ns"] = stamp_ns
+        self.diagnostics.count("packets")
+
+    def _advance(self, backend: Backend, start_ns: int, spikes: SpikeTrain) -> SpikeTrain:
+        """Run the steps of a packet, and before them those that were lost."""
         gap = None if self._until_ns is None else start_ns - self._until_ns
-        if gap is None or not 0 <= gap <= EPISODE_GAP_NS:
-            self._backend.reset()
+        if gap is None or not 0 <= gap <= min(EPISODE_GAP_NS, self._max_steps * self._step_ns):
+            backend.reset()
             self.diagnostics.count("episodes")
         elif gap >= self._step_ns:
             steps = gap // self._step_ns
-            self._backend.run(SpikeTrain(np.zeros(steps + 1, np.int64), np.empty(0, np.int32)))
+            backend.run(SpikeTrain(np.zeros(steps + 1, np.int64), np.empty(0, np.int32)))
             self.diagnostics.count("steps_without_input", steps)
         self._until_ns = start_ns + spikes.n_steps * self._step_ns
-        output = self._backend.run(spikes)
-        packet = spikes_to_packet(
-            output, self._backend.n_outputs, self._hash, to_ns(message.header.stamp), start_ns, message.seq
-        )
-        self._publisher.publish(packet)
-        self.diagnostics.values["answered_ns"] = to_ns(message.header.stamp)
-        self.diagnostics.count("packets")
+        return backend.run(spikes)
 
     def diagnose(self) -> None:
-        """Tell of the work done since the last reset."""
-        if self.active or self.diagnostics.counts:
-            self.diagnostics.values |= {"lost": self._sequence.lost, "network": self._hash[:HASH_DIGITS]}
-            tell_work(self.diagnostics, self._backend.stats(), self._step_ns)
+        """Tell of the load and of the work done since the last reset."""
+        if self._backend is None:
+            if self.active:
+                self.diagnostics.complain(ERROR, "the backend has failed; configure the node anew")
+            return
+        if not self.active and not self.diagnostics.counts:
+            return
+        now = time.monotonic_ns()
+        load = self._busy_ns / max(now - self._told, 1)
+        self._busy_ns, self._told = 0, now
+        counts = self.diagnostics.counts
+        self.diagnostics.values |= {
+            "network": self._hash[:HASH_DIGITS],
+            "backend": self._kind,
+            "load": f"{load:.4f}",
+            "lost": self._sequence.lost,
+            "duplicated": self._sequence.duplicated,
+            "refused": counts.get("refused", 0),
+        }
+        tell_work(self.diagnostics, self._backend.stats(), self._step_ns)
 
 
 def main() -> None:

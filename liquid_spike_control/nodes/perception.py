@@ -12,6 +12,7 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
 from ..events.codec import ENCODINGS, Decoder, PacketSequence, encode
+from ..neuromorphic.model import of_perception
 from ..perception import Perception
 from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..spiking.nir_io import read_perception_model
@@ -48,7 +49,7 @@ class PerceptionNode(Stage):
         self._perception.check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS)
         self._decoder = Decoder()
         self._hash = model.hash
-        self._backend = None if self._offload else load_backend(model)
+        self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
         self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
         self.listen(EventPacket, graph.EVENTS, self._on_events, best_effort=self.mode == "realtime")

@@ -82,6 +82,7 @@ class Stage(LifecycleNode):
         self.diagnostics = Diagnostics(name)
         self._listening: list[tuple] = []
         self._speaking: list[tuple] = []
+        self._optional: list = []
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, graph.DIAGNOSTICS, 100)
         self.mode = self.parameter("mode", "realtime", "lockstep or realtime", choices=graph.MODES)
         period = self.parameter("diagnostics_period_s", 0.5, "time between two diagnostics [s]", 0.05, 60.0)
@@ -92,14 +93,22 @@ class Stage(LifecycleNode):
         self.create_timer(period, self.report, clock=self._steady)
 
     def parameter(
-        self, name: str, default, description: str, least=None, most=None, choices: tuple[str, ...] = ()
+        self,
+        name: str,
+        default,
+        description: str,
+        least=None,
+        most=None,
+        choices: tuple[str, ...] = (),
+        fixed: bool = True,
     ):
-        """Declare a parameter and return its value; it is set at the start and read-only after.
+        """Declare a parameter and return its value; it is set at the start and read-only after, unless it is not
+        ``fixed``: then what is set later acts at the next configure.
 
         Raises:
             GraphError: the value is of the wrong type, out of range or not among the choices.
         """
-        descriptor = ParameterDescriptor(name=name, description=description, read_only=True)
+        descriptor = ParameterDescriptor(name=name, description=description, read_only=fixed)
         if choices:
             descriptor.additional_constraints = f"one of {', '.join(choices)}"
         if isinstance(default, float):
@@ -126,6 +135,9 @@ class Stage(LifecycleNode):
     def deactivate(self) -> None:
         """End; publishers still work."""
 
+    def release(self) -> None:
+        """Let go of what :meth:`configure` took, besides the topics; runs at cleanup and at shutdown."""
+
     def diagnose(self) -> None:
         """Put into :attr:`diagnostics` what is not counted as it happens."""
 
@@ -150,7 +162,9 @@ class Stage(LifecycleNode):
             qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
         receiver = Receiver(self, topic, callback)
         subscription = self.create_subscription(message_type, topic, receiver, qos)
-        if not optional:
+        if optional:
+            self._optional.append(subscription)
+        else:
             self._listening.append((topic, subscription))
 
     def _unmatched(self) -> list[str]:
@@ -212,12 +226,29 @@ class Stage(LifecycleNode):
 
         return self._transition(end, lambda: super(Stage, self).on_deactivate(state))
 
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of all that configure took, so that the node can be configured anew."""
+
+        def forget() -> None:
+            self.release()
+            for subscription in [*(s for _, s in self._listening), *self._optional]:
+                self.destroy_subscription(subscription)
+            for _, publisher in self._speaking:
+                self.destroy_lifecycle_publisher(publisher)
+            for held in (self._listening, self._speaking, self._optional):
+                held.clear()
+            gc.unfreeze()
+            gc.collect()
+
+        return self._transition(forget, lambda: super(Stage, self).on_cleanup(state))
+
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As on_deactivate where the node was active."""
         if self.active:
             self.active = False
             self.deactivate()
             self.report()
+        self.release()
         self.finalized = True
         return super().on_shutdown(state)
 

@@ -3,25 +3,43 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
+from liquid_spike_control.neuromorphic.agreement import compare
 from liquid_spike_control.neuromorphic.loihi import LoihiEmulator, quantise_weights
-from liquid_spike_control.neuromorphic.quantize import compare, quantise
+from liquid_spike_control.neuromorphic.quantize import quantise, quantise_reported, split_signs
 from liquid_spike_control.neuromorphic.reference import FloatReference
-from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
+from liquid_spike_control.resources import zoo
+from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
+from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.types import SpikeTrain
 
 
-def graph(integers, scale, vth, du=0.5, dv=0.25, bias=0.0):
-    n = len(integers)
-    population = CubaPopulation(
-        np.full(n, du), np.full(n, dv), np.full(n, vth * scale), np.full(n, bias * scale)
-    )
-    return SpikingGraph(
-        integers.shape[1], {"a": population}, [Linear("input", "a", integers * scale)], ("a",)
-    )
+def neurons(n, du=0.5, dv=0.25, vth=1.0, bias=0.0, **options):
+    return CubaPopulation(np.full(n, du), np.full(n, dv), np.full(n, vth), np.full(n, bias), **options)
+
+
+def layer(weight, **options):
+    p = neurons(len(weight), **options)
+    return SpikingGraph(weight.shape[1], {"a": p}, [Linear("input", "a", weight)], ("a",))
+
+
+def graph(integers, scale, vth, bias=0.0, **options):
+    return layer(integers * scale, vth=vth * scale, bias=bias * scale, **options)
 
 
 def even(rng, shape):
     return 2 * rng.integers(-128, 128, shape)
+
+
+def poisson(rng, n_steps, n, rate):
+    return SpikeTrain.from_dense(rng.random((n_steps, n)) < rate)
+
+
+def same_spikes(g, network, train):
+    expected = FloatReference(g).run(train)
+    got = LoihiEmulator(network).run(train)
+    assert len(expected.ids) > 20
+    np.testing.assert_array_equal(got.indptr, expected.indptr)
+    np.testing.assert_array_equal(got.ids, expected.ids)
 
 
 def test_weights_on_the_grid_are_taken_without_loss():
@@ -40,60 +58,157 @@ def test_a_recorded_scale_may_need_a_weight_exponent():
     assert dense.weight_exp == 3 and network.populations["a"].vth == 3000
 
 
+def test_the_shipped_perception_keeps_its_integers():
+    model = read_perception_model(zoo("pencil_perception.nir"))
+    network, report = quantise_reported(model.graph, model.metadata["weight_scale"])
+    scale = model.metadata["weight_scale"]["pole"]
+    for c, d in zip(network.connections, model.graph.connections, strict=True):
+        np.testing.assert_array_equal(c.synapses * scale, d.weight)
+        assert c.weight_exp == 0
+    (pole,) = report.populations
+    assert (pole.clipped, pole.vanished, pole.threshold_error, pole.decay_error) == (0, 0, 0, 0)
+    assert pole.weight_error < 1e-12 and pole.unit == scale
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8])
+def test_weights_use_the_range_and_round_to_the_nearest(bits):
+    weight = np.random.default_rng(2).normal(size=(30, 40))
+    network, report = quantise_reported(layer(weight, du=0.3, dv=0.2, vth=3.0), num_weight_bits=bits)
+    (dense,), (row,) = network.connections, report.populations
+    stored, step = dense.synapses, 2 ** (9 - bits)
+    np.testing.assert_array_equal(stored, quantise_weights(stored, bits))
+    scale = row.unit * 2.0**dense.weight_exp
+    assert np.abs(stored).max() == 256 - step and (dense.num_weight_bits, row.num_weight_bits) == (bits, (bits,))
+    assert np.abs(stored * scale - weight).max() <= scale * step / 2 * 1.0001
+    assert abs(network.populations["a"].vth * row.unit / 3.0 - 1) < 3e-4
+    assert row.vanished == np.sum(stored == 0) and row.clipped == 0 and row.threshold_error < 3e-4
+
+
+def test_inputs_and_recurrence_share_the_unit_of_their_target():
+    connections = [Linear("input", "a", np.full((4, 3), 2.0)), Linear("a", "a", np.full((4, 4), -0.5))]
+    network = quantise(SpikingGraph(3, {"a": neurons(4)}, connections, ("a",)))
+    x, r = (int(c.synapses[0, 0]) << c.weight_exp for c in network.connections)
+    assert x == -4 * r and network.populations["a"].vth * 2 == x
+
+
+def test_weak_recurrence_keeps_its_bits_by_an_exponent_of_its_own():
+    rng = np.random.default_rng(3)
+    w = rng.normal(size=(20, 10)), rng.normal(size=(20, 20)) / 50
+    g = SpikingGraph(10, {"a": neurons(20)}, [Linear("input", "a", w[0]), Linear("a", "a", w[1])], ("a",))
+    network, report = quantise_reported(g)
+    for c, weight in zip(network.connections, w, strict=True):
+        error = c.synapses * (report.units["a"] * 2.0**c.weight_exp) - weight
+        assert np.sqrt((error**2).mean()) < 0.02 * weight.std()
+
+
 def test_a_network_on_the_grid_spikes_alike():
     rng = np.random.default_rng(1)
     g = graph(even(rng, (40, 30)), 1.0, 400.5)
-    train = SpikeTrain.from_dense(rng.random((300, 30)) < 0.1)
-    report = compare(g, quantise(g, {"a": 1.0}), train)
-    (row,) = report.populations
+    (row,) = compare(g, quantise(g, {"a": 1.0}), poisson(rng, 300, 30, 0.1)).populations
     assert row.f1 > 0.97 and row.rate_error < 0.005
-    assert "a" in str(report) and "F1" in str(report)
 
 
-@pytest.mark.parametrize("bits", [4, 6, 8])
-def test_weights_use_the_range_and_round_to_the_nearest(bits):
-    rng = np.random.default_rng(2)
-    weight = rng.normal(size=(30, 40))
-    population = CubaPopulation(np.full(30, 0.3), np.full(30, 0.2), np.full(30, 3.0), np.zeros(30))
-    g = SpikingGraph(40, {"a": population}, [Linear("input", "a", weight)], ("a",))
-    network = quantise(g, num_weight_bits=bits)
-    stored, step = network.connections[0].synapses, 2 ** (9 - bits)
-    np.testing.assert_array_equal(stored, quantise_weights(stored, bits))
-    scale = np.abs(weight).max() / np.abs(stored).max()
-    assert np.abs(stored).max() == 256 - step
-    assert np.abs(stored * scale - weight).max() <= scale * step / 2 * 1.0001
-    assert abs(network.populations["a"].vth * scale / 3.0 - 1) < 0.02
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("dv", [0.0, 1.0])
+@pytest.mark.parametrize("unit", [0.125, 3.0])
+def test_voltages_in_whole_weights_spike_alike_to_the_step(inclusive, dv, unit):
+    """Integrate-and-fire and memoryless neurons meet their thresholds exactly, and often."""
+    rng = np.random.default_rng(4)
+    g = layer(unit * rng.integers(-7, 9, (30, 20)), du=1.0, dv=dv, vth=12 * unit, inclusive=inclusive)
+    network, report = quantise_reported(g)
+    same_spikes(g, network, poisson(rng, 400, 20, 0.3))
+    assert report.populations[0].weight_error < 1e-9 and report.populations[0].threshold_error == 0
 
 
-def test_inputs_and_recurrence_share_the_scale_of_their_target():
-    p = CubaPopulation(np.full(4, 0.5), np.full(4, 0.5), np.full(4, 1.0), np.zeros(4))
-    connections = [Linear("input", "a", np.full((4, 3), 2.0)), Linear("a", "a", np.full((4, 4), -0.5))]
-    network = quantise(SpikingGraph(3, {"a": p}, connections, ("a",)))
-    x, r = (c.synapses for c in network.connections)
-    assert x[0, 0] == 255 and r[0, 0] == -64
+def test_averages_over_pixels_are_taken_without_loss():
+    """The chain of a pool and weights: multiples of a quarter."""
+    rng = np.random.default_rng(5)
+    weight = rng.integers(-3, 4, 200) / 4
+    at = np.unravel_index(rng.choice(400, 200, replace=False), (20, 20))
+    synapses = Synapses("input", "a", (20, 20), at[1], at[0], weight, rng.integers(0, 5, 200))
+    g = SpikingGraph(20, {"a": neurons(20, du=1.0, dv=0.0, inclusive=True)}, [synapses], ("a",))
+    same_spikes(g, quantise(g), poisson(rng, 300, 20, 0.2))
 
 
-def test_a_high_threshold_shifts_the_weights_down():
-    g = graph(np.full((4, 5), 2), 1e-3, 1000.0)
-    big = SpikingGraph(
-        5,
-        {"a": CubaPopulation(np.full(4, 0.01), np.full(4, 0.01), np.full(4, 2.0), np.zeros(4))},
-        [Linear("input", "a", np.full((4, 5), 1e-3))],
-        ("a",),
-    )
-    assert quantise(g).connections[0].weight_exp == 0
-    network = quantise(big)
-    assert network.connections[0].weight_exp < 0
-    assert (
-        abs(network.populations["a"].vth / (2.0 / 1e-3 * 255 * 2.0 ** network.connections[0].weight_exp) - 1)
-        < 1e-3
-    )
+def test_a_convolution_with_a_delay_and_dead_times():
+    rng = np.random.default_rng(6)
+    weight = rng.integers(-5, 6, (4, 2, 3, 3)) / 8
+    c = Correlation("input", "a", weight, (2, 8, 8), (2, 2), (1, 1), channels_first=True, delay=3)
+    g = SpikingGraph(128, {"a": neurons(64, du=1.0, dv=0.0, refractory=3, start=5)}, [c], ("a",))
+    same_spikes(g, quantise(g), poisson(rng, 200, 128, 0.1))
+
+
+def test_a_high_threshold_shifts_the_sum_down():
+    rng = np.random.default_rng(7)
+    g = layer(1e-3 * rng.random((4, 5)), du=0.01, dv=0.01, vth=2.0)
+    network, report = quantise_reported(g)
+    assert network.connections[0].weight_exp == -2 and 2**16 <= network.populations["a"].vth < 2**17
+    assert abs(network.populations["a"].vth * report.units["a"] / 2 - 1) < 1e-5
+    scaled = quantise(g, {"a": 4e-6})
+    assert scaled.connections[0].weight_exp == -2 and scaled.populations["a"].vth == 125000
+
+
+def test_bits_and_exponents_by_name():
+    rng = np.random.default_rng(8)
+    w = rng.normal(size=(8, 8)), rng.normal(size=(8, 8))
+    g = SpikingGraph(8, {"a": neurons(8)}, [Linear("input", "a", w[0]), Linear("a", "a", w[1])], ("a",))
+    network = quantise(g, num_weight_bits={"a": 5, "a -> a": 3}, weight_exp={"input -> a": 2, "a -> a": 3})
+    assert [(c.num_weight_bits, c.weight_exp) for c in network.connections] == [(5, 2), (3, 3)]
+    with pytest.raises(ModelError, match="input -> a: num_weight_bits must lie in 1 .. 8, not 9"):
+        quantise(g, num_weight_bits=9)
+    with pytest.raises(ModelError, match="input -> a: weight_exp must lie in -8 .. 7, not 8"):
+        quantise(g, weight_exp=8)
+
+
+def test_nothing_is_clipped_in_silence():
+    g = layer(np.array([[1.0, 0.5, -0.25], [0.001, 0.9, -0.8]]))
+    with pytest.warns(UserWarning, match="a: 2 of 6 weights were clipped"):
+        quantise(g, {"a": 1 / 320}, weight_exp=0)
+    _, report = quantise_reported(g, {"a": 1 / 320}, weight_exp=0)
+    (row,) = report.populations
+    assert (row.clipped, row.vanished, row.n_weights) == (2, 1, 6) and "clipped" in str(report)
+    _, report = quantise_reported(g, {"a": 1 / 320})
+    assert report.populations[0].clipped == 0 and report.populations[0].weight_exp == (1,)
+
+
+def test_when_one_sign_vanishes_the_other_is_stored_without_it():
+    """-256 exists beside weights of the other sign only."""
+    g = layer(np.array([[-1.0, -0.5, 0.001]]))
+    network = quantise(g, {"a": 1 / 256}, num_weight_bits=2)
+    stored = network.connections[0].synapses << network.connections[0].weight_exp
+    assert stored.tolist() == [[-256, -128, 0]]
+
+
+def test_one_bit_weights_of_both_signs_are_split():
+    rng = np.random.default_rng(9)
+    g = layer(rng.choice([-0.3, 0.0, 0.3], (20, 30)), du=1.0, dv=0.0, inclusive=True)
+    with pytest.raises(ModelError, match="input -> a: 1-bit weights of both signs"):
+        quantise(g, num_weight_bits=1)
+    same_spikes(g, quantise(split_signs(g), num_weight_bits=1), poisson(rng, 300, 30, 0.1))
+
+
+def test_the_voltage_of_a_leaky_integrator_does_not_saturate():
+    rng = np.random.default_rng(10)
+    g = layer(rng.normal(size=(5, 40)), du=0.2, dv=0.1, spiking=False)
+    network, report = quantise_reported(g)
+    train = poisson(rng, 200, 40, 0.5)
+    expected, probe = FloatReference(g).voltages(train)["a"], LoihiEmulator(network).probe(train)["a"]
+    assert not probe.spikes.any()
+    assert np.abs(probe.v * (report.units["a"] / 64) - expected).max() < 0.02 * np.abs(expected).max()
+    assert "saturate" in str(quantise_reported(g, {"a": 1e-3}, weight_exp=4)[1])
 
 
 def test_what_does_not_fit_is_refused_by_name():
-    p = CubaPopulation(np.ones(1), np.ones(1), np.full(1, 1e9), np.zeros(1))
     with pytest.raises(ModelError, match="a: weights and threshold are too far apart"):
-        quantise(SpikingGraph(1, {"a": p}, [Linear("input", "a", np.full((1, 1), 1e-3))], ("a",)))
+        quantise(layer(np.full((1, 1), 1e-3), vth=1e9))
+    with pytest.raises(ModelError, match="a: weights and threshold are too far apart"):
+        quantise(layer(np.full((1, 1), 1e3)), {"a": 1e-3})
+    with pytest.raises(ModelError, match="a: a bias is too large"):
+        quantise(layer(np.full((1, 1), 1e-3), bias=1e3), {"a": 1e-5})
+    with pytest.raises(ModelError, match="a: a spike subtracts the threshold"):
+        quantise(layer(np.ones((1, 1)), reset="subtract"))
+    with pytest.raises(ModelError, match="a: weight_scale must be positive"):
+        quantise(layer(np.ones((1, 1))), {"a": -1.0})
 
 
 def test_both_backends_have_one_step_of_delay():

@@ -1,185 +1,223 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a float graph to Loihi's integers, and how well their spikes agree.
+"""From a float graph to Loihi's integers.
 
 All weights into a population add to the same current, which is compared with one threshold: they share one
-scale. The stored integer times ``2^e`` is ``weight / weight_scale`` for a weight exponent e >= 0, which
-reaches weights beyond 8 bits; for e < 0 the integer is ``weight / weight_scale`` and the sum is shifted
-down, so that a high threshold fits its 17 bits. The integer current is ``S u`` with ``S = 64 * 2^min(e, 0) /
-weight_scale``, the threshold ``vth * S / 64`` and the bias ``S * bias``.
+*unit*, the weight of one unit of the integer current. A stored weight is ``weight / (unit 2^e)`` with the
+exponent e of its connection; the integer current is ``64 u / unit``, the threshold ``vth / unit`` and the
+bias ``64 bias / unit``. A large e makes the unit fine, and with it the threshold; a negative one shifts the sum
+down, so that a high threshold fits its 17 bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..errors import ModelError
 from ..spiking.graph import Connection, Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
-from ..types import SpikeTrain
-from .loihi import LoihiEmulator
+from .grid import LARGEST_CURRENT, LARGEST_THRESHOLD, integer_population, on_grid, spacing, weight_step, worst_case
+from .losses import QuantisationReport, population_losses
 from .network import LoihiNetwork
-from .neurons import Population
-from .reference import FloatReference
 from .synapses import Conv, Dense, Sparse
 
-
-def weight_step(weight: np.ndarray, num_weight_bits: int) -> int:
-    """Distance of neighbouring integer weights: 2 for 8-bit weights of both signs, 1 for those of one
-    sign."""
-    mixed = bool(weight.size) and bool(weight.min() < 0 < weight.max())
-    return int(2 ** (8 - num_weight_bits + mixed))
+#: Thresholds are made about this fine, 2^18 in 64ths: beyond, blocks of neurons do not rest (:mod:`.membrane`).
+FINE_THRESHOLD = 4096
 
 
 def quantise(
-    graph: SpikingGraph, weight_scale: Mapping[str, float] | None = None, num_weight_bits: int = 8
+    graph: SpikingGraph,
+    weight_scale: Mapping[str, float] | None = None,
+    num_weight_bits: int | Mapping[str, int] = 8,
+    weight_exp: int | Mapping[str, int] | None = None,
 ) -> LoihiNetwork:
-    """The integer network of a float graph.
+    """The integer network of a float graph; see :func:`quantise_reported`. Clipped weights give a warning."""
+    network, report = quantise_reported(graph, weight_scale, num_weight_bits, weight_exp)
+    for p in report.populations:
+        if p.clipped:
+            warnings.warn(f"{p.name}: {p.clipped} of {p.n_weights} weights were clipped", stacklevel=2)
+    return network
+
+
+def quantise_reported(
+    graph: SpikingGraph,
+    weight_scale: Mapping[str, float] | None = None,
+    num_weight_bits: int | Mapping[str, int] = 8,
+    weight_exp: int | Mapping[str, int] | None = None,
+) -> tuple[LoihiNetwork, QuantisationReport]:
+    """The integer network of a float graph, and what was lost on the way.
 
     Args:
         graph: float64.
         weight_scale: for each population the weight of one integer unit, on whose grid it was trained;
-            weights, thresholds and decays that lie on it are taken without loss. For the others the largest
-            weight is put at the end of the range.
-        num_weight_bits: 1 .. 8, signs aside.
+            weights, thresholds and decays that lie on it are taken without loss. For the others a grid on which
+            all weights lie is used if there is one, else the largest weight is put at the end of the range.
+        num_weight_bits: 1 .. 8, signs aside; one number, or by names: of a connection (``"input -> a"``), or
+            of a population for all the weights into it (8 where neither is named).
+        weight_exp: -8 .. 7, named alike. Where it is not given it is the one that makes the threshold fine
+            and clips nothing.
 
     Raises:
-        ModelError: a threshold or bias does not fit beside the weights; the message names the population.
+        ModelError: a threshold or bias does not fit beside the weights, a reset subtracts, or 1-bit weights have
+            both signs; the message names the population.
     """
-    populations, scales, exponents = {}, {}, {}
+    populations, losses, connections = {}, [], {}
     for name, p in graph.populations.items():
+        if p.reset != "zero":
+            raise ModelError(f"{name}: a spike subtracts the threshold, Loihi's resets to 0; train it with that reset")
         incoming = [c for c in graph.connections if c.target == name]
-        scale = float((weight_scale or {}).get(name) or _scale(incoming, num_weight_bits))
+        bits = [_of(num_weight_bits, c, 8) for c in incoming]
+        fixed = [_of(weight_exp, c, None) for c in incoming]
+        _check(incoming, bits, fixed)
+        unit, lowest = _unit(name, p, incoming, bits, fixed, (weight_scale or {}).get(name))
+        exponents = [
+            _exponent(c, unit, b, lowest) if e is None else e for c, b, e in zip(incoming, bits, fixed, strict=True)
+        ]
+        stored, clipped, gap = [], 0, 256
+        for c, b, e in zip(incoming, bits, exponents, strict=True):
+            integers, beyond = on_grid(c.weight, unit * 2.0**e, b)
+            stored.append(integers * (unit * 2.0**e))
+            clipped += beyond
+            gap = min(gap, spacing(integers) << e if e >= 0 else 1)
+            connections[id(c)] = _connection(c, integers, b, e)
+        populations[name] = integer_population(name, p, unit, gap)
+        weights = [c.weight for c in incoming], stored, clipped
+        worst = worst_case(p, incoming)
+        losses.append(population_losses(name, p, populations[name], unit, gap, bits, exponents, weights, worst))
+    ordered = [connections[id(c)] for c in graph.connections]
+    return LoihiNetwork(graph.n_inputs, populations, ordered, graph.outputs), QuantisationReport(tuple(losses))
+
+
+def split_signs(graph: SpikingGraph) -> SpikingGraph:
+    """The same graph with every linear connection of both signs as two, which gives its weights one bit more.
+
+    1-bit weights of both signs are possible in no other way: they hold 0 and -256 only.
+    """
+    connections: list[Connection] = []
+    for c in graph.connections:
+        if not (c.weight.size and c.weight.min() < 0 < c.weight.max()):
+            connections.append(c)
+            continue
+        for weight in (c.weight.clip(min=0), c.weight.clip(max=0)):
+            if isinstance(c, Linear):
+                connections.append(Linear(c.source, c.target, weight, c.delay))
+            elif isinstance(c, Synapses):
+                at = c.source, c.target, c.shape, c.sources, c.targets
+                connections.append(Synapses(*at, weight, c.delay))
+            else:
+                geometry = c.input_shape, c.stride, c.padding, c.channels_first, c.delay
+                connections.append(Correlation(c.source, c.target, weight, *geometry))
+    return SpikingGraph(graph.n_inputs, graph.populations, connections, graph.outputs)
+
+
+def _of(values, c: Connection, default):
+    """What holds for a connection: by its name, else by its target's."""
+    if isinstance(values, Mapping):
+        return values.get(f"{c.source} -> {c.target}", values.get(c.target, default))
+    return default if values is None else values
+
+
+def _check(incoming: Sequence[Connection], bits: Sequence[int], fixed: Sequence[int | None]) -> None:
+    for c, b, e in zip(incoming, bits, fixed, strict=True):
+        where = f"{c.source} -> {c.target}"
+        if not 1 <= b <= 8:
+            raise ModelError(f"{where}: num_weight_bits must lie in 1 .. 8, not {b}")
+        if e is not None and not -8 <= e <= 7:
+            raise ModelError(f"{where}: weight_exp must lie in -8 .. 7, not {e}")
+        if weight_step(c.weight, b) == 256:
+            raise ModelError(
+                f"{where}: 1-bit weights of both signs hold only 0 and -256; use 2 bits, or split_signs(graph)"
+            )
+
+
+def _peak(c: Connection) -> float:
+    return float(np.abs(c.weight).max(initial=0))
+
+
+def _unit(
+    name: str,
+    p: CubaPopulation,
+    incoming: Sequence[Connection],
+    bits: Sequence[int],
+    fixed: Sequence[int | None],
+    scale: float | None,
+) -> tuple[float, int]:
+    """The weight of one unit of the current, and the lowest exponent that its connections may have."""
+    highest = float(p.vth.max()) if p.spiking else 0.0
+    if scale is not None:
         if not (np.isfinite(scale) and scale > 0):
             raise ModelError(f"{name}: weight_scale must be positive, not {scale}")
-        scales[name], exponents[name] = scale, _exponent(name, p, incoming, scale)
-        populations[name] = _population(name, p, 2.0 ** min(exponents[name], 0) / scale)
-    connections: list[Dense | Sparse | Conv] = []
-    for c in graph.connections:
-        exponent = exponents[c.target]
-        integers = _integers(c.weight, scales[c.target] * 2.0 ** max(exponent, 0), num_weight_bits)
-        if isinstance(c, Linear):
-            connections.append(Dense(c.source, c.target, integers, num_weight_bits, exponent, c.delay))
-        elif isinstance(c, Synapses):
-            at = c.shape, c.targets, c.sources
-            connections.append(Sparse(c.source, c.target, *at, integers, num_weight_bits, exponent, c.delay))
-        else:
-            connections.append(_conv(c, integers, exponent))
-    return LoihiNetwork(graph.n_inputs, populations, connections, graph.outputs)
+        given = min((e for e in fixed if e is not None), default=None)
+        reached = max((_exponent(c, scale, b, 0) for c, b in zip(incoming, bits, strict=True)), default=0)
+        shift = min(given or 0, 0) if given is not None or reached else -_halvings(highest / scale)
+        return _checked(name, p, scale * 2.0**-shift, shift)
+    strongest = max(range(len(incoming)), key=lambda i: _peak(incoming[i]), default=None)
+    if strongest is None or _peak(incoming[strongest]) == 0:
+        unit = (highest or float(np.abs(p.bias).max()) or 1.0) / FINE_THRESHOLD
+        return _checked(name, p, unit, 0)
+    peak, exponent = _peak(incoming[strongest]), fixed[strongest]
+    top = _top(incoming, bits, peak, highest)
+    if exponent is None:
+        exponent = _automatic(p, incoming, peak / top)
+    return _checked(name, p, peak / top / 2.0**exponent, min(exponent, 0))
 
 
-def _scale(incoming: list[Connection], bits: int) -> float:
-    peaks = [np.abs(c.weight).max(initial=0) / (256 - weight_step(c.weight, bits)) for c in incoming]
-    return max(peaks, default=0.0) or 1.0
+def _top(incoming: Sequence[Connection], bits: Sequence[int], peak: float, threshold: float) -> int:
+    """The integer of the largest weight: one for which all weights are integers if there is one, else the
+    largest."""
+    step = max(weight_step(c.weight, b) for c, b in zip(incoming, bits, strict=True) if _peak(c))
+    largest = 256 // step - 1
+    magnitudes = np.unique(np.concatenate([np.abs(c.weight).ravel() for c in incoming])) / peak
+    distinct = magnitudes[np.concatenate([[True], np.diff(magnitudes) > 1e-6])]
+    if len(distinct) <= largest + 1:
+        for m in range(1, largest + 1):
+            if np.abs(distinct * m - np.rint(distinct * m)).max() < 1e-6 * m:
+                while 2 * m <= largest and 2 * m * step * threshold <= peak * LARGEST_THRESHOLD:
+                    m *= 2
+                return m * step
+    strongest = max(zip(incoming, bits, strict=True), key=lambda pair: _peak(pair[0]))
+    return 256 - weight_step(strongest[0].weight, strongest[1])
 
 
-def _exponent(name: str, p: CubaPopulation, incoming: list[Connection], scale: float) -> int:
-    """0 unless the weights need shifting up to be reached, or the threshold down to fit 17 bits."""
-    peak = max((np.abs(c.weight).max(initial=0) for c in incoming), default=0.0) / scale
-    exponent = max(0, int(np.ceil(np.log2(max(peak, 1) / 256))))
-    if exponent == 0:
-        exponent = -max(0, int(np.ceil(np.log2(p.vth.max() / scale / (2**17 - 1)))))
-    if not -8 <= exponent <= 7 or p.vth.max() * 2.0 ** min(exponent, 0) / scale > 2**17 - 1:
-        raise ModelError(
-            f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer"
-        )
-    return exponent
+def _halvings(threshold: float) -> int:
+    return max(0, int(np.ceil(np.log2(threshold / LARGEST_THRESHOLD)))) if threshold > 0 else 0
 
 
-def _integers(weight: np.ndarray, scale: float, bits: int) -> np.ndarray:
-    step = weight_step(weight, bits)
-    nearest = np.rint(weight / (scale * step)).astype(np.int64) * step
-    low = -256 if weight.size and weight.min() < 0 < weight.max() else -(256 - step)
-    return np.clip(nearest, low, 256 - step)
+def _automatic(p: CubaPopulation, incoming: Sequence[Connection], unit: float) -> int:
+    """The exponent that makes the threshold fine without an overflow, were all sources to spike at once."""
+    if p.spiking and p.vth.max() > FINE_THRESHOLD * unit:
+        return -_halvings(float(p.vth.max()) / unit)
+    current, voltage = worst_case(p, incoming)
+    needed = [current / LARGEST_CURRENT, np.abs(p.bias).max() * 64 / (4095 << 7)]
+    needed.append(p.vth.max() / FINE_THRESHOLD if p.spiking else voltage / LARGEST_CURRENT)
+    room = unit / max(max(needed), unit * 2.0**-7)
+    return max(0, int(np.floor(np.log2(room) + 1e-9)))
 
 
-def _conv(c: Correlation, integers: np.ndarray, exponent: int) -> Conv:
-    channels, height, width = c.input_shape
-    flipped = integers[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)  # Lava convolves; Correlation correlates
-    shape = (height, width, channels)
-    return Conv(c.source, c.target, flipped, shape, c.stride, c.padding, exponent, c.channels_first, c.delay)
-
-
-def _population(name: str, p: CubaPopulation, gain: float) -> Population:
-    bias = p.bias * 64 * gain
-    needed = np.ceil(np.log2(np.maximum(np.abs(bias), 1) / 4095))
-    exponent = np.clip(needed, 0, 7).astype(np.int64)
-    mantissa = np.rint(bias / 2.0**exponent).astype(np.int64)
-    if np.abs(mantissa).max() > 4095:
-        raise ModelError(
-            f"{name}: a bias is too large for 13 bits and exponent 7 beside the weights; rescale it"
-        )
-
-    def one_if_shared(values: np.ndarray):
-        return int(values[0]) if (values == values[0]).all() else values
-
-    return Population(
-        p.n,
-        du=one_if_shared(np.clip(np.rint(p.du * 4096).astype(np.int64) - 1, 0, 4095)),
-        dv=one_if_shared(np.clip(np.rint(p.dv * 4096).astype(np.int64), 0, 4095)),
-        vth=one_if_shared(np.clip(np.rint(p.vth * gain).astype(np.int64), 0, 2**17 - 1)),
-        bias_mant=one_if_shared(mantissa),
-        bias_exp=one_if_shared(exponent),
-        refractory=p.refractory,
-        start=p.start,
+def _exponent(c: Connection, unit: float, bits: int, lowest: int) -> int:
+    """The lowest exponent at which nothing is clipped."""
+    for exponent in range(lowest, 8):
+        if not on_grid(c.weight, unit * 2.0**exponent, bits)[1]:
+            return exponent
+    raise ModelError(
+        f"{c.target}: weights and threshold are too far apart for 8 and 17 bits (weights from {c.source}); "
+        "rescale the layer"
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Spikes of one population, float against fixed point.
-
-    Attributes:
-        name: the population.
-        float_rate, fixed_rate: spikes a neuron and step.
-        rate_error: mean over the neurons of the absolute difference of their rates.
-        count_difference: spikes of the fixed-point network less those of the float one.
-        f1: spikes of the same neuron in the same step, ``2 both / (float + fixed)``; 1 if neither spikes.
-    """
-
-    name: str
-    float_rate: float
-    fixed_rate: float
-    rate_error: float
-    count_difference: int
-    f1: float
+def _checked(name: str, p: CubaPopulation, unit: float, lowest: int) -> tuple[float, int]:
+    if lowest < -8 or p.spiking and p.vth.max() / unit > LARGEST_THRESHOLD + 0.5:
+        raise ModelError(f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer")
+    return unit, lowest
 
 
-@dataclass(frozen=True, slots=True)
-class AgreementReport:
-    """Agreement of every population over one input."""
-
-    n_steps: int
-    populations: tuple[Agreement, ...]
-
-    def __str__(self) -> str:
-        heads = ("float rate", "fixed rate", "rate error", "difference")
-        lines = [f"{'population':<16}{''.join(f'{head:>12}' for head in heads)}{'F1':>8}"]
-        for a in self.populations:
-            rates = f"{a.float_rate:>12.5f}{a.fixed_rate:>12.5f}{a.rate_error:>12.5f}"
-            lines.append(f"{a.name:<16}{rates}{a.count_difference:>+12d}{a.f1:>8.3f}")
-        return "\n".join(
-            [f"float against fixed point, {self.n_steps} steps (rates in spikes a neuron and step)", *lines]
-        )
-
-
-def compare(graph: SpikingGraph, network: LoihiNetwork, spikes: SpikeTrain) -> AgreementReport:
-    """Run both on the same input from rest. Exact steps diverge where recurrence amplifies rounding; rates
-    last."""
-    exact, fixed = FloatReference(graph).run_all(spikes), LoihiEmulator(network).run_all(spikes)
-    rows = []
-    for name, p in graph.populations.items():
-        a, b = exact[name].to_dense(p.n), fixed[name].to_dense(p.n)
-        total = int(a.sum() + b.sum())
-        rows.append(
-            Agreement(
-                name,
-                float(a.mean()),
-                float(b.mean()),
-                float(np.abs(a.mean(0) - b.mean(0)).mean()),
-                int(b.sum()) - int(a.sum()),
-                2 * int((a & b).sum()) / total if total else 1.0,
-            )
-        )
-    return AgreementReport(spikes.n_steps, tuple(rows))
+def _connection(c: Connection, integers: np.ndarray, bits: int, exponent: int) -> Dense | Sparse | Conv:
+    if isinstance(c, Linear):
+        return Dense(c.source, c.target, integers, bits, exponent, c.delay)
+    if isinstance(c, Synapses):
+        return Sparse(c.source, c.target, c.shape, c.targets, c.sources, integers, bits, exponent, c.delay)
+    flipped = integers[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)  # Lava convolves; Correlation correlates
+    channels, height, width = c.input_shape
+    shape = (height, width, channels)
+    return Conv(c.source, c.target, flipped, shape, c.stride, c.padding, exponent, c.channels_first, c.delay)

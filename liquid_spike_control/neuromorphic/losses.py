@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the step from float64 to Loihi's integers cost, in numbers: nothing is rounded or clipped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from ..spiking.graph import CubaPopulation
+from .grid import LARGEST_CURRENT, stepwise
+from .neurons import Population
+
+
+def plain(table: Table, notes: Sequence[str] = (), width: int = 120) -> str:
+    """A table and lines below it as text without colours."""
+    console = Console(file=StringIO(), width=width, color_system=None)
+    console.print(table)
+    for note in notes:
+        console.print(f"  {note}", markup=False, soft_wrap=True)
+    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationLosses:
+    """What one population and the weights into it lost.
+
+    Attributes:
+        name: the population.
+        unit: weight of one unit of the integer current; voltages and biases count in 64ths of it.
+        num_weight_bits: of each connection into it.
+        weight_exp: the same.
+        threshold_error: largest relative error of a threshold; 0 where the spikes are decided alike.
+        decay_error: largest error of du and dv, as a fraction lost in a step.
+        bias_error: largest error of a bias, in thresholds a step.
+        weight_error: RMS error of the weights by their RMS.
+        clipped: weights beyond the range of their bits.
+        vanished: weights that became 0.
+        n_weights: weights other than 0 that went in; those of a kernel count once.
+        notes: what could still go wrong at run time.
+    """
+
+    name: str
+    unit: float
+    num_weight_bits: tuple[int, ...]
+    weight_exp: tuple[int, ...]
+    threshold_error: float
+    decay_error: float
+    bias_error: float
+    weight_error: float
+    clipped: int
+    vanished: int
+    n_weights: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisationReport:
+    """The losses of every population."""
+
+    populations: tuple[PopulationLosses, ...]
+
+    @property
+    def units(self) -> dict[str, float]:
+        """Weight of one unit of the integer current of each population."""
+        return {p.name: p.unit for p in self.populations}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All notes, each with its population."""
+        return tuple(f"{p.name}: {note}" for p in self.populations for note in p.notes)
+
+    def table(self) -> Table:
+        """One row a population."""
+        table = Table(box=SIMPLE, title="what quantisation cost", title_justify="left")
+        table.add_column("population")
+        for head in ("unit", "bits", "exponent", "threshold", "decay", "bias", "weights", "clipped", "vanished", "of"):
+            table.add_column(head, justify="right")
+        for p in self.populations:
+            errors = (p.threshold_error, p.decay_error, p.bias_error, p.weight_error)
+            table.add_row(
+                p.name,
+                f"{p.unit:.4g}",
+                " ".join(map(str, p.num_weight_bits)),
+                " ".join(map(str, p.weight_exp)),
+                *(f"{x:.2g}" if x else "0" for x in errors),
+                *map(str, (p.clipped, p.vanished, p.n_weights)),
+            )
+        return table
+
+    def __str__(self) -> str:
+        return plain(self.table(), self.notes)
+
+
+def population_losses(
+    name: str,
+    p: CubaPopulation,
+    integer: Population,
+    unit: float,
+    gap: int,
+    bits: Sequence[int],
+    exponents: Sequence[int],
+    weights: tuple[Sequence[np.ndarray], Sequence[np.ndarray], int],
+    worst: tuple[float, float],
+) -> PopulationLosses:
+    """Compare a population in float64 with the one in integers.
+
+    Args:
+        name: of the population.
+        p, integer: before and after.
+        unit: weight of one unit of the integer current.
+        gap: the integer currents are multiples of it.
+        bits, exponents: of the connections into it.
+        weights: before, after, and how many were clipped.
+        worst: the largest current and voltage that weights and biases can bring about.
+    """
+    before, after = (np.concatenate([np.zeros(0), *(w.ravel() for w in side)]) for side in weights[:2])
+    size = float(np.sqrt((before**2).sum()))
+    du, dv = (integer.du + 1) / 4096, integer.dv / 4096
+    whole = stepwise(integer.du, integer.dv) & (np.gcd(64 * gap, integer.bias) >= 64)
+    threshold = np.where(whole, 0.0, np.abs(integer.vth * unit / p.vth - 1)) if p.spiking else np.zeros(1)
+    notes = []
+    if worst[0] > LARGEST_CURRENT * unit:
+        times = worst[0] / (LARGEST_CURRENT * unit)
+        notes.append(f"were all inputs to spike at once, the current would wrap ({times:.2g} of its range)")
+    if not p.spiking and worst[1] > LARGEST_CURRENT * unit:
+        times = worst[1] / (LARGEST_CURRENT * unit)
+        notes.append(f"its voltage may saturate ({times:.2g} of its range at worst); calibrate on sample spikes")
+    if (p.du == 0).any():
+        notes.append("currents that never decay lose 1/4096 a step")
+    if ((integer.dv == 0) & (p.dv > 0)).any():
+        notes.append("voltages that decay by less than 1/8192 a step do not decay")
+    if (whole & (integer.dv == 4095)).any() and worst[0] > 2048 * gap * unit:
+        notes.append("1/4096 of the voltage is left after a step, which strong input can turn into a spike")
+    return PopulationLosses(
+        name,
+        unit,
+        tuple(bits),
+        tuple(exponents),
+        float(threshold.max()),
+        float(max(np.abs(du - p.du).max(), np.abs(dv - p.dv).max())),
+        float((np.abs(integer.bias * unit / 64 - p.bias) / p.vth).max()),
+        float(np.sqrt(((after - before) ** 2).sum())) / size if size else 0.0,
+        weights[2],
+        int(((after == 0) & (before != 0)).sum()),
+        int((before != 0).sum()),
+        tuple(notes),
+    )

@@ -1,20 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
 import pytest
 
+from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.backend import BackendStats
-from liquid_spike_control.neuromorphic.energy import estimate
+from liquid_spike_control.neuromorphic.energy import MODELS, estimate, joules, model_by_name
+
+STATS = BackendStats(steps=1000, synaptic_operations=10**6, neuron_updates=2000, neuron_steps=10_000)
 
 
 def test_davies2018_prices_synapses_and_neurons_and_keeps_static_power_apart():
-    stats = BackendStats(steps=1000, synaptic_operations=10**6, neuron_updates=2000, neuron_steps=10_000)
-    e = estimate(stats, dt=1e-3, chips=2)
+    e = estimate(STATS, dt=1e-3, chips=2)
     assert e.synapses == pytest.approx(23.6e-6)
     assert e.neurons == pytest.approx(2000 * 81e-12 + 8000 * 52e-12)
     assert e.dynamic_power == pytest.approx(e.dynamic / 1.0)
     assert e.static_power == pytest.approx(0.208)
-    for words in ("estimate", "davies2018", "Davies et al.", "pre-silicon", "static, apart"):
+    assert e.static == pytest.approx(0.208 * 1.0)
+    for words in ("estimate", "davies2018", "Davies et al.", "pre-silicon", "static, apart: 208 mW", "not counted"):
         assert words in str(e)
+
+
+def test_davies2018_prices_the_traffic_inside_a_chip_and_says_what_it_cannot():
+    traffic = SimpleNamespace(within_tile=1000, hops_east_west=300, hops_north_south=20, off_chip=7)
+    e = estimate(STATS, 1e-3, traffic=traffic)
+    assert e.traffic == pytest.approx(1000 * 1.7e-12 + 300 * 3.0e-12 + 20 * 4.0e-12)
+    assert e.dynamic == pytest.approx(e.synapses + e.neurons + e.traffic)
+    assert "7 messages between chips have no price" in str(e)
+    assert estimate(STATS, 1e-3, "kerasspiking:loihi", traffic=traffic).traffic is None
+
+
+# What keras_spiking.ModelEnergy 0.3.0 gives for Dense(20 -> 10) with 3 of 20 inputs active in each of 4 steps
+# of 1 ms: connections 200, neurons 10, rate 150 Hz; computed by the formula of its layer_energy.
+@pytest.mark.parametrize(
+    "device, synapses, neurons",
+    [
+        ("loihi", 27.1e-12 * 200 * 150 * 1e-3 * 4, 81e-12 * 10 * 4),
+        ("spinnaker", 13.3e-9 * 200 * 150 * 1e-3 * 4, 26e-9 * 10 * 4),
+        ("spinnaker2", 450e-12 * 200 * 150 * 1e-3 * 4, 2.19e-9 * 10 * 4),
+        ("cpu", 8.6e-9 * 200, 8.6e-9 * 10),
+        ("gpu", 0.3e-9 * 200, 0.3e-9 * 10),
+        ("arm", 0.9e-9 * 200, 0.9e-9 * 10),
+    ],
+)
+def test_kerasspiking_prices_as_kerasspiking_does(device, synapses, neurons):
+    stats = BackendStats(steps=4, synaptic_operations=4 * 3 * 10, neuron_updates=17, neuron_steps=40)
+    e = estimate(stats, 1e-3, f"kerasspiking:{device}", dense_operations=200, passes=1)
+    assert e.synapses == pytest.approx(synapses)
+    assert e.neurons == pytest.approx(neurons)
+    assert e.static == 0 and "in no part of this model" in str(e) and "KerasSpiking" in str(e)
+
+
+def test_a_dense_device_pays_every_step_unless_told_otherwise():
+    e = estimate(STATS, 1e-3, "kerasspiking:cpu", dense_operations=5000)
+    assert e.synapses == pytest.approx(1000 * 5000 * 8.6e-9)
+    assert e.neurons == pytest.approx(10_000 * 8.6e-9)
+    with pytest.raises(ValueError, match="dense_operations"):
+        estimate(STATS, 1e-3, "kerasspiking:cpu")
+
+
+def test_45_nm_arithmetic():
+    assert estimate(STATS, 1e-3, "horowitz45nm:ac").dynamic == pytest.approx(0.9e-6)
+    mac = estimate(STATS, 1e-3, "horowitz45nm:mac", dense_operations=5000, passes=2)
+    assert mac.dynamic == pytest.approx(10_000 * 4.6e-12)
+
+
+def test_every_model_names_its_source_and_an_unknown_one_is_refused():
+    for name, model in MODELS.items():
+        assert model.name == name and any(c.isdigit() for c in model.source)
+        assert name in str(estimate(STATS, 1e-3, name, dense_operations=1))
+    with pytest.raises(ModelError, match=r"'tpu': choose one of davies2018, .*horowitz45nm:mac"):
+        model_by_name("tpu")
+    with pytest.raises(ModelError, match="no table of Loihi 2's energy per operation has been published"):
+        model_by_name("Loihi 2")
 
 
 def test_no_step_no_power():
     assert estimate(BackendStats(), dt=1e-3).dynamic_power == 0
+
+
+@pytest.mark.parametrize(
+    "energy, text", [(0.0, "0 pJ"), (23.6e-9, "23.6 nJ"), (0.99999e-6, "1 uJ"), (2.5, "2.5 J"), (4e-13, "0.4 pJ")]
+)
+def test_joules(energy, text):
+    assert joules(energy) == text

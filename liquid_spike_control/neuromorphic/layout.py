@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import ModelError
 from . import delivery as d
 from . import kernels as k
 from . import membrane as m
@@ -73,6 +74,8 @@ def lay_out(network: LoihiNetwork) -> Layout:
     parameters, counters = np.zeros((m.N_PARAMETERS, n), np.int32), np.zeros(n, np.int32)
     populations, first_spike = [], 0
     for name, p in network.populations.items():
+        if not isinstance(p, Population):
+            raise ModelError(f"{name} is {type(p).__name__}; LoihiEmulator runs CUBA-LIF, emulate(network) runs all")
         populations.append(_population(p, starts[name], first_spike, parameters))
         counters[starts[name] : starts[name] + p.n] = p.start
         first_spike += p.n

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .neurons import Population, check
+from .neurons import Neurons, Population, check
 from .synapses import Conv, Dense, Sparse
 
 #: Name of the source that stands for the input spikes.
@@ -22,8 +22,9 @@ class LoihiNetwork:
 
     Attributes:
         n_inputs: number of input axons.
-        populations: by name, in order.
-        connections: between them; a source named ``"input"`` is the input axons.
+        populations: by name, in order; any of :mod:`.neurons`.
+        connections: between them; a source named ``"input"`` is the input axons. The target is as many neurons,
+            or as many inputs where a neuron has several (:class:`~.neurons.ResonateAndFire`).
         outputs: populations whose spikes are reported, their neurons numbered one population after the other;
             the last population if empty.
 
@@ -32,7 +33,7 @@ class LoihiNetwork:
     """
 
     n_inputs: int
-    populations: Mapping[str, Population]
+    populations: Mapping[str, Neurons]
     connections: Sequence[Dense | Sparse | Conv]
     outputs: tuple[str, ...] = ()
     hash: str = field(init=False)
@@ -58,8 +59,10 @@ class LoihiNetwork:
             check(c.target != INPUT, f"{where}: spikes cannot be sent to the input")
             n_target, n_source = c.shape
             have = self.size(c.source), self.size(c.target)
+            ports = self.populations[c.target].ports
             check(
-                have == (n_source, n_target), f"{where}: it joins {n_source} to {n_target}, there are {have}"
+                n_source == have[0] and n_target in (have[1], ports * have[1]),
+                f"{where}: it joins {n_source} to {n_target}, there are {have}",
             )
         object.__setattr__(self, "hash", self._digest())
 
@@ -88,9 +91,14 @@ class LoihiNetwork:
 
         put("inputs", self.n_inputs)
         for name, p in self.populations.items():
-            sha.update(f"population {name}\n".encode())
-            for label in ("du", "dv", "vth", "bias", "refractory", "start"):
-                put(label, np.broadcast_to(getattr(p, label), p.n))
+            kind = "" if isinstance(p, Population) else f" {type(p).__name__} {p.n}"
+            sha.update(f"population {name}{kind}\n".encode())
+            for label in p.identity:
+                value = getattr(p, label)
+                if isinstance(value, str | bool):
+                    sha.update(f"{label} {value}\n".encode())
+                else:
+                    put(label, np.broadcast_to(value, p.n))
         for c in self.connections:
             sha.update(f"{type(c).__name__} {c.source} {c.target}\n".encode())
             if isinstance(c, Conv):

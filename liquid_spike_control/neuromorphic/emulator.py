@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine runs a network."""
+
+from __future__ import annotations
+
+from .loihi import LoihiEmulator
+from .loihi2 import Loihi2Emulator
+from .network import LoihiNetwork
+from .neurons import Population
+
+
+def emulate(network: LoihiNetwork) -> LoihiEmulator | Loihi2Emulator:
+    """An emulator of a network: the fast engine where all neurons are CUBA-LIF, else the general one.
+
+    Both are :class:`~.backend.Backend` and give the same spikes; the general one knows payloads too.
+    """
+    if all(isinstance(p, Population) for p in network.populations.values()):
+        return LoihiEmulator(network)
+    return Loihi2Emulator(network)

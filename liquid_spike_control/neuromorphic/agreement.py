@@ -39,8 +39,8 @@ class Agreement:
         identical: the fraction of the neurons that spiked in either whose spikes are the same to the step; 1 if
             none did.
         first_difference: the first step in which a spike differs; None if all are the same.
-        membrane_error: RMS difference of the voltages before a spike resets them, in thresholds; NaN if they were
-            not compared.
+        membrane_error: RMS difference of the voltages before a spike resets them, in thresholds; of leaky
+            integrators, by the RMS of the float voltage; NaN if they were not compared.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Traces:
     """What a few neurons of a population did in the first steps.
 
     Attributes:
-        neurons: their indices, int64 ``(k,)``, those that spiked most.
+        neurons: their indices, int64 ``(k,)``, those that spiked most, the busiest first.
         float_voltage, fixed_voltage: before a spike resets it, in thresholds, float64 ``(n_steps, k)``.
         float_spikes, fixed_spikes: bool ``(n_steps, k)``.
     """
@@ -108,7 +108,7 @@ def compare(
     network: LoihiNetwork,
     spikes: SpikeTrain,
     units: Mapping[str, float] | None = None,
-    n_traces: int = 4,
+    n_traces: int = 40,
     trace_steps: int = 300,
 ) -> AgreementReport:
     """Run both on the same input from rest.
@@ -124,8 +124,11 @@ def compare(
             with ``n_traces = 0`` no voltages are compared, which is much faster.
 
     Raises:
-        ModelError: a population is not CUBA-LIF.
+        ModelError: the two have other populations, or one that is not CUBA-LIF.
     """
+    sizes = [{name: p.n for name, p in x.populations.items()} for x in (graph, network)]
+    if sizes[0] != sizes[1]:
+        raise ModelError(f"the graph has {list(sizes[0])}, the network {list(sizes[1])}; compare a graph with its own")
     exact, fixed = FloatReference(graph).run_all(spikes), LoihiEmulator(network).run_all(spikes)
     busy = {name: _busiest(exact[name], fixed[name], p.n, n_traces) for name, p in graph.populations.items()}
     errors = dict.fromkeys(graph.populations, float("nan"))
@@ -158,7 +161,7 @@ def _agreement(name: str, n: int, exact: SpikeTrain, fixed: SpikeTrain, membrane
 
 def _busiest(exact: SpikeTrain, fixed: SpikeTrain, n: int, n_traces: int) -> np.ndarray:
     counts = np.bincount(exact.ids, minlength=n) + np.bincount(fixed.ids, minlength=n)
-    return np.sort(np.argsort(-counts, kind="stable")[:n_traces])
+    return np.argsort(-counts, kind="stable")[:n_traces]
 
 
 def _voltages(
@@ -197,7 +200,8 @@ def _voltages(
         free = not p.spiking and name not in units
         factor = ab / bb if free and bb else 1.0
         squares = aa - 2 * factor * ab + factor**2 * bb
-        errors[name] = float(np.sqrt(max(squares, 0) / max(spikes.n_steps * p.n, 1)))
+        size = spikes.n_steps * p.n if p.spiking else aa
+        errors[name] = float(np.sqrt(max(squares, 0) / size)) if size else 0.0
         if kept[name]:
             a, b, fired, spiked = (np.concatenate(part) for part in zip(*kept[name], strict=True))
             traces[name] = Traces(busy[name], a, factor * b, fired, spiked)

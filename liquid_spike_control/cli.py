@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import tyro
 
 from .errors import LiquidSpikeError
-from .options import BenchOptions, RunOptions, TrainOptions
+from .options import (
+    BenchOptions,
+    CompareOptions,
+    CompileOptions,
+    EmulateOptions,
+    RunOptions,
+    TrainOptions,
+)
 
 DESCRIPTION = "Perceive with spikes, decide with a liquid neural network: run a robot, train its models, measure them."
 
@@ -40,18 +48,53 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     return bench_command(options)
 
 
+neuromorphic = tyro.extras.SubcommandApp()
+
+
+@neuromorphic.command(name="compile")
+def compile_(options: Annotated[CompileOptions, tyro.conf.arg(name="")]) -> int:
+    """Make integers of a network, tell what that cost, and write them to one file."""
+    from .neuromorphic.commands.compile import compile_command
+
+    return compile_command(options)
+
+
+@neuromorphic.command(name="run")
+def emulate(options: Annotated[EmulateOptions, tyro.conf.arg(name="")]) -> int:
+    """Run a network on Loihi's arithmetic, or in floats: spikes in, spikes out, rates and work."""
+    from .neuromorphic.commands.run import run_command
+
+    return run_command(options)
+
+
+@neuromorphic.command
+def compare(options: Annotated[CompareOptions, tyro.conf.arg(name="")]) -> int:
+    """How well the integers of a network agree with its floats."""
+    from .neuromorphic.commands.compare import compare_command
+
+    return compare_command(options)
+
+
+app.command(
+    neuromorphic, name="neuromorphic", help="Bring a spiking network, look into it, run it on Loihi's arithmetic."
+)
+
+
 def main() -> None:
     """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
     try:
-        sys.exit(
-            app.cli(prog="liquid-spike", description=DESCRIPTION, config=(tyro.conf.FlagCreatePairsOff,)) or 0
-        )
+        status = app.cli(prog="liquid-spike", description=DESCRIPTION, config=(tyro.conf.FlagCreatePairsOff,))
+        sys.stdout.flush()
+        sys.exit(status or 0)
     except LiquidSpikeError as error:
         print(f"liquid-spike: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("liquid-spike: interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # whoever read has seen enough, as in `liquid-spike --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
+        sys.exit(141)  # as a process that SIGPIPE ended
 
 
 if __name__ == "__main__":

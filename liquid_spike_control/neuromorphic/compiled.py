@@ -74,7 +74,7 @@ def write_network(path: str | Path, network: LoihiNetwork, metadata: Mapping[str
     Args:
         path: where to, ``.safetensors``.
         network: any populations and connections.
-        metadata: JSON values; ``dt`` [s] is the length of a step, which the offload node needs.
+        metadata: JSON values; ``step_s`` [s] is how long a step lasts, which the offload node needs.
 
     Returns:
         The network's hash.

@@ -17,13 +17,16 @@ from typing import Any
 import h5py
 
 from ..errors import ModelError, TaskError
-from ..spiking.graph import SpikingGraph
+from ..spiking.graph import INPUT, SpikingGraph
+from ..spiking.nir_import import read_nir
 from ..spiking.nir_io import PerceptionModel, read_perception_model
+from ..spiking.presets import PRESETS
 from .backend import Backend
 from .compiled import read_network
-from .loihi import LoihiEmulator
+from .emulator import emulate
+from .losses import QuantisationReport
 from .network import LoihiNetwork
-from .quantize import quantise
+from .quantize import quantise_reported
 from .reference import FloatReference
 
 #: What can run a model: the emulator, float64, and other people's simulators in processes of their own.
@@ -39,9 +42,9 @@ class SpikingModel:
         graph: float64; None where the file holds integers.
         compiled: integers; None where the file holds floats.
         hash: hex SHA-256 of the content; spike packets name the network by it.
-        dt: length of a step [s]; None where the file does not say.
-        input_shape: ``(channels, height, width)``, where it is known.
-        weight_scale: grid that the weights were trained on, for :func:`~.quantize.quantise`.
+        step_s: how long a step lasts [s]; None where nothing says.
+        input_shape: as the input is flattened, ``(channels, height, width)`` of pictures, where it is known.
+        weight_scale: grid that the weights were trained on, for :func:`~.quantize.quantise_reported`.
         notes: what was assumed or lost on reading, one line each.
         source: where it came from; the subject of error messages.
     """
@@ -49,7 +52,7 @@ class SpikingModel:
     graph: SpikingGraph | None
     compiled: LoihiNetwork | None
     hash: str
-    dt: float | None
+    step_s: float | None
     input_shape: tuple[int, ...] | None = None
     weight_scale: Mapping[str, float] | None = None
     notes: tuple[str, ...] = ()
@@ -67,10 +70,21 @@ class SpikingModel:
         Raises:
             ModelError: the graph does not fit Loihi's arithmetic.
         """
-        if self.compiled is not None:
-            return self.compiled
+        return self.compiled if self.compiled is not None else self.quantised()[0]
+
+    def quantised(self, bits: int = 8, exponent: int | None = None) -> tuple[LoihiNetwork, QuantisationReport]:
+        """The float graph in integers, and what was lost.
+
+        Args:
+            bits: of a weight, 1 .. 8.
+            exponent: of all weights; by default each connection's own.
+
+        Raises:
+            ModelError: the file holds integers already, or the graph does not fit Loihi's arithmetic.
+        """
+        graph = self.float_graph()
         try:
-            return quantise(self.float_graph(), self.weight_scale)
+            return quantise_reported(graph, self.weight_scale, bits, exponent)
         except ModelError as error:
             raise ModelError(f"{self.source}: {error}") from None
 
@@ -85,17 +99,25 @@ class SpikingModel:
         return self.graph
 
 
-def read_model(path: str | Path, preset: str | None = None, dt: float | None = None) -> SpikingModel:
+def read_model(
+    path: str | Path,
+    preset: str | None = None,
+    dt: float | None = None,
+    step_s: float | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> SpikingModel:
     """Read a model file.
 
     Args:
         path: ``.nir``, ``.net``, ``.h5`` or ``.safetensors``.
-        preset: how a foreign NIR graph becomes steps, see :mod:`~..spiking.nir_import`.
-        dt: length of a step [s], where the file does not say or another is wanted.
+        preset: whose discretisation a foreign NIR graph follows, a key of :data:`~..spiking.presets.PRESETS`.
+        dt: step of a NIR graph, in the unit of its time constants, where preset and file do not say.
+        step_s: how long a step lasts [s], where the file does not say; ``dt`` if that is given.
+        input_shape: of a foreign NIR graph, where it does not say.
 
     Raises:
         ModelError: the file is missing, damaged, of another kind, or holds what cannot be run.
-        TaskError: dt is no time.
+        TaskError: a time is none, or an option is not for this kind of file.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -103,21 +125,23 @@ def read_model(path: str | Path, preset: str | None = None, dt: float | None = N
         raise ModelError(f"{path}: {suffix or 'no suffix'} is no model; give one of {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise ModelError(f"{path}: no such file; check the path")
-    if dt is not None and not 1e-9 <= dt <= 10:
-        raise TaskError(f"--dt {dt:g}; give the length of a step in seconds, e.g. 0.001")
-    if preset is not None and suffix != ".nir":
-        raise TaskError(f"{path}: --preset {preset} is for .nir files; leave it out")
+    for name, time in (("dt", dt), ("step", step_s)):
+        if time is not None and not 1e-9 <= time <= 1e3:
+            raise TaskError(f"--{name} {time:g}; give the length of a step, e.g. 0.001")
+    for name, value in (("preset", preset), ("dt", dt)):
+        if value is not None and suffix != ".nir":
+            raise TaskError(f"{path}: --{name} {value} is for .nir files; leave it out")
     if suffix == ".safetensors":
-        return _compiled(path, dt)
+        return _compiled(path, step_s)
     if suffix != ".nir":
-        return _netx(path, dt)
+        return _netx(path, step_s)
     if preset is None and _is_ours(path):
-        return of_perception(read_perception_model(path, dt))
-    return _foreign(path, preset, dt)
+        return of_perception(read_perception_model(path, dt), dt)
+    return _foreign(path, preset, dt, step_s, input_shape)
 
 
-def of_perception(model: PerceptionModel) -> SpikingModel:
-    """The spiking part of a perception model."""
+def of_perception(model: PerceptionModel, dt: float | None = None) -> SpikingModel:
+    """The spiking part of a perception model; ``dt`` if it was read with another step than its own."""
     encoding, shape = model.metadata.get("input_encoding"), None
     if isinstance(encoding, dict) and {"width", "height", "row_group"} <= encoding.keys():
         shape = (2, int(encoding["height"]) // int(encoding["row_group"]), int(encoding["width"]))
@@ -125,7 +149,7 @@ def of_perception(model: PerceptionModel) -> SpikingModel:
         graph=model.graph,
         compiled=None,
         hash=model.hash,
-        dt=float(model.metadata["dt"]),
+        step_s=float(dt or model.metadata["dt"]),
         input_shape=shape,
         weight_scale=model.metadata.get("weight_scale"),
         metadata=model.metadata,
@@ -150,24 +174,22 @@ def new_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
     if kind == "float":
         return FloatReference(model.float_graph())
     if kind == "loihi":
-        return LoihiEmulator(model.network())
+        return emulate(model.network())
     from .workers import new_worker
 
     return new_worker(kind, model.network())
 
 
-def _compiled(path: Path, dt: float | None) -> SpikingModel:
+def _compiled(path: Path, step_s: float | None) -> SpikingModel:
     read = read_network(path)
-    stated, shape, notes = (read.metadata.get(key) for key in ("dt", "input_shape", "notes"))
-    if stated is not None and not (_is_number(stated) and 1e-9 <= stated <= 10):
-        raise ModelError(f"{path}: dt: {str(stated)[:40]} is no time in seconds; compile it again")
-    if dt is not None and stated is not None and dt != stated:
-        raise ModelError(f"{path}: it was compiled for steps of {stated:g} s, not {dt:g} s; compile it again")
+    stated, shape, notes = (read.metadata.get(key) for key in ("step_s", "input_shape", "notes"))
+    if stated is not None and not (_is_number(stated) and 1e-9 <= stated <= 1e3):
+        raise ModelError(f"{path}: step_s: {str(stated)[:40]} is no time in seconds; compile it again")
     return SpikingModel(
         graph=None,
         compiled=read.network,
         hash=read.hash,
-        dt=stated or dt,
+        step_s=step_s or stated,
         input_shape=_shape(shape, read.network.n_inputs),
         notes=tuple(str(note) for note in notes) if isinstance(notes, list) else (),
         metadata=read.metadata,
@@ -175,23 +197,29 @@ def _compiled(path: Path, dt: float | None) -> SpikingModel:
     )
 
 
-def _netx(path: Path, dt: float | None) -> SpikingModel:
+def _netx(path: Path, step_s: float | None) -> SpikingModel:
     from .netx import read_netx
 
     network = read_netx(path)
-    return SpikingModel(graph=None, compiled=network, hash=network.hash, dt=dt, source=str(path))
+    return SpikingModel(graph=None, compiled=network, hash=network.hash, step_s=step_s, source=str(path))
 
 
-def _foreign(path: Path, preset: str | None, dt: float | None) -> SpikingModel:
-    from ..spiking.nir_import import PRESETS, read_nir
-
-    if preset is None:
+def _foreign(
+    path: Path, preset: str | None, dt: float | None, step_s: float | None, input_shape: tuple[int, ...] | None
+) -> SpikingModel:
+    if preset is None and dt is None:
         raise ModelError(
-            f"{path}: NIR leaves the time step to the reader; give --preset, one of {', '.join(PRESETS)}"
+            f"{path}: NIR leaves the step to the reader; give --preset, one of {', '.join(PRESETS)}, or --dt"
         )
-    read = read_nir(path, preset, dt)
+    read = read_nir(path, preset or "euler", dt, input_shape)
     return SpikingModel(
-        graph=read.graph, compiled=None, hash=read.hash, dt=read.dt, notes=read.notes, source=str(path)
+        graph=read.graph,
+        compiled=None,
+        hash=read.hash,
+        step_s=step_s or dt,
+        input_shape=read.shapes[INPUT],
+        notes=read.notes,
+        source=str(path),
     )
 
 

@@ -39,28 +39,32 @@ class NeuromorphicNode(Stage):
             "model", "", "path of the network: .nir, .net, .h5 or .safetensors; read at configure", fixed=False
         )
         self.parameter("perception_model", "", "the same, where model is empty", fixed=False)
-        self.parameter("preset", "", "how a foreign .nir becomes steps; empty for our own files", fixed=False)
-        self.parameter(
-            "step_s", 0.0, "length of a step [s]; 0: as the file says", least=0.0, most=1.0, fixed=False
-        )
+        self.parameter("preset", "", "whose discretisation a foreign .nir follows", fixed=False)
+        self.parameter("dt", 0.0, "step of a foreign .nir in its own unit; 0: the preset's", 0.0, 1e3, fixed=False)
+        self.parameter("step_s", 0.0, "how long a step lasts [s]; 0: as the file says", 0.0, 10.0, fixed=False)
         self.parameter("backend", "loihi", "what runs the network", choices=BACKENDS, fixed=False)
         self._max_steps = self.parameter("max_steps", MAX_STEPS, "most steps of a packet", 1, 1_000_000)
 
     def configure(self) -> None:
         """Read the network, load it onto the backend, warm the kernels."""
-        value = {name: self.get_parameter(name).value for name in ("model", "preset", "step_s", "backend")}
-        file = value["model"] or self.get_parameter("perception_model").value
+        file, preset, dt, step_s = (
+            self._value("model") or self._value("perception_model"),
+            *(self._value(name) or None for name in ("preset", "dt", "step_s")),
+        )
         if not file:
             raise GraphError("parameter model: it is empty; give the path of a network")
-        model = read_model(file, value["preset"] or None, value["step_s"] or None)
-        if model.dt is None:
-            raise ModelError(f"{file}: it states no length of a step; give parameter step_s")
-        self._hash, self._step_ns = model.hash, round(model.dt * 1e9)
-        self._backend = load_backend(model, value["backend"])
-        self._kind = value["backend"]
+        model = read_model(file, preset, dt, step_s)
+        if model.step_s is None:
+            raise ModelError(f"{file}: it does not say how long a step lasts; give parameter step_s")
+        self._hash, self._step_ns = model.hash, round(model.step_s * 1e9)
+        self._kind = self._value("backend")
+        self._backend = load_backend(model, self._kind)
         self._publisher = self.speak(EventPacket, graph.SPIKES_OUT)
         self.listen(EventPacket, graph.SPIKES_IN, self._on_spikes)
         self.get_logger().info(f"{file} ({self._hash[:HASH_DIGITS]}) on {self._kind}")
+
+    def _value(self, name: str):
+        return self.get_parameter(name).value
 
     def release(self) -> None:
         """Let go of the backend and whatever process it has."""

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike neuromorphic compare``: the float network and its integers on the same spikes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from ..agreement import compare
+from .given import Output, given_model, given_spikes, write_json
+
+if TYPE_CHECKING:
+    from ...options import CompareOptions
+
+
+def compare_command(options: CompareOptions) -> int:
+    """Run both, tell how well they agree."""
+    model = given_model(options)
+    spikes, what = given_spikes(options, model)
+    network, losses = model.quantised(options.bits)
+    with Console(stderr=True).status(f"{spikes.n_steps} steps in floats and in integers"):
+        report = compare(model.float_graph(), network, spikes, losses.units)
+    head = f"{model.source}, {options.bits} bits; input: {what}"
+    Output().show(head, losses.table(), report.table(), *model.notes, *losses.notes)
+    write_json(
+        options.json,
+        {"model": model.source, "hash": model.hash, "input": what, "bits": options.bits, "steps": report.n_steps,
+         "agreement": [asdict(p) for p in report.populations], "losses": asdict(losses)},
+    )  # fmt: skip
+    return 0

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a backend through a spike train piece by piece, with a bar once it takes a while."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from ...types import SpikeTrain
+from ..backend import Backend
+
+#: A bar appears when the work has taken so long [s].
+PATIENCE_S = 2.0
+_PIECES = 100
+
+
+def drive(backend: Backend, spikes: SpikeTrain, console: Console) -> tuple[dict[str, SpikeTrain], float]:
+    """Run all steps.
+
+    Args:
+        backend: one with ``run_all`` tells of every population.
+        spikes: of the input axons.
+        console: where the bar goes.
+
+    Returns:
+        Spikes of every population by name, or of ``"output"`` only; and the time of it [s].
+    """
+    parts: dict[str, list[SpikeTrain]] = {}
+    began = time.monotonic()
+    run_all = getattr(backend, "run_all", None)
+    edges = np.unique(np.linspace(0, spikes.n_steps, _PIECES + 1).astype(np.int64))
+    with Progress(console=console, transient=True, disable=True) as progress:
+        bar = progress.add_task("running", total=spikes.n_steps)
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            indptr = spikes.indptr[first : last + 1]
+            piece = SpikeTrain(indptr - indptr[0], spikes.ids[indptr[0] : indptr[-1]])
+            out = run_all(piece) if run_all else {"output": backend.run(piece)}
+            for name, train in out.items():
+                parts.setdefault(name, []).append(train)
+            if progress.disable and console.is_terminal and time.monotonic() - began > PATIENCE_S:
+                progress.disable = False
+                progress.start()
+            progress.update(bar, completed=int(last))
+    return {name: _join(trains) for name, trains in parts.items()}, time.monotonic() - began
+
+
+def _join(trains: list[SpikeTrain]) -> SpikeTrain:
+    counts = np.concatenate([np.diff(t.indptr) for t in trains])
+    ids = np.concatenate([t.ids for t in trains])
+    return SpikeTrain(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), ids.astype(np.int32))

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the options of a command name: the model, its input spikes, the files to write."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ...errors import TaskError
+from ...types import SpikeTrain
+from ..model import SpikingModel, read_model
+from ..spike_files import random_spikes, read_spikes
+
+if TYPE_CHECKING:
+    from ...options import ModelOptions, SpikeOptions
+
+#: Length of a step where neither the file nor the user says one [s].
+DEFAULT_STEP_S = 1e-3
+#: Of a table where nobody looks, as in a pipe [characters].
+WIDTH = 120
+
+
+class Output:
+    """Where a command's tables go. No digit is cut off: what does not fit its column is folded."""
+
+    def __init__(self) -> None:
+        self.console = Console(soft_wrap=True, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH
+
+    def show(self, *parts: Table | str) -> None:
+        """Print tables and lines."""
+        for part in parts:
+            if isinstance(part, Table):
+                for column in part.columns:
+                    column.overflow = "fold"
+                self.console.print(part, soft_wrap=False)
+            else:
+                self.console.print(part, markup=False)
+
+
+def given_model(options: ModelOptions) -> SpikingModel:
+    """The model; the files that will be written are checked first, so that no work is lost.
+
+    Raises:
+        LiquidSpikeError: a folder is missing, or the model cannot be read.
+    """
+    for name in ("json", "plot", "out"):
+        path = getattr(options, name, None)
+        if path is not None and not path.absolute().parent.is_dir():
+            raise TaskError(f"--{name} {path}: there is no folder {path.absolute().parent}; make it first")
+    shape = getattr(options, "shape", None)
+    return read_model(options.model, options.preset, options.dt, options.step, shape)
+
+
+def step_of(model: SpikingModel) -> float:
+    """Length of a step [s]."""
+    return model.step_s or DEFAULT_STEP_S
+
+
+def given_spikes(options: SpikeOptions, model: SpikingModel) -> tuple[SpikeTrain, str]:
+    """Input spikes, from the file or random, and in a few words what they are.
+
+    Raises:
+        TaskError: the file is not of this network, or a number is out of range.
+    """
+    dt, n_inputs = step_of(model), model.n_inputs
+    if options.spikes is not None:
+        shape = options.shape or model.input_shape
+        return read_spikes(options.spikes, n_inputs, dt, shape, options.node), str(options.spikes)
+    spikes = random_spikes(n_inputs, options.rate, options.steps, dt, options.seed)
+    return spikes, f"random, {options.rate:g} Hz an input, seed {options.seed}"
+
+
+def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
+    """Write numbers, if a file was asked for; what is not finite as null."""
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(_plain(values), indent=2) + "\n")
+    except OSError as error:
+        raise TaskError(f"--json {path}: cannot be written ({error.strerror}); give another file") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

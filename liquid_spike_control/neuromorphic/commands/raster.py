@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A picture of a run: every population's spikes, and the membranes of a few neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ...errors import TaskError
+from ...types import SpikeTrain
+from ..loihi import LoihiEmulator
+from ..model import SpikingModel
+from ..neurons import Population
+from ..reference import FloatReference
+
+#: Voltages that are kept for the picture.
+_MOST_VOLTAGES = 1 << 24
+
+
+def plot(
+    model: SpikingModel,
+    backend: str,
+    spikes: SpikeTrain,
+    trains: Mapping[str, SpikeTrain],
+    sizes: Mapping[str, int],
+    dt: float,
+    n_traces: int,
+    path: Path,
+) -> None:
+    """Write the picture; the format is the suffix's.
+
+    Args:
+        model: what ran.
+        backend: on what; membranes are those of the emulator, or of the float reference, and there are none of
+            other neurons than CUBA-LIF.
+        spikes: what came in.
+        trains: what every population did.
+        sizes: neurons of each.
+        dt: length of a step [s].
+        n_traces: membranes for each population.
+        path: where to.
+
+    Raises:
+        TaskError: the suffix is no format, or the file cannot be written.
+    """
+    voltages = _voltages(model, backend, spikes) if n_traces else {}
+    rows = [("input", spikes, model.n_inputs), *((name, train, sizes[name]) for name, train in trains.items())]
+    heights = [2.0] + [3.0 if name in voltages else 2.0 for name in trains]
+    panels = sum(2 if name in voltages else 1 for name in trains) + 1
+    figure = Figure(figsize=(11, 1.2 + 1.5 * panels), layout="constrained")
+    ratios = [h for (name, *_), height in zip(rows, heights, strict=True)
+              for h in ((2.0, 1.4) if name in voltages else (height,))]  # fmt: skip
+    axes = list(figure.subplots(panels, 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0])
+    axes[0].set_title(f"{Path(model.source).name} on {backend}, {spikes.n_steps} steps of {dt * 1e3:g} ms")
+    for name, train, n in rows:
+        axis = axes.pop(0)
+        _raster(axis, name, train, n, dt)
+        if name in voltages:
+            axis = axes.pop(0)
+            _membranes(axis, voltages[name], train, n, n_traces, dt)
+    axis.set_xlabel("time [s]")
+    axis.set_xlim(0, spikes.n_steps * dt)
+    figure.align_ylabels()
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"--plot {path}: {error}; give a .png, .svg or .pdf file") from None
+
+
+def _voltages(model: SpikingModel, backend: str, spikes: SpikeTrain) -> dict[str, np.ndarray]:
+    """Voltages of every population in the first steps, in thresholds."""
+    if backend == "float":
+        graph = model.float_graph()
+        n = sum(p.n for p in graph.populations.values())
+        traces = FloatReference(graph).voltages(_first(spikes, n))
+        return {name: v / graph.populations[name].vth for name, v in traces.items()}
+    network = model.network()
+    lif = {name: p for name, p in network.populations.items() if isinstance(p, Population)}
+    if len(lif) < len(network.populations):
+        return {}
+    probes = LoihiEmulator(network).probe(_first(spikes, network.n_neurons))
+    return {name: probes[name].v / (64 * np.maximum(p.vth, 1)) for name, p in lif.items()}
+
+
+def _first(spikes: SpikeTrain, n_neurons: int) -> SpikeTrain:
+    n_steps = min(spikes.n_steps, max(1, _MOST_VOLTAGES // n_neurons))
+    return SpikeTrain(spikes.indptr[: n_steps + 1], spikes.ids[: spikes.indptr[n_steps]])
+
+
+def _raster(axis, name: str, train: SpikeTrain, n: int, dt: float) -> None:
+    times = np.repeat(np.arange(train.n_steps), np.diff(train.indptr)) * dt
+    size = float(np.clip(2e4 / max(len(times), 1), 0.3, 6.0))
+    axis.scatter(times, train.ids, s=size, color="black", linewidths=0, rasterized=True)
+    axis.set_ylim(-0.5, n - 0.5)
+    axis.set_ylabel(f"{name}\nneuron")
+    axis.margins(x=0)
+
+
+def _membranes(axis, voltages: np.ndarray, train: SpikeTrain, n: int, n_traces: int, dt: float) -> None:
+    order = np.argsort(-np.bincount(train.ids, minlength=n), kind="stable")
+    active = max(len(np.unique(train.ids)), 1)
+    # From the busy to the quiet; the busiest itself often spikes in every step.
+    chosen = order[np.unique((np.arange(n_traces) + 0.5) / n_traces * active).astype(int)]
+    for i in np.unique(chosen):
+        axis.step(np.arange(len(voltages)) * dt, voltages[:, i], where="post", lw=0.8, label=str(i))
+    axis.axhline(1, color="grey", lw=0.6, ls="--")
+    axis.set_ylim(max(axis.get_ylim()[0], -2), 1.2)  # what inhibits a neuron far below says little
+    axis.set_ylabel("voltage\n[thresholds]")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="x-small", title="neuron", title_fontsize="x-small")

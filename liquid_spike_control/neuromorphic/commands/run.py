@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike neuromorphic run``: spikes in, spikes out, rates and work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ...types import SpikeTrain
+from ..backend import BackendStats
+from ..model import SpikingModel, new_backend
+from ..spike_files import write_spikes
+from .drive import drive
+from .given import Output, given_model, given_spikes, step_of, write_json
+
+if TYPE_CHECKING:
+    from ...options import EmulateOptions
+
+
+def run_command(options: EmulateOptions) -> int:
+    """Run the network on the spikes and tell what it did."""
+    model = given_model(options)
+    spikes, what = given_spikes(options, model)
+    logs, dt = Console(stderr=True), step_of(model)
+    silence = SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32))
+    with new_backend(model, options.backend) as backend:
+        with logs.status("loading the network (the first time kernels are compiled, a minute)"):
+            backend.run(silence)
+            backend.reset()
+        trains, seconds = drive(backend, spikes, logs)
+        stats = backend.stats()
+    sizes = _sizes(model, trains, backend.n_outputs)
+    outputs = _outputs(model, trains)
+    table = _table(what, spikes, outputs, stats, seconds, dt)
+    Output().show(f"{model.source} on {options.backend}", table, _rates(trains, sizes, dt), *model.notes)
+    if options.out is not None:
+        write_spikes(options.out, outputs, backend.n_outputs, dt)
+    if options.plot is not None:
+        from .raster import plot
+
+        plot(model, options.backend, spikes, trains, sizes, dt, options.traces, options.plot)
+    rates = {name: len(t.ids) / (sizes[name] * t.n_steps * dt) for name, t in trains.items()}
+    numbers = {
+        "model": model.source, "hash": model.hash, "backend": options.backend, "input": what, "dt_s": dt,
+        "wall_s": seconds, "output_spikes": len(outputs.ids), "rate_hz": rates, **asdict(stats),
+    }  # fmt: skip
+    write_json(options.json, numbers)
+    return 0
+
+
+def _populations(model: SpikingModel) -> Mapping:
+    return model.graph.populations if model.graph is not None else model.network().populations
+
+
+def _sizes(model: SpikingModel, trains: Mapping[str, SpikeTrain], n_outputs: int) -> dict[str, int]:
+    known = _populations(model)
+    return {name: known[name].n if name in known else n_outputs for name in trains}
+
+
+def _outputs(model: SpikingModel, trains: Mapping[str, SpikeTrain]) -> SpikeTrain:
+    """Spikes of the output populations, numbered one population after the other."""
+    if "output" in trains and "output" not in _populations(model):
+        return trains["output"]
+    populations = _populations(model)
+    steps, ids, first, n_steps = [], [], 0, 0
+    for name in (model.graph or model.network()).outputs:
+        train = trains[name]
+        n_steps = train.n_steps
+        steps.append(np.repeat(np.arange(n_steps), np.diff(train.indptr)))
+        ids.append(train.ids + first)
+        first += populations[name].n
+    joined = np.concatenate(steps)
+    order = np.lexsort((np.concatenate(ids), joined))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(joined, minlength=n_steps))]).astype(np.int64)
+    return SpikeTrain(indptr, np.concatenate(ids)[order].astype(np.int32))
+
+
+def _table(
+    what: str,
+    spikes: SpikeTrain,
+    outputs: SpikeTrain,
+    stats: BackendStats,
+    seconds: float,
+    dt: float,
+) -> Table:
+    n = stats.steps
+    table = Table(show_header=False)
+    table.add_row("input", what)
+    table.add_row("steps", f"{n} of {dt * 1e3:g} ms: {n * dt:g} s")
+    table.add_row("input spikes", f"{len(spikes.ids)}")
+    table.add_row("output spikes", f"{len(outputs.ids)}")
+    table.add_row("synaptic operations", f"{stats.synaptic_operations} ({stats.synaptic_operations / n:.1f} a step)")
+    active = stats.neuron_updates / max(stats.neuron_steps, 1)
+    table.add_row("neuron updates", f"{stats.neuron_updates} ({100 * active:.1f} % of neurons and steps)")
+    table.add_row("time", f"{seconds:.3g} s, {seconds / n * 1e6:.3g} us a step")
+    return table
+
+
+def _rates(trains: Mapping[str, SpikeTrain], sizes: Mapping[str, int], dt: float) -> Table:
+    table = Table("population", "neurons", "spikes", "mean rate [Hz]", "highest [Hz]", "silent neurons")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, train in trains.items():
+        counts = np.bincount(train.ids, minlength=sizes[name])
+        rates = counts / (train.n_steps * dt)
+        silent = f"{100 * (counts == 0).mean():.0f} %"
+        table.add_row(
+            name, str(sizes[name]), str(len(train.ids)), f"{rates.mean():.3g}", f"{rates.max():.3g}", silent
+        )
+    return table

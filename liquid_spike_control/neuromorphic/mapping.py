@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Place a network on the cores of a chip: how many it takes, what is scarce on them, and what does not fit.
+
+An estimate by the published limits and a stated model of what is stored where (docs/neuromorphic/mapping.md), not
+the output of Intel's compiler. A core holds neurons of one population, as nengo-loihi and NxTF have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import ModelError
+from .chips import LOIHI1, ChipLimits
+from .network import LoihiNetwork
+from .partition import (
+    AXONS_OUT,
+    MEMORY,
+    RESOURCES,
+    UNLIMITED,
+    Demand,
+    Outgoing,
+    Partition,
+    limits_of,
+)
+from .shared_axons import SharedAxons
+from .synapse_lists import DiscreteAxons
+from .synapses import Conv, Dense, Sparse
+
+_REMEDY = {
+    "axons in": "prune or pool its inputs",
+    "axons out": "prune its targets, or relay its spikes through more neurons",
+    "synapse memory": "prune its synapses, or use fewer weight and delay bits",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """What does not fit.
+
+    Attributes:
+        where: population or connection.
+        limit: what there is too little of.
+        needed, available: how much of it.
+        remedy: what to do.
+    """
+
+    where: str
+    limit: str
+    needed: int
+    available: int
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.limit}: {self.needed} needed, {self.available} available; {self.remedy}"
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Where the spikes of a connection go.
+
+    Attributes:
+        connection: of the network.
+        axons: how it is stored.
+        first_core: number of the target population's first core.
+        arrivals: synapses by target core of the population and axon, CSR ``(cores, axons.n_units)``.
+    """
+
+    connection: Dense | Sparse | Conv
+    axons: DiscreteAxons | SharedAxons
+    first_core: int
+    arrivals: sp.csr_array
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A network on the cores of chips of one kind. Cores are numbered through, population after population.
+
+    Attributes:
+        network, limits: what was placed on what.
+        partitions: by population, which core holds which neuron.
+        first_core: by population, the number of its first core.
+        usage: what each core needs, int64 ``(n_cores, len(RESOURCES))``.
+        routes: one a connection.
+        misfits: what does not fit; the cores of a population with one may exceed that limit.
+    """
+
+    network: LoihiNetwork
+    limits: ChipLimits
+    partitions: Mapping[str, Partition]
+    first_core: Mapping[str, int]
+    usage: np.ndarray
+    routes: tuple[Route, ...]
+    misfits: tuple[Misfit, ...]
+
+    @property
+    def n_cores(self) -> int:
+        """Cores that are used."""
+        return len(self.usage)
+
+    @property
+    def n_chips(self) -> int:
+        """Chips that are used."""
+        return -(-self.n_cores // self.limits.cores)
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing exceeds a limit."""
+        return not self.misfits
+
+    def core_of(self, population: str) -> np.ndarray:
+        """The core of each neuron, int64 ``(n,)``."""
+        return self.first_core[population] + self.partitions[population].core_of
+
+    @property
+    def utilisation(self) -> np.ndarray:
+        """Share of each core's limits that is used, float64 ``(n_cores, len(RESOURCES))``; nan: not published."""
+        limits = limits_of(self.limits)
+        return np.where(limits == UNLIMITED, np.nan, self.usage / limits)
+
+    def scarcest(self, population: str) -> str:
+        """What bounds the size of the population's cores: the resource most used on them; "" if one core does."""
+        partition, first = self.partitions[population], self.first_core[population]
+        if partition.n_cores == 1:
+            return ""
+        return RESOURCES[int(np.nanargmax(self.utilisation[first : first + partition.n_cores].mean(0)))]
+
+    def check(self) -> None:
+        """Refuse what does not fit.
+
+        Raises:
+            ModelError: names the first misfit and how many more there are.
+        """
+        if self.misfits:
+            more = f" (and {len(self.misfits) - 1} more)" if len(self.misfits) > 1 else ""
+            raise ModelError(f"does not fit on {self.limits.name}: {self.misfits[0]}{more}")
+
+    def table(self, console: Console) -> None:
+        """Print one row a population, then what does not fit."""
+        title = f"{self.network.n_neurons} neurons on {self.limits.name}: {_count(self.n_cores, 'core')}"
+        table = Table(
+            title=f"{title} on {_count(self.n_chips, 'chip')} (estimate)",
+            caption="shares of a core's limits, mean over the cores and, if it differs, the fullest core",
+        )
+        table.add_column("population")
+        for name in ("neurons", "cores", *RESOURCES[: MEMORY + 1], "what limits"):
+            table.add_column(name, justify="right")
+        used = 100 * self.utilisation
+        for name, partition in self.partitions.items():
+            mine = used[self.first_core[name] :][: partition.n_cores, : MEMORY + 1]
+            shares = (
+                _share(mean, most) for mean, most in zip(mine.mean(0), mine.max(0), strict=True)
+            )
+            neurons = str(len(partition.core_of))
+            table.add_row(name, neurons, str(partition.n_cores), *shares, self.scarcest(name))
+        console.print(table)
+        for misfit in self.misfits:
+            console.print(f"does not fit: {misfit}", style="red", highlight=False, markup=False)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _share(mean: float, most: float) -> str:
+    if np.isnan(mean):
+        return "not published"
+    return f"{most:.0f} %" if round(mean) == round(most) else f"{mean:.0f} ({most:.0f}) %"
+
+
+def place(network: LoihiNetwork, limits: ChipLimits = LOIHI1, chips: int | None = None) -> Placement:
+    """Place a network.
+
+    Populations are cut in their order: an image that convolutions feed into equal boxes with whole pixels where
+    they fit, anything else into ranges of neurons as long as the limits allow. Cutting a target sends its sources'
+    spikes to more cores, so that sources may have to be cut again until every core's output axons suffice.
+
+    Args:
+        network: what to place.
+        limits: the chip.
+        chips: how many there are; any number if ``None``.
+
+    Returns:
+        where everything is; :attr:`Placement.misfits` says what does not fit and why.
+    """
+    images = _images(network)
+    axons = [_stored(c, images.get(c.target), network.size(c.target)) for c in network.connections]
+    reach = [np.minimum(_reach_of_one(a), 1) for a in axons]
+    settings = {name: _settings(p) for name, p in network.populations.items()}
+    bounds = limits_of(limits)
+    partitions: dict[str, Partition] = {}
+
+    def demand(name: str) -> Demand:
+        return Demand(
+            network.size(name),
+            [a for a, c in zip(axons, network.connections, strict=True) if c.target == name],
+            [Outgoing(a, r) for a, r, c in zip(axons, reach, network.connections, strict=True) if c.source == name],
+            *settings[name],
+            images.get(name),
+        )
+
+    def cut(name: str) -> None:
+        partitions[name] = demand(name).cut(bounds, limits.bases)
+        for i, c in enumerate(network.connections):
+            if c.target == name:  # never less than before, so that cutting comes to an end
+                reach[i] = np.maximum(reach[i], _reach(_arrivals(axons[i], partitions[name])))
+
+    waiting = list(network.populations)[::-1]
+    while waiting:
+        for name in waiting:
+            cut(name)
+        waiting = [
+            name
+            for name, partition in partitions.items()
+            if ((demand(name).usage(partition)[:, AXONS_OUT] > bounds[AXONS_OUT]) & (partition.sizes > 1)).any()
+        ]
+    firsts = np.cumsum([0, *(partitions[name].n_cores for name in network.populations)]).tolist()
+    first_core = dict(zip(network.populations, firsts, strict=False))
+    routes = []
+    for i, c in enumerate(network.connections):
+        routes.append(Route(c, axons[i], first_core[c.target], _arrivals(axons[i], partitions[c.target])))
+        reach[i] = _reach(routes[i].arrivals)
+    usage = np.concatenate([demand(name).usage(partitions[name]) for name in network.populations])
+    partitions = {name: partitions[name] for name in network.populations}
+    misfits = [
+        *_unknown(network, limits),
+        *_crowded(network, routes, limits),
+        *(misfit for name in network.populations for misfit in _full(name, demand(name).needs(), bounds)),
+        *_too_many(len(usage), limits, chips),
+    ]
+    return Placement(network, limits, partitions, first_core, usage, tuple(routes), tuple(misfits))
+
+
+def _images(network: LoihiNetwork) -> dict[str, tuple[int, int, int]]:
+    """Populations that convolutions feed, and their shape; the first one's if they differ."""
+    images: dict[str, tuple[int, int, int]] = {}
+    for c in network.connections:
+        if isinstance(c, Conv) and c.shape[0] == network.size(c.target):
+            images.setdefault(c.target, c.output_shape)
+    return images
+
+
+def _stored(c: Dense | Sparse | Conv, image: tuple[int, int, int] | None, n: int) -> DiscreteAxons | SharedAxons:
+    return SharedAxons(c) if isinstance(c, Conv) and c.output_shape == image else DiscreteAxons(c, n)
+
+
+def _arrivals(axons: DiscreteAxons | SharedAxons, partition: Partition) -> sp.csr_array:
+    if isinstance(axons, SharedAxons):
+        assert partition.patches is not None
+        return axons.arrivals(partition.patches)
+    return axons.arrivals(partition.core_of, partition.n_cores)
+
+
+def _reach(arrivals: sp.csr_array) -> np.ndarray:
+    """How many cores each axon goes to."""
+    return np.bincount(arrivals.indices, minlength=arrivals.shape[1])
+
+
+def _reach_of_one(axons: DiscreteAxons | SharedAxons) -> np.ndarray:
+    if isinstance(axons, SharedAxons):
+        return np.ones(axons.n_units, np.int64)
+    return np.bincount(axons.fan.indices, minlength=axons.n_units)
+
+
+def _settings(population) -> tuple[np.ndarray, np.ndarray]:
+    """Number the different settings of the neurons: (du, dv, refractory), which a core keeps in one table, and
+    the threshold, which it keeps in another.
+    """
+    numbers = []
+    for names in (("du", "dv", "refractory"), ("vth",)):
+        columns = [np.broadcast_to(getattr(population, name, 0), population.n) for name in names]
+        numbers.append(np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel())
+    return numbers[0], numbers[1]
+
+
+def _name(c: Dense | Sparse | Conv) -> str:
+    return f"{type(c).__name__} {c.source} -> {c.target}"
+
+
+def _unknown(network: LoihiNetwork, limits: ChipLimits) -> list[Misfit]:
+    """What the chip cannot compute at all."""
+    misfits = []
+    for name, p in network.populations.items():
+        if limits.neuron_models is not None and type(p).__name__ not in limits.neuron_models:
+            kinds = ", ".join(limits.neuron_models)
+            misfits.append(
+                Misfit(f"{name} ({type(p).__name__})", "neurons", p.n, 0, f"use one of {kinds}, or Loihi 2")
+            )
+    for c in network.connections:
+        longest = int(np.max(c.delays, initial=0))
+        if limits.longest_delay is not None and longest > limits.longest_delay:
+            remedy = "shorten it, or relay through a population that fires at once"
+            misfits.append(Misfit(_name(c), "delay", longest, limits.longest_delay, remedy))
+    return misfits
+
+
+def _crowded(network: LoihiNetwork, routes: list[Route], limits: ChipLimits) -> list[Misfit]:
+    """Populations whose connections need more synapse formats than a core has."""
+    misfits = []
+    for name in network.populations:
+        formats = {r.axons.format for r in routes if r.connection.target == name}
+        if limits.formats is not None and len(formats) > limits.formats:
+            remedy = "give its connections the same weight bits, exponents and signs, or relay some"
+            misfits.append(Misfit(name, "synapse formats", len(formats), limits.formats, remedy))
+    return misfits
+
+
+def _full(name: str, needs: np.ndarray, limits: np.ndarray) -> list[Misfit]:
+    """Neurons that need more than a core by themselves."""
+    misfits = []
+    for r in np.flatnonzero((needs > limits).any(0)):
+        over, worst = int((needs[:, r] > limits[r]).sum()), int(needs[:, r].argmax())
+        others = f" and {over - 1} more" if over > 1 else ""
+        where = f"{name}, neuron {worst}{others}"
+        misfits.append(Misfit(where, RESOURCES[r], int(needs[worst, r]), int(limits[r]), _REMEDY[RESOURCES[r]]))
+    return misfits
+
+
+def _too_many(n_cores: int, limits: ChipLimits, chips: int | None) -> list[Misfit]:
+    if chips is None or n_cores <= chips * limits.cores:
+        return []
+    remedy = f"use {-(-n_cores // limits.cores)} chips or a smaller network"
+    return [Misfit("the network", "cores", n_cores, chips * limits.cores, remedy)]

@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The offload node's process on its own: the same spikes as the emulator in this process."""
+"""The offload node's process on its own: the same spikes as the backend in this process."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
-from processes import ACTIVATE, CONFIGURE, perception_model, started, wait_for
+from lifecycle_msgs.msg import Transition
+from processes import ACTIVATE, CONFIGURE, DEACTIVATE, children_of, perception_model, started, wait_for
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 
 from liquid_spike_control.assembly import new_backend
+from liquid_spike_control.neuromorphic import model as spiking_model
+from liquid_spike_control.neuromorphic.compiled import write_network
+from liquid_spike_control.neuromorphic.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.neurons import Population
+from liquid_spike_control.neuromorphic.synapses import Dense
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import packet_to_spikes, spikes_to_packet
 from liquid_spike_control.nodes.diagnostics import read_status
@@ -16,6 +26,7 @@ from liquid_spike_control.types import SpikeTrain
 
 TICK_NS = 5_000_000
 START_NS = 1_000_000_000
+CLEANUP = Transition.TRANSITION_CLEANUP
 
 
 def silence(n_steps):
@@ -84,3 +95,175 @@ def test_answers_with_the_spikes_of_the_emulator_and_refuses_strangers(offload):
     assert values["steps_without_input"] == "10"
     assert int(values["synaptic_operations"]) > 0
     assert "hop /neuromorphic/input_us_p99" in values
+
+
+class Offload:
+    """The node in its process, the same network in this one, and packets between them."""
+
+    def __init__(self, probe, process):
+        self.probe, self.process = probe, process
+        self.publisher = probe.node.create_publisher(EventPacket, graph.SPIKES_IN, 10)
+        self.heard = probe.hear(EventPacket, graph.SPIKES_OUT)
+        self.told = probe.hear(DiagnosticArray, graph.DIAGNOSTICS)
+        self._tick = self._seq = 0
+
+    def start(self, path, kind: str = "loihi") -> None:
+        """Configure and activate, and load the same model here."""
+        assert self.probe.change("neuromorphic", CONFIGURE)
+        wait_for(self.publisher.get_subscription_count, 10, "match")
+        assert self.probe.change("neuromorphic", ACTIVATE)
+        self.model = spiking_model.read_model(path)
+        self.backend = spiking_model.new_backend(self.model, kind)
+        self._tick += 10**6  # an episode of its own
+        self.heard.clear()
+
+    def stop(self) -> None:
+        assert self.probe.change("neuromorphic", DEACTIVATE)
+        assert self.probe.change("neuromorphic", CLEANUP)
+
+    def set(self, **parameters: str) -> None:
+        request = SetParameters.Request()
+        for name, value in parameters.items():
+            held = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+            request.parameters.append(Parameter(name=name, value=held))
+        done = self.probe.call(SetParameters, "/neuromorphic/set_parameters", request)
+        assert all(result.successful for result in done.results), done
+
+    def packet(self, spikes: SpikeTrain, network_hash: str | None = None) -> EventPacket:
+        start = START_NS + self._tick * 1_000_000
+        self._tick += spikes.n_steps
+        self._seq += 1
+        named = network_hash or self.model.hash
+        return spikes_to_packet(spikes, self.backend.n_inputs, named, start, start, self._seq)
+
+    def exchange(self, n_steps: int, seed: int, rate: float = 0.02) -> int:
+        """Send a packet, check the answer to the spike, give the number of spikes in it."""
+        dense = np.random.default_rng(seed).random((n_steps, self.backend.n_inputs)) < rate
+        spikes = SpikeTrain.from_dense(dense)
+        before = len(self.heard)
+        self.publisher.publish(self.packet(spikes))
+        self.probe.spin_until(lambda: len(self.heard) > before, 10, "an answer")
+        answer = packet_to_spikes(self.heard[-1], self.backend.n_outputs, self.model.hash)
+        expected = self.backend.run(spikes)
+        assert np.array_equal(answer.indptr, expected.indptr) and np.array_equal(answer.ids, expected.ids)
+        return len(expected.ids)
+
+    def status(self, holds) -> dict[str, str]:
+        """The first status from now on of which something holds."""
+        self.told.clear()
+
+        def found():
+            statuses = (read_status(m).get("neuromorphic", {}) for m in self.told)
+            return next((s for s in statuses if holds(s)), None)
+
+        return self.probe.spin_until(found, 5, "diagnostics")
+
+
+def other_network(path: Path) -> Path:
+    """A small network in a compiled file."""
+    rng = np.random.default_rng(3)
+    weights = rng.integers(-100, 200, (20, 30))
+    network = LoihiNetwork(30, {"only": Population(20, 500, 300, 60)}, [Dense("input", "only", weights)])
+    write_network(path, network, {"step_s": 1e-3})
+    return path
+
+
+def test_another_network_without_another_process(probe, tmp_path):
+    compiled = other_network(tmp_path / "other.safetensors")
+    with started("neuromorphic", mode="lockstep", perception_model=perception_model()) as process:
+        offload = Offload(probe, process)
+        offload.start(perception_model())
+        assert offload.exchange(50, seed=1) > 0
+        first = offload.model.hash
+
+        offload.stop()
+        offload.set(model=str(compiled))
+        offload.start(compiled)
+        assert offload.model.hash != first
+        assert offload.exchange(50, seed=2) > 0
+        stranger = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
+        offload.publisher.publish(offload.packet(stranger, first))
+        said = offload.status(lambda s: s.get("refused") == "1")
+        assert said["network"] == offload.model.hash[:16]
+        offload._tick -= 5  # it was refused, so its time did not pass
+        assert offload.exchange(50, seed=3) > 0
+
+        # a file that is none: refused at configure, in one line, and the node lives
+        offload.stop()
+        offload.set(model=str(tmp_path / "none.safetensors"))
+        assert not probe.change("neuromorphic", CONFIGURE)
+
+        # back to the first, in floats
+        offload.set(model="", backend="float")
+        offload.start(perception_model(), "float")
+        assert offload.exchange(50, seed=4) > 0
+        said = offload.status(lambda s: s.get("backend") == "float" and s.get("packets") == "1")
+        assert said["refused"] == "0"  # the counts are those of this activation
+        assert process.poll() is None
+
+
+def test_many_steps_a_packet_and_packets_that_ask_for_too_much(probe, tmp_path):
+    compiled = other_network(tmp_path / "other.safetensors")
+    with started("neuromorphic", model=compiled, max_steps=5000) as process:
+        offload = Offload(probe, process)
+        offload.start(compiled)
+        assert offload.exchange(5000, seed=1) > 0
+        offload.exchange(1, seed=2, rate=0.5)
+        assert offload.exchange(777, seed=3) > 0
+        said = offload.status(lambda s: s.get("packets") == "3")
+        assert 0 <= float(said["load"]) < 1 and said["lost"] == "0"
+        held = memory_kib(process.pid)
+
+        silence = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
+        for field, value in (("height", 2**32 - 1), ("height", 5001), ("width", 2**32 - 1), ("encoding", "evt3")):
+            packet = offload.packet(silence)
+            setattr(packet, field, value)
+            offload.publisher.publish(packet)
+        for stamp_ns, data in ((2**32 - 1, b""), (0, b"\xff" * 16), (0, b"odd")):
+            packet = offload.packet(silence)
+            packet.header.stamp.sec, packet.header.stamp.nanosec = 2**31 - 1, stamp_ns
+            packet.events = data
+            offload.publisher.publish(packet)
+        said = offload.status(lambda s: s.get("refused") == "7")
+        assert memory_kib(process.pid) - held < 20_000
+        # at the end of time, and then at its beginning: episodes of their own
+        for base in (2**64 - 1, 0):
+            packet = offload.packet(silence)
+            packet.time_base = base
+            before = len(offload.heard)
+            offload.publisher.publish(packet)
+            probe.spin_until(lambda n=before: len(offload.heard) > n, 5, "an answer")
+        offload.backend.reset()
+        assert offload.exchange(100, seed=4) > 0
+        assert process.poll() is None and children_of(process.pid) == []
+
+
+def memory_kib(pid: int) -> int:
+    """Resident memory of a process [KiB]."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def test_what_cannot_be_configured(probe, tmp_path):
+    with started("neuromorphic") as process:
+        assert not probe.change("neuromorphic", CONFIGURE)  # no model
+        offload = Offload(probe, process)
+        rng = np.random.default_rng(3)
+        network = LoihiNetwork(3, {"a": Population(2, 0, 0, 9)}, [Dense("input", "a", rng.integers(0, 9, (2, 3)))])
+        write_network(tmp_path / "timeless.safetensors", network, {})
+        for parameters in (
+            {"model": str(tmp_path / "timeless.safetensors")},  # and no step_s
+            {"model": perception_model(), "backend": "chip"},
+            {"model": str(other_network(tmp_path / "o.safetensors")), "backend": "float"},
+        ):
+            offload.set(**parameters)
+            assert not probe.change("neuromorphic", CONFIGURE)
+        offload.set(model=str(tmp_path / "o.safetensors"), backend="loihi")
+        offload.start(tmp_path / "o.safetensors")
+        assert offload.exchange(50, seed=1) > 0
+        process.terminate()
+        process.wait(10)
+        errors = [line for line in process.stderr.read().splitlines() if "[ERROR]" in line]
+        for text in ("model: it is empty", "give parameter step_s", "unknown backend 'chip'", "no float network"):
+            assert sum(text in line for line in errors) == 1, (text, errors)
+        assert len(errors) == 4

@@ -220,3 +220,17 @@ def test_both_backends_have_one_step_of_delay():
             assert spikes.step(0).size == 0 and list(spikes.step(1)) == [0]
             assert backend.stats().synaptic_operations == 1
             assert (backend.n_inputs, backend.n_outputs, len(backend.network_hash)) == (1, 1, 64)
+
+
+def test_memoryless_neurons_may_subtract():
+    """Nothing is left of the voltage in the next step, whatever the reset."""
+    rng = np.random.default_rng(11)
+    weight = rng.integers(-7, 9, (30, 20)) / 8
+    g = layer(weight, du=1.0, dv=1.0, reset="subtract")
+    same_spikes(g, quantise(g), poisson(rng, 400, 20, 0.3))
+
+
+def test_many_weights_close_together_are_no_grid():
+    weight = np.random.default_rng(12).uniform(0.5, 1, (1000, 1000))
+    _, report = quantise_reported(layer(weight, vth=100.0))
+    assert 1e-4 < report.populations[0].weight_error < 0.003

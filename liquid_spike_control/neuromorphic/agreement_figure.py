@@ -35,7 +35,8 @@ def agreement_figure(report: AgreementReport, populations: Sequence[str] | None 
             raise ValueError(f"{name} has no traces; there are {list(report.traces)}")
     figure = Figure(figsize=(11, 2.6 + 2.5 * len(shown)), layout="constrained")
     figure.suptitle(f" Float against fixed point, {report.n_steps} steps", x=0, ha="left", weight="bold")
-    top, *rows = np.ravel(figure.subfigures(1 + len(shown), 1, height_ratios=[1, *[1.05] * len(shown)]))
+    heights = [1, *[1.05] * len(shown)]
+    top, *rows = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _bars(top.subplots(1, 3), report)
     for part, name in zip(rows, shown, strict=True):
         left, right = part.subplots(1, 2)

@@ -103,9 +103,10 @@ def population_losses(
     integer: Population,
     unit: float,
     gap: int,
-    bits: Sequence[int],
-    exponents: Sequence[int],
-    weights: tuple[Sequence[np.ndarray], Sequence[np.ndarray], int],
+    forms: Sequence[tuple[int, int]],
+    weights: Sequence[np.ndarray],
+    stored: Sequence[np.ndarray],
+    clipped: int,
     worst: tuple[float, float],
 ) -> PopulationLosses:
     """Compare a population in float64 with the one in integers.
@@ -115,11 +116,12 @@ def population_losses(
         p, integer: before and after.
         unit: weight of one unit of the integer current.
         gap: the integer currents are multiples of it.
-        bits, exponents: of the connections into it.
-        weights: before, after, and how many were clipped.
-        worst: the largest current and voltage that weights and biases can bring about.
+        forms: weight bits and exponent of each connection into it.
+        weights, stored: of each connection, before and after, float64.
+        clipped: how many weights were.
+        worst: the largest current and voltage that can come about.
     """
-    before, after = (np.concatenate([np.zeros(0), *(w.ravel() for w in side)]) for side in weights[:2])
+    before, after = (np.concatenate([np.zeros(0), *(w.ravel() for w in side)]) for side in (weights, stored))
     size = float(np.sqrt((before**2).sum()))
     du, dv = (integer.du + 1) / 4096, integer.dv / 4096
     whole = stepwise(integer.du, integer.dv) & (np.gcd(64 * gap, integer.bias) >= 64)
@@ -140,13 +142,13 @@ def population_losses(
     return PopulationLosses(
         name,
         unit,
-        tuple(bits),
-        tuple(exponents),
+        tuple(bits for bits, _ in forms),
+        tuple(exponent for _, exponent in forms),
         float(threshold.max()),
         float(max(np.abs(du - p.du).max(), np.abs(dv - p.dv).max())),
         float((np.abs(integer.bias * unit / 64 - p.bias) / p.vth).max()),
         float(np.sqrt(((after - before) ** 2).sum())) / size if size else 0.0,
-        weights[2],
+        clipped,
         int(((after == 0) & (before != 0)).sum()),
         int((before != 0).sum()),
         tuple(notes),

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ModelError
 from ..spiking.graph import Connection, Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from .grid import LARGEST_CURRENT, LARGEST_THRESHOLD, integer_population, on_grid, spacing, weight_step, worst_case
-from .losses import QuantisationReport, population_losses
+from .losses import PopulationLosses, QuantisationReport, population_losses
 from .network import LoihiNetwork
+from .neurons import Population
 from .synapses import Conv, Dense, Sparse
 
 #: Thresholds are made about this fine, 2^18 in 64ths: beyond, blocks of neurons do not rest (:mod:`.membrane`).
@@ -62,31 +64,79 @@ def quantise_reported(
         ModelError: a threshold or bias does not fit beside the weights, a reset subtracts, or 1-bit weights have
             both signs; the message names the population.
     """
-    populations, losses, connections = {}, [], {}
-    for name, p in graph.populations.items():
-        if p.reset != "zero":
-            raise ModelError(f"{name}: a spike subtracts the threshold, Loihi's resets to 0; train it with that reset")
+    parts = {}
+    for name in graph.populations:
         incoming = [c for c in graph.connections if c.target == name]
-        bits = [_of(num_weight_bits, c, 8) for c in incoming]
-        fixed = [_of(weight_exp, c, None) for c in incoming]
-        _check(incoming, bits, fixed)
-        unit, lowest = _unit(name, p, incoming, bits, fixed, (weight_scale or {}).get(name))
-        exponents = [
-            _exponent(c, unit, b, lowest) if e is None else e for c, b, e in zip(incoming, bits, fixed, strict=True)
-        ]
-        stored, clipped, gap = [], 0, 256
-        for c, b, e in zip(incoming, bits, exponents, strict=True):
-            integers, beyond = on_grid(c.weight, unit * 2.0**e, b)
-            stored.append(integers * (unit * 2.0**e))
-            clipped += beyond
-            gap = min(gap, spacing(integers) << e if e >= 0 else 1)
-            connections[id(c)] = _connection(c, integers, b, e)
-        populations[name] = integer_population(name, p, unit, gap)
-        weights = [c.weight for c in incoming], stored, clipped
-        worst = worst_case(p, incoming)
-        losses.append(population_losses(name, p, populations[name], unit, gap, bits, exponents, weights, worst))
-    ordered = [connections[id(c)] for c in graph.connections]
-    return LoihiNetwork(graph.n_inputs, populations, ordered, graph.outputs), QuantisationReport(tuple(losses))
+        parts[name] = quantise_population(
+            graph,
+            name,
+            [_of(num_weight_bits, c, 8) for c in incoming],
+            [_of(weight_exp, c, None) for c in incoming],
+            (weight_scale or {}).get(name),
+        )
+    return assemble(graph, parts), QuantisationReport(tuple(part.losses for part in parts.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedPopulation:
+    """One population in integers with the connections into it, in the graph's order, and what was lost."""
+
+    population: Population
+    connections: tuple[Dense | Sparse | Conv, ...]
+    losses: PopulationLosses
+
+
+def assemble(graph: SpikingGraph, parts: Mapping[str, QuantisedPopulation]) -> LoihiNetwork:
+    """The network whose populations were quantised one by one."""
+    connections = {name: iter(part.connections) for name, part in parts.items()}
+    return LoihiNetwork(
+        graph.n_inputs,
+        {name: parts[name].population for name in graph.populations},
+        [next(connections[c.target]) for c in graph.connections],
+        graph.outputs,
+    )
+
+
+def quantise_population(
+    graph: SpikingGraph,
+    name: str,
+    bits: Sequence[int],
+    exponents: Sequence[int | None],
+    scale: float | None = None,
+    peaks: tuple[float, float] | None = None,
+) -> QuantisedPopulation:
+    """Quantise one population.
+
+    Args:
+        graph: float64.
+        name: of the population.
+        bits, exponents: of each connection into it, as in :func:`quantise_reported`.
+        scale: the weight of one integer unit, if it was trained on a grid.
+        peaks: largest current and voltage that must not overflow; by default what all sources together can bring
+            about.
+
+    Raises:
+        ModelError: as :func:`quantise_reported`.
+    """
+    p, incoming = graph.populations[name], [c for c in graph.connections if c.target == name]
+    if p.reset != "zero" and p.spiking and (p.dv < 1).any():
+        raise ModelError(f"{name}: a spike subtracts the threshold, Loihi's resets to 0; train it with that reset")
+    _check(incoming, bits, exponents)
+    worst = worst_case(p, incoming) if peaks is None else peaks
+    unit, lowest = _unit(name, p, incoming, bits, exponents, scale, worst)
+    connections, weights, clipped, gap = [], [], 0, 256
+    for c, b, given in zip(incoming, bits, exponents, strict=True):
+        e = _exponent(c, unit, b, lowest) if given is None else given
+        integers, beyond = on_grid(c.weight, unit * 2.0**e, b)
+        connections.append(_connection(c, integers, b, e))
+        weights.append(integers * (unit * 2.0**e))
+        clipped += beyond
+        gap = min(gap, spacing(integers) << e if e >= 0 else 1)
+    population = integer_population(name, p, unit, gap)
+    forms = tuple((b, c.weight_exp) for c, b in zip(connections, bits, strict=True))
+    before = [c.weight for c in incoming]
+    losses = population_losses(name, p, population, unit, gap, forms, before, weights, clipped, worst)
+    return QuantisedPopulation(population, tuple(connections), losses)
 
 
 def split_signs(graph: SpikingGraph) -> SpikingGraph:
@@ -142,6 +192,7 @@ def _unit(
     bits: Sequence[int],
     fixed: Sequence[int | None],
     scale: float | None,
+    worst: tuple[float, float],
 ) -> tuple[float, int]:
     """The weight of one unit of the current, and the lowest exponent that its connections may have."""
     highest = float(p.vth.max()) if p.spiking else 0.0
@@ -159,7 +210,7 @@ def _unit(
     peak, exponent = _peak(incoming[strongest]), fixed[strongest]
     top = _top(incoming, bits, peak, highest)
     if exponent is None:
-        exponent = _automatic(p, incoming, peak / top)
+        exponent = _automatic(p, worst, peak / top)
     return _checked(name, p, peak / top / 2.0**exponent, min(exponent, 0))
 
 
@@ -169,10 +220,9 @@ def _top(incoming: Sequence[Connection], bits: Sequence[int], peak: float, thres
     step = max(weight_step(c.weight, b) for c, b in zip(incoming, bits, strict=True) if _peak(c))
     largest = 256 // step - 1
     magnitudes = np.unique(np.concatenate([np.abs(c.weight).ravel() for c in incoming])) / peak
-    distinct = magnitudes[np.concatenate([[True], np.diff(magnitudes) > 1e-6])]
-    if len(distinct) <= largest + 1:
+    if len(np.unique(np.rint(magnitudes * 2**20))) <= 2 * largest + 1:  # values of a grid may straddle two bins
         for m in range(1, largest + 1):
-            if np.abs(distinct * m - np.rint(distinct * m)).max() < 1e-6 * m:
+            if np.abs(magnitudes * m - np.rint(magnitudes * m)).max() < 1e-6 * m:
                 while 2 * m <= largest and 2 * m * step * threshold <= peak * LARGEST_THRESHOLD:
                     m *= 2
                 return m * step
@@ -184,13 +234,12 @@ def _halvings(threshold: float) -> int:
     return max(0, int(np.ceil(np.log2(threshold / LARGEST_THRESHOLD)))) if threshold > 0 else 0
 
 
-def _automatic(p: CubaPopulation, incoming: Sequence[Connection], unit: float) -> int:
-    """The exponent that makes the threshold fine without an overflow, were all sources to spike at once."""
+def _automatic(p: CubaPopulation, worst: tuple[float, float], unit: float) -> int:
+    """The exponent that makes the threshold fine without an overflow."""
     if p.spiking and p.vth.max() > FINE_THRESHOLD * unit:
         return -_halvings(float(p.vth.max()) / unit)
-    current, voltage = worst_case(p, incoming)
-    needed = [current / LARGEST_CURRENT, np.abs(p.bias).max() * 64 / (4095 << 7)]
-    needed.append(p.vth.max() / FINE_THRESHOLD if p.spiking else voltage / LARGEST_CURRENT)
+    needed = [worst[0] / LARGEST_CURRENT, np.abs(p.bias).max() * 64 / (4095 << 7)]
+    needed.append(p.vth.max() / FINE_THRESHOLD if p.spiking else worst[1] / LARGEST_CURRENT)
     room = unit / max(max(needed), unit * 2.0**-7)
     return max(0, int(np.floor(np.log2(room) + 1e-9)))
 

@@ -21,7 +21,7 @@ INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
 
 @njit(cache=True)
 def _advance(
-    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, rules, u, v, counter, due, fired,
+    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, rules, u, v, counter, due, fired,
     label, out_indptr, out, trace,
 ):  # fmt: skip
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
@@ -40,7 +40,7 @@ def _advance(
                 trace[step, i] = v[i]
             fired[i] = rules[SPIKING, i] and (v[i] > vth[i] or (rules[INCLUSIVE, i] and v[i] == vth[i]))
             if fired[i]:
-                v[i] = v[i] - vth[i] if rules[SUBTRACT, i] else 0.0
+                v[i] = v[i] - drop[i] if rules[SUBTRACT, i] else 0.0
                 counter[i] = rules[REFRACTORY, i]
             counter[i] = max(counter[i] - 1, 0)
         for k in range(indptr[step], indptr[step + 1]):
@@ -95,7 +95,7 @@ class FloatReference:
         populations = graph.populations.values()
         self._parameters = tuple(
             np.concatenate([getattr(p, name) for p in populations]) for name in ("du", "dv", "vth", "bias")
-        )
+        ) + (np.concatenate([p.vth if p.drop is None else p.drop for p in populations]),)
         self._rules = np.concatenate(
             [
                 np.repeat([[p.inclusive], [p.reset == "subtract"], [p.refractory], [p.spiking], [p.start]], p.n, 1)

@@ -4,7 +4,7 @@
 One step of a population, with ``a`` the weighted spikes that are due:
 
 ``u <- (1 - du) u + a``, ``v <- (1 - dv) v + u + bias``, spike where ``v > vth`` (``>=`` if inclusive), then
-``v = 0`` (``v - vth`` if the reset subtracts).
+``v = 0`` (``v - drop`` if the reset subtracts).
 
 A spike at ``t`` acts at ``t + 1 + delay``; input spikes too. Neurons of an image-shaped population are numbered
 ``(row * width + column) * channels + channel``.
@@ -35,6 +35,7 @@ class CubaPopulation:
         bias: added to the voltage every step.
         inclusive: whether a neuron spikes at its threshold, not only above.
         reset: what a spike does to the voltage; Loihi knows ``"zero"``.
+        drop: what ``"subtract"`` takes off, float64 ``(n,)``; by default ``vth``.
         refractory: steps; r > 1 holds the voltage at 0 in the r - 1 steps after a spike.
         start: in the first ``start`` steps the voltage is held at 0.
         spiking: False for a leaky integrator, whose voltage is read and which never spikes.
@@ -49,12 +50,12 @@ class CubaPopulation:
     refractory: int = 0
     start: int = 0
     spiking: bool = True
+    drop: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        arrays = np.broadcast_arrays(
-            *(np.asarray(getattr(self, m), float) for m in ("du", "dv", "vth", "bias"))
-        )
-        for name, array in zip(("du", "dv", "vth", "bias"), arrays, strict=True):
+        names = ("du", "dv", "vth", "bias", "drop")[: 4 if self.drop is None else 5]
+        arrays = np.broadcast_arrays(*(np.asarray(getattr(self, m), float) for m in names))
+        for name, array in zip(names, arrays, strict=True):
             if array.ndim != 1 or not np.isfinite(array).all():
                 raise ModelError(f"{name} must be finite, one number a neuron, not of shape {array.shape}")
             object.__setattr__(self, name, np.ascontiguousarray(array))
@@ -218,7 +219,7 @@ class SpikingGraph:
         sha = hashlib.sha256(f"SpikingGraph 2 {self.n_inputs} {self.outputs}\n".encode())
         for name, p in self.populations.items():
             sha.update(f"{name} {p.n} {p.inclusive} {p.reset} {p.refractory} {p.start} {p.spiking}\n".encode())
-            for array in (p.du, p.dv, p.vth, p.bias):
+            for array in (p.du, p.dv, p.vth, p.bias, *(() if p.drop is None else (p.drop,))):
                 sha.update(array.astype("<f8").tobytes())
         for c in self.connections:
             sha.update(f"{type(c).__name__} {c.source} {c.target} {c.weight.shape}".encode())

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each exporter of NIR files steps its neurons.
+
+NIR states differential equations (Pedersen et al. 2024, Nature Communications 15) and no step. A file is read as
+its author meant it only with the discretisation of the framework that wrote it; some of them write parameters
+that contradict the equations. What each does was measured; see ``docs/neuromorphic/import.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: What an input of 1 adds to a state that loses the fraction d in a step: ``"decay"`` d, ``"jump"`` 1, ``"kept"``
+#: 1 - d (the jump decays at once).
+Gain = Literal["decay", "jump", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The discretisation of one exporter.
+
+    Attributes:
+        dt: step, in the unit of the file's time constants; None if it must be stated.
+        rule: ``"euler"`` (d = dt / tau) or ``"exponential"`` (d = 1 - exp(-dt / tau)).
+        inclusive: whether a neuron spikes at its threshold, not only above.
+        reset: ``"zero"`` at the spike; ``"zero_next"``: one step later, with what arrives then lost by neurons
+            that have a current or feed themselves; ``"subtract"`` the threshold at the spike;
+            ``"subtract_next"``: one step later.
+        synapse, membrane, integrator, accumulator: gains of the current of CubaLIF and CubaLI; of the voltage of
+            LIF, CubaLIF and CubaLI; of LI; of IF and I, which lose nothing: ``"decay"`` is dt there.
+        resistance: whether ``r`` counts.
+        layers: ``"same_step"``: a layer sees the spikes that the one before it sends in the same step;
+            ``"next_step"``: every connection takes one step, as on Loihi.
+        current_delay: steps after which the voltage sees a new current of CubaLIF and CubaLI.
+        filter_delay: steps after which neurons see an LI that feeds them.
+        note: what the file cannot tell.
+    """
+
+    dt: float | None = None
+    rule: Literal["euler", "exponential"] = "euler"
+    inclusive: bool = False
+    reset: Literal["zero", "zero_next", "subtract", "subtract_next"] = "zero"
+    synapse: Gain = "decay"
+    membrane: Gain = "decay"
+    integrator: Gain = "decay"
+    accumulator: Gain = "decay"
+    resistance: bool = True
+    layers: Literal["same_step", "next_step"] = "same_step"
+    current_delay: int = 0
+    filter_delay: int = 0
+    note: str = ""
+
+
+_SNNTORCH = "snnTorch does not write reset_mechanism; choose between snntorch (subtract) and snntorch_zero"
+_SINABS = "Sinabs writes neither spike_fn, reset_fn nor min_v_mem: SingleSpike, MembraneSubtract and None are taken"
+
+#: Presets by name.
+PRESETS = {
+    "euler": Preset(),
+    "exponential": Preset(rule="exponential"),
+    "euler_old_current": Preset(current_delay=1),
+    "loihi": Preset(dt=1e-3, layers="next_step"),
+    "snntorch": Preset(dt=1e-4, reset="subtract_next", note=_SNNTORCH),
+    "snntorch_zero": Preset(dt=1e-4, reset="zero_next", note=_SNNTORCH),
+    # Norse 1.1 writes tau = dt * true tau with dt = 1 ms: one step is 1e-6 in the unit of its files.
+    "norse": Preset(dt=1e-6, synapse="jump", accumulator="jump", note="Norse does not write v_reset: 0 is taken"),
+    "sinabs": Preset(1.0, "exponential", True, "subtract", note=f"{_SINABS}; norm_input is taken as True"),
+    "sinabs_unnormalised": Preset(
+        1.0, "exponential", True, "subtract", "decay", "jump", "jump", note=f"{_SINABS}; norm_input is taken as False"
+    ),
+    "spikingjelly": Preset(dt=1e-4, inclusive=True),
+    "nengo": Preset(dt=1e-3, rule="exponential", filter_delay=1, note="tau_ref 0 and no min_voltage are taken"),
+    "rockpool": Preset(
+        1e-3, "exponential", True, "subtract", "kept", "jump", "kept", "jump", resistance=False,
+        note="Rockpool writes neither bias, w_rec nor max_spikes_per_dt: none, none and 1 are taken",
+    ),
+}  # fmt: skip

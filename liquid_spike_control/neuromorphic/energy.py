@@ -23,18 +23,23 @@ from .backend import BackendStats
 
 
 class Traffic(Protocol):
-    """Spike messages on the mesh of a chip, summed over the same steps as the stats.
+    """Spike messages on a chip's mesh in the steps of the stats, e.g. :class:`~.traffic.Traffic`."""
 
-    Attributes:
-        within_tile: deliveries to a core of the sender's tile or, at the end of the way, of another.
-        hops_east_west, hops_north_south: hops between tiles.
-        off_chip: messages that leave a chip. No source prices them.
-    """
+    @property
+    def within_tile(self) -> int:
+        """Deliveries from a tile's router to one of its cores."""
 
-    within_tile: int
-    hops_east_west: int
-    hops_north_south: int
-    off_chip: int
+    @property
+    def hops_east_west(self) -> int:
+        """Hops between tiles along the rows."""
+
+    @property
+    def hops_north_south(self) -> int:
+        """Hops between tiles along the columns."""
+
+    @property
+    def off_chip(self) -> int:
+        """Messages to another chip, which no source prices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class EnergyModel:
 
 
 _KERASSPIKING = "KerasSpiking 0.3.0, ModelEnergy"
-_DEGNAN = f"{_KERASSPIKING}; Degnan, Marr, Hasler, IEEE Trans. VLSI 24(1), 2016, 10.1109/TVLSI.2014.2365458"
+_DEGNAN = f"{_KERASSPIKING}; Degnan, Marr, Hasler, IEEE Trans. VLSI 24(1), 58-66, IEEE Xplore 7054508"
 _HOEPPNER = f"{_KERASSPIKING}; Hoeppner et al., IEEE Trans. Circuits Syst. I 66(8), 2019, arXiv:1903.08941"
 _HOROWITZ = "Horowitz, ISSCC 2014, 10.1109/ISSCC.2014.6757323: 45 nm, 0.9 V, 32-bit float"
 
@@ -196,7 +201,7 @@ def estimate(
     chips: int = 1,
     traffic: Traffic | None = None,
     dense_operations: int | None = None,
-    passes: int | None = None,
+    passes: float | None = None,
 ) -> EnergyEstimate:
     """Energy of the work in ``stats``.
 
@@ -219,7 +224,8 @@ def estimate(
         ValueError: a dense model, and no ``dense_operations``.
     """
     model = model_by_name(model) if isinstance(model, str) else model
-    operations, active = stats.synaptic_operations, stats.neuron_updates
+    operations: float = stats.synaptic_operations
+    active: float = stats.neuron_updates
     quiescent = stats.neuron_steps - stats.neuron_updates
     if model.dense:
         if dense_operations is None:

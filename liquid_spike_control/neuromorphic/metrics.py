@@ -10,7 +10,8 @@ Counted as the ``neurobench`` package counts them; where that cannot be, we diff
 - Footprint: a parameter that all neurons of a population share is stored once, and one that does nothing (no
   bias, no synaptic current) is not stored. Weights, parameters and state are told apart: torch frameworks hold
   the state in buffers that have their size only after the first step.
-- Spikes are 0 or 1, so every operation is an accumulate (AC) unless the source sends graded spikes.
+- An operation is an accumulate (AC), or a multiply-accumulate (MAC) where the source sends anything but 0 and +-1
+  in that step; payloads that are not known (a population of graded spikes, a train without them) count as MACs.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import numpy as np
 
 from ..spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from ..types import SpikeTrain
+from .graded import GradedTrain
 from .network import INPUT, LoihiNetwork
-from .neurons import Population
+from .neurons import AdaptivePopulation, Delta, Neurons, Population, ResonateAndFire, Sigma, SigmaDelta
 from .synapses import Conv, Dense, Sparse
 
 Network = LoihiNetwork | SpikingGraph
@@ -32,7 +34,7 @@ Network = LoihiNetwork | SpikingGraph
 #: Bits of a number of a float network, as torch stores it.
 FLOAT_BITS = 32
 # Words of state of a neuron of Loihi 2's kinds.
-_STATES = {"AdaptivePopulation": 4, "SigmaDelta": 3, "Delta": 2, "Sigma": 1, "ResonateAndFire": 2}
+_STATES = {AdaptivePopulation: 4, SigmaDelta: 3, Delta: 2, Sigma: 1, ResonateAndFire: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class SynapticOperations:
 
     Attributes:
         dense: every stored weight in every step, zeros too; taps in the padding are none.
-        effective_macs: over weights and activations that are not 0, where the source is not binary.
+        effective_macs: over weights and activations that are not 0, in steps where the source is not binary.
         effective_acs: the same, where the source is binary.
     """
 
@@ -95,7 +97,7 @@ class Metrics:
         return asdict(self)
 
 
-def measure(network: Network, trains: Mapping[str, SpikeTrain]) -> Metrics:
+def measure(network: Network, trains: Mapping[str, SpikeTrain | GradedTrain]) -> Metrics:
     """All metrics of a run.
 
     Args:
@@ -126,17 +128,26 @@ def measure(network: Network, trains: Mapping[str, SpikeTrain]) -> Metrics:
     )
 
 
-def synaptic_operations(network: Network, trains: Mapping[str, SpikeTrain]) -> SynapticOperations:
+def synaptic_operations(network: Network, trains: Mapping[str, SpikeTrain | GradedTrain]) -> SynapticOperations:
     """Operations of the spikes in ``trains``, which are as for :func:`measure`."""
     macs = acs = 0
     for c in network.connections:
-        ids = trains[c.source].ids[trains[c.source].indptr[0] : trains[c.source].indptr[-1]]
-        operations = int(fan_out(c)[ids].sum())
-        if _graded(network, c.source):
-            macs += operations
-        else:
-            acs += operations
+        train = trains[c.source]
+        operations = fan_out(c)[train.ids]
+        binary = _binary(network, c.source, train)
+        acs += int(operations[binary].sum())
+        macs += int(operations[~binary].sum())
     return SynapticOperations(dense_operations(network) * trains[INPUT].n_steps, macs, acs)
+
+
+def _binary(network: Network, source: str, train: SpikeTrain | GradedTrain) -> np.ndarray:
+    """Which of the spikes are sent in a step in which the source sends but 0 and +-1, bool ``(n_spikes,)``."""
+    if not isinstance(train, GradedTrain):
+        graded = source != INPUT and getattr(network.populations[source], "graded", False)
+        return np.full(len(train.ids), not graded)
+    step = np.repeat(np.arange(train.n_steps), np.diff(train.indptr))
+    other = np.bincount(step[np.abs(train.payloads) > 1], minlength=train.n_steps)
+    return other[step] == 0
 
 
 def dense_operations(network: Network) -> int:
@@ -197,10 +208,6 @@ def _weights(connection) -> np.ndarray:
     return connection.weights if isinstance(connection, Conv) else connection.weight
 
 
-def _graded(network: Network, source: str) -> bool:
-    return source != INPUT and bool(getattr(network.populations[source], "graded", False))
-
-
 def footprint(network: Network) -> Footprint:
     """Memory of a network, as NeuroBench counts parameters and buffers."""
     weights = sum(_weights(c).size * _weight_bits(c) for c in network.connections)
@@ -223,7 +230,7 @@ def _stored(values, n: int, idle: float | None) -> int:
     return 1 if (values == values[0]).all() else n
 
 
-def _parameter_bits(p) -> int:
+def _parameter_bits(p: CubaPopulation | Neurons) -> int:
     if isinstance(p, CubaPopulation):
         idle = {"du": 1.0, "dv": None, "vth": None, "bias": 0.0}
         return FLOAT_BITS * sum(_stored(getattr(p, name), p.n, value) for name, value in idle.items())
@@ -234,9 +241,9 @@ def _parameter_bits(p) -> int:
     return bits
 
 
-def _state_bits(p) -> int:
+def _state_bits(p: CubaPopulation | Neurons) -> int:
     if isinstance(p, CubaPopulation):
         return FLOAT_BITS * p.n * (1 + bool((p.du != 1).any()))
     if isinstance(p, Population):
         return 24 * p.n * (1 + bool(np.any(p.du != 4095)))
-    return 32 * p.n * _STATES[type(p).__name__]
+    return 32 * p.n * _STATES[type(p)]

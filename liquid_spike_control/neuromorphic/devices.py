@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Energy of one inference of the same network on several devices, by published prices: estimates, side by side.
+
+What the devices have to do differs, and so do what their prices hold:
+
+- Spiking devices do the operations of the spikes there were. A conventional device is charged every synapse and
+  every neuron, once a step, or once an inference if a network without spikes did the same (KerasSpiking's
+  assumption). The CPU that follows events has the CPU's prices, the spikes' operations and the neurons that are
+  not quiescent: an event-driven simulator.
+- Davies' prices are dynamic; a powered chip takes 0.1 W beside them, busy or not, which is a row of its own. The
+  prices of CPU and GPU come from the performance per watt of whole chips: static power is in them, at full load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import ModelError, TaskError
+from ..spiking.graph import SpikingGraph
+from ..types import SpikeTrain
+from .backend import BackendStats
+from .energy import MODELS, EnergyEstimate, EnergyModel, estimate, joules
+from .loihi import LoihiEmulator
+from .mapping import Placement, place
+from .metrics import Metrics, Network, dense_operations, measure
+from .network import INPUT, LoihiNetwork
+from .neurons import Population
+from .reference import FloatReference
+from .traffic import traffic
+
+#: What is claimed, and by whom.
+CLAIM = 1000.0
+CLAIM_SOURCE = (
+    "Intel, announcement of Loihi, 25 September 2017: up to 1000 times less energy than general-purpose computing"
+)
+#: What was measured by those who built it.
+CLAIM_IN_PAPERS = (
+    "Davies et al. 2018: over three orders of magnitude in energy times delay, on LASSO, against a CPU; "
+    "Davies et al. 2021 (10.1109/JPROC.2021.3067593): feed-forward networks gain little if anything, "
+    "recurrent, event-based and sparse ones orders of magnitude"
+)
+
+What = Literal["events", "static", "every step", "one pass"]
+_WHAT = {
+    "events": "what spikes cause",
+    "static": "what spikes cause, and static power",
+    "every step": "every synapse, every step",
+    "one pass": "every synapse, once an inference",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One row.
+
+    Attributes:
+        name: for people.
+        what: it has to do.
+        estimate: of the whole run.
+        energy: of one inference [J]; with static power where ``what`` says so.
+        factor: energy over that of Loihi by ``davies2018``, dynamic.
+    """
+
+    name: str
+    what: What
+    estimate: EnergyEstimate
+    energy: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceComparison:
+    """Energy of one inference by device.
+
+    Attributes:
+        title: which network, on which input.
+        network: hash.
+        n_neurons: of the network.
+        step_s: length of a step [s].
+        inference_steps: steps of one inference.
+        chips: Loihi chips that stand powered.
+        stats: work of the run.
+        metrics: NeuroBench's, of the same run.
+        devices: the first is Loihi by ``davies2018``, dynamic.
+    """
+
+    title: str
+    network: str
+    n_neurons: int
+    step_s: float
+    inference_steps: int
+    chips: int
+    stats: BackendStats
+    metrics: Metrics
+    devices: tuple[Device, ...]
+
+    def device(self, model: str, what: What) -> Device:
+        """The row of an energy model."""
+        return next(d for d in self.devices if d.estimate.model.name == model and d.what == what)
+
+    def as_dict(self) -> dict:
+        """For JSON; energies in joules, every row with its model and source."""
+        return {
+            "kind": "estimate, not a measurement",
+            "title": self.title,
+            "network": self.network,
+            "neurons": self.n_neurons,
+            "step_s": self.step_s,
+            "inference_steps": self.inference_steps,
+            "chips": self.chips,
+            "work": asdict(self.stats),
+            "metrics": self.metrics.as_dict(),
+            "claim": {"factor": CLAIM, "source": CLAIM_SOURCE, "papers": CLAIM_IN_PAPERS},
+            "devices": [
+                {
+                    "device": d.name,
+                    "computes": _WHAT[d.what],
+                    "model": d.estimate.model.name,
+                    "source": d.estimate.model.source,
+                    "energy_per_inference_j": d.energy,
+                    "over_loihi": d.factor,
+                }
+                for d in self.devices
+            ],
+        }
+
+
+def compare_devices(
+    network: Network,
+    spikes: SpikeTrain,
+    step_s: float,
+    inference_steps: int | None = None,
+    placement: Placement | None = None,
+    title: str = "",
+) -> DeviceComparison:
+    """Run a network once and price its work on every device.
+
+    Args:
+        network: integers; or floats, whose reference skips no neuron and which are on no core: Loihi's neurons are
+            then all active, its chip is one and the traffic is not counted.
+        spikes: of the input axons.
+        step_s: length of a step [s]; it decides static energy alone.
+        inference_steps: steps of one inference; all if not given.
+        placement: of the network on Loihi's cores; found here if not given.
+        title: which network, on which input.
+
+    Raises:
+        TaskError: no steps, or more steps an inference than there are.
+        ModelError: the neurons are not Loihi 1's, and there is no table for those of Loihi 2.
+    """
+    n_steps = spikes.n_steps
+    inference_steps = n_steps if inference_steps is None else inference_steps
+    if not 1 <= inference_steps <= n_steps:
+        raise TaskError(f"an inference of {inference_steps} steps does not fit input of {n_steps}; give 1 .. {n_steps}")
+    chips, on_mesh = 1, None
+    if isinstance(network, SpikingGraph):
+        backend: FloatReference | LoihiEmulator = FloatReference(network)
+        trains = backend.run_all(spikes)
+    else:
+        _check_neurons(network)
+        backend = LoihiEmulator(network)
+        trains = backend.run_all(spikes)
+        placement = place(network) if placement is None else placement
+        chips, on_mesh = placement.n_chips, traffic(placement, trains, spikes)
+    stats, metrics = backend.stats(), measure(network, trains | {INPUT: spikes})
+    inferences = n_steps / inference_steps
+    one_pass = dense_operations(network)
+
+    def priced(model: EnergyModel, passes: float | None = None) -> EnergyEstimate:
+        return estimate(stats, step_s, model, chips, on_mesh, one_pass, passes)
+
+    loihi = priced(MODELS["davies2018"])
+    rows: list[tuple[str, What, EnergyEstimate]] = [("Loihi", "events", loihi), ("Loihi", "static", loihi)]
+    for name in ("kerasspiking:loihi", "kerasspiking:spinnaker2", "kerasspiking:spinnaker"):
+        rows.append((MODELS[name].device, "events", priced(MODELS[name])))
+    cpu = MODELS["kerasspiking:cpu"]
+    rows.append((cpu.device, "events", priced(replace(cpu, dense=False, inactive_update=0.0))))
+    for name in ("kerasspiking:gpu", "kerasspiking:arm", "kerasspiking:cpu", "horowitz45nm:mac"):
+        model = MODELS[name]
+        if inference_steps > 1:
+            rows.append((model.device, "one pass", priced(model, inferences)))
+        rows.append((model.device, "every step", priced(model)))
+    adders = MODELS["horowitz45nm:ac"]
+    rows.append((adders.device, "events", priced(adders)))
+
+    def energy(what: What, e: EnergyEstimate) -> float:
+        return (e.dynamic + (e.static if what == "static" else 0.0)) / inferences
+
+    first = energy("events", loihi)
+    devices = tuple(
+        Device(name, what, e, energy(what, e), energy(what, e) / first if first else float("nan"))
+        for name, what, e in rows
+    )
+    n_neurons = sum(p.n for p in network.populations.values())
+    return DeviceComparison(title, network.hash, n_neurons, step_s, inference_steps, chips, stats, metrics, devices)
+
+
+def _check_neurons(network: LoihiNetwork) -> None:
+    for name, p in network.populations.items():
+        if not isinstance(p, Population):
+            raise ModelError(
+                f"{name}: {type(p).__name__} runs on Loihi 2, whose energy per operation nobody has published; "
+                "count its operations instead (metrics)"
+            )
+
+
+def table(report: DeviceComparison, console: Console) -> None:
+    """Devices and their energies, then what one should know of them."""
+    name = f"{report.title}: " if report.title else ""
+    rows = Table(
+        title=f"{name}energy of one inference ({report.inference_steps} steps of {report.step_s * 1e3:g} ms), "
+        "estimates by published prices, nothing measured"
+    )
+    for heading in ("device", "computes", "model"):
+        rows.add_column(heading)
+    for heading in ("energy, estimated", "of Loihi's"):
+        rows.add_column(heading, justify="right")
+    for d in report.devices:
+        rows.add_row(d.name, _WHAT[d.what], d.estimate.model.name, joules(d.energy), _times(d.factor))
+    console.print(rows)
+    for line in notes(report):
+        console.print(line, style="dim", highlight=False)
+
+
+def _times(factor: float) -> str:
+    """Three digits, e.g. ``"147,000x"``."""
+    return f"{float(f'{factor:.3g}'):,.10g}x"
+
+
+def notes(report: DeviceComparison) -> list[str]:
+    """What the numbers hold and what they do not, one line each."""
+    dense, events = (report.device("kerasspiking:cpu", what) for what in ("every step", "events"))
+    static = report.device("davies2018", "static")
+    loihi = report.devices[0].estimate
+    on_mesh = "not counted, a float network is on no cores"
+    if loihi.traffic is not None:
+        on_mesh = f"{100 * loihi.traffic / loihi.dynamic:.2g} % of Loihi's dynamic energy by davies2018"
+    if loihi.unpriced_messages:
+        on_mesh += f", without {loihi.unpriced_messages} messages between chips, which nobody prices"
+    lines = [
+        f"Of the CPU's {_times(dense.factor)}, {_times(dense.energy / events.energy)} is sparsity, which an "
+        f"event-driven simulator on the CPU has too, and {_times(events.factor)} is the price of an operation.",
+        f"Static power, {report.chips} x {MODELS['davies2018'].static_power * 1e3:.0f} mW all of the time, is "
+        f"{_times(static.factor - 1)} Loihi's dynamic energy here; CPU and GPU prices hold theirs, at full load.",
+        f"Traffic between cores: {on_mesh}. Input, output and host are in no row.",
+        "The GPU's price supposes large batches, and 45 nm is arithmetic alone: no memory, no control, no neurons.",
+        "Loihi 2 is missing: no table of its energy per operation has been published.",
+        f"The claim: {CLAIM_SOURCE}.",
+        f"The papers: {CLAIM_IN_PAPERS}.",
+    ]
+    named: dict[str, dict[str, None]] = {}
+    for d in report.devices:
+        named.setdefault(d.estimate.model.source, {})[d.estimate.model.name] = None
+    return lines + [f"{', '.join(names)}: {source}." for source, names in named.items()]
+
+
+_COLOURS = {"events": "tab:blue", "static": "lightsteelblue", "every step": "tab:red", "one pass": "tab:orange"}
+
+
+def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
+    """Bars on a logarithmic axis, one panel a report, beside the claim.
+
+    Raises:
+        TaskError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    reports = (report, *more)
+    height = 0.33 * max(len(r.devices) for r in reports) + 2.2
+    figure = Figure(figsize=(8.4 * len(reports), height), layout="constrained")
+    for axes, r in zip(figure.subplots(1, len(reports), squeeze=False)[0], reports, strict=True):
+        _panel(axes, r)
+    used = dict.fromkeys(d.what for r in reports for d in r.devices)
+    figure.legend(
+        handles=[Patch(color=_COLOURS[what], label=_WHAT[what]) for what in used],
+        loc="outside lower center",
+        ncols=len(used),
+        fontsize=9,
+        frameon=False,
+    )
+    figure.suptitle("Energy of one inference of the same network. Estimates by published prices; nothing was measured.")
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path}: {error}") from None
+
+
+def _panel(axes, r: DeviceComparison) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    first, energies = r.devices[0].energy, [d.energy for d in r.devices]
+    low, high = min(energies) / 4, max(*energies, CLAIM * first)
+    axes.axvspan(first, CLAIM * first, color="gold", alpha=0.18, lw=0)
+    for factor, style in ((1, ":"), (CLAIM, "--")):
+        axes.axvline(factor * first, color="darkgoldenrod", ls=style, lw=1)
+    middle = first * CLAIM**0.5
+    axes.annotate("claimed (Intel, 2017): up to 1000x", (middle, -0.95), ha="center", fontsize=8, color="darkgoldenrod")
+    for row, d in enumerate(r.devices):
+        axes.barh(row, d.energy - low, left=low, color=_COLOURS[d.what], height=0.7)
+        axes.annotate(
+            f"{joules(d.energy)}  ({_times(d.factor)})",
+            (d.energy, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+        )
+    labels = [f"{d.name}, {d.estimate.model.name}" for d in r.devices]
+    axes.set_yticks(range(len(r.devices)), labels, fontsize=8)
+    axes.set(xscale="log", xlim=(low, high * (high / low) ** 0.3), ylim=(len(r.devices) - 0.4, -1.5))
+    steps = "1 step" if r.inference_steps == 1 else f"{r.inference_steps} steps"
+    axes.set_title(f"{r.title}; one inference: {steps} of {r.step_s * 1e3:g} ms", fontsize=10)
+    axes.set_xlabel("estimated energy (in brackets: over Loihi's dynamic energy by davies2018)", fontsize=9)
+    axes.xaxis.set_major_formatter(EngFormatter(unit="J"))
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_axisbelow(True)

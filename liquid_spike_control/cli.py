@@ -15,6 +15,8 @@ from .options import (
     CompareOptions,
     CompileOptions,
     EmulateOptions,
+    EnergyOptions,
+    InspectOptions,
     RunOptions,
     TrainOptions,
 )
@@ -51,6 +53,14 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
 neuromorphic = tyro.extras.SubcommandApp()
 
 
+@neuromorphic.command
+def inspect(options: Annotated[InspectOptions, tyro.conf.arg(name="")]) -> int:
+    """What is in a network, whether Loihi can run it, and how many cores it takes."""
+    from .neuromorphic.commands.inspect import inspect_command
+
+    return inspect_command(options)
+
+
 @neuromorphic.command(name="compile")
 def compile_(options: Annotated[CompileOptions, tyro.conf.arg(name="")]) -> int:
     """Make integers of a network, tell what that cost, and write them to one file."""
@@ -73,6 +83,14 @@ def compare(options: Annotated[CompareOptions, tyro.conf.arg(name="")]) -> int:
     from .neuromorphic.commands.compare import compare_command
 
     return compare_command(options)
+
+
+@neuromorphic.command
+def energy(options: Annotated[EnergyOptions, tyro.conf.arg(name="")]) -> int:
+    """Energy of one inference on several devices, by published prices: estimates, side by side."""
+    from .neuromorphic.commands.energy import energy_command
+
+    return energy_command(options)
 
 
 app.command(

@@ -152,7 +152,7 @@ class CompileOptions(ModelOptions):
 class EmulateOptions(SpikeOptions):
     """What can be said about a run of a network."""
 
-    backend: Literal["loihi", "float", "lava", "nengo_loihi"] = "loihi"
+    backend: Literal["loihi", "float", "lava", "nengo_loihi", "brian2_loihi"] = "loihi"
     """loihi: our emulator. float: the same without rounding. The others: other people's simulators (make oracles)."""
     out: Path | None = None
     """Write the output spikes: .npz, .npy or .nir."""

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 
@@ -30,7 +30,7 @@ from .quantize import quantise_reported
 from .reference import FloatReference
 
 #: What can run a model: the emulator, float64, and other people's simulators in processes of their own.
-BACKENDS = ("loihi", "float", "lava", "nengo_loihi")
+BACKENDS = ("loihi", "float", "lava", "nengo_loihi", "brian2_loihi")
 SUFFIXES = (".nir", ".net", ".h5", ".safetensors")
 
 
@@ -175,9 +175,9 @@ def new_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
         return FloatReference(model.float_graph())
     if kind == "loihi":
         return emulate(model.network())
-    from .workers import new_worker
+    from .workers.backend import Kind, new_worker
 
-    return new_worker(kind, model.network())
+    return new_worker(cast(Kind, kind), model.network())
 
 
 def _compiled(path: Path, step_s: float | None) -> SpikingModel:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ..agreement import compare
-from .given import Output, given_model, given_spikes, write_json
+from ..agreement_figure import agreement_figure
+from .given import Output, given_model, given_spikes, save, write_json
 
 if TYPE_CHECKING:
     from ...options import CompareOptions
@@ -24,6 +25,8 @@ def compare_command(options: CompareOptions) -> int:
         report = compare(model.float_graph(), network, spikes, losses.units)
     head = f"{model.source}, {options.bits} bits; input: {what}"
     Output().show(head, losses.table(), report.table(), *model.notes, *losses.notes)
+    if options.plot is not None:
+        save(agreement_figure(report), options.plot)
     write_json(
         options.json,
         {"model": model.source, "hash": model.hash, "input": what, "bits": options.bits, "steps": report.n_steps,

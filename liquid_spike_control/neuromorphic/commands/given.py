@@ -19,6 +19,8 @@ from ..model import SpikingModel, read_model
 from ..spike_files import random_spikes, read_spikes
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ...options import ModelOptions, SpikeOptions
 
 #: Length of a step where neither the file nor the user says one [s].
@@ -87,6 +89,18 @@ def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
         path.write_text(json.dumps(_plain(values), indent=2) + "\n")
     except OSError as error:
         raise TaskError(f"--json {path}: cannot be written ({error.strerror}); give another file") from None
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture; the format is the suffix's.
+
+    Raises:
+        TaskError: the suffix is no format, or the file cannot be written.
+    """
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"--plot {path}: {error}; give a .png, .svg or .pdf file") from None
 
 
 def _plain(value: Any) -> Any:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...errors import TaskError
 from ...types import SpikeTrain
 from ..loihi import LoihiEmulator
 from ..model import SpikingModel
 from ..neurons import Population
 from ..reference import FloatReference
+from .given import save
 
 #: Voltages that are kept for the picture.
 _MOST_VOLTAGES = 1 << 24
@@ -64,10 +64,7 @@ def plot(
     axis.set_xlabel("time [s]")
     axis.set_xlim(0, spikes.n_steps * dt)
     figure.align_ylabels()
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise TaskError(f"--plot {path}: {error}; give a .png, .svg or .pdf file") from None
+    save(figure, path)
 
 
 def _voltages(model: SpikingModel, backend: str, spikes: SpikeTrain) -> dict[str, np.ndarray]:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything runs in .venv/, which the first call makes. Variables: PYTHON (the interpreter to make it with),
-# EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS.
+# EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS, PYTHON310 (a Python 3.10, for `make oracles`).
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 EXTRAS ?= ros,train,dev
 PYTEST_ARGS ?=
 RUN_ARGS ?= pencil
+PYTHON310 ?=
 
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
+ORACLES := $(CURDIR)/.oracles
 MSGS := interfaces/event_camera_msgs
 MSGS_FILES := $(shell find $(MSGS) -type f -not -name requirements-build.txt)
 
@@ -21,7 +23,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint format bench clean
+.PHONY: help install run test test-all lint format bench oracles clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +50,17 @@ format: $(VENV)/.installed  ## let ruff mend what it can
 bench: install  ## time us and the peers side by side
 	@$(BIN)/python -m pytest test/benchmarks --benchmark-enable --benchmark-only $(PYTEST_ARGS)
 
+oracles: $(ORACLES)/nengo_loihi/.installed $(ORACLES)/brian2_loihi/.installed  ## other people's simulators of Loihi, to compare with: .oracles
+	@python="$(PYTHON310)"; \
+	test -n "$$python" || python=$$(python3.10 -c 'import sys; print(sys.executable)' 2>/dev/null) || \
+	  python=$$(PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | grep '^3\.10\.' | tail -n 1) \
+	    pyenv which python3.10 2>/dev/null) || true; \
+	if test -n "$$python"; then $(MAKE) -s --no-print-directory $(ORACLES)/lava/.installed PYTHON310="$$python"; \
+	else echo "skipped lava: it needs Python 3.10, and neither the PATH nor pyenv has one;" \
+	  "make oracles PYTHON310=/path/to/python3.10"; fi
+
 clean:  ## remove .venv and all that was built
-	rm -rf .venv build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	rm -rf .venv .oracles build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment, in steps that are repeated only when their inputs change ----
@@ -86,4 +97,18 @@ $(VENV)/.offscreen: | $(VENV)/.installed
 	@$(BIN)/python -c 'import mujoco; mujoco.GLContext(8, 8).make_current()' >/dev/null 2>&1 || { \
 	  echo "error: MuJoCo cannot render off-screen with MUJOCO_GL=$(MUJOCO_GL)." \
 	    "sudo apt install libegl1 libgl1-mesa-dri" >&2; exit 1; }
+	@touch $@
+
+# ---- the oracles, each in a virtual environment of its own ----
+
+$(ORACLES)/lava/.installed: ORACLE_PYTHON = $(PYTHON310)
+$(ORACLES)/%/.installed: ORACLE_PYTHON ?= $(BIN)/python
+$(ORACLES)/%/.installed: oracles/%.txt | $(VENV)/pyvenv.cfg
+	@$(ORACLE_PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(None if "$*" != "lava" or v == (3, 10) else \
+	  f"error: $(ORACLE_PYTHON) is Python {v[0]}.{v[1]}; lava needs 3.10: make oracles PYTHON310=/path/to/python3.10")'
+	@echo "installing $* with $$($(ORACLE_PYTHON) --version)"
+	@rm -rf $(ORACLES)/$*
+	@$(ORACLE_PYTHON) -m venv $(ORACLES)/$*
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(ORACLES)/$*/bin/python -m pip install -qq --requirement $<
 	@touch $@

@@ -20,3 +20,7 @@ class RenderingError(LiquidSpikeError):
 
 class GraphError(LiquidSpikeError):
     """The ROS graph cannot be started: a port, a domain or a package is in the way."""
+
+
+class WorkerError(LiquidSpikeError):
+    """Another simulator is not installed, does not answer, or has failed."""

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike neuromorphic``: what it writes and says, and one line for what the user gets wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.cli import main
+from liquid_spike_control.neuromorphic.compiled import read_network, write_network
+from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.model import new_backend, read_model
+from liquid_spike_control.neuromorphic.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.neurons import AdaptivePopulation, Population
+from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
+from liquid_spike_control.neuromorphic.synapses import Dense
+from liquid_spike_control.resources import zoo
+
+PENCIL = str(zoo("pencil_perception.nir"))
+NIR = Path(__file__).parent / "data/nir"
+NORSE = ("--preset", "norse")
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """``liquid-spike neuromorphic`` in this process and an empty folder: status, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["liquid-spike", "neuromorphic", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return end.value.code, said.out, said.err
+
+    return run
+
+
+def works(done) -> str:
+    status, out, err = done
+    assert status == 0, err
+    return out
+
+
+def is_png(path: str) -> bool:
+    return Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_compile_and_run(call):
+    said = works(call("compile", PENCIL, "--json", "c.json"))
+    compiled = read_network("pencil_perception.safetensors")
+    assert compiled.hash in said and json.loads(Path("c.json").read_text())["hash"] == compiled.hash
+    assert compiled.hash == read_model(PENCIL).network().hash
+    assert compiled.metadata["step_s"] == 1e-3 and compiled.metadata["input_shape"] == [2, 16, 64]
+
+    out = ("--out", "o.npz", "--json", "r.json", "--plot", "r.png", "--rate", 4, "--steps", 500, "--seed", 3)
+    said = works(call("run", "pencil_perception.safetensors", *out))
+    spikes = random_spikes(2048, 4.0, 500, 1e-3, 3)
+    emulator = LoihiEmulator(compiled.network)
+    expected = emulator.run(spikes)
+    written = read_spikes("o.npz", 224, 1e-3)
+    assert len(expected.ids) and np.array_equal(written.ids, expected.ids)
+    numbers = json.loads(Path("r.json").read_text())
+    assert numbers["synaptic_operations"] == emulator.stats().synaptic_operations
+    assert numbers["steps"] == 500 and numbers["output_spikes"] == len(expected.ids)
+    assert str(len(expected.ids)) in said and is_png("r.png")
+
+    # the same from a file, from the float file, and as another format
+    write_spikes("in.npy", spikes, 2048, 1e-3)
+    works(call("run", PENCIL, "--spikes", "in.npy", "--out", "o.nir"))
+    assert np.array_equal(read_spikes("o.nir", 224, 1e-3).ids, expected.ids)
+
+
+def test_run_in_floats(call):
+    works(call("run", PENCIL, "--backend", "float", "--steps", 300, "--out", "o.npz", "--plot", "f.png"))
+    expected = new_backend(read_model(PENCIL), "float").run(random_spikes(2048, 10.0, 300, 1e-3, 0))
+    assert len(expected.ids) and np.array_equal(read_spikes("o.npz", 224, 1e-3).ids, expected.ids)
+    assert is_png("f.png")
+
+
+def test_compile_with_few_bits_and_an_exponent(call):
+    model = NIR / "norse_conv.nir"
+    works(call("compile", model, *NORSE, "--bits", 3, "--exponent", 2, "--out", "few.safetensors"))
+    connections = read_network("few.safetensors").network.connections
+    assert [c.weight_exp for c in connections] == [2, 2]
+    assert all((c.weights % 2 ** (8 - 3 + 1) == 0).all() for c in connections)  # both signs: one bit less
+
+
+def test_inspect(call):
+    said = works(call("inspect", NIR / "norse_conv.nir", *NORSE, "--json", "i.json"))
+    numbers = json.loads(Path("i.json").read_text())
+    assert numbers["input_shape"] == [2, 9, 9] and numbers["obstacle"] is None and numbers["cores"] == 2
+    assert [c["synapses"] for c in numbers["connections"]] == [1152, 1200]
+    for text in ("2 x 9 x 9 -> 4 x 4 x 4", "note: Norse does not write v_reset", "2 cores on 1 chip", numbers["hash"]):
+        assert text in said
+    # what Loihi cannot do is told, not refused: the file can be looked at
+    said = works(call("inspect", NIR / "sinabs_dense.nir", "--preset", "sinabs", "--json", "i.json"))
+    assert "not on Loihi" in said and "subtract" in json.loads(Path("i.json").read_text())["obstacle"]
+
+
+def test_inspect_neurons_of_loihi_2(call):
+    network = LoihiNetwork(3, {"a": AdaptivePopulation(4, 1, 2, 30, 9, 50, 60)}, [Dense("input", "a", np.ones((4, 3), int))])
+    write_network("a.safetensors", network, {})
+    assert "AdaptivePopulation" in works(call("inspect", "a.safetensors"))
+    assert "200 of 1 ms" in works(call("run", "a.safetensors", "--rate", 900, "--steps", 200, "--plot", "a.png"))
+    assert is_png("a.png")
+
+
+def test_compare(call):
+    said = works(call("compare", NIR / "norse_conv.nir", *NORSE, "--rate", 80, "--json", "c.json", "--plot", "c.png"))
+    numbers = json.loads(Path("c.json").read_text())
+    assert {p["name"] for p in numbers["agreement"]} == {p["name"] for p in numbers["losses"]["populations"]}
+    assert all(p["float_rate"] > 0 for p in numbers["agreement"]) and "F1" in said and is_png("c.png")
+
+
+def test_energy(call):
+    said = works(call("energy", PENCIL, "--steps", 200, "--inference", 5, "--json", "e.json", "--plot", "e.png"))
+    assert "davies2018" in said and "estimate" in said
+    assert json.loads(Path("e.json").read_text())["inference_steps"] == 5 and is_png("e.png")
+
+
+def test_what_the_user_gets_wrong(call, tmp_path):
+    write_spikes("other.npz", random_spikes(99, 10.0, 50, 1e-3, 0), 99, 1e-3)
+    write_spikes("slow.npz", random_spikes(2048, 10.0, 50, 5e-3, 0), 2048, 5e-3)
+    Path("cut.npz").write_bytes(Path("other.npz").read_bytes()[:200])
+    Path("junk.nir").write_bytes(b"junk" * 100)
+    Path("cut.nir").write_bytes(Path(PENCIL).read_bytes()[:5000])
+    Path("junk.safetensors").write_bytes(b"junk" * 100)
+    Path("junk.net").write_bytes(b"junk" * 100)
+    plain = LoihiNetwork(3, {"a": Population(4, 1, 2, 30)}, [Dense("input", "a", np.ones((4, 3), int))])
+    write_network("plain.safetensors", plain, {})
+    norse = NIR / "norse_conv.nir"
+    for arguments, says in (
+        (["inspect", "none.nir"], "none.nir: no such file"),
+        (["inspect", "model.pt"], "model.pt: .pt is no model; give one of .nir"),
+        (["inspect", tmp_path], "is no model"),
+        (["inspect", "junk.nir"], "junk.nir: not a whole NIR file"),
+        (["inspect", "cut.nir"], "cut.nir: not a whole NIR file"),
+        (["run", "junk.safetensors"], "junk.safetensors: not a whole safetensors file"),
+        (["run", zoo("pencil_controller.safetensors")], "it holds a controller"),
+        (["run", norse], "give --preset, one of euler"),
+        (["run", norse, "--preset", "torch"], "preset torch is unknown; use one of"),
+        (["run", norse, *NORSE, "--dt", "-1"], "--dt -1; give the length of a step"),
+        (["run", "plain.safetensors", *NORSE], "--preset norse is for .nir files"),
+        (["run", "plain.safetensors", "--backend", "float"], "it holds integers, no float network"),
+        (["compile", "plain.safetensors", "--out", "b.safetensors"], "it holds integers, no float network"),
+        (["compare", "plain.safetensors"], "it holds integers, no float network"),
+        (["compile", PENCIL, "--out", "b.nir"], "compiled networks are .safetensors files"),
+        (["compile", PENCIL, "--bits", "9"], "num_weight_bits must lie in 1 .. 8"),
+        (["compile", PENCIL, "--exponent", "12"], "weight_exp must lie in -8 .. 7"),
+        (["compile", NIR / "sinabs_dense.nir", "--preset", "sinabs"], "a spike subtracts the threshold"),
+        (["run", PENCIL, "--spikes", "none.npz"], "none.npz: no such file"),
+        (["run", PENCIL, "--spikes", "other.npz"], "other.npz: 99 neurons, the network has 2048 inputs"),
+        (["run", PENCIL, "--spikes", "slow.npz"], "slow.npz: steps of 0.005 s"),
+        (["run", PENCIL, "--spikes", "cut.npz"], "cut.npz: not a whole .npz file"),
+        (["run", PENCIL, "--rate", "5000"], "--rate 5000 is more than a spike a step"),
+        (["run", PENCIL, "--steps", "0"], "--steps 0"),
+        (["run", PENCIL, "--out", "o.txt", "--steps", "5"], "spikes are written as"),
+        (["run", PENCIL, "--plot", "p.txt", "--steps", "5"], "give a .png"),
+        (["run", PENCIL, "--json", "no/where.json"], "make it first"),
+        (["energy", PENCIL, "--steps", "5", "--inference", "9"], "9"),
+    ):
+        status, _, err = call(*arguments)
+        assert status == 2 and err.startswith("liquid-spike: ") and err.count("\n") == 1 and says in err, (says, err)
+    assert not {"b.safetensors", "o.txt", "p.txt"} & set(os.listdir())
+
+
+def process(*arguments: str, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "liquid_spike_control.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["neuromorphic", "run", "--help"]])
+def test_a_reader_that_has_seen_enough(arguments):
+    """``liquid-spike --help | head -1``: no traceback."""
+    child = process(*arguments)
+    child.stdout.close()  # before a word was written
+    assert child.stderr.read() == b""
+    assert child.wait(30) == 141
+    child.stderr.close()
+
+
+def test_ctrl_c(tmp_path):
+    child = process("neuromorphic", "run", PENCIL, "--steps", "30000000", "--rate", "0.001", cwd=tmp_path)
+    tasks = Path(f"/proc/{child.pid}/maps")
+    deadline = time.monotonic() + 60
+    while "llvmlite" not in tasks.read_text():  # it has begun
+        assert time.monotonic() < deadline and child.poll() is None
+        time.sleep(0.02)
+    time.sleep(1.0)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (130, b"liquid-spike: interrupted\n")

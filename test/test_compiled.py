@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled networks come back as they were; whatever is not one is refused in one line."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from liquid_spike_control.neuromorphic import compiled
 from liquid_spike_control.neuromorphic.compiled import read_network, write_network
 from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
 from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.neurons import Population
+from liquid_spike_control.neuromorphic.neurons import (
+    AdaptivePopulation,
+    Delta,
+    Population,
+    ResonateAndFire,
+    Sigma,
+    SigmaDelta,
+)
 from liquid_spike_control.neuromorphic.synapses import Conv, Dense, Sparse
 from liquid_spike_control.resources import zoo
 from liquid_spike_control.types import SpikeTrain
@@ -66,8 +74,36 @@ def test_round_trip(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.safetensors", "n.safetensors"]
 
 
+def one(population) -> LoihiNetwork:
+    weights = np.arange(3 * population.n).reshape(population.n, 3)
+    return LoihiNetwork(3, {"a": population}, [Dense("input", "a", weights)])
+
+
+@pytest.mark.parametrize(
+    "population",
+    [
+        Population(4, 1, [0, 1, 2, 3], 9, refractory=[0, 1, 2, 3]),
+        AdaptivePopulation(4, 1, 4096, [5, 6, 7, 8], 9, 50, [1, 2, 3, 4], -3, 2, 1),
+        SigmaDelta(4, [3, 4, 5, 6], -7, 3, 2, "unit", True, 4),
+        Delta(4, 3, [1, 2, 3, 4], 2, True),
+        Sigma(4),
+        ResonateAndFire.of_period(4, [3.0, 5.0, 7.0, 9.0], 0.1, 200, rule="izhikevich"),
+    ],
+    ids=lambda p: type(p).__name__,
+)
+def test_every_neuron_model(tmp_path, population):
+    ours = one(population)
+    write_network(tmp_path / "n.safetensors", ours, {})
+    (read,) = read_network(tmp_path / "n.safetensors").network.populations.values()
+    assert type(read) is type(population)
+    for field in dataclasses.fields(population):
+        assert np.array_equal(getattr(read, field.name), getattr(population, field.name)), field.name
+
+
 def test_every_class_of_neurons_and_synapses_is_known():
-    assert {"Population"} <= set(compiled.POPULATIONS) and set(compiled.CONNECTIONS) == {"Dense", "Sparse", "Conv"}
+    """Fails where a class is added and the test above was not told."""
+    names = {"Population", "AdaptivePopulation", "SigmaDelta", "Delta", "Sigma", "ResonateAndFire"}
+    assert set(compiled.POPULATIONS) == names and set(compiled.CONNECTIONS) == {"Dense", "Sparse", "Conv"}
 
 
 def refused(path: Path) -> str:

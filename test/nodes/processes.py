@@ -108,9 +108,9 @@ class Probe:
         self.spin_until(future.done, timeout, name)
         return future.result()
 
-    def change(self, node: str, transition: int) -> bool:
+    def change(self, node: str, transition: int, timeout: float = 20) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
-        return self.call(ChangeState, f"/{node}/change_state", request).success
+        return self.call(ChangeState, f"/{node}/change_state", request, timeout).success
 
 
 @contextmanager

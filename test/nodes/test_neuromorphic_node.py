@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The offload node's process on its own: the same spikes as the backend in this process."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +10,18 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 from lifecycle_msgs.msg import Transition
-from processes import ACTIVATE, CONFIGURE, DEACTIVATE, children_of, perception_model, started, wait_for
+from processes import ACTIVATE, CONFIGURE, DEACTIVATE, alive, children_of, perception_model, started, wait_for
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 from liquid_spike_control.assembly import new_backend
+from liquid_spike_control.errors import WorkerError
 from liquid_spike_control.neuromorphic import model as spiking_model
 from liquid_spike_control.neuromorphic.compiled import write_network
 from liquid_spike_control.neuromorphic.network import LoihiNetwork
 from liquid_spike_control.neuromorphic.neurons import Population
 from liquid_spike_control.neuromorphic.synapses import Dense
+from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import packet_to_spikes, spikes_to_packet
 from liquid_spike_control.nodes.diagnostics import read_status
@@ -109,7 +113,7 @@ class Offload:
 
     def start(self, path, kind: str = "loihi") -> None:
         """Configure and activate, and load the same model here."""
-        assert self.probe.change("neuromorphic", CONFIGURE)
+        assert self.probe.change("neuromorphic", CONFIGURE, timeout=60)
         wait_for(self.publisher.get_subscription_count, 10, "match")
         assert self.probe.change("neuromorphic", ACTIVATE)
         self.model = spiking_model.read_model(path)
@@ -181,8 +185,7 @@ def test_another_network_without_another_process(probe, tmp_path):
         offload.start(compiled)
         assert offload.model.hash != first
         assert offload.exchange(50, seed=2) > 0
-        stranger = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
-        offload.publisher.publish(offload.packet(stranger, first))
+        offload.publisher.publish(offload.packet(silence(5), first))
         said = offload.status(lambda s: s.get("refused") == "1")
         assert said["network"] == offload.model.hash[:16]
         offload._tick -= 5  # it was refused, so its time did not pass
@@ -214,13 +217,13 @@ def test_many_steps_a_packet_and_packets_that_ask_for_too_much(probe, tmp_path):
         assert 0 <= float(said["load"]) < 1 and said["lost"] == "0"
         held = memory_kib(process.pid)
 
-        silence = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
+        quiet = silence(5)
         for field, value in (("height", 2**32 - 1), ("height", 5001), ("width", 2**32 - 1), ("encoding", "evt3")):
-            packet = offload.packet(silence)
+            packet = offload.packet(quiet)
             setattr(packet, field, value)
             offload.publisher.publish(packet)
         for stamp_ns, data in ((2**32 - 1, b""), (0, b"\xff" * 16), (0, b"odd")):
-            packet = offload.packet(silence)
+            packet = offload.packet(quiet)
             packet.header.stamp.sec, packet.header.stamp.nanosec = 2**31 - 1, stamp_ns
             packet.events = data
             offload.publisher.publish(packet)
@@ -228,7 +231,7 @@ def test_many_steps_a_packet_and_packets_that_ask_for_too_much(probe, tmp_path):
         assert memory_kib(process.pid) - held < 20_000
         # at the end of time, and then at its beginning: episodes of their own
         for base in (2**64 - 1, 0):
-            packet = offload.packet(silence)
+            packet = offload.packet(quiet)
             packet.time_base = base
             before = len(offload.heard)
             offload.publisher.publish(packet)
@@ -267,3 +270,32 @@ def test_what_cannot_be_configured(probe, tmp_path):
         for text in ("model: it is empty", "give parameter step_s", "unknown backend 'chip'", "no float network"):
             assert sum(text in line for line in errors) == 1, (text, errors)
         assert len(errors) == 4
+
+
+@pytest.mark.parametrize("kind", [pytest.param("lava", marks=pytest.mark.slow), "nengo_loihi"])
+def test_another_simulator_as_backend(probe, tmp_path, kind):
+    try:
+        find_oracle(kind)
+    except WorkerError as error:
+        pytest.skip(str(error))
+    compiled = other_network(tmp_path / "other.safetensors")
+    with started("neuromorphic", model=compiled, backend=kind) as process:
+        offload = Offload(probe, process)
+        offload.start(compiled)  # the emulator here, the other simulator there
+        assert offload.exchange(60, seed=1) > 0
+        assert offload.exchange(40, seed=2) > 0
+        assert offload.status(lambda s: s.get("packets") == "2")["backend"] == kind
+        children = children_of(process.pid)
+        assert children
+
+        # it dies: told, no answers, and configured anew it is back
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        offload.publisher.publish(offload.packet(silence(5)))
+        said = offload.status(lambda s: s.get("unanswered") == "1" and "configure" in s["message"])
+        assert int(said["level"]) == 2
+        offload.stop()
+        offload.start(compiled)
+        assert offload.exchange(60, seed=3) > 0
+        children = children_of(process.pid)
+    assert not any(alive(child) for child in children)

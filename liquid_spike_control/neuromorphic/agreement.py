@@ -135,11 +135,14 @@ def compare(
     traces: dict[str, Traces] = {}
     if n_traces:
         errors, traces = _voltages(graph, network, spikes, units or {}, busy, trace_steps)
-    rows = [_agreement(name, p.n, exact[name], fixed[name], errors[name]) for name, p in graph.populations.items()]
+    rows = [spike_agreement(name, p.n, exact[name], fixed[name], errors[name]) for name, p in graph.populations.items()]
     return AgreementReport(spikes.n_steps, tuple(rows), traces)
 
 
-def _agreement(name: str, n: int, exact: SpikeTrain, fixed: SpikeTrain, membrane_error: float) -> Agreement:
+def spike_agreement(
+    name: str, n: int, exact: SpikeTrain, fixed: SpikeTrain, membrane_error: float = float("nan")
+) -> Agreement:
+    """Compare the spikes of a population of ``n`` neurons over as many steps."""
     a, b = (np.repeat(np.arange(s.n_steps), np.diff(s.indptr)) * n + s.ids for s in (exact, fixed))
     both, cells = len(np.intersect1d(a, b, assume_unique=True)), max(exact.n_steps * n, 1)
     apart = np.setxor1d(a, b, assume_unique=True)

@@ -122,7 +122,10 @@ def _thresholds(p: CubaPopulation, unit: float, values: np.ndarray, whole: np.nd
 
 
 def worst_case(p: CubaPopulation, incoming: Sequence[Connection]) -> tuple[float, float]:
-    """Largest current, and voltage without spikes, were all sources of one sign to spike at every step."""
+    """Largest current and voltage, were all sources of one sign to spike at every step.
+
+    The voltage is 0 if the neurons spike: a threshold bounds it above, and saturation far below does little.
+    """
     currents, voltages = [0.0], [0.0]
     for sign in (1, -1):
         drive = sum((_drive(c, sign) for c in incoming), np.zeros(p.n))
@@ -132,7 +135,7 @@ def worst_case(p: CubaPopulation, incoming: Sequence[Connection]) -> tuple[float
             voltage = np.where(total > 0, total / p.dv, 0)
         currents.append(float(current.max()))
         voltages.append(float(voltage.max()))
-    return max(currents), max(voltages)
+    return max(currents), 0.0 if p.spiking else max(voltages)
 
 
 def _drive(c: Connection, sign: int) -> np.ndarray:

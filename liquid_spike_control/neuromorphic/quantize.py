@@ -79,11 +79,19 @@ def quantise_reported(
 
 @dataclass(frozen=True, slots=True)
 class QuantisedPopulation:
-    """One population in integers with the connections into it, in the graph's order, and what was lost."""
+    """One population in integers, and the weights into it.
+
+    Attributes:
+        population: its neurons.
+        connections: into it, in the graph's order.
+        losses: what it lost.
+        spacing: its integer currents are multiples of it.
+    """
 
     population: Population
     connections: tuple[Dense | Sparse | Conv, ...]
     losses: PopulationLosses
+    spacing: int
 
 
 def assemble(graph: SpikingGraph, parts: Mapping[str, QuantisedPopulation]) -> LoihiNetwork:
@@ -123,7 +131,7 @@ def quantise_population(
         raise ModelError(f"{name}: a spike subtracts the threshold, Loihi's resets to 0; train it with that reset")
     _check(incoming, bits, exponents)
     worst = worst_case(p, incoming) if peaks is None else peaks
-    unit, lowest = _unit(name, p, incoming, bits, exponents, scale, worst)
+    unit, lowest = _unit(name, p, incoming, bits, exponents, scale, worst, peaks is not None)
     connections, weights, clipped, gap = [], [], 0, 256
     for c, b, given in zip(incoming, bits, exponents, strict=True):
         e = _exponent(c, unit, b, lowest) if given is None else given
@@ -136,7 +144,7 @@ def quantise_population(
     forms = tuple((b, c.weight_exp) for c, b in zip(connections, bits, strict=True))
     before = [c.weight for c in incoming]
     losses = population_losses(name, p, population, unit, gap, forms, before, weights, clipped, worst)
-    return QuantisedPopulation(population, tuple(connections), losses)
+    return QuantisedPopulation(population, tuple(connections), losses, gap)
 
 
 def split_signs(graph: SpikingGraph) -> SpikingGraph:
@@ -193,6 +201,7 @@ def _unit(
     fixed: Sequence[int | None],
     scale: float | None,
     worst: tuple[float, float],
+    measured: bool,
 ) -> tuple[float, int]:
     """The weight of one unit of the current, and the lowest exponent that its connections may have."""
     highest = float(p.vth.max()) if p.spiking else 0.0
@@ -200,8 +209,12 @@ def _unit(
         if not (np.isfinite(scale) and scale > 0):
             raise ModelError(f"{name}: weight_scale must be positive, not {scale}")
         given = min((e for e in fixed if e is not None), default=None)
-        reached = max((_exponent(c, scale, b, 0) for c, b in zip(incoming, bits, strict=True)), default=0)
-        shift = min(given or 0, 0) if given is not None or reached else -_halvings(highest / scale)
+        if given is not None:
+            shift = min(given, 0)
+        elif any(_exponent(c, scale, b, 0) for c, b in zip(incoming, bits, strict=True)):
+            shift = 0
+        else:
+            shift = -max(0, int(np.ceil(np.log2(highest / scale / LARGEST_THRESHOLD)))) if highest else 0
         return _checked(name, p, scale * 2.0**-shift, shift)
     strongest = max(range(len(incoming)), key=lambda i: _peak(incoming[i]), default=None)
     if strongest is None or _peak(incoming[strongest]) == 0:
@@ -210,8 +223,8 @@ def _unit(
     peak, exponent = _peak(incoming[strongest]), fixed[strongest]
     top = _top(incoming, bits, peak, highest)
     if exponent is None:
-        exponent = _automatic(p, worst, peak / top)
-    return _checked(name, p, peak / top / 2.0**exponent, min(exponent, 0))
+        exponent = _automatic(p, worst, measured, peak / top)
+    return _checked(name, p, peak / top / 2.0**exponent, min(exponent, 0))  # below -8 weights lose bits
 
 
 def _top(incoming: Sequence[Connection], bits: Sequence[int], peak: float, threshold: float) -> int:
@@ -230,18 +243,16 @@ def _top(incoming: Sequence[Connection], bits: Sequence[int], peak: float, thres
     return 256 - weight_step(strongest[0].weight, strongest[1])
 
 
-def _halvings(threshold: float) -> int:
-    return max(0, int(np.ceil(np.log2(threshold / LARGEST_THRESHOLD)))) if threshold > 0 else 0
+def _automatic(p: CubaPopulation, worst: tuple[float, float], measured: bool, unit: float) -> int:
+    """The exponent that makes the threshold fine without an overflow.
 
-
-def _automatic(p: CubaPopulation, worst: tuple[float, float], unit: float) -> int:
-    """The exponent that makes the threshold fine without an overflow."""
-    if p.spiking and p.vth.max() > FINE_THRESHOLD * unit:
-        return -_halvings(float(p.vth.max()) / unit)
-    needed = [worst[0] / LARGEST_CURRENT, np.abs(p.bias).max() * 64 / (4095 << 7)]
-    needed.append(p.vth.max() / FINE_THRESHOLD if p.spiking else worst[1] / LARGEST_CURRENT)
-    room = unit / max(max(needed), unit * 2.0**-7)
-    return max(0, int(np.floor(np.log2(room) + 1e-9)))
+    What all sources at once would bring about only keeps the unit from becoming finer; what was measured counts.
+    """
+    fine = float(p.vth.max()) / FINE_THRESHOLD if p.spiking else 0.0
+    least = max(fine * FINE_THRESHOLD / LARGEST_THRESHOLD, np.abs(p.bias).max() * 64 / (4095 << 7))
+    overflow = max(worst) / LARGEST_CURRENT
+    least = max(least, overflow if measured else min(overflow, unit), min(fine, unit), unit * 2.0**-7)
+    return int(np.floor(np.log2(unit / least) + 1e-9))
 
 
 def _exponent(c: Connection, unit: float, bits: int, lowest: int) -> int:
@@ -256,9 +267,9 @@ def _exponent(c: Connection, unit: float, bits: int, lowest: int) -> int:
 
 
 def _checked(name: str, p: CubaPopulation, unit: float, lowest: int) -> tuple[float, int]:
-    if lowest < -8 or p.spiking and p.vth.max() / unit > LARGEST_THRESHOLD + 0.5:
+    if lowest < -12 or p.spiking and p.vth.max() / unit > LARGEST_THRESHOLD + 0.5:
         raise ModelError(f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer")
-    return unit, lowest
+    return unit, max(lowest, -8)
 
 
 def _connection(c: Connection, integers: np.ndarray, bits: int, exponent: int) -> Dense | Sparse | Conv:

@@ -66,9 +66,9 @@ class TrainOptions:
 class BenchOptions:
     """What can be said about a benchmark."""
 
-    what: tyro.conf.Positional[Literal["pencil", "push", "snn"]]
+    what: tyro.conf.Positional[Literal["pencil", "push", "snn", "energy"]]
     """pencil: success, accuracy, work and latency of five controllers. push: the largest push each survives. snn: one
-    step of a 49,224-neuron network, beside plain torch.
+    step of a 49,224-neuron network, beside plain torch. energy: estimates for that network and the pencil's perception.
     """
     seeds: str = "1000:1020"
     """Held-out seeds, first:last+1."""
@@ -87,7 +87,7 @@ class BenchOptions:
     json: Path | None = None
     """Write the figures."""
     plot: Path | None = None
-    """Write a picture (push, snn)."""
+    """Write a picture (push, snn, energy)."""
 
 
 @dataclass
@@ -143,7 +143,9 @@ class CompileOptions(ModelOptions):
     exponent: int | None = None
     """Of the weights, -8 to 7; by default each connection's own, the one that loses least."""
     calibration: Path | None = None
-    """Sample spikes on which each layer's scale is chosen, in the formats that `run` reads."""
+    """Sample spikes on which each layer's weights are chosen, in the formats that `run` reads."""
+    node: str | None = None
+    """Whose spikes, in a file of NIR samples that has several nodes."""
     shape: tuple[int, int, int] | None = None
     """Channels, height and width of the input, for events."""
 
@@ -180,3 +182,19 @@ class EnergyOptions(SpikeOptions):
     """Steps that count as one inference; by default all."""
     plot: Path | None = None
     """Write a picture: energy of one inference by device."""
+
+
+@dataclass
+class FuzzOptions:
+    """What can be said about a comparison with another simulator."""
+
+    simulator: tyro.conf.Positional[Literal["lava", "nengo_loihi", "brian2_loihi"]]
+    """Whose; `make oracles` installs them."""
+    neuron_steps: int = 1_000_000
+    """Neurons times steps to be compared; each is a current, a voltage and a spike."""
+    seed: int = 0
+    """Of the first network; the next ones count up."""
+    folder: Path = Path()
+    """Where a mismatch is written: the network and its input."""
+    json: Path | None = None
+    """Write the numbers."""

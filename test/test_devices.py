@@ -7,10 +7,12 @@ import pytest
 from rich.console import Console
 
 from liquid_spike_control.errors import ModelError, TaskError
-from liquid_spike_control.neuromorphic.devices import compare_devices, plot, table
+from liquid_spike_control.neuromorphic.devices import compare_devices, table
+from liquid_spike_control.neuromorphic.devices_figure import plot
 from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.mapping import place
 from liquid_spike_control.neuromorphic.neurons import SigmaDelta
+from liquid_spike_control.neuromorphic.timing import step_times
 from liquid_spike_control.neuromorphic.traffic import traffic
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.types import SpikeTrain
@@ -50,6 +52,9 @@ def test_every_device_is_charged_what_it_computes(report):
     ) / inferences
     assert report.device("davies2018", "events").energy == pytest.approx(loihi)
     assert report.device("davies2018", "static").energy == pytest.approx(loihi + 0.104 * 5e-3)
+    fastest = step_times(place(network), trains, spikes).mean()
+    assert report.fastest_step_s == pytest.approx(fastest)
+    assert report.device("davies2018", "flat out").energy == pytest.approx(loihi + 0.104 * 5 * fastest)
     cpu = report.device("kerasspiking:cpu", "every step").energy
     assert cpu == pytest.approx(5 * (synapses + neurons) * 8.6e-9)
     assert report.device("kerasspiking:cpu", "one pass").energy == pytest.approx(cpu / 5)
@@ -63,7 +68,7 @@ def test_every_device_is_charged_what_it_computes(report):
 
 def test_one_step_an_inference_needs_no_row_for_one_pass():
     one = compare_devices(_network(), _spikes(), 1e-3, inference_steps=1)
-    assert {d.what for d in one.devices} == {"events", "static", "every step"}
+    assert {d.what for d in one.devices} == {"events", "static", "flat out", "every step"}
 
 
 def test_an_inference_longer_than_the_run_is_refused():

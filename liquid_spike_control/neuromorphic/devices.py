@@ -14,9 +14,9 @@ What the devices have to do differs, and so do what their prices hold:
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +31,7 @@ from .metrics import Metrics, Network, dense_operations, measure
 from .network import INPUT, LoihiNetwork
 from .neurons import Population
 from .reference import FloatReference
+from .timing import step_times
 from .traffic import traffic
 
 #: What is claimed, and by whom.
@@ -45,12 +46,14 @@ CLAIM_IN_PAPERS = (
     "recurrent, event-based and sparse ones orders of magnitude"
 )
 
-What = Literal["events", "static", "every step", "one pass"]
-_WHAT = {
-    "events": "what spikes cause",
-    "static": "what spikes cause, and static power",
-    "every step": "every synapse, every step",
-    "one pass": "every synapse, once an inference",
+What = Literal["events", "static", "flat out", "every step", "one pass"]
+#: What a row counts: in a table, and in full.
+WHAT = {
+    "events": ("spikes", "operations that spikes cause"),
+    "static": ("+ static, real time", "and static power, in real time"),
+    "flat out": ("+ static, flat out", "and static power, flat out"),
+    "every step": ("all, every step", "all synapses and neurons, every step"),
+    "one pass": ("all, once", "all synapses and neurons, once an inference"),
 }
 
 
@@ -60,9 +63,9 @@ class Device:
 
     Attributes:
         name: for people.
-        what: it has to do.
+        what: operations that it is charged for, see :data:`WHAT`.
         estimate: of the whole run.
-        energy: of one inference [J]; with static power where ``what`` says so.
+        energy: of one inference [J]; with static power where ``what`` says so, in real time or flat out.
         factor: energy over that of Loihi by ``davies2018``, dynamic.
     """
 
@@ -84,6 +87,7 @@ class DeviceComparison:
         step_s: length of a step [s].
         inference_steps: steps of one inference.
         chips: Loihi chips that stand powered.
+        fastest_step_s: mean step of Loihi that waits for nothing [s], see :mod:`.timing`; None if it is on no cores.
         stats: work of the run.
         metrics: NeuroBench's, of the same run.
         devices: the first is Loihi by ``davies2018``, dynamic.
@@ -95,6 +99,7 @@ class DeviceComparison:
     step_s: float
     inference_steps: int
     chips: int
+    fastest_step_s: float | None
     stats: BackendStats
     metrics: Metrics
     devices: tuple[Device, ...]
@@ -113,13 +118,14 @@ class DeviceComparison:
             "step_s": self.step_s,
             "inference_steps": self.inference_steps,
             "chips": self.chips,
+            "fastest_step_s": self.fastest_step_s,
             "work": asdict(self.stats),
             "metrics": self.metrics.as_dict(),
             "claim": {"factor": CLAIM, "source": CLAIM_SOURCE, "papers": CLAIM_IN_PAPERS},
             "devices": [
                 {
                     "device": d.name,
-                    "computes": _WHAT[d.what],
+                    "counts": WHAT[d.what][1],
                     "model": d.estimate.model.name,
                     "source": d.estimate.model.source,
                     "energy_per_inference_j": d.energy,
@@ -157,7 +163,7 @@ def compare_devices(
     inference_steps = n_steps if inference_steps is None else inference_steps
     if not 1 <= inference_steps <= n_steps:
         raise TaskError(f"an inference of {inference_steps} steps does not fit input of {n_steps}; give 1 .. {n_steps}")
-    chips, on_mesh = 1, None
+    chips, on_mesh, fastest = 1, None, None
     if isinstance(network, SpikingGraph):
         backend: FloatReference | LoihiEmulator = FloatReference(network)
         trains = backend.run_all(spikes)
@@ -167,6 +173,7 @@ def compare_devices(
         trains = backend.run_all(spikes)
         placement = place(network) if placement is None else placement
         chips, on_mesh = placement.n_chips, traffic(placement, trains, spikes)
+        fastest = float(step_times(placement, trains, spikes).mean())
     stats, metrics = backend.stats(), measure(network, trains | {INPUT: spikes})
     inferences = n_steps / inference_steps
     one_pass = dense_operations(network)
@@ -176,6 +183,8 @@ def compare_devices(
 
     loihi = priced(MODELS["davies2018"])
     rows: list[tuple[str, What, EnergyEstimate]] = [("Loihi", "events", loihi), ("Loihi", "static", loihi)]
+    if fastest is not None:
+        rows.append(("Loihi", "flat out", replace(loihi, duration=n_steps * fastest)))
     for name in ("kerasspiking:loihi", "kerasspiking:spinnaker2", "kerasspiking:spinnaker"):
         rows.append((MODELS[name].device, "events", priced(MODELS[name])))
     cpu = MODELS["kerasspiking:cpu"]
@@ -189,7 +198,7 @@ def compare_devices(
     rows.append((adders.device, "events", priced(adders)))
 
     def energy(what: What, e: EnergyEstimate) -> float:
-        return (e.dynamic + (e.static if what == "static" else 0.0)) / inferences
+        return (e.dynamic + (e.static if what in ("static", "flat out") else 0.0)) / inferences
 
     first = energy("events", loihi)
     devices = tuple(
@@ -197,7 +206,9 @@ def compare_devices(
         for name, what, e in rows
     )
     n_neurons = sum(p.n for p in network.populations.values())
-    return DeviceComparison(title, network.hash, n_neurons, step_s, inference_steps, chips, stats, metrics, devices)
+    return DeviceComparison(
+        title, network.hash, n_neurons, step_s, inference_steps, chips, fastest, stats, metrics, devices
+    )
 
 
 def _check_neurons(network: LoihiNetwork) -> None:
@@ -211,23 +222,26 @@ def _check_neurons(network: LoihiNetwork) -> None:
 
 def table(report: DeviceComparison, console: Console) -> None:
     """Devices and their energies, then what one should know of them."""
-    name = f"{report.title}: " if report.title else ""
-    rows = Table(
-        title=f"{name}energy of one inference ({report.inference_steps} steps of {report.step_s * 1e3:g} ms), "
-        "estimates by published prices, nothing measured"
-    )
-    for heading in ("device", "computes", "model"):
-        rows.add_column(heading)
-    for heading in ("energy, estimated", "of Loihi's"):
-        rows.add_column(heading, justify="right")
+    what = report.title or report.network[:16]
+    console.print(f"{what}: energy of one inference, {_steps(report.inference_steps)} of {report.step_s * 1e3:g} ms")
+    console.print("estimates by published prices, nothing measured", style="bold")
+    rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("device", "operations", "model"):
+        rows.add_column(heading, overflow="fold")
+    for heading in ("estimate", "/ Loihi"):
+        rows.add_column(heading, justify="right", no_wrap=True)
     for d in report.devices:
-        rows.add_row(d.name, _WHAT[d.what], d.estimate.model.name, joules(d.energy), _times(d.factor))
+        rows.add_row(d.name, WHAT[d.what][0], d.estimate.model.name, joules(d.energy), times(d.factor))
     console.print(rows)
     for line in notes(report):
         console.print(line, style="dim", highlight=False)
 
 
-def _times(factor: float) -> str:
+def _steps(n: int) -> str:
+    return "1 step" if n == 1 else f"{n} steps"
+
+
+def times(factor: float) -> str:
     """Three digits, e.g. ``"147,000x"``."""
     return f"{float(f'{factor:.3g}'):,.10g}x"
 
@@ -242,11 +256,18 @@ def notes(report: DeviceComparison) -> list[str]:
         on_mesh = f"{100 * loihi.traffic / loihi.dynamic:.2g} % of Loihi's dynamic energy by davies2018"
     if loihi.unpriced_messages:
         on_mesh += f", without {loihi.unpriced_messages} messages between chips, which nobody prices"
+    pace = ""
+    if report.fastest_step_s is not None:
+        enough = "" if report.fastest_step_s <= report.step_s else ", too slow for real time"
+        pace = f" A step that waits for nothing takes {report.fastest_step_s * 1e6:.3g} us{enough}."
     lines = [
-        f"Of the CPU's {_times(dense.factor)}, {_times(dense.energy / events.energy)} is sparsity, which an "
-        f"event-driven simulator on the CPU has too, and {_times(events.factor)} is the price of an operation.",
+        "Operations: " + "; ".join(f"{short}: {full}" for short, full in WHAT.values()) + ".",
+        f"NeuroBench: {report.metrics}",
+        f"Of the CPU's {times(dense.factor)}, {times(dense.energy / events.energy)} is silent neurons and zero "
+        "weights, which an event-driven simulator on the CPU skips too, and "
+        f"{times(events.factor)} is the price of an operation.",
         f"Static power, {report.chips} x {MODELS['davies2018'].static_power * 1e3:.0f} mW all of the time, is "
-        f"{_times(static.factor - 1)} Loihi's dynamic energy here; CPU and GPU prices hold theirs, at full load.",
+        f"{times(static.factor - 1)} Loihi's dynamic energy here; CPU and GPU prices hold theirs, at full load.{pace}",
         f"Traffic between cores: {on_mesh}. Input, output and host are in no row.",
         "The GPU's price supposes large batches, and 45 nm is arithmetic alone: no memory, no control, no neurons.",
         "Loihi 2 is missing: no table of its energy per operation has been published.",
@@ -257,67 +278,3 @@ def notes(report: DeviceComparison) -> list[str]:
     for d in report.devices:
         named.setdefault(d.estimate.model.source, {})[d.estimate.model.name] = None
     return lines + [f"{', '.join(names)}: {source}." for source, names in named.items()]
-
-
-_COLOURS = {"events": "tab:blue", "static": "lightsteelblue", "every step": "tab:red", "one pass": "tab:orange"}
-
-
-def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
-    """Bars on a logarithmic axis, one panel a report, beside the claim.
-
-    Raises:
-        TaskError: the file cannot be written.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    reports = (report, *more)
-    height = 0.33 * max(len(r.devices) for r in reports) + 2.2
-    figure = Figure(figsize=(8.4 * len(reports), height), layout="constrained")
-    for axes, r in zip(figure.subplots(1, len(reports), squeeze=False)[0], reports, strict=True):
-        _panel(axes, r)
-    used = dict.fromkeys(d.what for r in reports for d in r.devices)
-    figure.legend(
-        handles=[Patch(color=_COLOURS[what], label=_WHAT[what]) for what in used],
-        loc="outside lower center",
-        ncols=len(used),
-        fontsize=9,
-        frameon=False,
-    )
-    figure.suptitle("Energy of one inference of the same network. Estimates by published prices; nothing was measured.")
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise TaskError(f"{path}: {error}") from None
-
-
-def _panel(axes, r: DeviceComparison) -> None:
-    from matplotlib.ticker import EngFormatter
-
-    first, energies = r.devices[0].energy, [d.energy for d in r.devices]
-    low, high = min(energies) / 4, max(*energies, CLAIM * first)
-    axes.axvspan(first, CLAIM * first, color="gold", alpha=0.18, lw=0)
-    for factor, style in ((1, ":"), (CLAIM, "--")):
-        axes.axvline(factor * first, color="darkgoldenrod", ls=style, lw=1)
-    middle = first * CLAIM**0.5
-    axes.annotate("claimed (Intel, 2017): up to 1000x", (middle, -0.95), ha="center", fontsize=8, color="darkgoldenrod")
-    for row, d in enumerate(r.devices):
-        axes.barh(row, d.energy - low, left=low, color=_COLOURS[d.what], height=0.7)
-        axes.annotate(
-            f"{joules(d.energy)}  ({_times(d.factor)})",
-            (d.energy, row),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
-        )
-    labels = [f"{d.name}, {d.estimate.model.name}" for d in r.devices]
-    axes.set_yticks(range(len(r.devices)), labels, fontsize=8)
-    axes.set(xscale="log", xlim=(low, high * (high / low) ** 0.3), ylim=(len(r.devices) - 0.4, -1.5))
-    steps = "1 step" if r.inference_steps == 1 else f"{r.inference_steps} steps"
-    axes.set_title(f"{r.title}; one inference: {steps} of {r.step_s * 1e3:g} ms", fontsize=10)
-    axes.set_xlabel("estimated energy (in brackets: over Loihi's dynamic energy by davies2018)", fontsize=9)
-    axes.xaxis.set_major_formatter(EngFormatter(unit="J"))
-    axes.grid(axis="x", alpha=0.25)
-    axes.set_axisbelow(True)

@@ -96,6 +96,16 @@ class Metrics:
         """For JSON."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        kilobytes, steps = self.footprint.total / 1e3, max(1, self.steps)
+        dense, macs, acs = (
+            f"{getattr(self.synaptic_operations, m) / steps:.4g}" for m in ("dense", "effective_macs", "effective_acs")
+        )
+        return (
+            f"footprint {kilobytes:.4g} kB, connection sparsity {self.connection_sparsity:.1%}, activation sparsity "
+            f"{self.activation_sparsity:.1%}; operations a step: dense {dense}, effective MACs {macs}, ACs {acs}"
+        )
+
 
 def measure(network: Network, trains: Mapping[str, SpikeTrain | GradedTrain]) -> Metrics:
     """All metrics of a run.

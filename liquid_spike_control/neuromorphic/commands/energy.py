@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ..devices import compare_devices, plot, table
+from ..devices import compare_devices, table
+from ..devices_figure import plot
 from .given import Output, given_model, given_spikes, step_of, write_json
 
 if TYPE_CHECKING:

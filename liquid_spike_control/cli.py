@@ -16,6 +16,7 @@ from .options import (
     CompileOptions,
     EmulateOptions,
     EnergyOptions,
+    FuzzOptions,
     InspectOptions,
     RunOptions,
     TrainOptions,
@@ -91,6 +92,14 @@ def energy(options: Annotated[EnergyOptions, tyro.conf.arg(name="")]) -> int:
     from .neuromorphic.commands.energy import energy_command
 
     return energy_command(options)
+
+
+@neuromorphic.command
+def fuzz(options: Annotated[FuzzOptions, tyro.conf.arg(name="")]) -> int:
+    """Random networks here and on another simulator. Exit status 0: all the same, 1: a mismatch."""
+    from .neuromorphic.commands.fuzz import fuzz_command
+
+    return fuzz_command(options)
 
 
 app.command(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.cli import main
+from liquid_spike_control.errors import WorkerError
 from liquid_spike_control.neuromorphic.compiled import read_network, write_network
 from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
 from liquid_spike_control.neuromorphic.model import new_backend, read_model
@@ -20,6 +21,7 @@ from liquid_spike_control.neuromorphic.network import LoihiNetwork
 from liquid_spike_control.neuromorphic.neurons import AdaptivePopulation, Population
 from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
 from liquid_spike_control.neuromorphic.synapses import Dense
+from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import zoo
 
 PENCIL = str(zoo("pencil_perception.nir"))
@@ -92,20 +94,43 @@ def test_compile_with_few_bits_and_an_exponent(call):
     assert all((c.weights % 2 ** (8 - 3 + 1) == 0).all() for c in connections)  # both signs: one bit less
 
 
+def test_compile_on_sample_spikes(call):
+    model = NIR / "norse_conv.nir"
+    write_spikes("samples.npz", random_spikes(162, 80.0, 400, 1e-3, 1), 162, 1e-3)
+    said = works(call("compile", model, *NORSE, "--bits", 3, "--calibration", "samples.npz", "--out", "on.safetensors"))
+    assert "calibration on sample spikes" in said
+    works(call("compile", model, *NORSE, "--bits", 3, "--out", "off.safetensors"))
+    on, off = (read_network(f"{name}.safetensors").hash for name in ("on", "off"))
+    assert on != off
+
+
+@pytest.mark.parametrize("simulator", [pytest.param("lava", marks=pytest.mark.slow), "nengo_loihi", "brian2_loihi"])
+def test_fuzz(call, simulator):
+    try:
+        find_oracle(simulator)
+    except WorkerError as error:
+        pytest.skip(str(error))
+    said = works(call("fuzz", simulator, "--neuron-steps", 2000, "--json", "f.json"))
+    assert "no mismatch" in said and json.loads(Path("f.json").read_text())["neuron_steps"] >= 2000
+
+
 def test_inspect(call):
     said = works(call("inspect", NIR / "norse_conv.nir", *NORSE, "--json", "i.json"))
     numbers = json.loads(Path("i.json").read_text())
-    assert numbers["input_shape"] == [2, 9, 9] and numbers["obstacle"] is None and numbers["cores"] == 2
+    assert numbers["input_shape"] == [2, 9, 9] and numbers["obstacles"] == [] and numbers["cores"] == 2
     assert [c["synapses"] for c in numbers["connections"]] == [1152, 1200]
     for text in ("2 x 9 x 9 -> 4 x 4 x 4", "note: Norse does not write v_reset", "2 cores on 1 chip", numbers["hash"]):
         assert text in said
     # what Loihi cannot do is told, not refused: the file can be looked at
     said = works(call("inspect", NIR / "sinabs_dense.nir", "--preset", "sinabs", "--json", "i.json"))
-    assert "not on Loihi" in said and "subtract" in json.loads(Path("i.json").read_text())["obstacle"]
+    obstacles = json.loads(Path("i.json").read_text())["obstacles"]
+    assert len(obstacles) > 1 and all("subtracts the threshold" in obstacle for obstacle in obstacles)
+    assert all(f"not on Loihi: {obstacle}" in said for obstacle in obstacles)
 
 
 def test_inspect_neurons_of_loihi_2(call):
-    network = LoihiNetwork(3, {"a": AdaptivePopulation(4, 1, 2, 30, 9, 50, 60)}, [Dense("input", "a", np.ones((4, 3), int))])
+    adaptive = AdaptivePopulation(4, 1, 2, 30, 9, 50, 60)
+    network = LoihiNetwork(3, {"a": adaptive}, [Dense("input", "a", np.ones((4, 3), int))])
     write_network("a.safetensors", network, {})
     assert "AdaptivePopulation" in works(call("inspect", "a.safetensors"))
     assert "200 of 1 ms" in works(call("run", "a.safetensors", "--rate", 900, "--steps", 200, "--plot", "a.png"))
@@ -149,7 +174,12 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["run", norse, *NORSE, "--dt", "-1"], "--dt -1; give the length of a step"),
         (["run", "plain.safetensors", *NORSE], "--preset norse is for .nir files"),
         (["run", "plain.safetensors", "--backend", "float"], "it holds integers, no float network"),
-        (["compile", "plain.safetensors", "--out", "b.safetensors"], "it holds integers, no float network"),
+        (["compile", "plain.safetensors", "--out", "b.safetensors", "--bits", "4"], "it holds integers already"),
+        (["compile", PENCIL, "--calibration", "none.npz"], "none.npz: no such file"),
+        (["compile", PENCIL, "--calibration", "other.npz", "--exponent", "2"], "the calibration chooses it"),
+        (["inspect", "junk.net"], "junk.net: not a whole netx file"),
+        (["fuzz", "lava", "--neuron-steps", "0"], "--neuron-steps 0; give at least 1"),
+        (["fuzz", "lava", "--folder", "nowhere"], "--folder nowhere: there is no such folder"),
         (["compare", "plain.safetensors"], "it holds integers, no float network"),
         (["compile", PENCIL, "--out", "b.nir"], "compiled networks are .safetensors files"),
         (["compile", PENCIL, "--bits", "9"], "num_weight_bits must lie in 1 .. 8"),

@@ -26,6 +26,7 @@ from .compiled import read_network
 from .emulator import emulate
 from .losses import QuantisationReport
 from .network import LoihiNetwork
+from .netx import read_netx
 from .quantize import quantise_reported
 from .reference import FloatReference
 
@@ -113,7 +114,7 @@ def read_model(
         preset: whose discretisation a foreign NIR graph follows, a key of :data:`~..spiking.presets.PRESETS`.
         dt: step of a NIR graph, in the unit of its time constants, where preset and file do not say.
         step_s: how long a step lasts [s], where the file does not say; ``dt`` if that is given.
-        input_shape: of a foreign NIR graph, where it does not say.
+        input_shape: where the file does not say.
 
     Raises:
         ModelError: the file is missing, damaged, of another kind, or holds what cannot be run.
@@ -134,7 +135,7 @@ def read_model(
     if suffix == ".safetensors":
         return _compiled(path, step_s)
     if suffix != ".nir":
-        return _netx(path, step_s)
+        return _netx(path, step_s, input_shape)
     if preset is None and _is_ours(path):
         return of_perception(read_perception_model(path, dt), dt)
     return _foreign(path, preset, dt, step_s, input_shape)
@@ -197,11 +198,18 @@ def _compiled(path: Path, step_s: float | None) -> SpikingModel:
     )
 
 
-def _netx(path: Path, step_s: float | None) -> SpikingModel:
-    from .netx import read_netx
-
-    network = read_netx(path)
-    return SpikingModel(graph=None, compiled=network, hash=network.hash, step_s=step_s, source=str(path))
+def _netx(path: Path, step_s: float | None, input_shape: tuple[int, ...] | None) -> SpikingModel:
+    read = read_netx(path, input_shape=input_shape)
+    graded = ("its input is numbers, which go in as payloads; a spike counts as 1",) if read.graded_input else ()
+    return SpikingModel(
+        graph=None,
+        compiled=read.network,
+        hash=read.hash,
+        step_s=step_s,
+        input_shape=read.input_shape,
+        notes=(*read.notes, *graded),
+        source=str(path),
+    )
 
 
 def _foreign(

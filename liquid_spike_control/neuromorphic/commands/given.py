@@ -21,7 +21,7 @@ from ..spike_files import random_spikes, read_spikes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...options import ModelOptions, SpikeOptions
+    from ...options import FuzzOptions, ModelOptions, SpikeOptions
 
 #: Length of a step where neither the file nor the user says one [s].
 DEFAULT_STEP_S = 1e-3
@@ -48,16 +48,25 @@ class Output:
                 self.console.print(part, markup=False)
 
 
-def given_model(options: ModelOptions) -> SpikingModel:
-    """The model; the files that will be written are checked first, so that no work is lost.
+def check_folders(options: ModelOptions | FuzzOptions) -> None:
+    """Whether the files that are asked for can be written; before the work, so that none is lost.
 
     Raises:
-        LiquidSpikeError: a folder is missing, or the model cannot be read.
+        TaskError: a folder is missing.
     """
     for name in ("json", "plot", "out"):
         path = getattr(options, name, None)
         if path is not None and not path.absolute().parent.is_dir():
             raise TaskError(f"--{name} {path}: there is no folder {path.absolute().parent}; make it first")
+
+
+def given_model(options: ModelOptions) -> SpikingModel:
+    """The model, after a look at the files that will be written.
+
+    Raises:
+        LiquidSpikeError: a folder is missing, or the model cannot be read.
+    """
+    check_folders(options)
     shape = getattr(options, "shape", None)
     return read_model(options.model, options.preset, options.dt, options.step, shape)
 
@@ -110,6 +119,8 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, np.generic):
         return _plain(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,8 +11,10 @@ import numpy as np
 from rich.table import Table
 
 from ...errors import ModelError
-from ..mapping import Placement, place
+from ...spiking.obstacles import loihi_obstacles
+from ..mapping import place
 from ..metrics import fan_out
+from ..model import SpikingModel
 from ..network import LoihiNetwork
 from .given import Output, given_model, write_json
 
@@ -43,22 +45,27 @@ def inspect_command(options: InspectOptions) -> int:
         "connections": [{"from": c.source, "to": c.target, "kind": type(c).__name__, "shape": c.shape,
                          "synapses": int(fan_out(c).sum())} for c in held.connections],
     }  # fmt: skip
-    try:
-        network, obstacle = model.network(), None
-    except ModelError as error:  # it can be looked at all the same
-        network, obstacle = None, str(error)
-        output.show(f"not on Loihi: {obstacle}")
-    numbers["obstacle"] = obstacle
+    network, obstacles = _on_loihi(model)
+    output.show(*(f"not on Loihi: {obstacle}" for obstacle in obstacles))
+    numbers["obstacles"] = obstacles
     if network is not None:
-        numbers |= _mapping(network, output, options)
+        placement = place(network)
+        placement.table(output.console)
+        numbers |= {"cores": placement.n_cores, "chips": placement.n_chips}
+        numbers["misfits"] = [str(misfit) for misfit in placement.misfits]
     write_json(options.json, numbers)
     return 0
 
 
-def _mapping(network: LoihiNetwork, output: Output, options: InspectOptions) -> dict[str, Any]:
-    placement: Placement = place(network)
-    placement.table(output.console)
-    return {"cores": placement.n_cores, "chips": placement.n_chips, "misfits": [str(m) for m in placement.misfits]}
+def _on_loihi(model: SpikingModel) -> tuple[LoihiNetwork | None, list[str]]:
+    """The network in integers, or why there is none; it can be looked at all the same."""
+    obstacles = loihi_obstacles(model.graph) if model.graph else []
+    if obstacles:
+        return None, obstacles
+    try:
+        return model.network(), []
+    except ModelError as error:
+        return None, [str(error)]
 
 
 def _populations(populations) -> Table:

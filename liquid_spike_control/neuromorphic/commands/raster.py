@@ -34,8 +34,7 @@ def plot(
 
     Args:
         model: what ran.
-        backend: on what; membranes are those of the emulator, or of the float reference, and there are none of
-            other neurons than CUBA-LIF.
+        backend: on what; there are membranes of CUBA-LIF neurons on ``loihi`` and ``float``.
         spikes: what came in.
         trains: what every population did.
         sizes: neurons of each.
@@ -46,7 +45,7 @@ def plot(
     Raises:
         TaskError: the suffix is no format, or the file cannot be written.
     """
-    voltages = _voltages(model, backend, spikes) if n_traces else {}
+    voltages = _voltages(model, backend, spikes) if n_traces and backend in ("loihi", "float") else {}
     rows = [("input", spikes, model.n_inputs), *((name, train, sizes[name]) for name, train in trains.items())]
     heights = [2.0] + [3.0 if name in voltages else 2.0 for name in trains]
     panels = sum(2 if name in voltages else 1 for name in trains) + 1

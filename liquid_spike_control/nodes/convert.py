@@ -11,10 +11,14 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
 from ..events.codec import decode_spikes, encode_spikes
-from ..sim.tasks import ESTIMATE_NAMES
+from ..joints import COMMAND_NAMES, JOINT_FIELDS, JOINT_NAMES, SECOND_NS, TRUTH_NAMES, from_joint_state, to_ns
 from ..types import Quantities, SpikeTrain
 
-SECOND_NS = 1_000_000_000
+__all__ = [
+    "COMMAND_NAMES", "HASH_DIGITS", "JOINT_FIELDS", "JOINT_NAMES", "MAX_STEPS", "SECOND_NS", "SPIKES", "TRUTH_NAMES",
+    "from_joint_state", "packet_to_spikes", "spikes_to_packet", "to_joint_state", "to_ns", "to_packet", "to_time",
+]  # fmt: skip
+
 #: Encoding of address-event spikes in an EventPacket, see docs/architecture.md.
 SPIKES = "spikes"
 #: Hex digits of a network's hash that a packet carries in ``header.frame_id``.
@@ -22,29 +26,10 @@ HASH_DIGITS = 16
 #: Steps that a packet of spikes may hold, unless the reader says otherwise.
 MAX_STEPS = 10_000
 
-#: Which field of a JointState holds which named quantity: name -> (joint, field).
-JOINT_FIELDS = {
-    "cart_position": ("cart_slide", "position"),
-    "cart_velocity": ("cart_slide", "velocity"),
-    "cart_force": ("cart_slide", "effort"),
-    "pole_angle": ("pole_hinge", "position"),
-    "pole_rate": ("pole_hinge", "velocity"),
-}
-
-#: What the topics of the pencil's joints, estimate, command and truth carry.
-JOINT_NAMES = ("cart_position", "cart_velocity")
-COMMAND_NAMES = ("cart_force",)
-TRUTH_NAMES = JOINT_NAMES + ESTIMATE_NAMES
-
 
 def to_time(stamp_ns: int) -> Time:
     """Nanoseconds as a ROS time."""
     return Time(sec=stamp_ns // SECOND_NS, nanosec=stamp_ns % SECOND_NS)
-
-
-def to_ns(stamp: Time) -> int:
-    """A ROS time as nanoseconds."""
-    return stamp.sec * SECOND_NS + stamp.nanosec
 
 
 def to_joint_state(quantities: Quantities) -> JointState:
@@ -66,19 +51,6 @@ def to_joint_state(quantities: Quantities) -> JointState:
     for field, values in columns.items():
         setattr(message, field, [values.get(joint, np.nan) for joint in joints])
     return message
-
-
-def from_joint_state(message: JointState, names: tuple[str, ...]) -> Quantities:
-    """Read the quantities ``names``; one that the message does not carry comes out as NaN."""
-    values = np.full(len(names), np.nan)
-    index = {joint: i for i, joint in enumerate(message.name)}
-    for k, name in enumerate(names):
-        joint, field = JOINT_FIELDS[name]
-        column = getattr(message, field)
-        i = index.get(joint, len(column))
-        if i < len(column):
-            values[k] = column[i]
-    return Quantities(to_ns(message.header.stamp), names, values)
 
 
 def to_packet(

@@ -42,6 +42,19 @@ def test_all_variants_in_one_json(tmp_path):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_energy_of_what_the_loop_saw(tmp_path):
+    out, picture = tmp_path / "out.json", tmp_path / "energy.png"
+    done = bench("energy", "--seeds", "1000:1001", "--duration", "1", "--json", out, "--plot", picture)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    pencil, image = json.loads(out.read_text())["results"]
+    assert image["neurons"] == 49224 and image["inference_steps"] == 1
+    assert pencil["inference_steps"] == 5 and pencil["work"]["steps"] >= 990
+    assert pencil["work"]["input_spikes"] > 1000 and pencil["work"]["spikes"] > 100
+    assert pencil["devices"][0]["model"] == "davies2018" and "estimates by published prices" in done.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

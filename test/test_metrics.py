@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from liquid_spike_control.neuromorphic.emulator import emulate
+from liquid_spike_control.neuromorphic.graded import GradedTrain
 from liquid_spike_control.neuromorphic.loihi import (
     Conv,
     Dense,
@@ -21,6 +23,7 @@ from liquid_spike_control.neuromorphic.metrics import (
     measure,
     synaptic_operations,
 )
+from liquid_spike_control.neuromorphic.neurons import SigmaDelta
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain
@@ -68,6 +71,32 @@ def test_operations_are_those_that_the_emulator_counts():
     operations = synaptic_operations(network, trains)
     assert operations.effective_acs == stats.synaptic_operations
     assert operations.effective_macs == 0
+
+
+def test_graded_spikes_are_multiply_accumulates_unless_a_step_sends_nothing_but_ones():
+    rng = np.random.default_rng(4)
+    network = LoihiNetwork(
+        6,
+        {"change": SigmaDelta(20, vth=8), "out": Population(5, du=1500, dv=400, vth=60)},
+        [
+            Dense("input", "change", rng.integers(-20, 30, (20, 6)) * (rng.random((20, 6)) < 0.6)),
+            Dense("change", "out", rng.integers(-20, 30, (5, 20))),
+        ],
+    )
+    payloads = rng.integers(-2, 3, (80, 6)) * (rng.random((80, 6)) < 0.2)
+    given = GradedTrain.from_dense(payloads)
+    emulator = emulate(network)
+    trains = emulator.run_all(given) | {"input": given}
+    operations, stats = synaptic_operations(network, trains), emulator.stats()
+    assert operations.effective_macs + operations.effective_acs == stats.synaptic_operations > 1000
+    ones = np.abs(payloads).max(axis=1) <= 1
+    of_input = fan_out(network.connections[0])
+    sent = fan_out(network.connections[1])[trains["change"].ids].sum()
+    assert operations.effective_acs >= ((payloads[ones] != 0) * of_input).sum() > 0
+    assert operations.effective_macs <= ((payloads[~ones] != 0) * of_input).sum() + sent
+    unknown = {m: t if isinstance(t, SpikeTrain) else t.spikes for m, t in trains.items()}
+    assert synaptic_operations(network, unknown).effective_macs == sent > 0
+    assert footprint(network).state == 20 * 3 * 4 + 5 * 6
 
 
 def test_operations_of_a_float_graph_are_those_that_the_reference_counts():

@@ -11,59 +11,46 @@ import numpy as np
 from rich.console import Console
 
 from .. import __version__
-from ..assembly import pencil_limits, read_pencil_controller
-from ..loop import Loop, SpikingEstimator
 from ..neuromorphic.devices import DeviceComparison, compare_devices, table
 from ..neuromorphic.devices_figure import plot
-from ..neuromorphic.loihi import LoihiEmulator
 from ..neuromorphic.model import of_perception
 from ..options import BenchOptions
 from ..perception import Perception
-from ..resources import zoo
-from ..sim.tasks import PencilTask, task_by_name
-from ..simulation import PencilSimulation
-from ..spiking.nir_io import PerceptionModel, read_perception_model
+from ..spiking.nir_io import read_perception_model
 from ..types import SpikeTrain
-from .pencil import write_json
+from .pencil import PencilBenchmark, new_loop, write_json
 from .snn_step import random_network
 
 #: Of ``bench snn``'s network: input axons that spike in a step, steps, and the length of one [s].
 FRACTION, N_STEPS, STEP_S = 0.01, 200, 1e-3
-#: Of the pencil: simulated seconds, and an episode that no model was trained on.
-DURATION_S, SEED = 20.0, 1000
 
 
-def pencil_input(model: PerceptionModel, task: PencilTask, seed: int) -> SpikeTrain:
-    """Axon spikes of an episode that the shipped controller balances with this perception."""
-    with LoihiEmulator(of_perception(model).network()) as backend:
-        simulation = PencilSimulation(task)
-        controller = read_pencil_controller(zoo("pencil_controller.safetensors"), task)
-        estimator = SpikingEstimator(Perception(model), backend)
-        loop = Loop(simulation, estimator, controller, pencil_limits(controller.command_limits))
-        loop.reset(seed)
-        encoder, steps = Perception(model), []
-        for _ in range(round(task.duration_s / task.period_s)):
-            sensing = loop.tick().sensing
-            packet = encoder.encode(sensing.events, sensing.joints.stamp_ns)
-            steps += [packet.step(k) for k in range(packet.n_steps)]
+def pencil_input(benchmark: PencilBenchmark) -> SpikeTrain:
+    """Axon spikes of the episode of the first seed, which the spiking perception balances."""
+    loop = new_loop(benchmark, "cfc_loihi")
+    loop.reset(benchmark.seeds.start)
+    encoder, steps = Perception(read_perception_model(benchmark.perception_model)), []
+    for _ in range(round(benchmark.task.duration_s / benchmark.task.period_s)):
+        sensing = loop.tick().sensing
+        packet = encoder.encode(sensing.events, sensing.joints.stamp_ns)
+        steps += [packet.step(k) for k in range(packet.n_steps)]
     return SpikeTrain.from_steps(steps)
 
 
-def run(console: Console) -> tuple[DeviceComparison, DeviceComparison]:
+def run(benchmark: PencilBenchmark, console: Console) -> tuple[DeviceComparison, DeviceComparison]:
     """Both comparisons."""
-    model, task = read_perception_model(zoo("pencil_perception.nir")), task_by_name("pencil", duration_s=DURATION_S)
+    model = read_perception_model(benchmark.perception_model)
     step_s = float(model.metadata["dt"])
-    with console.status("a pencil balances"):
-        spikes = pencil_input(model, task, SEED)
+    with console.status(f"a pencil balances for {benchmark.task.duration_s:g} s"):
         pencil = compare_devices(
             of_perception(model).network(),
-            spikes,
+            pencil_input(benchmark),
             step_s,
-            round(task.period_s / step_s),
+            round(benchmark.task.period_s / step_s),
             title="pencil perception, balancing",
         )
-    with console.status("an image of events"):
-        network = random_network(0)
+    network = random_network(0)
+    with console.status(f"{network.n_neurons} neurons"):
         dense = np.random.default_rng(1).random((N_STEPS, network.n_inputs), np.float32) < FRACTION
         image = compare_devices(
             network, SpikeTrain.from_dense(dense), STEP_S, 1, title=f"{network.n_neurons:,} neurons, 1 % input"
@@ -71,11 +58,10 @@ def run(console: Console) -> tuple[DeviceComparison, DeviceComparison]:
     return pencil, image
 
 
-def energy_command(options: BenchOptions, console: Console) -> int:
+def energy_command(benchmark: PencilBenchmark, options: BenchOptions, console: Console) -> int:
     """Print both tables and write what was asked for."""
-    reports = run(console)
-    for report in reports:
-        table(report, console)
+    reports = run(benchmark, console)
+    table(reports[0], console, *reports[1:])
     if options.plot:
         plot(reports[0], options.plot, *reports[1:])
     if options.json:

@@ -40,8 +40,6 @@ def bench_command(options: BenchOptions) -> int:
             raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
     if options.what == "snn":
         return _finish(snn_step, snn_step.run(console), options, console)
-    if options.what == "energy":
-        return energy.energy_command(options, console)
     everything = tuple(pencil.VARIANTS)
     chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
     benchmark = pencil.PencilBenchmark(
@@ -52,6 +50,8 @@ def bench_command(options: BenchOptions) -> int:
         controller_model=options.controller_model or zoo("pencil_controller.safetensors"),
         jobs=options.jobs,
     )
+    if options.what == "energy":
+        return energy.energy_command(benchmark, options, console)
     if options.what == "push":
         return _finish(push, push.run(benchmark, console), options, console)
     if options.plot:

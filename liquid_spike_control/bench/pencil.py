@@ -124,11 +124,12 @@ _loops: dict[tuple[PencilBenchmark, str], Loop] = {}
 def _run_one(item: tuple[PencilBenchmark, str, int]) -> tuple[str, EpisodeFigures]:
     benchmark, name, seed = item
     if (benchmark, name) not in _loops:
-        _loops[benchmark, name] = _new_loop(benchmark, name)
+        _loops[benchmark, name] = new_loop(benchmark, name)
     return name, run_episode(_loops[benchmark, name], seed)
 
 
-def _new_loop(benchmark: PencilBenchmark, name: str) -> Loop:
+def new_loop(benchmark: PencilBenchmark, name: str) -> Loop:
+    """The loop of one of the :data:`VARIANTS`."""
     sight, decider = VARIANTS[name]
     simulation = PencilSimulation(benchmark.task)
     controller: LqrController | LiquidController

@@ -50,7 +50,7 @@ What = Literal["events", "static", "flat out", "every step", "one pass"]
 #: What a row counts: in a table, and in full.
 WHAT = {
     "events": ("spikes", "operations that spikes cause"),
-    "static": ("+ static, real time", "and static power, in real time"),
+    "static": ("+ static power", "and static power, in real time"),
     "flat out": ("+ static, flat out", "and static power, flat out"),
     "every step": ("all, every step", "all synapses and neurons, every step"),
     "one pass": ("all, once", "all synapses and neurons, once an inference"),
@@ -220,21 +220,22 @@ def _check_neurons(network: LoihiNetwork) -> None:
             )
 
 
-def table(report: DeviceComparison, console: Console) -> None:
-    """Devices and their energies, then what one should know of them."""
-    what = report.title or report.network[:16]
-    console.print(f"{what}: energy of one inference, {_steps(report.inference_steps)} of {report.step_s * 1e3:g} ms")
-    console.print("estimates by published prices, nothing measured", style="bold")
-    rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in ("device", "operations", "model"):
-        rows.add_column(heading, overflow="fold")
-    for heading in ("estimate", "/ Loihi"):
-        rows.add_column(heading, justify="right", no_wrap=True)
-    for d in report.devices:
-        rows.add_row(d.name, WHAT[d.what][0], d.estimate.model.name, joules(d.energy), times(d.factor))
-    console.print(rows)
-    for line in notes(report):
-        console.print(line, style="dim", highlight=False)
+def table(report: DeviceComparison, console: Console, *more: DeviceComparison) -> None:
+    """Devices and their energies, what one should know of them, and at the end the sources of all reports."""
+    for r in (report, *more):
+        what = r.title or r.network[:16]
+        console.print(f"{what}: energy of one inference, {_steps(r.inference_steps)} of {r.step_s * 1e3:g} ms")
+        console.print("estimates by published prices, nothing measured", style="bold")
+        rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for heading in ("device", "operations", "model"):
+            rows.add_column(heading, overflow="fold")
+        for heading in ("estimate", "/ Loihi"):
+            rows.add_column(heading, justify="right", no_wrap=True)
+        for d in r.devices:
+            rows.add_row(d.name, WHAT[d.what][0], d.estimate.model.name, joules(d.energy), times(d.factor))
+        console.print(rows)
+        console.print(*notes(r), "", sep="\n", style="dim", highlight=False)
+    console.print(*sources(report, *more), sep="\n", style="dim", highlight=False)
 
 
 def _steps(n: int) -> str:
@@ -247,7 +248,7 @@ def times(factor: float) -> str:
 
 
 def notes(report: DeviceComparison) -> list[str]:
-    """What the numbers hold and what they do not, one line each."""
+    """What the numbers of a report hold, one line each."""
     dense, events = (report.device("kerasspiking:cpu", what) for what in ("every step", "events"))
     static = report.device("davies2018", "static")
     loihi = report.devices[0].estimate
@@ -260,8 +261,7 @@ def notes(report: DeviceComparison) -> list[str]:
     if report.fastest_step_s is not None:
         enough = "" if report.fastest_step_s <= report.step_s else ", too slow for real time"
         pace = f" A step that waits for nothing takes {report.fastest_step_s * 1e6:.3g} us{enough}."
-    lines = [
-        "Operations: " + "; ".join(f"{short}: {full}" for short, full in WHAT.values()) + ".",
+    return [
         f"NeuroBench: {report.metrics}",
         f"Of the CPU's {times(dense.factor)}, {times(dense.energy / events.energy)} is silent neurons and zero "
         "weights, which an event-driven simulator on the CPU skips too, and "
@@ -269,12 +269,19 @@ def notes(report: DeviceComparison) -> list[str]:
         f"Static power, {report.chips} x {MODELS['davies2018'].static_power * 1e3:.0f} mW all of the time, is "
         f"{times(static.factor - 1)} Loihi's dynamic energy here; CPU and GPU prices hold theirs, at full load.{pace}",
         f"Traffic between cores: {on_mesh}. Input, output and host are in no row.",
+    ]
+
+
+def sources(*reports: DeviceComparison) -> list[str]:
+    """What is counted, what is claimed, and where the prices stand, one line each."""
+    named: dict[str, dict[str, None]] = {}
+    for d in (d for r in reports for d in r.devices):
+        named.setdefault(d.estimate.model.source, {})[d.estimate.model.name] = None
+    return [
+        "Operations. " + "; ".join(f"{short}: {full}" for short, full in WHAT.values()) + ".",
         "The GPU's price supposes large batches, and 45 nm is arithmetic alone: no memory, no control, no neurons.",
         "Loihi 2 is missing: no table of its energy per operation has been published.",
         f"The claim: {CLAIM_SOURCE}.",
         f"The papers: {CLAIM_IN_PAPERS}.",
+        *(f"{', '.join(names)}: {source}." for source, names in named.items()),
     ]
-    named: dict[str, dict[str, None]] = {}
-    for d in report.devices:
-        named.setdefault(d.estimate.model.source, {})[d.estimate.model.name] = None
-    return lines + [f"{', '.join(names)}: {source}." for source, names in named.items()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a backend through a spike train piece by piece, with a bar once it takes a while."""
+"""Runs a backend through a spike train, piece by piece with a bar, or step by step with a clock."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ..backend import Backend
 #: A bar appears when the work has taken so long [s].
 PATIENCE_S = 2.0
 _PIECES = 100
+#: How long single steps are timed [s].
+_TIMING_S = 0.5
 
 
 def drive(backend: Backend, spikes: SpikeTrain, console: Console) -> tuple[dict[str, SpikeTrain], float]:
@@ -45,6 +47,26 @@ def drive(backend: Backend, spikes: SpikeTrain, console: Console) -> tuple[dict[
                 progress.start()
             progress.update(bar, completed=int(last))
     return {name: _join(trains) for name, trains in parts.items()}, time.monotonic() - began
+
+
+def step_times(backend: Backend, spikes: SpikeTrain) -> tuple[float, float]:
+    """Median and 99th percentile of what one step takes when each is a call of its own, as in a control loop [us].
+
+    The backend is reset before; the first steps of the input are used, as many as half a second holds.
+    """
+    backend.reset()
+    backend.step(spikes.step(0))
+    times: list[int] = []
+    end = time.monotonic() + _TIMING_S
+    for k in range(spikes.n_steps):
+        ids = spikes.step(k)
+        began = time.perf_counter_ns()
+        backend.step(ids)
+        times.append(time.perf_counter_ns() - began)
+        if time.monotonic() > end:
+            break
+    p50, p99 = np.percentile(times, (50, 99)) / 1e3
+    return float(p50), float(p99)
 
 
 def _join(trains: list[SpikeTrain]) -> SpikeTrain:

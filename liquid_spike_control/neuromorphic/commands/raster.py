@@ -51,7 +51,7 @@ def plot(
     panels = sum(2 if name in voltages else 1 for name in trains) + 1
     figure = Figure(figsize=(11, 1.2 + 1.5 * panels), layout="constrained")
     ratios = [h for (name, *_), height in zip(rows, heights, strict=True)
-              for h in ((2.0, 1.4) if name in voltages else (height,))]  # fmt: skip
+              for h in ((2.0, 1.8) if name in voltages else (height,))]  # fmt: skip
     axes = list(figure.subplots(panels, 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0])
     axes[0].set_title(f"{Path(model.source).name} on {backend}, {spikes.n_steps} steps of {dt * 1e3:g} ms")
     for name, train, n in rows:
@@ -96,13 +96,14 @@ def _raster(axis, name: str, train: SpikeTrain, n: int, dt: float) -> None:
 
 
 def _membranes(axis, voltages: np.ndarray, train: SpikeTrain, n: int, n_traces: int, dt: float) -> None:
+    """A few neurons, from the busy to the quiet, one above the other; far below zero they are cut off."""
     order = np.argsort(-np.bincount(train.ids, minlength=n), kind="stable")
     active = max(len(np.unique(train.ids)), 1)
-    # From the busy to the quiet; the busiest itself often spikes in every step.
-    chosen = order[np.unique((np.arange(n_traces) + 0.5) / n_traces * active).astype(int)]
-    for i in np.unique(chosen):
-        axis.step(np.arange(len(voltages)) * dt, voltages[:, i], where="post", lw=0.8, label=str(i))
-    axis.axhline(1, color="grey", lw=0.6, ls="--")
-    axis.set_ylim(max(axis.get_ylim()[0], -2), 1.2)  # what inhibits a neuron far below says little
-    axis.set_ylabel("voltage\n[thresholds]")
-    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="x-small", title="neuron", title_fontsize="x-small")
+    # Not the busiest itself, which often spikes in every step.
+    chosen = np.unique(order[np.unique((np.arange(n_traces) + 0.5) / n_traces * active).astype(int)])
+    for k, i in enumerate(chosen):
+        times = np.arange(len(voltages)) * dt
+        axis.step(times, 2.2 * k + voltages[:, i].clip(-1, 1), where="post", lw=0.7)
+        axis.axhline(2.2 * k + 1, color="grey", lw=0.5, ls="--")
+    axis.set_yticks(2.2 * np.arange(len(chosen)), [str(i) for i in chosen])
+    axis.set_ylabel("voltage\n(--: threshold)")

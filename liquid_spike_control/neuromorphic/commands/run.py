@@ -15,7 +15,7 @@ from ...types import SpikeTrain
 from ..backend import BackendStats
 from ..model import SpikingModel, new_backend
 from ..spike_files import write_spikes
-from .drive import drive
+from .drive import drive, step_times
 from .given import Output, given_model, given_spikes, step_of, write_json
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def run_command(options: EmulateOptions) -> int:
             backend.reset()
         trains, seconds = drive(backend, spikes, logs)
         stats = backend.stats()
+        alone = step_times(backend, spikes)
     sizes = _sizes(model, trains, backend.n_outputs)
     outputs = _outputs(model, trains)
-    table = _table(what, spikes, outputs, stats, seconds, dt)
+    table = _table(what, spikes, outputs, stats, seconds, alone, dt)
     Output().show(f"{model.source} on {options.backend}", table, _rates(trains, sizes, dt), *model.notes)
     if options.out is not None:
         write_spikes(options.out, outputs, backend.n_outputs, dt)
@@ -47,7 +48,8 @@ def run_command(options: EmulateOptions) -> int:
     rates = {name: len(t.ids) / (sizes[name] * t.n_steps * dt) for name, t in trains.items()}
     numbers = {
         "model": model.source, "hash": model.hash, "backend": options.backend, "input": what, "dt_s": dt,
-        "wall_s": seconds, "output_spikes": len(outputs.ids), "rate_hz": rates, **asdict(stats),
+        "wall_s": seconds, "step_us_p50": alone[0], "step_us_p99": alone[1],
+        "output_spikes": len(outputs.ids), "rate_hz": rates, **asdict(stats),
     }  # fmt: skip
     write_json(options.json, numbers)
     return 0
@@ -86,6 +88,7 @@ def _table(
     outputs: SpikeTrain,
     stats: BackendStats,
     seconds: float,
+    alone: tuple[float, float],
     dt: float,
 ) -> Table:
     n = stats.steps
@@ -98,6 +101,7 @@ def _table(
     active = stats.neuron_updates / max(stats.neuron_steps, 1)
     table.add_row("neuron updates", f"{stats.neuron_updates} ({100 * active:.1f} % of neurons and steps)")
     table.add_row("time", f"{seconds:.3g} s, {seconds / n * 1e6:.3g} us a step")
+    table.add_row("time of a step alone", f"p50 {alone[0]:.3g} us, p99 {alone[1]:.3g} us")
     return table
 
 

@@ -71,7 +71,7 @@ def record(path, made: np.ndarray, encoding: str) -> None:
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     from liquid_spike_control.events.codec import encode
-    from liquid_spike_control.nodes.recorder import EVENT_PACKET
+    from liquid_spike_control.records.mcap_file import EVENT_PACKET_DEFINITION as EVENT_PACKET
 
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg(EVENT_PACKET, "event_camera_msgs/msg/EventPacket"))

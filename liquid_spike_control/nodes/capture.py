@@ -11,12 +11,15 @@ import importlib
 from collections.abc import Iterator
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.subscription import Subscription
 
 from . import graph
 
 #: Messages a topic that may wait for the next :meth:`Capture.drain`.
 DEPTH = 2000
+#: rclpy's raw messages come with when they were published.
+STAMP = "source_timestamp"
 
 
 class Capture:
@@ -24,18 +27,38 @@ class Capture:
 
     Args:
         name: of the node.
-        topics: names from :data:`graph.TOPICS`.
+        topics: names from :data:`graph.TOPICS`; :meth:`add` takes any.
     """
 
     def __init__(self, name: str, topics: tuple[str, ...]) -> None:
         self.node = Node(name, enable_rosout=False, start_parameter_services=False)
-        self.types = {topic: get_message(graph.TOPICS[topic]) for topic in topics}
-        self._subscriptions = {
-            topic: self.node.create_subscription(
-                message_type, topic, _never, QoSProfile(depth=DEPTH), raw=True
-            )
-            for topic, message_type in self.types.items()
-        }
+        self.types: dict[str, type] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        for topic in topics:
+            self.add(topic, graph.TOPICS[topic])
+
+    def add(self, topic: str, kind: str) -> None:
+        """Hear a topic of type ``kind``, with the quality of service that its publishers of the moment offer.
+
+        Raises:
+            ImportError, AttributeError: the type is not installed.
+        """
+        self.types[topic] = get_message(kind)
+        self._subscribe(topic)
+
+    def mend(self) -> None:
+        """Subscribe anew to topics whose publishers offer less than was asked for, as a camera's best effort."""
+        for topic, subscription in self._subscriptions.items():
+            if subscription.get_publisher_count() < self.node.count_publishers(topic):
+                offered = _offered(self.node, topic)
+                if offered.reliability != subscription.qos_profile.reliability:
+                    self.node.destroy_subscription(subscription)
+                    self._subscribe(topic)
+
+    def _subscribe(self, topic: str) -> None:
+        self._subscriptions[topic] = self.node.create_subscription(
+            self.types[topic], topic, _never, _offered(self.node, topic), raw=True
+        )
 
     def drain(self) -> Iterator[tuple[str, int, bytes]]:
         """Topic, time of publication [ns] and serialised message, of everything that came since the last
@@ -45,7 +68,7 @@ class Capture:
             with subscription.handle:
                 while (taken := subscription.handle.take_message(self.types[topic], True)) is not None:
                     data, info = taken
-                    yield topic, info["source_timestamp"], data
+                    yield topic, info[STAMP], data
 
     def matched(self) -> bool:
         """Whether every topic that somebody publishes in a quiet graph is connected to its publisher."""
@@ -62,6 +85,17 @@ def get_message(name: str):
     """The class of a message type such as ``sensor_msgs/msg/JointState``."""
     package, _, kind = name.split("/")
     return getattr(importlib.import_module(f"{package}.msg"), kind)
+
+
+def _offered(node: Node, topic: str) -> QoSProfile:
+    """What every publisher of a topic offers: reliable and latched only where all of them are."""
+    offers = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
+    qos = QoSProfile(depth=DEPTH)
+    if any(offer.reliability == QoSReliabilityPolicy.BEST_EFFORT for offer in offers):
+        qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
+    if offers and all(offer.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL for offer in offers):
+        qos.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
+    return qos
 
 
 def _never(_message) -> None:

@@ -3,39 +3,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 
 from ..errors import GraphError
 from . import graph
-from .capture import Capture
 from .process import run
+from .recording import Recording
 from .stage import Stage, wait_until
-
-EVENT_PACKET = """\
-std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file, hex."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 class RecorderNode(Stage):
-    """Writes while active; the file is complete when the node is deactivated.
+    """Writes while active; the file is complete when the node is deactivated, and whole up to the last half second
+    if it never is.
 
-    The file's metadata hold the SHA-256 of the model files as ``custom_data`` (``perception_model``,
-    ``controller_model``), where ``rosbags`` and ``ros2 bag info`` show them.
+    The SHA-256 of the model files are in the file's metadata as ``custom_data``, where ``rosbags`` and
+    ``ros2 bag info`` show them, and on :data:`~..records.mcap_file.GRAPH_TOPIC` with the nodes' parameters.
     """
 
     def __init__(self) -> None:
@@ -50,56 +32,44 @@ class RecorderNode(Stage):
         }
         period = self.parameter("drain_period_s", 0.1, "time between two writes [s]", 0.01, 1.0)
         self._topics = tuple(self.parameter("topics", list(graph.TOPICS), "what is recorded"))
-        self.create_timer(period, self._write, clock=self._steady)
+        self._recording: Recording | None = None
+        self.create_timer(period, self._poll, clock=self._steady)
 
     def configure(self) -> None:
-        """Subscribe and open the file."""
-        from rosbags.rosbag2 import StoragePlugin, Writer
-        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-        if self._output.exists():
-            raise GraphError(f"{self._output} exists; give another name")
-        typestore = get_typestore(Stores.ROS2_JAZZY)
-        typestore.register(get_types_from_msg(EVENT_PACKET, "event_camera_msgs/msg/EventPacket"))
-        try:
-            self._folder = Path(tempfile.mkdtemp(prefix=".recording-", dir=self._output.parent))
-        except OSError as error:
-            raise GraphError(
-                f"{self._output}: {error.strerror}; record to a folder that can be written"
-            ) from None
-        self._writer = Writer(self._folder / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
-        for name, path in self._models.items():
-            if path:
-                self._writer.set_custom_data(name, file_hash(path))
-        self._writer.open()
-        self._connections = {
-            topic: self._writer.add_connection(topic, graph.TOPICS[topic], typestore=typestore)
-            for topic in self._topics
-        }
-        self._capture = Capture("recorder_capture", self._topics)
+        """Open the file and subscribe."""
+        self._recording = Recording(self._output, self, self._topics)
+        self._recording.description.tell(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
 
     def activate(self) -> None:
         """Begin when every topic is connected, so that the first message is not lost."""
+        if self._recording is None:
+            raise GraphError(f"{self._output} is closed; configure the node anew, with another output")
         wait_until(
-            self._capture.matched, lambda: "some recorded topics have no publisher; start the whole graph"
+            self._recording.matched, lambda: "some recorded topics have no publisher; start the whole graph"
         )
 
     def deactivate(self) -> None:
-        """Write what is left and put the file in its place."""
-        self.active = True
-        self._write()
-        self.active = False
-        self._writer.close()
-        self._capture.close()
-        shutil.move(next((self._folder / "bag").glob("*.mcap")), self._output)
-        shutil.rmtree(self._folder)
+        """Write what is left, and the file's summary."""
+        self.release()
 
-    def _write(self) -> None:
-        if not self.active:
+    def release(self) -> None:
+        """Close the file, if it is open."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.close()
+
+    def _poll(self) -> None:
+        if self._recording is None:
             return
-        for topic, stamp_ns, data in sorted(self._capture.drain(), key=lambda taken: taken[1]):
-            self._writer.write(self._connections[topic], stamp_ns, data)
-            self.diagnostics.count("messages")
+        self._recording.look()
+        if self.active:
+            self._recording.poll()
+
+    def diagnose(self) -> None:
+        """Tell how much was written."""
+        if self._recording is not None:
+            self.diagnostics.values["messages"] = self._recording.counts.total()
+            self.diagnostics.values["bytes"] = self._recording.file.size
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import to_ns
-from liquid_spike_control.nodes.recorder import file_hash
+from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, file_hash
 
 #: 1000 ticks; pushes that any controller worth shipping stands.
 GENTLE = ("--push", "0.02", "--seed", "1", *models())
@@ -54,7 +54,7 @@ def test_lockstep_commands_are_those_of_the_loop_byte_by_byte(ros_domain, tmp_pa
 def _check_recording(path: Path) -> None:
     with AnyReader([path]) as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
-        assert set(counts) == set(graph.TOPICS)
+        assert set(counts) | {graph.E_STOP} == {*graph.TOPICS, GRAPH_TOPIC}
         for topic in set(graph.TOPICS) - {graph.DIAGNOSTICS, graph.E_STOP, graph.GATED_COMMAND}:
             assert counts[topic] == 1000, topic
         assert counts[graph.GATED_COMMAND] == 1001  # the last is the safe one

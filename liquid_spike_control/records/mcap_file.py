@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One .mcap file that is being written: there under its name from the first byte, whole up to the last flush."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LiquidSpikeError
+
+if TYPE_CHECKING:
+    from rosbags.interfaces import Connection
+    from rosbags.typesys.store import Typestore
+
+EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
+EVENT_PACKET_DEFINITION = """\
+std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+"""
+#: Topic on which a recording tells of the graph that it is of: a std_msgs/String, JSON with ``nodes`` (the
+#: parameters of each) and ``models`` (SHA-256 of each file). Within the data, so that a cut file has it too.
+GRAPH_TOPIC = "/recorder/graph"
+STRING = "std_msgs/msg/String"
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def typestore() -> Typestore:
+    """The message types of ROS 2 Jazzy, and EventPacket."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg(EVENT_PACKET_DEFINITION, EVENT_PACKET))
+    return store
+
+
+class McapFile:
+    """Messages into a file in rosbag2's layout (metadata and all), which ``ros2 bag`` and Foxglove read.
+
+    Args:
+        path: of the file, ``.mcap``; it must not exist.
+
+    Raises:
+        LiquidSpikeError: it exists, or its folder cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from rosbags.rosbag2 import StoragePlugin, Writer
+
+        self.path = path
+        self.size = 0
+        self.types = typestore()
+        self._topics: dict[str, Connection] = {}
+        if path.exists():
+            raise LiquidSpikeError(f"{path} exists; give another name")
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=".recording-", dir=path.parent))
+            try:
+                self._writer = Writer(folder / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
+                self._writer.open()
+                (folder / "bag/bag.mcap").rename(path)  # it stays open
+            finally:
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise LiquidSpikeError(f"{path}: {error.strerror}; record to a folder that can be written") from None
+
+    def knows(self, kind: str) -> bool:
+        """Whether the definition of a message type is at hand."""
+        return kind in self.types.fielddefs
+
+    def write(self, topic: str, kind: str, stamp_ns: int, data: bytes) -> None:
+        """Add a serialised message (CDR) of type ``kind``, one of those that the file :meth:`knows`."""
+        if topic not in self._topics:
+            self._topics[topic] = self._writer.add_connection(topic, kind, typestore=self.types)
+        self._writer.write(self._topics[topic], stamp_ns, data)
+        self.size += len(data)
+
+    def write_message(self, topic: str, stamp_ns: int, message: Any) -> None:
+        """Add a message of the file's own :attr:`types`."""
+        kind = message.__msgtype__
+        self.write(topic, kind, stamp_ns, bytes(self.types.serialize_cdr(message, kind)))
+
+    def write_graph(self, stamp_ns: int, description: dict[str, Any]) -> None:
+        """Tell of the graph that the messages are of, see :data:`GRAPH_TOPIC`."""
+        string = self.types.types[STRING]
+        self.write_message(GRAPH_TOPIC, stamp_ns, string(data=json.dumps(description, sort_keys=True)))
+
+    def flush(self) -> None:
+        """Hand what was written to the kernel, as a chunk that stands by itself."""
+        from rosbags.rosbag2.storage_mcap import McapWriter
+
+        storage = self._writer.storage
+        if isinstance(storage, McapWriter) and storage.chunk.msgs:
+            storage.close_chunk()
+            storage.bio.flush()
+
+    def close(self, custom_data: dict[str, str] | None = None) -> None:
+        """Write the summary, with ``custom_data`` in its metadata, where ``ros2 bag info`` shows it."""
+        for key, value in (custom_data or {}).items():
+            self._writer.set_custom_data(key, value)
+        with tempfile.TemporaryDirectory() as folder:
+            self._writer.metapath = Path(folder) / "metadata.yaml"  # the same is in the file
+            self._writer.close()

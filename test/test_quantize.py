@@ -234,3 +234,14 @@ def test_many_weights_close_together_are_no_grid():
     weight = np.random.default_rng(12).uniform(0.5, 1, (1000, 1000))
     _, report = quantise_reported(layer(weight, vth=100.0))
     assert 1e-4 < report.populations[0].weight_error < 0.003
+
+
+def test_grids_of_several_connections_are_found():
+    """As fine-tuning leaves them: 3-bit weights, the recurrent ones a fourth of the others."""
+    rng = np.random.default_rng(13)
+    w = 0.0137 * rng.integers(-4, 4, (20, 10)), 0.0137 / 4 * rng.integers(-4, 4, (20, 20))
+    g = SpikingGraph(10, {"a": neurons(20)}, [Linear("input", "a", w[0]), Linear("a", "a", w[1])], ("a",))
+    network, report = quantise_reported(g, num_weight_bits=3)
+    assert report.populations[0].weight_error < 1e-9 and report.populations[0].clipped == 0
+    x, r = network.connections
+    assert x.weight_exp == r.weight_exp + 2

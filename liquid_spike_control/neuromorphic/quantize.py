@@ -17,15 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from ..spiking.graph import Connection, Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
-from .grid import LARGEST_CURRENT, LARGEST_THRESHOLD, integer_population, on_grid, spacing, weight_step, worst_case
+from ..spiking.graph import Connection, Correlation, Linear, SpikingGraph, Synapses
+from .grid import integer_population, on_grid, spacing, weight_step, worst_case
 from .losses import PopulationLosses, QuantisationReport, population_losses
 from .network import LoihiNetwork
 from .neurons import Population
 from .synapses import Conv, Dense, Sparse
-
-#: Thresholds are made about this fine, 2^18 in 64ths: beyond, blocks of neurons do not rest (:mod:`.membrane`).
-FINE_THRESHOLD = 4096
+from .units import choose_unit, lowest_exponent
 
 
 def quantise(
@@ -131,10 +129,10 @@ def quantise_population(
         raise ModelError(f"{name}: a spike subtracts the threshold, Loihi's resets to 0; train it with that reset")
     _check(incoming, bits, exponents)
     worst = worst_case(p, incoming) if peaks is None else peaks
-    unit, lowest = _unit(name, p, incoming, bits, exponents, scale, worst, peaks is not None)
+    unit, lowest = choose_unit(name, p, incoming, bits, exponents, scale, worst, peaks is not None)
     connections, weights, clipped, gap = [], [], 0, 256
     for c, b, given in zip(incoming, bits, exponents, strict=True):
-        e = _exponent(c, unit, b, lowest) if given is None else given
+        e = lowest_exponent(c, unit, b, lowest) if given is None else given
         integers, beyond = on_grid(c.weight, unit * 2.0**e, b)
         connections.append(_connection(c, integers, b, e))
         weights.append(integers * (unit * 2.0**e))
@@ -187,89 +185,6 @@ def _check(incoming: Sequence[Connection], bits: Sequence[int], fixed: Sequence[
             raise ModelError(
                 f"{where}: 1-bit weights of both signs hold only 0 and -256; use 2 bits, or split_signs(graph)"
             )
-
-
-def _peak(c: Connection) -> float:
-    return float(np.abs(c.weight).max(initial=0))
-
-
-def _unit(
-    name: str,
-    p: CubaPopulation,
-    incoming: Sequence[Connection],
-    bits: Sequence[int],
-    fixed: Sequence[int | None],
-    scale: float | None,
-    worst: tuple[float, float],
-    measured: bool,
-) -> tuple[float, int]:
-    """The weight of one unit of the current, and the lowest exponent that its connections may have."""
-    highest = float(p.vth.max()) if p.spiking else 0.0
-    if scale is not None:
-        if not (np.isfinite(scale) and scale > 0):
-            raise ModelError(f"{name}: weight_scale must be positive, not {scale}")
-        given = min((e for e in fixed if e is not None), default=None)
-        if given is not None:
-            shift = min(given, 0)
-        elif any(_exponent(c, scale, b, 0) for c, b in zip(incoming, bits, strict=True)):
-            shift = 0
-        else:
-            shift = -max(0, int(np.ceil(np.log2(highest / scale / LARGEST_THRESHOLD)))) if highest else 0
-        return _checked(name, p, scale * 2.0**-shift, shift)
-    strongest = max(range(len(incoming)), key=lambda i: _peak(incoming[i]), default=None)
-    if strongest is None or _peak(incoming[strongest]) == 0:
-        unit = (highest or float(np.abs(p.bias).max()) or 1.0) / FINE_THRESHOLD
-        return _checked(name, p, unit, 0)
-    peak, exponent = _peak(incoming[strongest]), fixed[strongest]
-    top = _top(incoming, bits, peak, highest)
-    if exponent is None:
-        exponent = _automatic(p, worst, measured, peak / top)
-    return _checked(name, p, peak / top / 2.0**exponent, min(exponent, 0))  # below -8 weights lose bits
-
-
-def _top(incoming: Sequence[Connection], bits: Sequence[int], peak: float, threshold: float) -> int:
-    """The integer of the largest weight: one for which all weights are integers if there is one, else the
-    largest."""
-    step = max(weight_step(c.weight, b) for c, b in zip(incoming, bits, strict=True) if _peak(c))
-    largest = 256 // step - 1
-    magnitudes = np.unique(np.concatenate([np.abs(c.weight).ravel() for c in incoming])) / peak
-    if len(np.unique(np.rint(magnitudes * 2**20))) <= 2 * largest + 1:  # values of a grid may straddle two bins
-        for m in range(1, largest + 1):
-            if np.abs(magnitudes * m - np.rint(magnitudes * m)).max() < 1e-6 * m:
-                while 2 * m <= largest and 2 * m * step * threshold <= peak * LARGEST_THRESHOLD:
-                    m *= 2
-                return m * step
-    strongest = max(zip(incoming, bits, strict=True), key=lambda pair: _peak(pair[0]))
-    return 256 - weight_step(strongest[0].weight, strongest[1])
-
-
-def _automatic(p: CubaPopulation, worst: tuple[float, float], measured: bool, unit: float) -> int:
-    """The exponent that makes the threshold fine without an overflow.
-
-    What all sources at once would bring about only keeps the unit from becoming finer; what was measured counts.
-    """
-    fine = float(p.vth.max()) / FINE_THRESHOLD if p.spiking else 0.0
-    least = max(fine * FINE_THRESHOLD / LARGEST_THRESHOLD, np.abs(p.bias).max() * 64 / (4095 << 7))
-    overflow = max(worst) / LARGEST_CURRENT
-    least = max(least, overflow if measured else min(overflow, unit), min(fine, unit), unit * 2.0**-7)
-    return int(np.floor(np.log2(unit / least) + 1e-9))
-
-
-def _exponent(c: Connection, unit: float, bits: int, lowest: int) -> int:
-    """The lowest exponent at which nothing is clipped."""
-    for exponent in range(lowest, 8):
-        if not on_grid(c.weight, unit * 2.0**exponent, bits)[1]:
-            return exponent
-    raise ModelError(
-        f"{c.target}: weights and threshold are too far apart for 8 and 17 bits (weights from {c.source}); "
-        "rescale the layer"
-    )
-
-
-def _checked(name: str, p: CubaPopulation, unit: float, lowest: int) -> tuple[float, int]:
-    if lowest < -12 or p.spiking and p.vth.max() / unit > LARGEST_THRESHOLD + 0.5:
-        raise ModelError(f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer")
-    return unit, max(lowest, -8)
 
 
 def _connection(c: Connection, integers: np.ndarray, bits: int, exponent: int) -> Dense | Sparse | Conv:

@@ -24,6 +24,8 @@ class RunOptions:
     """lockstep: as fast as it goes, the same bytes every time. realtime: at the pace of the wall clock."""
     backend: Literal["offload", "in_process"] = "offload"
     """Where the spiking network runs: on its own node, or in the perception's process."""
+    simulator: Literal["loihi", "float", "lava", "nengo_loihi", "brian2_loihi"] = "loihi"
+    """What runs it on its own node: our emulator, the same without rounding, or others' (`make oracles`; slow)."""
     push: float | None = None
     """Impulse of a push [N s]; the task's own if not given."""
     perception_model: Path | None = None
@@ -196,5 +198,46 @@ class FuzzOptions:
     """Of the first network; the next ones count up."""
     folder: Path = Path()
     """Where a mismatch is written: the network and its input."""
+    json: Path | None = None
+    """Write the numbers."""
+
+
+@dataclass
+class RecordOptions:
+    """What can be said about a recording of whatever graph is on the ROS domain."""
+
+    out: Path
+    """The .mcap file to write."""
+    topics: tuple[str, ...] = ()
+    """What is recorded; every topic that somebody publishes, now or later, if not given."""
+    duration: float | None = None
+    """Seconds; until Ctrl-C if not given."""
+
+
+@dataclass
+class ReplayOptions:
+    """What can be said about a replay of a bag through the models."""
+
+    bag: tyro.conf.Positional[Path]
+    """A .mcap or .db3 file, or a folder of ros2 bag; one that a crash cut off is read up to the cut."""
+    perception_model: Path | None = None
+    """A .nir file; the shipped one if not given."""
+    controller_model: Path | None = None
+    """A .safetensors file; the shipped one if not given."""
+    other_models: bool = False
+    """Replay although the models are not those of the bag, to see what differs."""
+    mode: Literal["lockstep", "realtime"] | None = None
+    """lockstep: every packet must be answered. realtime: what the bag does not answer was lost. As the bag tells, or
+    else realtime."""
+    events: str = "/event_camera/events"
+    """Topic of the event packets."""
+    joints: str = "/joint_states"
+    """Topic of the joint states."""
+    command: str = "/controller/command"
+    """Topic of the commands before the gate."""
+    gated: str = "/robot_joint_command"
+    """Topic of the commands behind the gate."""
+    plot: Path | None = None
+    """Write a picture: recorded and replayed estimates and commands, and where they differ."""
     json: Path | None = None
     """Write the numbers."""

@@ -18,6 +18,8 @@ from ..resources import PACKAGE, share, zoo
 
 MODES = ("lockstep", "realtime")
 BACKENDS = ("offload", "in_process")
+#: What the offload node can run a network on.
+SIMULATORS = ("loihi", "float", "lava", "nengo_loihi", "brian2_loihi")
 
 CLOCK = "/clock"
 EVENTS = "/event_camera/events"
@@ -74,6 +76,7 @@ class GraphOptions:
     duration_s: float = 20.0
     mode: str = "lockstep"
     backend: str = "offload"
+    simulator: str = "loihi"
     push: float | None = None
     perception_model: Path = field(default_factory=lambda: zoo("pencil_perception.nir"))
     controller_model: Path = field(default_factory=lambda: zoo("pencil_controller.safetensors"))
@@ -89,9 +92,15 @@ class GraphOptions:
             raise TaskError(f"--push {self.push}; give an impulse of at least 0 [N s]")
         if not 0 <= self.seed < 2**31:
             raise TaskError(f"--seed {self.seed}; give a whole number from 0 to 2147483647")
-        for name, value, known in (("mode", self.mode, MODES), ("backend", self.backend, BACKENDS)):
+        for name, value, known in (
+            ("mode", self.mode, MODES),
+            ("backend", self.backend, BACKENDS),
+            ("simulator", self.simulator, SIMULATORS),
+        ):
             if value not in known:
                 raise GraphError(f"--{name} {value}; known: {', '.join(known)}")
+        if self.simulator != "loihi" and self.backend != "offload":
+            raise GraphError(f"--simulator {self.simulator} is for the offload node; leave --backend out")
         if not 0 <= self.priority <= 98:
             raise GraphError(f"--priority {self.priority}; give 0 (ordinary) to 98")
         for option, path in (("perception", self.perception_model), ("controller", self.controller_model)):
@@ -149,7 +158,7 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
     nodes = [NodeSpec("gate", mode | controller), NodeSpec("controller", mode | controller)]
     nodes.append(NodeSpec("perception", mode | perception | {"backend": options.backend}))
     if options.backend == "offload":
-        nodes.insert(2, NodeSpec("neuromorphic", mode | perception))
+        nodes.insert(2, NodeSpec("neuromorphic", mode | perception | {"backend": options.simulator}))
     if options.record is not None:
         recorder = {"output": str(Path(options.record).resolve()), "topics": list(topics(options))}
         nodes.insert(0, NodeSpec("recorder", mode | perception | controller | recorder))
@@ -181,6 +190,7 @@ LAUNCH_ARGUMENTS = {
     "duration": ("20.0", "simulated seconds"),
     "mode": ("realtime", "lockstep or realtime"),
     "backend": ("offload", "offload or in_process: where the spiking network runs"),
+    "simulator": ("loihi", "loihi, float, lava, nengo_loihi or brian2_loihi: what runs it on its own node"),
     "push": ("", "impulse of a push [N s]"),
     "perception_model": ("", "path of a .nir file"),
     "controller_model": ("", "path of a .safetensors file"),

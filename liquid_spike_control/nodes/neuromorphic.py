@@ -11,7 +11,7 @@ from event_camera_msgs.msg import EventPacket
 from ..errors import GraphError, LiquidSpikeError, ModelError
 from ..events.codec import PacketSequence
 from ..neuromorphic.backend import Backend
-from ..neuromorphic.model import BACKENDS, read_model
+from ..neuromorphic.model import read_model
 from ..types import SpikeTrain
 from . import graph
 from .convert import HASH_DIGITS, MAX_STEPS, packet_to_spikes, spikes_to_packet, to_ns
@@ -42,7 +42,7 @@ class NeuromorphicNode(Stage):
         self.parameter("preset", "", "whose discretisation a foreign .nir follows", fixed=False)
         self.parameter("dt", 0.0, "step of a foreign .nir in its own unit; 0: the preset's", 0.0, 1e3, fixed=False)
         self.parameter("step_s", 0.0, "how long a step lasts [s]; 0: as the file says", 0.0, 10.0, fixed=False)
-        self.parameter("backend", "loihi", "what runs the network", choices=BACKENDS, fixed=False)
+        self.parameter("backend", "loihi", "what runs the network", choices=graph.SIMULATORS, fixed=False)
         self._max_steps = self.parameter("max_steps", MAX_STEPS, "most steps of a packet", 1, 1_000_000)
 
     def configure(self) -> None:

@@ -29,6 +29,8 @@ def run_command(options: RunOptions) -> int:
             raise LiquidSpikeError(f"{path}: there is no folder {path.absolute().parent}; make it first")
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
+    if options.in_process and options.simulator != "loihi":
+        raise LiquidSpikeError(f"--simulator {options.simulator} is for the offload node; leave --in-process out")
     keep = options.plot is not None
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
     progress = Progress(logs, graph_options.duration_s)
@@ -75,6 +77,6 @@ def _graph_options(options: RunOptions) -> GraphOptions:
             models[name] = path
     return GraphOptions(
         task=options.task, seed=options.seed, duration_s=options.duration, mode=options.mode,
-        backend=options.backend, push=options.push, record=options.record,
+        backend=options.backend, simulator=options.simulator, push=options.push, record=options.record,
         priority=options.priority, **models,
     )  # fmt: skip

@@ -24,6 +24,8 @@ def refused(done: subprocess.CompletedProcess) -> str:
         (["--controller-model", "none.safetensors"], "none.safetensors: no such file"),
         (["--json", "nowhere/at/all.json", *models()], "make it first"),
         (["--in-process", "--record", "o.mcap", *models()], "--record needs topics"),
+        (["--in-process", "--simulator", "float", *models()], "--simulator float is for the offload node"),
+        (["--backend", "in_process", "--simulator", "lava", *models()], "--simulator lava is for the offload node"),
     ],
 )
 def test_bad_options(arguments, says):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The offload node's process on its own: the same spikes as the backend in this process."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 from lifecycle_msgs.msg import Transition
-from processes import ACTIVATE, CONFIGURE, DEACTIVATE, alive, children_of, perception_model, started, wait_for
+from processes import ACTIVATE, CONFIGURE, DEACTIVATE, alive, children_of, perception_model, run, started, wait_for
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
@@ -299,3 +300,22 @@ def test_another_simulator_as_backend(probe, tmp_path, kind):
         assert offload.exchange(60, seed=3) > 0
         children = children_of(process.pid)
     assert not any(alive(child) for child in children)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_pencil_on_another_simulator(ros_domain, tmp_path):
+    """Every figure of the run is the same, but for those of time."""
+    try:
+        find_oracle("nengo_loihi")
+    except WorkerError as error:
+        pytest.skip(str(error))
+    reports = []
+    for simulator in ("loihi", "nengo_loihi"):
+        path = tmp_path / f"{simulator}.json"
+        how = ("--seed", "5", "--duration", "1", "--mode", "lockstep")
+        done = run(*how, "--simulator", simulator, "--json", str(path), timeout=120)
+        assert done.returncode == 0, done.stderr
+        reports.append(json.loads(path.read_text()))
+    differ = {name for name in reports[0] if reports[0][name] != reports[1][name]}
+    assert reports[0]["spikes_per_s"] > 0 and differ <= {"wall_s", "latencies_us"}

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from liquid_spike_control.errors import ModelError, TaskError
-from liquid_spike_control.neuromorphic.devices import compare_devices, table
+from liquid_spike_control.neuromorphic.devices import compare_devices, notes, table
 from liquid_spike_control.neuromorphic.devices_figure import plot
 from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.mapping import place
@@ -52,6 +52,7 @@ def test_every_device_is_charged_what_it_computes(report):
     ) / inferences
     assert report.device("davies2018", "events").energy == pytest.approx(loihi)
     assert report.device("davies2018", "static").energy == pytest.approx(loihi + 0.104 * 5e-3)
+    assert report.misfits == ()
     fastest = step_times(place(network), trains, spikes).mean()
     assert report.fastest_step_s == pytest.approx(fastest)
     assert report.device("davies2018", "flat out").energy == pytest.approx(loihi + 0.104 * 5 * fastest)
@@ -64,6 +65,23 @@ def test_every_device_is_charged_what_it_computes(report):
     assert report.device("kerasspiking:gpu", "every step").factor == pytest.approx(
         5 * (synapses + neurons) * 0.3e-9 / loihi
     )
+
+
+def test_a_network_that_does_not_fit_is_priced_and_said_not_to_fit():
+    weights = np.ones((2, 5000), int)
+    network = LoihiNetwork(5000, {"x": Population(2, du=0, dv=0, vth=9)}, [Dense("input", "x", weights)])
+    spikes = SpikeTrain.from_dense(np.random.default_rng(0).random((3, 5000)) < 0.1)
+    found = compare_devices(network, spikes, 1e-3)
+    assert "axons in: 5000 needed, 4096 available" in found.misfits[0]
+    assert any("Loihi cannot run it as it is. x, neuron 0" in line for line in notes(found))
+
+
+def test_a_network_that_never_spikes_takes_what_its_neurons_take(tmp_path):
+    silent = compare_devices(_network(), SpikeTrain.from_steps([np.empty(0, np.int32)] * 4), 1e-3)
+    assert silent.device("davies2018", "events").energy == pytest.approx(4 * 1510 * 52e-12)
+    assert silent.device("kerasspiking:cpu", "events").energy == 0
+    assert not any("Of the CPU's" in line for line in notes(silent))
+    plot(silent, tmp_path / "silent.png")
 
 
 def test_one_step_an_inference_needs_no_row_for_one_pass():
@@ -100,7 +118,8 @@ def test_what_is_told_says_that_it_is_an_estimate_and_by_which_models(report):
         assert words in told
     for d in report.devices:
         assert d.estimate.model.name in told
-    assert "no table of its energy per operation" in told and "sparsity" in told and "up to 1000 times" in told
+    for words in ("no table of its energy per operation", "silent neurons", "up to 1000 times", "% traffic between"):
+        assert words in told
     written = json.loads(json.dumps(report.as_dict()))
     assert written["kind"] == "estimate, not a measurement"
     assert all(row["source"] and row["energy_per_inference_j"] > 0 for row in written["devices"])

@@ -87,6 +87,7 @@ class DeviceComparison:
         step_s: length of a step [s].
         inference_steps: steps of one inference.
         chips: Loihi chips that stand powered.
+        misfits: what does not fit on Loihi's cores, so that the chip cannot run the network as it is.
         fastest_step_s: mean step of Loihi that waits for nothing [s], see :mod:`.timing`; None if it is on no cores.
         stats: work of the run.
         metrics: NeuroBench's, of the same run.
@@ -99,6 +100,7 @@ class DeviceComparison:
     step_s: float
     inference_steps: int
     chips: int
+    misfits: tuple[str, ...]
     fastest_step_s: float | None
     stats: BackendStats
     metrics: Metrics
@@ -118,6 +120,7 @@ class DeviceComparison:
             "step_s": self.step_s,
             "inference_steps": self.inference_steps,
             "chips": self.chips,
+            "misfits": list(self.misfits),
             "fastest_step_s": self.fastest_step_s,
             "work": asdict(self.stats),
             "metrics": self.metrics.as_dict(),
@@ -164,6 +167,7 @@ def compare_devices(
     if not 1 <= inference_steps <= n_steps:
         raise TaskError(f"an inference of {inference_steps} steps does not fit input of {n_steps}; give 1 .. {n_steps}")
     chips, on_mesh, fastest = 1, None, None
+    misfits: tuple[str, ...] = ()
     if isinstance(network, SpikingGraph):
         backend: FloatReference | LoihiEmulator = FloatReference(network)
         trains = backend.run_all(spikes)
@@ -172,7 +176,8 @@ def compare_devices(
         backend = LoihiEmulator(network)
         trains = backend.run_all(spikes)
         placement = place(network) if placement is None else placement
-        chips, on_mesh = placement.n_chips, traffic(placement, trains, spikes)
+        chips, misfits = placement.n_chips, tuple(str(m) for m in placement.misfits)
+        on_mesh = traffic(placement, trains, spikes)
         fastest = float(step_times(placement, trains, spikes).mean())
     stats, metrics = backend.stats(), measure(network, trains | {INPUT: spikes})
     inferences = n_steps / inference_steps
@@ -207,7 +212,7 @@ def compare_devices(
     )
     n_neurons = sum(p.n for p in network.populations.values())
     return DeviceComparison(
-        title, network.hash, n_neurons, step_s, inference_steps, chips, fastest, stats, metrics, devices
+        title, network.hash, n_neurons, step_s, inference_steps, chips, misfits, fastest, stats, metrics, devices
     )
 
 
@@ -252,23 +257,31 @@ def notes(report: DeviceComparison) -> list[str]:
     dense, events = (report.device("kerasspiking:cpu", what) for what in ("every step", "events"))
     static = report.device("davies2018", "static")
     loihi = report.devices[0].estimate
-    on_mesh = "not counted, a float network is on no cores"
-    if loihi.traffic is not None:
-        on_mesh = f"{100 * loihi.traffic / loihi.dynamic:.2g} % of Loihi's dynamic energy by davies2018"
+    shares = {"synapses": loihi.synapses, "neurons": loihi.neurons, "traffic between cores": loihi.traffic}
+    parts = ", ".join(f"{100 * e / loihi.dynamic:.2g} % {name}" for name, e in shares.items() if e is not None)
     if loihi.unpriced_messages:
-        on_mesh += f", without {loihi.unpriced_messages} messages between chips, which nobody prices"
+        parts += f", {loihi.unpriced_messages} messages between chips, which nobody prices"
     pace = ""
     if report.fastest_step_s is not None:
         enough = "" if report.fastest_step_s <= report.step_s else ", too slow for real time"
         pace = f" A step that waits for nothing takes {report.fastest_step_s * 1e6:.3g} us{enough}."
-    return [
+    skipped = []
+    if events.energy:
+        skipped.append(
+            f"Of the CPU's {times(dense.factor)}, {times(dense.energy / events.energy)} is silent neurons and zero "
+            "weights, which an event-driven simulator on the CPU skips too, and "
+            f"{times(events.factor)} is the price of an operation."
+        )
+    lines = []
+    if report.misfits:
+        more = f" (and {len(report.misfits) - 1} more)" if len(report.misfits) > 1 else ""
+        lines.append(f"Loihi cannot run it as it is. {report.misfits[0]}{more}.")
+    return lines + [
         f"NeuroBench: {report.metrics}",
-        f"Of the CPU's {times(dense.factor)}, {times(dense.energy / events.energy)} is silent neurons and zero "
-        "weights, which an event-driven simulator on the CPU skips too, and "
-        f"{times(events.factor)} is the price of an operation.",
+        *skipped,
         f"Static power, {report.chips} x {MODELS['davies2018'].static_power * 1e3:.0f} mW all of the time, is "
         f"{times(static.factor - 1)} Loihi's dynamic energy here; CPU and GPU prices hold theirs, at full load.{pace}",
-        f"Traffic between cores: {on_mesh}. Input, output and host are in no row.",
+        f"Loihi's dynamic energy: {parts}. Input, output and host are in no row.",
     ]
 
 

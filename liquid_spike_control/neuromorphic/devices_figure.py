@@ -50,7 +50,7 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
 def _panel(axes, r: DeviceComparison) -> None:
     from matplotlib.ticker import EngFormatter
 
-    first, energies = r.devices[0].energy, [d.energy for d in r.devices]
+    first, energies = r.devices[0].energy, [d.energy for d in r.devices if d.energy]
     low, high = min(energies) / 4, max(*energies, CLAIM * first)
     axes.axvspan(first, CLAIM * first, color="gold", alpha=0.18, lw=0)
     for factor, style in ((1, ":"), (CLAIM, "--")):
@@ -58,10 +58,11 @@ def _panel(axes, r: DeviceComparison) -> None:
     middle = first * CLAIM**0.5
     axes.annotate("claim (Intel 2017): up to 1000x", (middle, -0.95), ha="center", fontsize=7.5, color="darkgoldenrod")
     for row, d in enumerate(r.devices):
-        axes.barh(row, d.energy - low, left=low, color=_COLOURS[d.what], height=0.7)
+        end = max(d.energy, low)  # without a single spike some devices take nothing
+        axes.barh(row, end - low, left=low, color=_COLOURS[d.what], height=0.7)
         axes.annotate(
             f"{joules(d.energy)}  ({times(d.factor)})",
-            (d.energy, row),
+            (end, row),
             (4, 0),
             textcoords="offset points",
             va="center",
@@ -72,7 +73,8 @@ def _panel(axes, r: DeviceComparison) -> None:
     axes.set_yticks(range(len(r.devices)), labels, fontsize=8)
     axes.set(xscale="log", xlim=(low, high * (high / low) ** 0.3), ylim=(len(r.devices) - 0.4, -1.5))
     steps = "1 step" if r.inference_steps == 1 else f"{r.inference_steps} steps"
-    axes.set_title(f"{r.title}; one inference: {steps} of {r.step_s * 1e3:g} ms", fontsize=10)
+    fits = "\n(too large for Loihi's cores as it is)" if r.misfits else ""
+    axes.set_title(f"{r.title}; one inference: {steps} of {r.step_s * 1e3:g} ms{fits}", fontsize=10)
     axes.set_xlabel("estimated energy (in brackets: over Loihi's dynamic energy by davies2018)", fontsize=9)
     axes.xaxis.set_major_formatter(EngFormatter(unit="J"))
     axes.grid(axis="x", alpha=0.25)

@@ -35,9 +35,7 @@ class NeuromorphicNode(Stage):
     def __init__(self) -> None:
         super().__init__("neuromorphic")
         self._backend: Backend | None = None
-        self.parameter(
-            "model", "", "path of the network: .nir, .net, .h5 or .safetensors; read at configure", fixed=False
-        )
+        self.parameter("model", "", "path of the network: .nir, .net, .h5 or .safetensors", fixed=False)
         self.parameter("perception_model", "", "the same, where model is empty", fixed=False)
         self.parameter("preset", "", "whose discretisation a foreign .nir follows", fixed=False)
         self.parameter("dt", 0.0, "step of a foreign .nir in its own unit; 0: the preset's", 0.0, 1e3, fixed=False)

@@ -108,6 +108,8 @@ class Stage(LifecycleNode):
         Raises:
             GraphError: the value is of the wrong type, out of range or not among the choices.
         """
+        if not fixed:
+            description += "; read at configure"
         descriptor = ParameterDescriptor(name=name, description=description, read_only=fixed)
         if choices:
             descriptor.additional_constraints = f"one of {', '.join(choices)}"

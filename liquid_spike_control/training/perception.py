@@ -38,8 +38,10 @@ ERROR_FLOOR = np.array([0.0015, 0.03], np.float32)
 ERROR_FRACTION = 0.025
 #: Errors above so many times that count linearly instead of by their square.
 KNEE, REFINING_KNEE = 4.0, 12.0
-#: Parts of the training: first the network learns freely, then synapses are pressed out, then the rest settle.
-PRESSED_FROM, FROZEN_FROM = 0.3, 0.7
+#: Parts of the training: first the network learns freely, then its weakest synapses are pruned, then the rest settle.
+PRUNED_FROM, FROZEN_FROM = 0.25, 0.7
+#: The part of the pruning after which the aim should be met; the remainder mends what rises again.
+PRUNED_BY = 0.8
 #: The readout is settled on these pushes [N s], the larger with less weight, ...
 SETTLING_PUSHES = (0.0, 0.02, 0.02, 0.02, 0.02, 0.04, 0.06, 0.1)
 #: ... with this much ridge.
@@ -62,14 +64,14 @@ class PerceptionTraining:
         threshold: the population's integer threshold.
         learning_rate: at the start; it falls to a twentieth along a cosine.
         settling_chunks: how long the pencils run on which the readout is solved at the end.
-        operations_per_s: synaptic operations a second that the training aims at, over all its pushes: weights shrink
-            the faster the more spikes they carry, until the aim is met.
+        operations_per_s: synaptic operations a second that the training aims at, over all its pushes: the weakest
+            synapses are pruned until the aim is met.
         n_variants: pole lengths and lamps in the table of pictures.
         pushes: impulses [N s] of the training tasks; repeated values are drawn more often.
         seed: of everything.
     """
 
-    n_updates: int = 8000
+    n_updates: int = 9000
     n_refinements: int = 1500
     n_streams: int = 48
     chunk_ms: int = 80
@@ -79,7 +81,7 @@ class PerceptionTraining:
     amplitude: float = 0.12
     threshold: int = 512
     learning_rate: float = 2e-3
-    operations_per_s: float = 450e3
+    operations_per_s: float = 240e3
     settling_chunks: int = 300
     n_variants: int = 10
     pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.11)
@@ -105,10 +107,11 @@ class PerceptionTrainer:
         self._lqr = pencil_lqr(task)
         self._period_ms = round(task.period_s * 1e3)
         self._rng = np.random.default_rng(config.seed)
-        self._pressure = 1e-3
+        # weights below this are no synapses; at first, those that the grid rounds to zero
+        self._floor = 1.0 / config.threshold
+        self._operations_per_s: float | None = None
+        self._unpruned: float | None = None
         self._knee = KNEE
-        self._axon_rate = np.zeros(self.network.n_axons)
-        self._spike_rate = np.zeros(config.n_neurons)
         # A third each: the network alone, the truth with a wandering error, and a mixture
         self._trust = np.resize([1.0, 0.0, 1.0, 0.5], stride)
         self._wander, self._wander_scale = np.zeros((stride, 2)), 1.0
@@ -162,18 +165,27 @@ class PerceptionTrainer:
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         self._optimiser.step()
         figures = self._figures(loss.item(), estimate.detach().numpy(), truth, w, n_events)
-        self._press(figures["operations_per_s"])
+        self._prune(figures["operations_per_s"])
         self.done += 1
         return figures
 
-    def _press(self, operations_per_s: float) -> None:
-        """Shrink the weights that cost the most, until the network works as little as it should."""
+    def _prune(self, operations_per_s: float) -> None:
+        """Take away the weakest synapses, as many as bring the work down to what it should be by now.
+
+        Gradual pruning by magnitude (Zhu and Gupta 2017, eq. 1: most of it early, while much can still be learnt).
+        A spike costs one operation a synapse however strong, so one threshold for all takes what matters least.
+        """
+        aim, last = self.config.operations_per_s, self._operations_per_s or operations_per_s
+        work = self._operations_per_s = last + 0.02 * (operations_per_s - last)
         fraction = self.done / self.config.n_updates
-        if not PRESSED_FROM <= fraction < FROZEN_FROM:
+        if not PRUNED_FROM <= fraction < FROZEN_FROM:
             return
-        self._pressure *= math.exp(0.01 * np.clip(operations_per_s / self.config.operations_per_s - 1, -1, 1))
-        rate = self._optimiser.param_groups[0]["lr"]
-        self.network.shrink(rate * self._pressure * self._axon_rate, rate * self._pressure * self._spike_rate)
+        self._unpruned = self._unpruned or work
+        left = max(0.0, 1 - (fraction - PRUNED_FROM) / (PRUNED_BY * (FROZEN_FROM - PRUNED_FROM)))
+        now = aim + (self._unpruned - aim) * left**3
+        if work > now:
+            self._floor *= 1 + min(0.01, 0.05 * (work / now - 1))
+        self.network.prune(self._floor)
 
     def refine(self) -> None:
         """Begin the second stage: short episodes, so that the network learns to find the pole sooner.
@@ -328,9 +340,6 @@ class PerceptionTrainer:
         spikes = self._s[:, 1:].sum((0, 1))
         fan_in = (w["w_in"] != 0).sum(1)
         used = np.concatenate([self._ids[b, : self._indptr[b, -1]] for b in range(len(self._ids))])
-        seen = np.bincount(used, minlength=self.network.n_axons) / seconds
-        self._axon_rate += 0.02 * (seen - self._axon_rate)
-        self._spike_rate += 0.02 * (spikes / seconds - self._spike_rate)
         operations = fan_in[used].sum() + spikes @ (w["w_rec"] != 0).sum(1)
         return {
             "loss": loss,

@@ -25,6 +25,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from ..errors import GraphError, LiquidSpikeError
+from ..types import EPISODE_GAP_NS as EPISODE_GAP_NS
 from . import graph
 from .diagnostics import ERROR, Diagnostics
 
@@ -32,8 +33,6 @@ from .diagnostics import ERROR, Diagnostics
 MATCH_TIMEOUT_S = 10.0
 #: KeepLast depth: in lock-step one message a topic is under way; in real time late ones are of no use.
 DEPTH = 10
-#: A stamp that jumps by more than this, or runs back, begins an episode: state is reset [ns].
-EPISODE_GAP_NS = 500_000_000
 
 
 class Receiver:
@@ -83,6 +82,7 @@ class Stage(LifecycleNode):
         self._listening: list[tuple] = []
         self._speaking: list[tuple] = []
         self._optional: list = []
+        self._lasting: set = set()
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, graph.DIAGNOSTICS, 100)
         self.mode = self.parameter("mode", "realtime", "lockstep or realtime", choices=graph.MODES)
         period = self.parameter("diagnostics_period_s", 0.5, "time between two diagnostics [s]", 0.05, 60.0)
@@ -182,6 +182,7 @@ class Stage(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check the files; a FAILURE has its reason in the log."""
         began = time.monotonic()
+        self._lasting = {*self.timers, *self.services}
         result = self._transition(self.configure, lambda: super(Stage, self).on_configure(state))
         if result == TransitionCallbackReturn.SUCCESS:
             self.get_logger().info(f"configured in {time.monotonic() - began:.2f} s")
@@ -239,6 +240,10 @@ class Stage(LifecycleNode):
                 self.destroy_lifecycle_publisher(publisher)
             for held in (self._listening, self._speaking, self._optional):
                 held.clear()
+            for timer in {*self.timers} - self._lasting:
+                self.destroy_timer(timer)
+            for service in {*self.services} - self._lasting:
+                self.destroy_service(service)
             gc.unfreeze()
             gc.collect()
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from ..errors import ModelError
 from .chips import LOIHI1, ChipLimits
 from .network import LoihiNetwork
+from .neurons import Neurons
 from .partition import (
     AXONS_OUT,
     MEMORY,
@@ -188,52 +189,63 @@ def place(network: LoihiNetwork, limits: ChipLimits = LOIHI1, chips: int | None 
     Returns:
         where everything is; :attr:`Placement.misfits` says what does not fit and why.
     """
-    images = _images(network)
+    images, bounds = _images(network), limits_of(limits)
     axons = [_stored(c, images.get(c.target), network.size(c.target)) for c in network.connections]
-    reach = [np.minimum(_reach_of_one(a), 1) for a in axons]
-    settings = {name: _settings(p) for name, p in network.populations.items()}
-    bounds = limits_of(limits)
-    partitions: dict[str, Partition] = {}
-
-    def demand(name: str) -> Demand:
-        return Demand(
-            network.size(name),
-            [a for a, c in zip(axons, network.connections, strict=True) if c.target == name],
-            [Outgoing(a, r) for a, r, c in zip(axons, reach, network.connections, strict=True) if c.source == name],
-            *settings[name],
-            images.get(name),
+    ways = [Outgoing(a, np.zeros(a.n_units, np.int64)) for a in axons]
+    demands = {
+        name: Demand(
+            n=p.n,
+            incoming=[a for a, c in zip(axons, network.connections, strict=True) if c.target == name],
+            outgoing=[way for way, c in zip(ways, network.connections, strict=True) if c.source == name],
+            **_settings(p),
+            image=images.get(name),
         )
-
-    def cut(name: str) -> None:
-        partitions[name] = demand(name).cut(bounds, limits.bases)
-        for i, c in enumerate(network.connections):
-            if c.target == name:  # never less than before, so that cutting comes to an end
-                reach[i] = np.maximum(reach[i], _reach(_arrivals(axons[i], partitions[name])))
-
-    waiting = list(network.populations)[::-1]
-    while waiting:
-        for name in waiting:
-            cut(name)
-        waiting = [
-            name
-            for name, partition in partitions.items()
-            if ((demand(name).usage(partition)[:, AXONS_OUT] > bounds[AXONS_OUT]) & (partition.sizes > 1)).any()
-        ]
+        for name, p in network.populations.items()
+    }
+    partitions = _cut(network, demands, ways, bounds, limits.bases)
+    needs = {name: demand.needs() for name, demand in demands.items()}
     firsts = np.cumsum([0, *(partitions[name].n_cores for name in network.populations)]).tolist()
     first_core = dict(zip(network.populations, firsts, strict=False))
     routes = []
-    for i, c in enumerate(network.connections):
-        routes.append(Route(c, axons[i], first_core[c.target], _arrivals(axons[i], partitions[c.target])))
-        reach[i] = _reach(routes[i].arrivals)
-    usage = np.concatenate([demand(name).usage(partitions[name]) for name in network.populations])
-    partitions = {name: partitions[name] for name in network.populations}
+    for way, c in zip(ways, network.connections, strict=True):
+        arrivals = _arrivals(way.axons, partitions[c.target])
+        routes.append(Route(c, way.axons, first_core[c.target], arrivals))
+        way.reach = _reach(arrivals)
+    used = {name: demand.usage(partitions[name]) for name, demand in demands.items()}
     misfits = [
         *_unknown(network, limits),
         *_crowded(network, routes, limits),
-        *(misfit for name in network.populations for misfit in _full(name, demand(name).needs(), bounds)),
-        *_too_many(len(usage), limits, chips),
+        *(m for name in used for m in _full(name, needs[name], used[name], bounds)),
+        *_too_many(firsts[-1], limits, chips),
     ]
+    usage = np.concatenate(list(used.values()))
     return Placement(network, limits, partitions, first_core, usage, tuple(routes), tuple(misfits))
+
+
+def _cut(
+    network: LoihiNetwork, demands: Mapping[str, Demand], ways: list[Outgoing], bounds: np.ndarray, bases: int | None
+) -> dict[str, Partition]:
+    """Cut every population, targets first; again those whose output axons became too many by it.
+
+    What a cut may count on, the reach of its axons, never falls: so this comes to an end.
+    """
+    partitions: dict[str, Partition] = {}
+    cut_for: dict[str, list[np.ndarray]] = {}
+    waiting = list(demands)[::-1]
+    while waiting:
+        for name in waiting:
+            partitions[name] = demands[name].cut(bounds, bases)
+            cut_for[name] = [out.reach for out in demands[name].outgoing]
+            for way, c in zip(ways, network.connections, strict=True):
+                if c.target == name:
+                    way.reach = np.maximum(way.reach, _reach(_arrivals(way.axons, partitions[name])))
+        waiting = [
+            name
+            for name, demand in demands.items()
+            if any((out.reach > old).any() for out, old in zip(demand.outgoing, cut_for[name], strict=True))
+            and (demand.axons_out(partitions[name]) > bounds[AXONS_OUT]).any()
+        ]
+    return {name: partitions[name] for name in demands}
 
 
 def _images(network: LoihiNetwork) -> dict[str, tuple[int, int, int]]:
@@ -261,21 +273,15 @@ def _reach(arrivals: sp.csr_array) -> np.ndarray:
     return np.bincount(arrivals.indices, minlength=arrivals.shape[1])
 
 
-def _reach_of_one(axons: DiscreteAxons | SharedAxons) -> np.ndarray:
-    if isinstance(axons, SharedAxons):
-        return np.ones(axons.n_units, np.int64)
-    return np.bincount(axons.fan.indices, minlength=axons.n_units)
-
-
-def _settings(population) -> tuple[np.ndarray, np.ndarray]:
-    """Number the different settings of the neurons: (du, dv, refractory), which a core keeps in one table, and
-    the threshold, which it keeps in another.
+def _settings(population: Neurons) -> dict[str, np.ndarray]:
+    """Numbers of the neurons' different settings: (du, dv, refractory), of which a core keeps a table, and the
+    threshold, of which it keeps another.
     """
-    numbers = []
-    for names in (("du", "dv", "refractory"), ("vth",)):
+    numbers = {}
+    for table, names in (("profiles", ("du", "dv", "refractory")), ("thresholds", ("vth",))):
         columns = [np.broadcast_to(getattr(population, name, 0), population.n) for name in names]
-        numbers.append(np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel())
-    return numbers[0], numbers[1]
+        numbers[table] = np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel()
+    return numbers
 
 
 def _name(c: Dense | Sparse | Conv) -> str:
@@ -310,10 +316,17 @@ def _crowded(network: LoihiNetwork, routes: list[Route], limits: ChipLimits) -> 
     return misfits
 
 
-def _full(name: str, needs: np.ndarray, limits: np.ndarray) -> list[Misfit]:
-    """Neurons that need more than a core by themselves."""
+def _full(name: str, needs: np.ndarray, usage: np.ndarray, limits: np.ndarray) -> list[Misfit]:
+    """Neurons that need more than a core by themselves.
+
+    Args:
+        name: population.
+        needs: of each neuron alone.
+        usage: of its cores.
+        limits: of a core.
+    """
     misfits = []
-    for r in np.flatnonzero((needs > limits).any(0)):
+    for r in np.flatnonzero((needs > limits).any(0) & (usage > limits).any(0)):
         over, worst = int((needs[:, r] > limits[r]).sum()), int(needs[:, r].argmax())
         others = f" and {over - 1} more" if over > 1 else ""
         where = f"{name}, neuron {worst}{others}"

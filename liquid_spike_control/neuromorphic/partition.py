@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -54,13 +55,13 @@ class Partition:
         return np.bincount(self.core_of, minlength=self.n_cores)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Outgoing:
     """A connection that leaves the population.
 
     Attributes:
         axons: how it is stored where it arrives.
-        reach: int64 ``(n_units,)``, how many cores an axon must be sent to.
+        reach: int64 ``(n_units,)``, how many cores an axon must be sent to; it grows as the target is cut.
     """
 
     axons: DiscreteAxons | SharedAxons
@@ -88,6 +89,34 @@ class Demand:
 
     def usage(self, partition: Partition) -> np.ndarray:
         """What each core needs, int64 ``(n_cores, len(RESOURCES))``."""
+        usage = self._held(partition)
+        usage[:, AXONS_OUT] = self.axons_out(partition)
+        return usage
+
+    def axons_out(self, partition: Partition) -> np.ndarray:
+        """Output axons that each core needs, int64 ``(n_cores,)``."""
+        total = np.zeros(partition.n_cores, np.int64)
+        for out in self.outgoing:
+            core, unit = _different(partition.core_of, out.axons.unit_of, out.axons.n_units)
+            np.add.at(total, core, out.axons.slots * out.reach[unit])
+        return total
+
+    def needs(self) -> np.ndarray:
+        """What each neuron would need on a core of its own, int64 ``(n, len(RESOURCES))``."""
+        needs = self._held_alone.copy()
+        needs[:, AXONS_OUT] = self.axons_out(self._alone)
+        return needs
+
+    @cached_property
+    def _alone(self) -> Partition:
+        return Partition(np.arange(self.n), self.n, Patches(self.image, (1, 1, 1)) if self.image else None)
+
+    @cached_property
+    def _held_alone(self) -> np.ndarray:
+        return self._held(self._alone)
+
+    def _held(self, partition: Partition) -> np.ndarray:
+        """The usage that does not depend on how other populations are cut."""
         usage = np.zeros((partition.n_cores, len(RESOURCES)), np.int64)
         sizes = usage[:, COMPARTMENTS] = partition.sizes
         for axons in self.incoming:
@@ -99,18 +128,10 @@ class Demand:
                 arrivals = axons.arrivals(partition.core_of, partition.n_cores)
                 usage[:, AXONS_IN] += np.diff(arrivals.indptr)
                 usage[:, MEMORY] += axons.words(arrivals, sizes)
-        for out in self.outgoing:
-            core, unit = _different(partition.core_of, out.axons.unit_of, out.axons.n_units)
-            np.add.at(usage[:, AXONS_OUT], core, out.axons.slots * out.reach[unit])
         for column, numbers in ((PROFILES, self.profiles), (THRESHOLDS, self.thresholds)):
             core, _ = _different(partition.core_of, numbers, int(numbers.max()) + 1)
             usage[:, column] = np.bincount(core, minlength=partition.n_cores)
         return usage
-
-    def needs(self) -> np.ndarray:
-        """What each neuron would need on a core of its own, int64 ``(n, len(RESOURCES))``."""
-        patches = Patches(self.image, (1, 1, 1)) if self.image else None
-        return self.usage(Partition(np.arange(self.n), self.n, patches))
 
     def cut(self, limits: np.ndarray, bases: int | None) -> Partition:
         """Few cores such that none exceeds the limits.
@@ -126,37 +147,42 @@ class Demand:
         return self._into_boxes(limits, bases) if self.image else self._into_ranges(limits)
 
     def _into_ranges(self, limits: np.ndarray) -> Partition:
-        """Ranges of neurons, each as long as the limits allow: no cut into ranges has fewer."""
-        keyed: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []  # indptr, keys, costs, resource
-        n, connection, bits = self.n, [], []
+        """Ranges of neurons: no cut into ranges has fewer. They are equal if that fits, else as long as it fits."""
+        indptr, keys, resource, incoming = self._keys
+        costs = np.ones(len(resource), np.int64)
+        costs[resource == AXONS_OUT] = np.concatenate([[], *(out.axons.slots * out.reach for out in self.outgoing)])
+        bits = np.array([axons.format.bits for axons in self.incoming], np.int64)
+        starts = _ranges(indptr, keys, resource, costs, incoming, bits, limits)
+        equal = Partition(np.arange(self.n) * len(starts) // self.n, len(starts))
+        if (self.usage(equal) <= limits).all():
+            return equal
+        core_of = np.zeros(self.n, np.int64)
+        core_of[starts[1:]] = 1
+        return Partition(np.cumsum(core_of), len(starts))
+
+    @cached_property
+    def _keys(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What each neuron needs, in numbers: ``indptr, keys, resource, incoming`` of :func:`_ranges`."""
+        one_each = np.arange(self.n + 1)
+        # indptr, keys, how many different ones, resource, incoming
+        parts: list[tuple[np.ndarray, np.ndarray, int, int, int]] = []
         for c, axons in enumerate(self.incoming):
             assert isinstance(axons, DiscreteAxons)
             synapses = np.repeat(axons.fan.indices, axons.fan.data)
             indptr = np.concatenate([[0], np.cumsum(axons.fan.sum(1))])
-            keyed.append((indptr, synapses, np.ones(axons.n_units, np.int64), AXONS_IN))
-            connection.append(c)
-            bits.append(axons.format.bits)
-        alone = np.arange(n + 1)
-        for out in self.outgoing:
-            keyed.append((alone, out.axons.unit_of, out.axons.slots * out.reach, AXONS_OUT))
+            parts.append((indptr, synapses, axons.n_units, AXONS_IN, c))
+        parts += [(one_each, out.axons.unit_of, out.axons.n_units, AXONS_OUT, -1) for out in self.outgoing]
         for column, numbers in ((PROFILES, self.profiles), (THRESHOLDS, self.thresholds)):
-            keyed.append((alone, numbers, np.ones(int(numbers.max()) + 1, np.int64), column))
-        sizes = [len(costs) for _, _, costs, _ in keyed]
-        firsts = np.concatenate([[0], np.cumsum(sizes)])
-        degrees = sum(np.diff(indptr) for indptr, *_ in keyed)
-        indptr = np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64)
+            parts.append((one_each, numbers, int(numbers.max()) + 1, column, -1))
+        sizes = [n for _, _, n, _, _ in parts]
+        firsts = np.cumsum([0, *sizes])
+        indptr = np.concatenate([[0], np.cumsum(sum(np.diff(p[0]) for p in parts))]).astype(np.int64)
         keys, place = np.empty(indptr[-1], np.int64), indptr[:-1].copy()
-        for (its, its_keys, _, _), first in zip(keyed, firsts, strict=False):
+        for (its, its_keys, *_), first in zip(parts, firsts, strict=False):
             counts = np.diff(its)
             keys[np.repeat(place - its[:-1], counts) + np.arange(len(its_keys))] = its_keys + first
             place += counts
-        resource = np.repeat([r for *_, r in keyed], sizes)
-        incoming = np.repeat(connection + [-1] * (len(keyed) - len(connection)), sizes)
-        costs = np.concatenate([c for _, _, c, _ in keyed])
-        starts = _ranges(indptr, keys, resource, costs, incoming, np.array(bits, np.int64), limits)
-        core_of = np.zeros(n, np.int64)
-        core_of[starts[1:]] = 1
-        return Partition(np.cumsum(core_of), len(starts))
+        return indptr, keys, np.repeat([p[3] for p in parts], sizes), np.repeat([p[4] for p in parts], sizes)
 
     def _into_boxes(self, limits: np.ndarray, bases: int | None) -> Partition:
         """Equal boxes of the image: the fewest that fit, and of those whole pixels and the shortest rims first."""

@@ -111,7 +111,9 @@ class SharedAxons:
         """How many synapses an axon has on a core, all its channels: CSR ``(n_cores, n_units)``."""
         x, y = (sp.csr_array(self._along(axis, patches).reached) for axis in (0, 1))
         channels = sp.csr_array(patches.lengths(2)[:, None] * self.conv.weights.shape[3])
-        return sp.csr_array(sp.kron(sp.kron(x, y), channels))
+        arrivals = sp.csr_array(sp.kron(sp.kron(x, y), channels))
+        arrivals.eliminate_zeros()
+        return arrivals
 
     def axons(self, patches: Patches) -> np.ndarray:
         """Input axons on each core, int64 ``(n_cores,)``."""

@@ -119,8 +119,11 @@ class DiscreteAxons:
         axons = np.diff(arrivals.indptr)
         core = np.repeat(np.arange(len(sizes)), axons)
         bits = self.format.bits
+        widths, width = np.unique(index_bits(sizes), return_inverse=True)
+        lengths = np.arange(int(arrivals.data.max(initial=0)) + 1)
+        words = list_words(lengths, bits + widths[:, None])  # of all lists there may be, to look them up
         sparse = np.zeros(len(sizes), np.int64)
-        np.add.at(sparse, core, list_words(arrivals.data, bits + index_bits(sizes)[core]))
+        np.add.at(sparse, core, words[width[core], arrivals.data])
         return np.minimum(sparse, axons * list_words(sizes, bits))
 
 

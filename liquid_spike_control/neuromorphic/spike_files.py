@@ -60,6 +60,7 @@ def read_spikes(
         if suffix in (".nir", ".h5"):
             return _read_nir(path, n_inputs, dt, node)
         events, picture, start = _read_mcap(path) if suffix == ".mcap" else _read_faery(path)
+        # without a start: the first event begins the first step
         return _bin(path, events, picture, start, n_inputs, dt, shape)
     except LiquidSpikeError:
         raise
@@ -180,6 +181,8 @@ def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTr
     if isinstance(sample, nir.TimeGriddedData):
         _check_dt(path, sample.dt, dt)
         return SpikeTrain.from_dense(sample.data[0])
+    if sample.idx.dtype.kind not in "iu":
+        raise TaskError(f"{path}: node {node}: indices of type {sample.idx.dtype}; they must be integers")
     there = sample.idx[0] != -1
     steps, ids = np.floor(sample.time[0][there] / dt + 1e-6), sample.idx[0][there]
     n_steps = round(sample.t_max / dt)
@@ -197,7 +200,7 @@ def _write_nir(path: Path, spikes: SpikeTrain, n_neurons: int, dt: float, node: 
     nir.write_data(path, nir.NIRGraphData({node: nir.NIRNodeData({"spikes": data})}))
 
 
-def _read_mcap(path: Path) -> tuple[np.ndarray, tuple[int, int], int]:
+def _read_mcap(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]:
     """Events, width and height of the picture, and when the first packet begins [ns]."""
     topic, kind = EVENT_CAMERA
     decoder, parts, picture, start = Decoder(), [], None, None
@@ -205,9 +208,9 @@ def _read_mcap(path: Path) -> tuple[np.ndarray, tuple[int, int], int]:
         picture = (message.width, message.height)
         parts.append(decoder.decode(message.events, message.encoding, message.time_base, *picture))
         start = message.time_base if start is None else start
-    if picture is None or start is None:
+    if picture is None:
         raise TaskError(f"{path}: nothing on {topic}; record a run of liquid-spike run --record")
-    return np.concatenate(parts), picture, start
+    return np.concatenate(parts), picture, start or None  # 0: the clock of the sensor, which began before
 
 
 def _messages(path: Path, topic: str, kind: str) -> Iterator:
@@ -221,7 +224,7 @@ def _messages(path: Path, topic: str, kind: str) -> Iterator:
             yield reader.deserialize(data, connection.msgtype)
 
 
-def _read_faery(path: Path) -> tuple[np.ndarray, tuple[int, int], int]:
+def _read_faery(path: Path) -> tuple[np.ndarray, tuple[int, int], None]:
     try:
         import faery
     except ImportError:
@@ -233,7 +236,7 @@ def _read_faery(path: Path) -> tuple[np.ndarray, tuple[int, int], int]:
         joined = np.concatenate(packets)
         events["t"], events["p"] = joined["t"].astype(np.int64) * 1000, joined["on"]
         events["x"], events["y"] = joined["x"], joined["y"]
-    return events, stream.dimensions(), int(events["t"][0]) - 1 if len(events) else 0
+    return events, stream.dimensions(), None
 
 
 def _bin(
@@ -253,7 +256,7 @@ def _bin(
     channels, height, width = shape
     if picture is None:
         picture = (width, height)
-    if picture[0] % width or picture[1] % height:
+    if min(picture) < 1 or picture[0] % width or picture[1] % height:
         raise TaskError(
             f"{path}: a picture of {picture[0]} x {picture[1]} cannot be divided into {width} x {height} inputs"
         )
@@ -297,4 +300,4 @@ def _check_neurons(path: Path, found: int, wanted: int) -> None:
 
 def _check_dt(path: Path, found: float, wanted: float) -> None:
     if not np.isclose(found, wanted, rtol=1e-6):
-        raise TaskError(f"{path}: steps of {found:g} s, the network's are {wanted:g} s; give --dt {found:g}")
+        raise TaskError(f"{path}: steps of {found:g} s, the network's are {wanted:g} s; give spikes made for it")

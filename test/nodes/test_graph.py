@@ -20,7 +20,7 @@ from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.nodes.simulator import SimulatorNode
-from liquid_spike_control.resources import share
+from liquid_spike_control.resources import share, zoo
 
 NODES = {
     "controller": ControllerNode, "gate": GateNode, "neuromorphic": NeuromorphicNode,
@@ -103,6 +103,30 @@ def test_every_parameter_is_described_bounded_and_known(name, files, tmp_path, r
     keys = set(re.findall(r"^    (\w+):", block.group(1), re.MULTILINE)) if block else set()
     assert keys <= own | {"use_sim_time"}
     node.destroy_node()
+
+
+@pytest.mark.parametrize("name", ["gate", "controller", "perception", "neuromorphic"])
+def test_cleanup_leaves_nothing_of_configure(name, ros_domain):
+    shipped = ("perception_model", "pencil_perception.nir"), ("controller_model", "pencil_controller.safetensors")
+    models = [a for key, file in shipped for a in ("-p", f"{key}:={zoo(file)}")]
+    rclpy.init(args=["test", "--ros-args", *models])
+    node = NODES[name]()
+
+    def held() -> tuple[int, ...]:
+        each = (node.publishers, node.subscriptions, node.timers, node.services, node._managed_entities)
+        return tuple(len(list(entities)) for entities in each)
+
+    try:
+        bare = held()
+        for _ in range(2):
+            assert node.trigger_configure().name == "SUCCESS"
+            assert held() > bare
+            assert node.trigger_cleanup().name == "SUCCESS"
+            assert held() == bare
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
 
 
 class Recorded:

@@ -85,7 +85,10 @@ def given_spikes(options: SpikeOptions, model: SpikingModel) -> tuple[SpikeTrain
     dt, n_inputs = step_of(model), model.n_inputs
     if options.spikes is not None:
         shape = options.shape or model.input_shape
-        return read_spikes(options.spikes, n_inputs, dt, shape, options.node), str(options.spikes)
+        spikes = read_spikes(options.spikes, n_inputs, dt, shape, options.node)
+        if not spikes.n_steps:
+            raise TaskError(f"{options.spikes}: there is no step in it; give a file with some")
+        return spikes, str(options.spikes)
     spikes = random_spikes(n_inputs, options.rate, options.steps, dt, options.seed)
     return spikes, f"random, {options.rate:g} Hz an input, seed {options.seed}"
 

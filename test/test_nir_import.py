@@ -4,11 +4,15 @@
 import importlib
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
 from liquid_spike_control.neuromorphic.reference import FloatReference
+from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.spiking.nir_import import read_nir
+from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
+from liquid_spike_control.spiking.readout import Readout
 from liquid_spike_control.types import SpikeTrain
 
 HERE = Path(__file__).parent
@@ -68,3 +72,206 @@ def test_the_installed_framework_still_exports_and_runs_as_recorded(case, tmp_pa
     record = importlib.import_module("record")
     record.CASES[case]().write(tmp_path / case)
     check(tmp_path / case)
+
+
+def lif(n, tau=5.0, r=1.0, leak=0.0, threshold=1.0, reset=0.0):
+    """LIF neurons in steps of 1."""
+    tau, r, leak, threshold, reset = (np.broadcast_to(x, n).astype(float) for x in (tau, r, leak, threshold, reset))
+    return nir.LIF(tau, r, leak, threshold, reset)
+
+
+def load(tmp_path, nodes, edges, preset="euler", dt=1.0, **arguments):
+    path = tmp_path / "graph.nir"
+    nir.write(path, nir.NIRGraph(nodes, edges, type_check=False), compression=None)
+    return read_nir(path, preset, dt, **arguments)
+
+
+def ends(n_in, n_out):
+    return {"input": nir.Input(np.array([n_in])), "output": nir.Output(np.array([n_out]))}
+
+
+def drive(n, steps=60, seed=0, rate=0.3):
+    return np.random.default_rng(seed).random((steps, n)) < rate
+
+
+def stepped(currents, tau, threshold, bias=0.0, start=0.0):
+    """Spikes of Euler LIF neurons that reset to ``start``; what the loop of a textbook gives."""
+    v, spikes = np.full(currents.shape[1], start, float), np.zeros(currents.shape, bool)
+    for t, current in enumerate(currents):
+        v = v + (bias - v + current) / tau
+        spikes[t] = v > threshold
+        v = np.where(spikes[t], start, v)
+    return spikes
+
+
+def test_nested_subgraphs_lie_flat(tmp_path):
+    rng = np.random.default_rng(1)
+    first, second, back = rng.normal(1, 2, (6, 4)), rng.normal(1, 2, (3, 6)), rng.normal(0, 2, (6, 6))
+    inner = nir.NIRGraph(
+        {"input": nir.Input(np.array([6])), "w": nir.Linear(back), "n": lif(6), "output": nir.Output(np.array([6]))},
+        [("input", "n"), ("n", "w"), ("w", "n"), ("n", "output")],
+        type_check=False,
+    )
+    outer = nir.NIRGraph(
+        {"input": nir.Input(np.array([4])), "w": nir.Linear(first), "rec": inner, "output": nir.Output(np.array([6]))},
+        [("input", "w"), ("w", "rec"), ("rec", "output")],
+        type_check=False,
+    )
+    nodes = ends(4, 3) | {"block": outer, "w": nir.Linear(second), "n": lif(3)}
+    network = load(tmp_path, nodes, [("input", "block"), ("block", "w"), ("w", "n"), ("n", "output")])
+    assert dict(network.latency) == {"block.rec.n": 1, "n": 2}
+    x = drive(4)
+    spikes, _ = run(network, x)
+    v, z, expected = np.zeros(6), np.zeros(6), []
+    for row in x:
+        v = v + (first @ row + back @ z - v) / 5
+        z = (v > 1).astype(float)
+        v[v > 1] = 0
+        expected.append(z)
+    np.testing.assert_array_equal(spikes["block.rec.n"], np.array(expected) > 0)
+    np.testing.assert_array_equal(spikes["n"], stepped(np.array(expected) @ second.T, 5, 1))
+
+
+def test_delays_of_each_neuron_thresholds_and_scales(tmp_path):
+    steps, scale = np.array([0, 2, 3, 2]), np.array([1.0, 2, -1, 0.5])
+    weight = np.random.default_rng(2).normal(1, 1, (3, 4))
+    nodes = ends(4, 3) | {
+        "relay": nir.Threshold(np.full(4, 0.5)),
+        "later": nir.Delay(steps * 1.0),
+        "scaled": nir.Scale(scale),
+        "w": nir.Linear(weight),
+        "n": lif(3, tau=3.0, threshold=0.3),
+    }
+    names = ["input", "relay", "later", "scaled", "w", "n", "output"]
+    network = load(tmp_path, nodes, list(zip(names, names[1:], strict=False)))
+    x = drive(4)
+    late = np.stack([np.concatenate([np.zeros(d), x[: len(x) - d, i]]) for i, d in enumerate(steps)], axis=1)
+    spikes, _ = run(network, x)
+    np.testing.assert_array_equal(spikes["relay"], x)
+    np.testing.assert_array_equal(spikes["n"], stepped(late @ (weight * scale).T, 3.0, 0.3))
+    assert len(network.graph.connections) == 2  # every pair has one delay: one connection holds them all
+
+
+def test_biases_act_from_the_first_step_of_the_framework_on(tmp_path):
+    rng = np.random.default_rng(3)
+    first, second, bias = rng.normal(0, 1, (5, 4)), rng.normal(0, 1, (3, 5)), np.array([2.0, 3.0, 1.5])
+    nodes = ends(4, 3) | {"w": nir.Linear(first), "a": lif(5, leak=1.3), "v": nir.Affine(second, bias), "b": lif(3)}
+    names = ["input", "w", "a", "v", "b", "output"]
+    network = load(tmp_path, nodes, list(zip(names, names[1:], strict=False)))
+    x = drive(4)
+    spikes, _ = run(network, x)
+    one = stepped(x @ first.T, 5, 1, bias=1.3)
+    np.testing.assert_array_equal(spikes["a"], one)
+    np.testing.assert_array_equal(spikes["b"], stepped(one @ second.T + bias, 5, 1))
+    assert [p.start for p in network.graph.populations.values()] == [1, 2]
+
+
+def test_a_reset_to_another_voltage_is_a_shift(tmp_path):
+    weight = np.random.default_rng(4).normal(0.5, 1, (5, 4))
+    nodes = ends(4, 5) | {"w": nir.Linear(weight), "n": lif(5, leak=-0.2, threshold=0.6, reset=-0.4)}
+    names = ["input", "w", "n", "output"]
+    network = load(tmp_path, nodes, list(zip(names, names[1:], strict=False)))
+    x = drive(4)
+    np.testing.assert_array_equal(run(network, x)[0]["n"], stepped(x @ weight.T, 5, 0.6, bias=-0.2, start=-0.4))
+    assert "voltages of n are counted from its v_reset" in network.notes
+
+
+@pytest.mark.parametrize(("preset", "lag"), [("euler", 0), ("euler_old_current", 1)])
+@pytest.mark.parametrize("kind", ["CubaLI", "CubaLIF"])
+def test_currents_and_when_the_voltage_sees_them(tmp_path, preset, lag, kind):
+    rng = np.random.default_rng(5)
+    weight, bias = rng.normal(1, 1, (4, 3)), rng.normal(0, 0.3, 4)
+    ones = np.ones(4)
+    arguments = (4 * ones, 7 * ones, 2 * ones, 0 * ones)
+    more = () if kind == "CubaLI" else (ones,)
+    neurons = getattr(nir, kind)(*arguments, *more, w_in=3 * ones)
+    nodes = ends(3, 4) | {"w": nir.Affine(weight, bias), "n": neurons}
+    names = ["input", "w", "n", "output"]
+    network = load(tmp_path, nodes, list(zip(names, names[1:], strict=False)), preset)
+    x = drive(3)
+    v, expected, spikes = np.zeros(4), [], []
+    current = [np.zeros(4)]
+    for row in x:
+        current.append(current[-1] + (3 * (weight @ row + bias) - current[-1]) / 4)
+        v = v + (2 * current[-1 - lag] - v) / 7
+        expected.append(v)
+        spikes.append(v > 1)
+        v = np.where(spikes[-1] & (kind == "CubaLIF"), 0, v)
+    got, voltages = run(network, x)
+    np.testing.assert_allclose(voltages["n"], expected, atol=1e-12)
+    np.testing.assert_array_equal(got["n"], np.array(spikes) & (kind == "CubaLIF"))
+
+
+def test_an_output_behind_weights_only_adds_up(tmp_path):
+    rng = np.random.default_rng(6)
+    first, mix, offset = rng.normal(1, 1, (5, 3)), rng.normal(size=(2, 5)), np.array([0.5, -0.5])
+    nodes = ends(3, 2) | {"w": nir.Linear(first), "n": lif(5), "mix": nir.Affine(mix, offset)}
+    names = ["input", "w", "n", "mix", "output"]
+    network = load(tmp_path, nodes, list(zip(names, names[1:], strict=False)))
+    assert network.graph.outputs == ("output",)
+    x = drive(3)
+    spikes, voltages = run(network, x)
+    np.testing.assert_allclose(voltages["output"], spikes["n"] @ mix.T + offset, atol=1e-12)
+    assert not spikes["output"].any()
+
+
+@pytest.mark.parametrize("written", [(1, 2, 6, 6), (7, 2, 6, 6), (3, 7, 2, 6, 6), ()])
+def test_batch_and_time_in_front_of_the_input_are_found(tmp_path, written):
+    conv = nir.Conv2d((6, 6), np.ones((3, 2, 3, 3)), 1, 0, 1, 1, np.zeros(3))
+    scalar = nir.IF(np.array(1.0), np.array(4.0))
+    nodes = {"input": nir.Input(np.array(written)), "conv": conv, "n": scalar, "output": nir.Output(np.array([1]))}
+    network = load(tmp_path, nodes, [("input", "conv"), ("conv", "n"), ("n", "output")])
+    assert dict(network.shapes) == {"input": (2, 6, 6), "n": (3, 4, 4)}
+
+
+def test_a_loop_through_several_populations_with_delays(tmp_path):
+    rng = np.random.default_rng(7)
+    first, there, back = rng.normal(1, 2, (4, 3)), rng.normal(5, 3, (4, 4)), rng.normal(0, 3, (4, 4))
+    nodes = ends(3, 4) | {"w": nir.Linear(first), "a": lif(4), "b": lif(4), "output": nir.Output(np.array([4]))}
+    nodes |= {"there": nir.Linear(there), "back": nir.Linear(back), "one": nir.Delay(np.ones(4))}
+    nodes["again"] = nir.Delay(np.ones(4))
+    edges = [("input", "w"), ("w", "a"), ("a", "one"), ("one", "there"), ("there", "b"), ("b", "again")]
+    network = load(tmp_path, nodes, [*edges, ("again", "back"), ("back", "a"), ("b", "output")])
+    x = drive(3)
+    spikes, _ = run(network, x)
+    a, b = np.zeros(4), np.zeros(4)
+    expected, za, zb = [], np.zeros(4), np.zeros(4)
+    for row in x:
+        a = a + (first @ row + back @ zb - a) / 5
+        b = b + (there @ za - b) / 5
+        za, zb = (a > 1) * 1.0, (b > 1) * 1.0
+        a, b = a * (1 - za), b * (1 - zb)
+        expected.append(zb > 0)
+    np.testing.assert_array_equal(spikes["b"], expected)
+    assert np.mean(expected) > 0.02
+
+
+def test_metadata_of_a_node_outweigh_the_preset(tmp_path):
+    weight = np.random.default_rng(8).normal(1, 1, (4, 3))
+    nodes = ends(3, 4) | {"w": nir.Linear(weight), "n": lif(4)}
+    names = ["input", "w", "n", "output"]
+    nodes["n"].metadata = {"reset": "subtract"}
+    network = load(tmp_path, nodes, list(zip(names, names[1:], strict=False)))
+    assert network.graph.populations["n"].reset == "subtract"
+
+
+def test_our_own_perception_model_reads_alike(tmp_path):
+    rng = np.random.default_rng(9)
+    decays = rng.integers(100, 3000, (2, 6)) / 4096
+    population = CubaPopulation(*decays, np.full(6, 0.7), np.full(6, 0.01))
+    connections = [Linear("input", "one", rng.normal(0, 1, (6, 5))), Linear("one", "one", rng.normal(0, 0.3, (6, 6)))]
+    graph = SpikingGraph(5, {"one": population}, connections, ("one",))
+    readout = Readout(rng.normal(size=(3, 6)), np.full(3, 0.25), rng.normal(size=(2, 3)), [0.1, 0.2])
+    path = tmp_path / "model.nir"
+    write_perception_model(path, graph, readout, {}, 1e-3)
+    network = read_nir(path, "loihi")
+    x = SpikeTrain.from_dense(drive(5))
+    mine, theirs = FloatReference(network.graph), FloatReference(read_perception_model(path).graph)
+    spikes = mine.run_all(x)["one"].to_dense(6)
+    np.testing.assert_array_equal(spikes, theirs.run(x).to_dense(6))
+    mine.reset()
+    features = mine.voltages(x)["output"]
+    for t, row in enumerate(spikes[:-1]):
+        expected = readout.step(SpikeTrain.from_dense(row[None]))
+        if t:
+            np.testing.assert_allclose(features[t + 1], expected, atol=1e-9)

@@ -142,10 +142,10 @@ class Discretisation:
         Raises:
             ModelError: they are none.
         """
-        steps = np.rint(delay / self.dt).astype(np.int64)
-        if steps.min() < 0 or np.abs(delay / self.dt - steps).max() > 1e-3:
+        steps = np.rint(delay / self.dt)
+        if steps.min() < 0 or steps.max() > 2**20 or np.abs(delay / self.dt - steps).max() > 1e-3:
             raise ModelError(f"node {name}: its delays are not whole steps of {self.dt:g}; give another dt")
-        return steps
+        return steps.astype(np.int64)
 
     def _reset(self, name: str, node: Node) -> tuple[str, bool]:
         """``"zero"`` or ``"subtract"``, and whether one step later."""

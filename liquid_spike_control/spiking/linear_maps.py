@@ -14,7 +14,7 @@ from scipy import sparse
 
 from ..errors import ModelError
 from .nir_file import Node
-from .shapes import POOLS, Shape, expand, padded, pair
+from .shapes import POOLS, Shape, expand, integers, padded, pool
 
 #: Most synapses of one map.
 MOST_SYNAPSES = 200_000_000
@@ -92,16 +92,16 @@ class Map:
             return self.scaled(expand(name, "scale", node.values["scale"], self.shape_out))
         if node.kind in ("Linear", "Affine"):
             return self._followed(name, node.values["weight"], shape)
-        if node.kind == "Conv2d" and self.is_identity and (found := _plain(node, self.shape_out)):
+        if node.kind == "Conv2d" and self.is_identity and (found := _plain(name, node, self.shape_out)):
             return Map(self.shape_in, shape, convolution=found)
         if node.kind in ("Conv1d", "Conv2d"):
-            v, dims = node.values, len(shape) - 1
-            stride, dilation = (np.broadcast_to(np.ravel(v[key]), dims) for key in ("stride", "dilation"))
-            pads, groups = padded(node, dims), int(v["groups"])
-            matrix = _unrolled(name, v["weight"], self.shape_out, stride, pads, dilation, groups)
+            dims, weight = len(shape) - 1, node.values["weight"]
+            stride, dilation = (integers(name, node, key, dims) for key in ("stride", "dilation"))
+            (groups,), pads = integers(name, node, "groups", 1), padded(name, node, dims)
+            matrix = _unrolled(name, weight, self.shape_out, stride, pads, dilation, groups)
             return self._followed(name, matrix, shape)
         if node.kind in POOLS:
-            kernel, step, padding = (pair(node.values[key]) for key in ("kernel_size", "stride", "padding"))
+            kernel, step, padding = pool(name, node)
             weight = np.ones((shape[0], 1, *kernel)) / (np.prod(kernel) if node.kind == "AvgPool2d" else 1)
             pads = [(p, p) for p in padding]
             matrix = _unrolled(name, weight, self.shape_out, step, pads, (1, 1), shape[0])
@@ -140,13 +140,15 @@ class Map:
         return replace(self, matrix=sparse.csr_array(keep @ matrix), convolution=None)
 
 
-def _plain(node: Node, shape: Shape) -> Convolution | None:
-    v = node.values
-    pads = padded(node, 2)
-    if int(v["groups"]) != 1 or np.any(np.ravel(v["dilation"]) != 1) or any(a != b for a, b in pads):
+def _plain(name: str, node: Node, shape: Shape) -> Convolution | None:
+    pads = padded(name, node, 2)
+    spread = integers(name, node, "groups", 1) + integers(name, node, "dilation", 2)
+    if any(x != 1 for x in spread) or any(a != b for a, b in pads):
         return None
     channels, rows, columns = shape
-    return Convolution(v["weight"], (channels, rows, columns), pair(v["stride"]), (pads[0][0], pads[1][0]))
+    down, right = integers(name, node, "stride", 2)
+    image = channels, rows, columns
+    return Convolution(node.values["weight"], image, (down, right), (pads[0][0], pads[1][0]))
 
 
 def _unrolled(name: str, weight, shape: Shape, stride, pads, dilation, groups: int) -> sparse.csr_array:

@@ -39,6 +39,9 @@ PARAMETERS = {
     "SumPool2d": ("kernel_size", "stride", "padding"),
     "Threshold": ("threshold",),
 }
+# More numbers than this in one entry are taken for damage.
+_MOST = 2**30
+_DIMENSIONS = {"Affine": 2, "Conv1d": 3, "Conv2d": 4, "Linear": 2}
 #: Ends of a subgraph, which pass their input on.
 JUNCTION = "Junction"
 
@@ -83,46 +86,55 @@ def read_nir_file(path: str | Path) -> NirFile:
         for end in sorted({end for edge in edges for end in edge} - set(nodes)):
             raise ModelError(f"an edge names node {end}, which is missing; write the file again")
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {' '.join(str(error).split())}") from None
     edges = list(dict.fromkeys(edges))
     return NirFile(nodes, tuple(edges), _hash(nodes, edges))
 
 
 def _content(group: h5py.Group) -> dict[str, Any]:
-    def value(x: Any) -> Any:
-        return x.decode() if isinstance(x, bytes) else x
+    def text(x: Any) -> Any:
+        return x.decode(errors="replace") if isinstance(x, bytes) else x
 
-    return {k: _content(v) if isinstance(v, h5py.Group) else value(v[()]) for k, v in group.items()}
+    def value(dataset: h5py.Dataset) -> Any:
+        if (dataset.size or 0) > _MOST:
+            raise ValueError(f"{dataset.name} is said to hold {dataset.size:,} numbers")
+        return text(dataset[()])
+
+    return {text(k): _content(v) if isinstance(v, h5py.Group) else value(v) for k, v in group.items()}
 
 
 def _flatten(graph: dict[str, Any], prefix: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
     """Add the nodes of a graph; edges to a subgraph end at its Input, edges from it begin at its Output."""
     where = prefix[:-1] or "the graph"
-    if graph.get("type") != "NIRGraph" or not isinstance(graph.get("nodes"), dict):
+    if _kind(graph) != "NIRGraph" or not isinstance(graph.get("nodes"), dict):
         raise ModelError(f"{where} is no NIRGraph; write the file with nir.write")
     entry: dict[str, str] = {}
     leave: dict[str, str] = {}
     for name, content in graph["nodes"].items():
         full = prefix + name
-        kind = content.get("type") if isinstance(content, dict) else None
+        kind = _kind(content)
         if kind == "NIRGraph":
             _flatten(content, f"{full}.", nodes, edges)
-            ends = {k: [m for m in _ends(content, k)] for k in ("Input", "Output")}
+            ends = {k: [m for m, x in content["nodes"].items() if _kind(x) == k] for k in ("Input", "Output")}
             if any(len(names) != 1 for names in ends.values()):
                 raise ModelError(f"node {full}: a subgraph needs one Input and one Output; split it")
             entry[name], leave[name] = f"{full}.{ends['Input'][0]}", f"{full}.{ends['Output'][0]}"
             continue
         nodes[full] = _node(full, kind, content, inner=bool(prefix))
-    for a, b in np.asarray(graph.get("edges", ())).reshape(-1, 2):
-        a, b = (x.decode() if isinstance(x, bytes) else str(x) for x in (a, b))
+    pairs = np.asarray(graph.get("edges", ()))
+    if pairs.size and (pairs.ndim != 2 or pairs.shape[1] != 2):
+        raise ModelError(f"the edges of {where} are no pairs of names; write the file again")
+    for pair in pairs.reshape(-1, 2):
+        a, b = (x.decode(errors="replace") if isinstance(x, bytes) else str(x) for x in pair)
         edges.append((prefix + a if a not in leave else leave[a], prefix + b if b not in entry else entry[b]))
 
 
-def _ends(graph: dict[str, Any], kind: str) -> list[str]:
-    return [name for name, node in graph["nodes"].items() if isinstance(node, dict) and node.get("type") == kind]
+def _kind(content: Any) -> str:
+    kind = content.get("type") if isinstance(content, dict) else None
+    return kind if isinstance(kind, str) else "node without a type"
 
 
-def _node(name: str, kind: Any, content: Any, inner: bool) -> Node:
+def _node(name: str, kind: str, content: Any, inner: bool) -> Node:
     if kind not in PARAMETERS:
         raise ModelError(f"node {name} is a {kind}; rebuild the network from {', '.join(sorted(PARAMETERS))}")
     values = {key: x for key, x in content.items() if key not in ("type", "metadata", "input_type", "output_type")}
@@ -130,7 +142,7 @@ def _node(name: str, kind: Any, content: Any, inner: bool) -> Node:
         if key not in values:
             raise ModelError(f"node {name}: it has no {key}; write it again with nir 1.0 or newer")
     for key, x in values.items():
-        if isinstance(x, str) and key == "padding":
+        if isinstance(x, str) and key == "padding" and kind in ("Conv1d", "Conv2d"):
             continue
         x = np.asarray(x)
         if x.dtype.kind not in "fiub":
@@ -140,7 +152,10 @@ def _node(name: str, kind: Any, content: Any, inner: bool) -> Node:
         if key in ("weight", "bias", "scale", "delay") and not np.isfinite(x).all():
             raise ModelError(f"node {name}: {key} is not finite; train it again")
         values[key] = x.astype(float) if x.dtype.kind == "f" else x
-    metadata = content.get("metadata", {})
+        if key == "weight" and (values[key].ndim != _DIMENSIONS.get(kind) or not x.size):
+            raise ModelError(f"node {name}: weight has shape {x.shape}; it needs {_DIMENSIONS.get(kind)} dimensions")
+    metadata = content.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     return Node(JUNCTION if inner and kind in ("Input", "Output") else kind, values, metadata)
 
 

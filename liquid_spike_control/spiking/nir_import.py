@@ -74,7 +74,9 @@ def read_nir(
     try:
         return _Import(file, Discretisation(preset, float(step)), input_shape).network(str(path))
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ModelError(f"{path}: too many nodes between neurons; compose its linear layers") from None
 
 
 class _Import:
@@ -96,8 +98,8 @@ class _Import:
                 raise ModelError(f"node {name}: no path from the input reaches it; add the edge or remove it")
         spiking = [m for m in self.shapes if self._kind(m) in NEURONS and self._kind(m) not in INTEGRATORS]
         names = [*spiking, *(m for m in outputs if m not in spiking)]
-        if not spiking:
-            raise ModelError("it has no spiking neurons; there is nothing to run")
+        if not any(self._kind(m) in NEURONS for m in names):
+            raise ModelError("it has no neurons; there is nothing to run")
         if INPUT in names or CONSTANT in names:
             raise ModelError(f"a population is named {INPUT} or {CONSTANT}; these stand for sources: rename the node")
         for name in names:
@@ -165,6 +167,10 @@ class _Import:
             neurons = self.rule.neurons(name, node, shape)
             population = self.rule.population(name, node, neurons, any(t.source == name for t in terms))
             gain = neurons.gain
+            if np.any(node.values.get("v_reset", 0)):
+                self.notes.append(f"voltages of {name} are counted from its v_reset")
+            if self.rule.preset.starts_at_leak and np.any(neurons.bias):
+                self.notes.append(f"{name} starts at its reset, not at v_leak: its first spikes may differ")
         direct: list[Term] = []
         rest: list[Term] = []
         for t in terms:
@@ -200,14 +206,15 @@ class _Import:
             delay = t.delay
             if self.rule.preset.layers == "same_step":
                 delay = timing.delay((t.source, name, t.delay), late)
-            c = self._connection(t, name, delay)
+            alone = sum(other.source == t.source for other in self.arriving[name]) == 1
+            c = self._connection(t, name, delay, alone)
             if isinstance(c, Synapses):
                 scattered.setdefault(t.source, []).append(c)
             else:
                 made.append(c)
         return made + [c for group in scattered.values() for c in _joined(group)]
 
-    def _connection(self, t: Term, target: str, delay: int) -> Connection:
+    def _connection(self, t: Term, target: str, delay: int, alone: bool) -> Connection:
         if t.map.convolution is not None and len(self.shapes[target]) == 3:
             c = t.map.convolution
             first = t.source == INPUT
@@ -215,9 +222,10 @@ class _Import:
         source_shape = self.shapes[self.input] if t.source == INPUT else self._shape(t.source)
         columns = np.arange(int(np.prod(source_shape))) if t.source == INPUT else _order(source_shape)
         rows, matrix = _order(self.shapes[target]), t.map.as_matrix()
-        if isinstance(matrix, np.ndarray):
+        if alone and isinstance(matrix, np.ndarray) and 4 * np.count_nonzero(matrix) > matrix.size:
             return Linear(t.source, target, matrix[np.ix_(rows, columns)], delay)
         entries = sparse.coo_array(matrix)
+        entries.eliminate_zeros()
         place_of_row, place_of_column = np.argsort(rows), np.argsort(columns)
         places = place_of_column[entries.col], place_of_row[entries.row]
         return Synapses(t.source, target, (len(rows), len(columns)), *places, entries.data, delay)

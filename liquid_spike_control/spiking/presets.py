@@ -33,6 +33,7 @@ class Preset:
         layers: ``"same_step"``: a layer sees the spikes that the one before it sends in the same step;
             ``"next_step"``: every connection takes one step, as on Loihi.
         current_delay: steps after which the voltage sees a new current of CubaLIF and CubaLI.
+        starts_at_leak: whether voltages start at ``v_leak``; here they start at ``v_reset``, and the notes tell.
         filter_delay: steps after which neurons see an LI that feeds them.
         note: what the file cannot tell.
     """
@@ -49,10 +50,12 @@ class Preset:
     layers: Literal["same_step", "next_step"] = "same_step"
     current_delay: int = 0
     filter_delay: int = 0
+    starts_at_leak: bool = False
     note: str = ""
 
 
 _SNNTORCH = "snnTorch does not write reset_mechanism; choose between snntorch (subtract) and snntorch_zero"
+_NORSE = "Norse does not write v_reset: 0 is taken"
 _SINABS = "Sinabs writes neither spike_fn, reset_fn nor min_v_mem: SingleSpike, MembraneSubtract and None are taken"
 
 #: Presets by name.
@@ -64,7 +67,7 @@ PRESETS = {
     "snntorch": Preset(dt=1e-4, reset="subtract_next", note=_SNNTORCH),
     "snntorch_zero": Preset(dt=1e-4, reset="zero_next", note=_SNNTORCH),
     # Norse 1.1 writes tau = dt * true tau with dt = 1 ms: one step is 1e-6 in the unit of its files.
-    "norse": Preset(dt=1e-6, synapse="jump", accumulator="jump", note="Norse does not write v_reset: 0 is taken"),
+    "norse": Preset(dt=1e-6, synapse="jump", accumulator="jump", starts_at_leak=True, note=_NORSE),
     "sinabs": Preset(1.0, "exponential", True, "subtract", note=f"{_SINABS}; norm_input is taken as True"),
     "sinabs_unnormalised": Preset(
         1.0, "exponential", True, "subtract", "decay", "jump", "jump", note=f"{_SINABS}; norm_input is taken as False"

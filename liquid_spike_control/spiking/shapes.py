@@ -6,6 +6,8 @@ Exporters write the shape of their Input with a batch or time in front of it, or
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from ..errors import ModelError
@@ -24,6 +26,8 @@ NEURONS = {
     "Threshold": "threshold",
 }
 POOLS = ("SumPool2d", "AvgPool2d")
+#: Most elements of one signal.
+MOST_ELEMENTS = 2**27
 
 
 def infer_shapes(file: NirFile, input_shape: Shape | None = None) -> dict[str, Shape]:
@@ -51,8 +55,8 @@ def infer_shapes(file: NirFile, input_shape: Shape | None = None) -> dict[str, S
 def _candidates(file: NirFile, name: str) -> list[Shape]:
     """What the input may be: its shape as written, without leading dimensions, and what its targets ask for."""
     written = file.nodes[name].values.get("shape", ())
-    shape = tuple(int(n) for n in np.ravel(written))
-    found = [shape[i:] for i in range(len(shape))] if shape and min(shape) > 0 else []
+    shape = tuple(int(n) for n in np.ravel(written) if 0 < n <= MOST_ELEMENTS)
+    found = [shape[i:] for i in range(len(shape))] if len(shape) == np.size(written) else []
     front, seen = [name], {name}
     while front:
         at = front.pop()
@@ -62,8 +66,9 @@ def _candidates(file: NirFile, name: str) -> list[Shape]:
             if node.kind in ("Linear", "Affine"):
                 asks = (node.values["weight"].shape[-1],)
             elif node.kind in ("Conv1d", "Conv2d") and "input_shape" in node.values:
-                channels = node.values["weight"].shape[1] * int(node.values["groups"])
-                asks = (channels, *(int(n) for n in np.ravel(node.values["input_shape"])))
+                dims = node.values["weight"].ndim - 2
+                channels = node.values["weight"].shape[1] * integers(target, node, "groups", 1)[0]
+                asks = (channels, *integers(target, node, "input_shape", dims))
             elif node.kind in NEURONS and node.values[NEURONS[node.kind]].size > 1:
                 asks = node.values[NEURONS[node.kind]].shape
             elif node.kind in (JUNCTION, "Flatten", "Scale", "Delay"):
@@ -81,10 +86,12 @@ def _propagate(file: NirFile, start: str, shape: Shape) -> dict[str, Shape]:
         for target in (b for a, b in file.edges if a == at):
             node = file.nodes[target]
             found = output_shape(target, node, shapes[at])
+            if prod(found) > MOST_ELEMENTS:
+                raise ModelError(f"node {target}: it would send {prod(found):,} values; the limit is {MOST_ELEMENTS:,}")
             if target not in shapes:
                 shapes[target] = found
                 front.append(target)
-            elif int(np.prod(found)) != int(np.prod(shapes[target])):
+            elif prod(found) != prod(shapes[target]):
                 raise ModelError(f"node {target}: {at} sends {found}, other nodes {shapes[target]}; they must agree")
     return shapes
 
@@ -95,11 +102,9 @@ def output_shape(name: str, node: Node, shape: Shape) -> Shape:
     Raises:
         ModelError: the node cannot take it.
     """
-    n, v = int(np.prod(shape)), node.values
+    n, v = prod(shape), node.values
     if node.kind in ("Linear", "Affine"):
         weight = v["weight"]
-        if weight.ndim != 2:
-            raise ModelError(f"node {name}: its weight has {weight.ndim} dimensions; two are needed")
         if weight.shape[1] != n:
             raise ModelError(f"node {name}: it takes {weight.shape[1]} values, it gets {n} of shape {shape}")
         return (weight.shape[0],)
@@ -108,12 +113,15 @@ def output_shape(name: str, node: Node, shape: Shape) -> Shape:
     if node.kind in POOLS:
         if len(shape) != 3:
             raise ModelError(f"node {name}: it needs (channels, rows, columns), not {shape}; give input_shape")
-        sizes = zip(shape[1:], *(pair(v[key]) for key in ("kernel_size", "stride", "padding")), strict=True)
+        kernel, stride, padding = pool(name, node)
+        sizes = zip(shape[1:], kernel, stride, padding, strict=True)
         return (shape[0], *(_windows(name, m + 2 * p, k, s) for m, k, s, p in sizes))
     if node.kind == "Flatten":
-        end = int(v["end_dim"]) % len(shape)
-        first = min(int(v["start_dim"]) % len(shape) if v["start_dim"] < 0 else int(v["start_dim"]), end)
-        return (*shape[:first], int(np.prod(shape[first : end + 1])), *shape[end + 1 :])
+        # Dimensions beyond the signal's are those of a batch that some exporters count.
+        (end,), (first,) = (integers(name, node, key, 1, least=-8) for key in ("end_dim", "start_dim"))
+        end = min(end if end >= 0 else max(end + len(shape), 0), len(shape) - 1)
+        first = min(first if first >= 0 else max(first + len(shape), 0), end)
+        return (*shape[:first], prod(shape[first : end + 1]), *shape[end + 1 :])
     if node.kind in NEURONS:
         expand(name, NEURONS[node.kind], v[NEURONS[node.kind]], shape)
     return shape
@@ -128,7 +136,7 @@ def expand(name: str, key: str, values: np.ndarray, shape: Shape) -> np.ndarray:
     values = np.asarray(values, float)
     if values.size == 1:
         return np.full(shape, values.item())
-    if values.size == int(np.prod(shape)):
+    if values.size == prod(shape):
         return values.reshape(shape)
     per_channel = values.shape[1:] in ((), (1,) * (len(shape) - 1))
     if len(shape) > 1 and per_channel and values.size == shape[0]:
@@ -136,42 +144,63 @@ def expand(name: str, key: str, values: np.ndarray, shape: Shape) -> np.ndarray:
     raise ModelError(f"node {name}: {key} has shape {values.shape}, its input {shape}; they must agree")
 
 
-def pair(value: np.ndarray) -> tuple[int, int]:
-    """A number, or two of them, as (rows, columns)."""
-    rows, columns = np.broadcast_to(np.ravel(value), 2)
-    return int(rows), int(columns)
+def integers(name: str, node: Node, key: str, dims: int, least: int = 1) -> tuple[int, ...]:
+    """A parameter that is one integer, or one for each dimension.
+
+    Raises:
+        ModelError: it is something else.
+    """
+    values = np.ravel(node.values[key])
+    fits = len(values) in (1, dims) and values.dtype.kind in "fiu" and (np.abs(values) <= MOST_ELEMENTS).all()
+    if not fits or (values != np.rint(values)).any() or values.min() < least:
+        raise ModelError(f"node {name}: {key} is {node.values[key]}; give {dims} integers of {least} or more")
+    return tuple(int(x) for x in np.broadcast_to(values, dims))
 
 
-def padded(node: Node, dims: int) -> list[tuple[int, int]]:
-    """Zeros before and after every dimension; ``"same"`` puts an odd one behind, as torch does."""
+def padded(name: str, node: Node, dims: int) -> list[tuple[int, int]]:
+    """Zeros before and after every dimension; ``"same"`` puts an odd one behind, as torch does.
+
+    Raises:
+        ModelError: the padding is neither a known word nor numbers.
+    """
     padding, kernel = node.values["padding"], node.values["weight"].shape[2:]
     if not isinstance(padding, str):
-        return [(int(p), int(p)) for p in np.broadcast_to(np.ravel(padding), dims)]
+        return [(p, p) for p in integers(name, node, "padding", dims, least=0)]
     if padding == "valid":
         return [(0, 0)] * dims
-    dilation = np.broadcast_to(np.ravel(node.values["dilation"]), dims)
-    spans = [int(d) * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    if padding != "same":
+        raise ModelError(f'node {name}: padding {padding} is unknown; use "same", "valid" or numbers')
+    if integers(name, node, "stride", dims) != (1,) * dims:
+        raise ModelError(f'node {name}: padding "same" needs a stride of 1; give the padding in numbers')
+    spans = [d * (k - 1) for d, k in zip(integers(name, node, "dilation", dims), kernel, strict=True)]
     return [(span // 2, span - span // 2) for span in spans]
 
 
 def _convolved(name: str, node: Node, shape: Shape) -> Shape:
     v, dims = node.values, 1 if node.kind == "Conv1d" else 2
-    weight, groups = v["weight"], int(v["groups"])
-    if weight.ndim != dims + 2 or len(shape) != dims + 1:
+    weight = v["weight"]
+    (groups,) = integers(name, node, "groups", 1)
+    if len(shape) != dims + 1:
         raise ModelError(f"node {name}: a {node.kind} with weight {weight.shape} cannot take {shape}; give input_shape")
     if weight.shape[1] * groups != shape[0] or weight.shape[0] % groups:
         raise ModelError(f"node {name}: it takes {weight.shape[1] * groups} channels, it gets {shape[0]}")
-    if isinstance(v["padding"], str) and v["padding"] not in ("same", "valid"):
-        raise ModelError(f'node {name}: padding {v["padding"]} is unknown; use "same", "valid" or numbers')
-    stride, dilation = (np.broadcast_to(np.ravel(v[key]), dims) for key in ("stride", "dilation"))
+    if min(weight.shape) < 1:
+        raise ModelError(f"node {name}: its weight {weight.shape} is empty; train it again")
+    stride, dilation = (integers(name, node, key, dims) for key in ("stride", "dilation"))
     sizes = []
-    for i, (before, after) in enumerate(padded(node, dims)):
-        span = int(dilation[i]) * (weight.shape[2 + i] - 1) + 1
-        sizes.append(_windows(name, shape[1 + i] + before + after, span, int(stride[i])))
+    for i, (before, after) in enumerate(padded(name, node, dims)):
+        span = dilation[i] * (weight.shape[2 + i] - 1) + 1
+        sizes.append(_windows(name, shape[1 + i] + before + after, span, stride[i]))
     return (weight.shape[0], *sizes)
 
 
+def pool(name: str, node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, stride and padding of a pool, (rows, columns) each."""
+    kernel, stride = (integers(name, node, key, 2) for key in ("kernel_size", "stride"))
+    return kernel, stride, integers(name, node, "padding", 2, least=0)
+
+
 def _windows(name: str, n: int, span: int, stride: int) -> int:
-    if span > n or stride < 1:
+    if span > n:
         raise ModelError(f"node {name}: a kernel of {span} does not fit {n} elements with stride {stride}")
     return (n - span) // stride + 1

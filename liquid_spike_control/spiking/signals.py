@@ -12,7 +12,7 @@ from .discretisation import INTEGRATORS, Discretisation
 from .graph import INPUT
 from .linear_maps import Map
 from .nir_file import JUNCTION, NirFile, Node
-from .shapes import NEURONS, Shape
+from .shapes import NEURONS, Shape, expand
 
 #: Source of what is there in every step.
 CONSTANT = "constant"
@@ -120,11 +120,7 @@ class Signals:
     def _delayed(self, name: str, node: Node, terms: list[Term]) -> list[Term]:
         made = []
         for t in terms:
-            delays = np.asarray(node.values["delay"], float)
-            if delays.size not in (1, int(np.prod(t.map.shape_out))):
-                raise ModelError(f"node {name}: it has {delays.size} delays for a signal of {t.map.shape_out}")
-            delays = np.broadcast_to(delays.ravel(), int(np.prod(t.map.shape_out))).reshape(t.map.shape_out)
-            steps = self.rule.steps(name, delays)
+            steps = self.rule.steps(name, expand(name, "delay", node.values["delay"], t.map.shape_out))
             for d in np.unique(steps):
                 made.append(replace(t, delay=t.delay + int(d), map=t.map.rows(steps == d)))
         return made

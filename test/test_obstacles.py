@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.errors import ModelError
+from liquid_spike_control.neuromorphic.quantize import quantise
+from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
+from liquid_spike_control.spiking.nir_import import read_nir
+from liquid_spike_control.spiking.obstacles import loihi_obstacles
+
+DATA = Path(__file__).parent / "data" / "nir"
+
+
+@pytest.mark.parametrize(("case", "preset"), [("snntorch_dense", "snntorch"), ("sinabs_conv", "sinabs")])
+def test_soft_resets_are_named_population_by_population_and_refused(case, preset):
+    graph = read_nir(DATA / f"{case}.nir", preset).graph
+    found = loihi_obstacles(graph)
+    assert len(found) == len(graph.populations)
+    assert all(
+        line.startswith(f"{name}: a spike subtracts") for line, name in zip(found, graph.populations, strict=True)
+    )
+    with pytest.raises(ModelError, match="subtracts"):
+        quantise(graph)
+
+
+@pytest.mark.parametrize(
+    ("case", "preset"),
+    [("snntorch_zero_recurrent", "snntorch_zero"), ("norse_dense", "norse"), ("spikingjelly_conv", "spikingjelly")],
+)
+def test_what_has_no_obstacles_is_quantised(case, preset):
+    graph = read_nir(DATA / f"{case}.nir", preset).graph
+    assert loihi_obstacles(graph) == []
+    assert quantise(graph).n_inputs == graph.n_inputs
+
+
+def test_long_delays_and_endless_time_constants():
+    one = np.ones(2)
+    population = CubaPopulation(one, one * 1e-5, one, 0 * one)
+    graph = SpikingGraph(2, {"a": population}, [Linear("input", "a", np.eye(2), delay=63)], ("a",))
+    endless, late = loihi_obstacles(graph)
+    assert endless.startswith("a: a time constant beyond 8192 steps")
+    assert late.startswith("input -> a: a delay of 63 steps")

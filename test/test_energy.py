@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.backend import BackendStats
 from liquid_spike_control.neuromorphic.energy import MODELS, estimate, joules, model_by_name
+from liquid_spike_control.neuromorphic.metrics import dense_operations
+from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, SpikingGraph
 
 STATS = BackendStats(steps=1000, synaptic_operations=10**6, neuron_updates=2000, neuron_steps=10_000)
 
@@ -30,25 +35,26 @@ def test_davies2018_prices_the_traffic_inside_a_chip_and_says_what_it_cannot():
     assert estimate(STATS, 1e-3, "kerasspiking:loihi", traffic=traffic).traffic is None
 
 
-# What keras_spiking.ModelEnergy 0.3.0 gives for Dense(20 -> 10) with 3 of 20 inputs active in each of 4 steps
-# of 1 ms: connections 200, neurons 10, rate 150 Hz; computed by the formula of its layer_energy.
-@pytest.mark.parametrize(
-    "device, synapses, neurons",
-    [
-        ("loihi", 27.1e-12 * 200 * 150 * 1e-3 * 4, 81e-12 * 10 * 4),
-        ("spinnaker", 13.3e-9 * 200 * 150 * 1e-3 * 4, 26e-9 * 10 * 4),
-        ("spinnaker2", 450e-12 * 200 * 150 * 1e-3 * 4, 2.19e-9 * 10 * 4),
-        ("cpu", 8.6e-9 * 200, 8.6e-9 * 10),
-        ("gpu", 0.3e-9 * 200, 0.3e-9 * 10),
-        ("arm", 0.9e-9 * 200, 0.9e-9 * 10),
-    ],
-)
-def test_kerasspiking_prices_as_kerasspiking_does(device, synapses, neurons):
+RECORDED = json.loads((Path(__file__).parent / "data" / "keras_spiking.json").read_text())
+
+
+@pytest.mark.parametrize("device", RECORDED["devices"])
+def test_kerasspiking_prices_as_kerasspiking_does(device):
+    synapses, neurons = RECORDED["devices"][device]
     stats = BackendStats(steps=4, synaptic_operations=4 * 3 * 10, neuron_updates=17, neuron_steps=40)
     e = estimate(stats, 1e-3, f"kerasspiking:{device}", dense_operations=200, passes=1)
     assert e.synapses == pytest.approx(synapses)
     assert e.neurons == pytest.approx(neurons)
     assert e.static == 0 and "in no part of this model" in str(e) and "KerasSpiking" in str(e)
+
+
+def test_kerasspiking_counts_the_padding_of_a_convolution_and_neurobench_does_not():
+    conv = Correlation("input", "x", np.ones((3, 2, 3, 3)), (2, 5, 4), padding=(1, 1))
+    p = CubaPopulation(np.ones(60), 0.1, 1.0, 0.0)
+    of_the_padding = (5 * 3 * 4 * 3 - 13 * 10) * 2 * 3
+    assert dense_operations(SpikingGraph(40, {"x": p}, [conv], ("x",))) == (
+        RECORDED["padded_convolution"] - of_the_padding
+    )
 
 
 def test_a_dense_device_pays_every_step_unless_told_otherwise():

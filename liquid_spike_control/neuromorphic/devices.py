@@ -221,7 +221,7 @@ def _check_neurons(network: LoihiNetwork) -> None:
         if not isinstance(p, Population):
             raise ModelError(
                 f"{name}: {type(p).__name__} runs on Loihi 2, whose energy per operation nobody has published; "
-                "count its operations instead (metrics)"
+                "liquid-spike neuromorphic run counts its operations"
             )
 
 

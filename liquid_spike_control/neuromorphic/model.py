@@ -200,16 +200,22 @@ def _compiled(path: Path, step_s: float | None) -> SpikingModel:
 
 def _netx(path: Path, step_s: float | None, input_shape: tuple[int, ...] | None) -> SpikingModel:
     read = read_netx(path, input_shape=input_shape)
-    graded = ("its input is numbers, which go in as payloads; a spike counts as 1",) if read.graded_input else ()
+    numbers = ("its input is numbers, which go in as payloads; a spike counts as 1",) if read.graded_input else ()
     return SpikingModel(
         graph=None,
         compiled=read.network,
         hash=read.hash,
         step_s=step_s,
         input_shape=read.input_shape,
-        notes=(*read.notes, *graded),
+        notes=(*read.notes, *numbers, *_payloads(read.network)),
         source=str(path),
     )
+
+
+def _payloads(network: LoihiNetwork) -> tuple[str, ...]:
+    """A note about outputs that are more than spikes."""
+    graded = [name for name in network.outputs if network.populations[name].graded]
+    return (f"payloads of {', '.join(graded)} stay inside; spike trains say when, not how much",) if graded else ()
 
 
 def _foreign(

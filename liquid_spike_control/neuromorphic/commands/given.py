@@ -67,8 +67,7 @@ def given_model(options: ModelOptions) -> SpikingModel:
         LiquidSpikeError: a folder is missing, or the model cannot be read.
     """
     check_folders(options)
-    shape = getattr(options, "shape", None)
-    return read_model(options.model, options.preset, options.dt, options.step, shape)
+    return read_model(options.model, options.preset, options.dt, options.step, options.shape)
 
 
 def step_of(model: SpikingModel) -> float:

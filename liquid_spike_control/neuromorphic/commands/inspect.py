@@ -12,10 +12,12 @@ from rich.table import Table
 
 from ...errors import ModelError
 from ...spiking.obstacles import loihi_obstacles
+from ..chips import LOIHI1, LOIHI2
 from ..mapping import place
 from ..metrics import fan_out
 from ..model import SpikingModel
 from ..network import LoihiNetwork
+from ..neurons import Population
 from .given import Output, given_model, write_json
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ def inspect_command(options: InspectOptions) -> int:
     output.show(*(f"not on Loihi: {obstacle}" for obstacle in obstacles))
     numbers["obstacles"] = obstacles
     if network is not None:
-        placement = place(network)
+        loihi_1 = all(isinstance(p, Population) for p in network.populations.values())
+        placement = place(network, LOIHI1 if loihi_1 else LOIHI2)
         placement.table(output.console)
         numbers |= {"cores": placement.n_cores, "chips": placement.n_chips}
         numbers["misfits"] = [str(misfit) for misfit in placement.misfits]
@@ -99,12 +102,14 @@ def _parameters(part: Any) -> Iterator[str]:
     """Names and values of what is not as it would be by default."""
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
-        if field.name in _TOLD or (field.default is not dataclasses.MISSING and np.array_equal(value, field.default)):
+        if field.name in _TOLD or (field.default is not dataclasses.MISSING and np.all(value == field.default)):
             continue
         yield f"{field.name} {_range(value)}"
 
 
 def _range(value: Any) -> str:
+    if isinstance(value, tuple):
+        return _shape(value)
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or not array.size:
         return str(value)

@@ -18,6 +18,8 @@ from .options import (
     EnergyOptions,
     FuzzOptions,
     InspectOptions,
+    RecordOptions,
+    ReplayOptions,
     RunOptions,
     TrainOptions,
 )
@@ -105,6 +107,22 @@ def fuzz(options: Annotated[FuzzOptions, tyro.conf.arg(name="")]) -> int:
 app.command(
     neuromorphic, name="neuromorphic", help="Bring a spiking network, look into it, run it on Loihi's arithmetic."
 )
+
+
+@app.command
+def record(options: Annotated[RecordOptions, tyro.conf.arg(name="")]) -> int:
+    """Record the graph on this ROS domain into one MCAP file, until Ctrl-C."""
+    from .nodes.record import record_command
+
+    return record_command(options)
+
+
+@app.command
+def replay(options: Annotated[ReplayOptions, tyro.conf.arg(name="")]) -> int:
+    """Run a bag through its models. Exit status 0: the commands are the same, byte for byte; 1: they differ."""
+    from .records.entry import replay_command
+
+    return replay_command(options)
 
 
 def main() -> None:

@@ -104,6 +104,8 @@ class ModelOptions:
     """Step of a .nir in the unit of its time constants, where neither preset nor file says."""
     step: float | None = None
     """How long a step lasts [s], where the file does not say; 0.001 if nothing does."""
+    shape: tuple[int, int, int] | None = None
+    """Channels, height and width of the input, where the file does not say."""
     json: Path | None = None
     """Write the numbers."""
 
@@ -116,8 +118,6 @@ class SpikeOptions(ModelOptions):
     """Input spikes: .npz, .npy, NIR samples (.nir, .h5), a recorded run (.mcap), or event files that faery reads."""
     node: str | None = None
     """Whose spikes, in a file of NIR samples that has several nodes."""
-    shape: tuple[int, int, int] | None = None
-    """Channels, height and width of the input, for events, where the model does not say."""
     rate: float = 10.0
     """Without a file: random spikes, so many a second on each input [Hz]."""
     steps: int = 1000
@@ -127,11 +127,11 @@ class SpikeOptions(ModelOptions):
 
 
 @dataclass
-class InspectOptions(ModelOptions):
+class InspectOptions(SpikeOptions):
     """What can be said about a look into a network."""
 
     plot: Path | None = None
-    """Write a picture of the chip's cores and how full they are."""
+    """Write a picture of the chip's cores: how full they are, and the messages between them on the input spikes."""
 
 
 @dataclass
@@ -148,8 +148,6 @@ class CompileOptions(ModelOptions):
     """Sample spikes on which each layer's weights are chosen, in the formats that `run` reads."""
     node: str | None = None
     """Whose spikes, in a file of NIR samples that has several nodes."""
-    shape: tuple[int, int, int] | None = None
-    """Channels, height and width of the input, for events."""
 
 
 @dataclass

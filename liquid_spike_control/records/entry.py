@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike replay``: the outcome of a replay as a table, JSON and picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import TaskError
+from ..resources import zoo
+from .contents import Topics
+from .patience import Patience
+from .replay import Replay, replay
+
+if TYPE_CHECKING:
+    from ..options import ReplayOptions
+
+
+def replay_command(options: ReplayOptions) -> int:
+    """Replay a bag and report; 0 if it is identical, 1 if it differs.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    for path in (options.plot, options.json):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise TaskError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    with Patience("replaying", "packets") as patience:
+        outcome = replay(
+            options.bag,
+            options.perception_model or zoo("pencil_perception.nir"),
+            options.controller_model or zoo("pencil_controller.safetensors"),
+            Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated),
+            options.mode,
+            options.other_models,
+            patience.show,
+        )
+    _print(outcome)
+    if options.json is not None:
+        options.json.write_text(json.dumps(numbers(outcome), indent=2) + "\n")
+    if options.plot is not None:
+        from .replay_figure import draw
+
+        draw(outcome, options.plot)
+    return 0 if outcome.identical else 1
+
+
+def numbers(outcome: Replay) -> dict:
+    """The outcome as JSON has it."""
+    return {
+        "bag": str(outcome.path),
+        "identical": outcome.identical,
+        "mode": "lockstep" if outcome.strict else "realtime",
+        "models": outcome.contents.models,
+        "topics": [asdict(comparison) for comparison in outcome.comparisons],
+        "notes": outcome.notes,
+    }
+
+
+def _print(outcome: Replay) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title=f"{outcome.path.name}, by the rules of {'lock-step' if outcome.strict else 'real time'}")
+    table.add_column("topic")
+    for name in ("identical", "outside the bag", "unanswered", "different"):
+        table.add_column(name, justify="right")
+    for c in outcome.comparisons:
+        table.add_row(c.topic, *(str(n) for n in (c.identical, c.outside, c.unanswered, c.differing)))
+    console.print(table)
+    for note in outcome.notes:
+        console.print(f"note: {note}")
+    if outcome.identical:
+        console.print("identical: every command is the recorded one, byte for byte")
+        return
+    start = outcome.contents.commands[0].quantities.stamp_ns
+    for c in outcome.comparisons:
+        if c.first is None or c.last is None:
+            continue
+        console.print(
+            f"{c.topic}: first difference at {(c.first.stamp_ns - start) * 1e-9:.3f} s (stamp {c.first.stamp_ns} ns),"
+            f" last at {(c.last.stamp_ns - start) * 1e-9:.3f} s"
+        )
+        console.print(f"  recorded {c.first.recorded or 'nothing'}\n  replayed {c.first.replayed or 'nothing'}")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate in this process, beside what left the recorded one.
+
+What leaves the gate follows from the commands and their stamps alone, except for age: how old a command is when it
+comes is the business of the gate's clock, which is not in a bag. In lock-step the gate's time is the command's stamp,
+and every message can be told. In real time a command that was not answered was dropped for its age; and when the safe
+command set in for want of commands is not known, so how fast the first commands after it may rise is known within
+bounds only. Those messages are counted as ``outside``, and must still be the safe command, or between it and the
+command.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
+from .comparison import Comparison
+from .contents import Contents
+
+
+class GateReplay:
+    """Compares ``contents.gated`` with what the gate makes of commands.
+
+    Args:
+        limits: of the gate.
+        strict: lock-step, where every command is answered at its own stamp.
+    """
+
+    def __init__(self, limits: GateLimits, strict: bool) -> None:
+        self._limits, self._strict = limits, strict
+        self._state = initial_state(limits)
+        self._ramp = False  # the safe command set in, and nobody knows when
+        self._safe = limits.safe.tobytes()
+
+    def compare(self, contents: Contents, commands: dict[int, np.ndarray], topic: str) -> Comparison:
+        """Go through the gated commands.
+
+        Args:
+            contents: of the bag.
+            commands: stamp [ns] to command.
+            topic: name of the gated commands.
+        """
+        account = Comparison(topic)
+        unanswered, presses = dict(commands), deque(contents.e_stops)
+        for number, message in enumerate(contents.gated):
+            stamp, values = message.quantities.stamp_ns, message.quantities.values
+            while presses and presses[0] <= message.at_ns:
+                presses.popleft()
+                self._state = press(self._limits, self._state, stamp)
+            command = unanswered.pop(stamp, None)
+            if command is None:
+                self._own(account, stamp, values, number == len(contents.gated) - 1)
+            else:
+                self._admitted(account, stamp, values, command)
+        stamps = [message.quantities.stamp_ns for message in contents.gated] or [0]
+        for stamp in unanswered:
+            if self._strict and stamps[0] < stamp < stamps[-1]:
+                account.differs(stamp, "", "a command that was not answered")
+            else:
+                account.unanswered += 1
+        return account
+
+    def _admitted(self, account: Comparison, stamp: int, values: np.ndarray, command: np.ndarray) -> None:
+        recorded = values.tobytes()
+        state, output, verdict = admit(self._limits, self._state, command, stamp, stamp)
+        if verdict == Verdict.E_STOP and recorded != self._safe:  # released, by a service that is not in the bag
+            self._state, self._ramp = release(self._state), True
+            state, output, verdict = admit(self._limits, self._state, command, stamp, stamp)
+        if output.tobytes() == recorded:
+            self._state, self._ramp = state, self._ramp and verdict == Verdict.CLIPPED_RATE
+            account.identical += 1
+        elif recorded == self._safe and not self._strict:
+            self._set_safe(stamp)
+            account.outside += 1
+        elif self._ramp and self._between(self._state.output, values, command):
+            self._state = replace(state, output=values)
+            account.outside += 1
+        else:
+            self._state = state
+            account.differs(stamp, _text(values), _text(output))
+
+    def _own(self, account: Comparison, stamp: int, values: np.ndarray, last: bool) -> None:
+        """A message that answers no command: the watchdog's, the e-stop's, or the one at the end."""
+        if values.tobytes() != self._safe:
+            account.differs(stamp, _text(values), "")
+        elif self._strict and not last and not self._state.stopped:
+            account.differs(stamp, f"{_text(values)}, which answers no command", "")
+        else:
+            self._set_safe(stamp)
+            account.outside += 1
+
+    def _set_safe(self, stamp: int) -> None:
+        standing = self._state.stamp_ns
+        late = stamp if standing is None else max(stamp, standing + self._limits.max_age_ns + 1)
+        self._state, _, _ = watchdog(self._limits, self._state, late)
+        self._state = replace(self._state, now_ns=stamp)
+        self._ramp = True
+
+    def _between(self, start: np.ndarray, values: np.ndarray, command: np.ndarray) -> bool:
+        goal = np.clip(command, self._limits.lower, self._limits.upper)
+        return bool((np.minimum(start, goal) <= values).all() and (values <= np.maximum(start, goal)).all())
+
+
+def _text(values: np.ndarray) -> str:
+    return ", ".join(repr(value) for value in values.tolist())

@@ -207,6 +207,8 @@ def test_what_does_not_fit_is_refused_by_name():
         quantise(layer(np.full((1, 1), 1e-3), bias=1e3), {"a": 1e-5})
     with pytest.raises(ModelError, match="a: a spike subtracts the threshold"):
         quantise(layer(np.ones((1, 1)), reset="subtract"))
+    with pytest.raises(ModelError, match="a: a time constant beyond 8192 steps"):
+        quantise(layer(np.ones((1, 1)), dv=1e-5))
     with pytest.raises(ModelError, match="a: weight_scale must be positive"):
         quantise(layer(np.ones((1, 1))), {"a": -1.0})
 
@@ -245,3 +247,9 @@ def test_grids_of_several_connections_are_found():
     assert report.populations[0].weight_error < 1e-9 and report.populations[0].clipped == 0
     x, r = network.connections
     assert x.weight_exp == r.weight_exp + 2
+
+
+def test_neurons_that_only_a_bias_drives():
+    p = CubaPopulation(np.full(2, 0.5), np.full(2, 0.1), np.full(2, 0.5), np.array([1.0, 0.1]))
+    g = SpikingGraph(1, {"a": p}, [Linear("input", "a", np.zeros((2, 1)))], ("a",))
+    same_spikes(g, quantise(g), SpikeTrain.from_dense(np.zeros((50, 1))))

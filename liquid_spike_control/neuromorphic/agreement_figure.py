@@ -68,14 +68,18 @@ def _bars(axes: Sequence[Axes], report: AgreementReport) -> None:
     rates.bar(at - 0.2, [a.float_rate for a in rows], 0.38, color=FLOAT, alpha=0.6)
     rates.bar(at + 0.2, [a.fixed_rate for a in rows], 0.38, color=FIXED)
     rates.set_title("spikes a neuron and step", fontsize=10)
-    f1.bar(at, [a.f1 for a in rows], 0.6, color=BOTH)
+    active = [a.f1 if a.float_rate or a.fixed_rate else np.nan for a in rows]
+    f1.bar(at, np.nan_to_num(active), 0.6, color=BOTH)
     f1.set_ylim(0, 1.12)
     f1.set_title("F1 of the spikes", fontsize=10)
     membranes.bar(at, np.nan_to_num([a.membrane_error for a in rows]), 0.6, color=BOTH)
     membranes.margins(y=0.2)
     membranes.set_title("RMS membrane error", fontsize=10)
-    for panel in (f1, membranes):
-        panel.bar_label(panel.containers[0], fmt="%.3g", fontsize=8, padding=1)  # type: ignore[arg-type]
+    for panel, values in ((f1, active), (membranes, [a.membrane_error for a in rows])):
+        for x, value in zip(at, values, strict=True):
+            label = "none" if np.isnan(value) else f"{value:.3g}"
+            above = x, float(np.nan_to_num(value))
+            panel.annotate(label, above, (0, 1), textcoords="offset points", ha="center", va="bottom", fontsize=8)
     rotation = 0 if len(rows) <= 6 else 60
     for panel in axes:
         panel.set_xticks(at, [a.name for a in rows], rotation=rotation)

@@ -25,7 +25,7 @@ from .grid import on_grid, weight_step
 from .loihi import LoihiEmulator
 from .losses import QuantisationReport, plain, population_losses
 from .network import LoihiNetwork
-from .quantize import QuantisedPopulation, assemble, quantise_population
+from .quantize import QuantisedPopulation, assemble, quantise_population, refuse_obstacles
 from .reference import FloatReference
 from .rounding import Compensation, Grid, can_compensate
 
@@ -116,6 +116,7 @@ def calibrate(
     """
     if not len(spikes.ids):
         raise ModelError("calibration needs sample spikes; the samples given have none")
+    refuse_obstacles(graph)
     trial = _Trial(graph, spikes)
     choices, losses = [], []
     for name in graph.populations:

@@ -135,8 +135,6 @@ def population_losses(
         notes.append(f"its voltage may saturate ({times:.2g} of its range at worst); calibrate on sample spikes")
     if (p.du == 0).any():
         notes.append("currents that never decay lose 1/4096 a step")
-    if ((integer.dv == 0) & (p.dv > 0)).any():
-        notes.append("voltages that decay by less than 1/8192 a step do not decay")
     if (whole & (integer.dv == 4095)).any() and worst[0] > 2048 * gap * unit:
         notes.append("1/4096 of the voltage is left after a step, which strong input can turn into a spike")
     return PopulationLosses(

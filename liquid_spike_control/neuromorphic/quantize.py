@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..spiking.graph import Connection, Correlation, Linear, SpikingGraph, Synapses
+from ..spiking.obstacles import loihi_obstacles
 from .grid import integer_population, on_grid, spacing, weight_step, worst_case
 from .losses import PopulationLosses, QuantisationReport, population_losses
 from .network import LoihiNetwork
@@ -59,9 +60,10 @@ def quantise_reported(
             and clips nothing.
 
     Raises:
-        ModelError: a threshold or bias does not fit beside the weights, a reset subtracts, or 1-bit weights have
-            both signs; the message names the population.
+        ModelError: a threshold or bias does not fit beside the weights, 1-bit weights have both signs, or there is
+            an obstacle (:func:`refuse_obstacles`); the message names the population.
     """
+    refuse_obstacles(graph)
     parts = {}
     for name in graph.populations:
         incoming = [c for c in graph.connections if c.target == name]
@@ -90,6 +92,16 @@ class QuantisedPopulation:
     connections: tuple[Dense | Sparse | Conv, ...]
     losses: PopulationLosses
     spacing: int
+
+
+def refuse_obstacles(graph: SpikingGraph) -> None:
+    """Check for what no choice of integers mends.
+
+    Raises:
+        ModelError: the first obstacle of :func:`~..spiking.obstacles.loihi_obstacles`.
+    """
+    for obstacle in loihi_obstacles(graph):
+        raise ModelError(obstacle)
 
 
 def assemble(graph: SpikingGraph, parts: Mapping[str, QuantisedPopulation]) -> LoihiNetwork:
@@ -125,8 +137,6 @@ def quantise_population(
         ModelError: as :func:`quantise_reported`.
     """
     p, incoming = graph.populations[name], [c for c in graph.connections if c.target == name]
-    if p.reset != "zero" and p.spiking and (p.dv < 1).any():
-        raise ModelError(f"{name}: a spike subtracts the threshold, Loihi's resets to 0; train it with that reset")
     _check(incoming, bits, exponents)
     worst = worst_case(p, incoming) if peaks is None else peaks
     unit, lowest = choose_unit(name, p, incoming, bits, exponents, scale, worst, peaks is not None)

@@ -11,6 +11,8 @@ from ..errors import ModelError
 from ..spiking.graph import Connection, CubaPopulation
 from .grid import LARGEST_CURRENT, LARGEST_THRESHOLD, on_grid, weight_step
 
+#: 13 bits, shifted by 7, in units of 64ths.
+LARGEST_BIAS = (4095 << 7) / 64
 #: Thresholds are made about this fine, 2^18 in 64ths: beyond, blocks of neurons do not rest (:mod:`.membrane`).
 FINE_THRESHOLD = 4096
 
@@ -57,7 +59,7 @@ def choose_unit(
             shift = -max(0, int(np.ceil(np.log2(highest / scale / LARGEST_THRESHOLD)))) if highest else 0
         return _checked(name, p, scale * 2.0**-shift, shift)
     if not any(_peak(c) for c in incoming):
-        return _checked(name, p, (highest or float(np.abs(p.bias).max()) or 1.0) / FINE_THRESHOLD, 0)
+        return _checked(name, p, max(highest / FINE_THRESHOLD, float(np.abs(p.bias).max()) / LARGEST_BIAS) or 1.0, 0)
     c, b, exponent = max(zip(incoming, bits, fixed, strict=True), key=lambda x: _peak(x[0]))
     exact = _exact(incoming, bits) if all(e is None for e in fixed) else None
     finest, spread = exact or (_peak(c) / (256 - weight_step(c.weight, b)), 0)
@@ -103,7 +105,7 @@ def _automatic(p: CubaPopulation, worst: tuple[float, float], measured: bool, un
     What all sources at once would bring about only keeps the unit from becoming finer; what was measured counts.
     """
     fine = float(p.vth.max()) / FINE_THRESHOLD if p.spiking else 0.0
-    least = max(fine * FINE_THRESHOLD / LARGEST_THRESHOLD, np.abs(p.bias).max() * 64 / (4095 << 7))
+    least = max(fine * FINE_THRESHOLD / LARGEST_THRESHOLD, np.abs(p.bias).max() / LARGEST_BIAS)
     overflow = max(worst) / LARGEST_CURRENT
     least = max(least, overflow if measured else min(overflow, unit), min(fine, unit), unit * 2.0**-7)
     return int(np.floor(np.log2(unit / least) + 1e-9))

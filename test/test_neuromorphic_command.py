@@ -26,6 +26,7 @@ from liquid_spike_control.resources import zoo
 
 PENCIL = str(zoo("pencil_perception.nir"))
 NIR = Path(__file__).parent / "data/nir"
+NETX = Path(__file__).parent / "data/netx"
 NORSE = ("--preset", "norse")
 
 
@@ -104,7 +105,7 @@ def test_compile_on_sample_spikes(call):
     assert on != off
 
 
-@pytest.mark.parametrize("simulator", [pytest.param("lava", marks=pytest.mark.slow), "nengo_loihi", "brian2_loihi"])
+@pytest.mark.parametrize("simulator", ["nengo_loihi", *(pytest.param(s, marks=pytest.mark.slow) for s in ("lava", "brian2_loihi"))])
 def test_fuzz(call, simulator):
     try:
         find_oracle(simulator)
@@ -115,7 +116,8 @@ def test_fuzz(call, simulator):
 
 
 def test_inspect(call):
-    said = works(call("inspect", NIR / "norse_conv.nir", *NORSE, "--json", "i.json"))
+    said = works(call("inspect", NIR / "norse_conv.nir", *NORSE, "--json", "i.json", "--plot", "i.png"))
+    assert is_png("i.png") and "messages a step" in said
     numbers = json.loads(Path("i.json").read_text())
     assert numbers["input_shape"] == [2, 9, 9] and numbers["obstacles"] == [] and numbers["cores"] == 2
     assert [c["synapses"] for c in numbers["connections"]] == [1152, 1200]
@@ -126,6 +128,17 @@ def test_inspect(call):
     obstacles = json.loads(Path("i.json").read_text())["obstacles"]
     assert len(obstacles) > 1 and all("subtracts the threshold" in obstacle for obstacle in obstacles)
     assert all(f"not on Loihi: {obstacle}" in said for obstacle in obstacles)
+
+
+def test_netx_files(call):
+    said = works(call("inspect", NETX / "cuba.net"))
+    assert "2 x 7 x 5" in said and "conv2" in said
+    works(call("compile", NETX / "cuba.net", "--out", "cuba.safetensors"))
+    for name in (NETX / "cuba.net", "cuba.safetensors"):
+        works(call("run", name, "--rate", 100, "--steps", 200, "--out", f"{Path(name).suffix[1:]}.npz"))
+    one, other = (read_spikes(f"{name}.npz", 5, 1e-3) for name in ("net", "safetensors"))
+    assert len(one.ids) and np.array_equal(one.ids, other.ids)
+    assert "on Loihi 2" in works(call("inspect", NETX / "sdnn.net"))
 
 
 def test_inspect_neurons_of_loihi_2(call):

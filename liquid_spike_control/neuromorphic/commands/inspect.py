@@ -8,17 +8,22 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from ...errors import ModelError
 from ...spiking.obstacles import loihi_obstacles
 from ..chips import LOIHI1, LOIHI2
+from ..emulator import emulate
+from ..floorplan import figure
 from ..mapping import place
 from ..metrics import fan_out
 from ..model import SpikingModel
 from ..network import LoihiNetwork
 from ..neurons import Population
-from .given import Output, given_model, write_json
+from ..traffic import traffic
+from .drive import drive
+from .given import Output, given_model, given_spikes, save, write_json
 
 if TYPE_CHECKING:
     from ...options import InspectOptions
@@ -56,6 +61,12 @@ def inspect_command(options: InspectOptions) -> int:
         placement.table(output.console)
         numbers |= {"cores": placement.n_cores, "chips": placement.n_chips}
         numbers["misfits"] = [str(misfit) for misfit in placement.misfits]
+        if options.plot is not None:
+            spikes, what = given_spikes(options, model)
+            trains, _ = drive(emulate(network), spikes, Console(stderr=True))
+            messages = traffic(placement, trains, spikes)
+            output.show(f"messages, input {what}: {messages}")
+            save(figure(placement, messages), options.plot)
     write_json(options.json, numbers)
     return 0
 

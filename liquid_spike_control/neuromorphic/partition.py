@@ -196,14 +196,24 @@ class Demand:
         ]
         sizes.sort(key=lambda size: (math.prod(Patches(shape, size).grid), -size[2], size[0] + size[1]))
         shared = [a for a in self.incoming if isinstance(a, SharedAxons)]
+        least = self._least_cores(limits)
         for size in sizes:
             patches = Patches(shape, size)
+            if math.prod(patches.grid) < least:
+                continue
             if max((axons.axons(patches).max() for axons in shared), default=0) > limits[AXONS_IN]:
                 continue
             partition = Partition(patches.core_of, math.prod(patches.grid), patches)
             if (self.usage(partition) <= limits).all():
                 return partition
         raise AssertionError("a neuron on a core of its own exceeds a limit that was not left aside")
+
+    def _least_cores(self, limits: np.ndarray) -> int:
+        """How many cores there must be whatever the cut: each axon is sent, and each setting held, at least once."""
+        sent = sum(int(out.axons.slots * out.reach.sum()) for out in self.outgoing)
+        kept = int(self.profiles.max()) + 1, int(self.thresholds.max()) + 1
+        least = zip((sent, *kept), limits[[AXONS_OUT, PROFILES, THRESHOLDS]].tolist(), strict=True)
+        return max(-(-needed // limit) for needed, limit in least)
 
 
 def _divisions(n: int) -> list[int]:

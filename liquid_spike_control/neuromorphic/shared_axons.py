@@ -122,18 +122,17 @@ class SharedAxons:
 
     def words(self, patches: Patches) -> np.ndarray:
         """Words of synapse memory on each core, int64 ``(n_cores,)``."""
-        x, y = (self._along(axis, patches).meetings for axis in (0, 1))
-        lengths = [patches.lengths(axis) for axis in range(3)]
-        known: dict[tuple, int] = {}
-        words = np.zeros(patches.grid, np.int64)
-        for i, way_x in enumerate(x):
-            for j, way_y in enumerate(y):
-                for m, channels in enumerate(lengths[2]):
-                    size = int(lengths[0][i] * lengths[1][j] * channels)
-                    key = way_x, way_y, int(channels), size
-                    if key not in known:
-                        lists = np.outer(way_x, way_y) * channels
-                        bits = self.format.bits + index_bits(size)
-                        known[key] = int(self.conv.weights.shape[3] * list_words(lists, bits).sum())
-                    words[i, j, m] = known[key]
-        return words.ravel()
+        channels, bits = self.conv.weights.shape[3], self.format.bits
+        # Boxes that the kernel meets alike and that are as large need the same.
+        kinds, kind_of = [], []
+        for axis in (0, 1):
+            alike = list(zip(self._along(axis, patches).meetings, patches.lengths(axis).tolist(), strict=True))
+            kinds.append(sorted(set(alike)))
+            kind_of.append(np.array([kinds[axis].index(kind) for kind in alike]))
+        deep, depth_of = np.unique(patches.lengths(2), return_inverse=True)
+        words = np.zeros((len(kinds[0]), len(kinds[1]), len(deep)), np.int64)
+        for i, j, m in np.ndindex(words.shape):
+            (ways_x, n_x), (ways_y, n_y), n_c = kinds[0][i], kinds[1][j], int(deep[m])
+            lists = np.outer(ways_x, ways_y) * n_c
+            words[i, j, m] = channels * list_words(lists, bits + index_bits(n_x * n_y * n_c)).sum()
+        return words[np.ix_(*kind_of, depth_of)].ravel()

@@ -122,7 +122,7 @@ def traffic(placement: Placement, spikes: Mapping[str, SpikeTrain], inputs: Spik
     for route in placement.routes:
         source, axons = route.connection.source, route.axons
         cores = slice(route.first_core, route.first_core + route.arrivals.shape[0])
-        ends = sp.csr_array((np.ones_like(route.arrivals.data), *_pattern(route.arrivals)), shape=route.arrivals.shape)
+        ends = route.arrivals.sign()
         train = inputs if source == INPUT else spikes[source]
         if train is None:
             continue
@@ -139,10 +139,6 @@ def traffic(placement: Placement, spikes: Mapping[str, SpikeTrain], inputs: Spik
         sent += sp.csr_array((between.data, (between.row, between.col + cores.start)), shape=sent.shape)
     sent.eliminate_zeros()
     return _counted(Floorplan(mesh, placement.n_chips), sent, per_step, received)
-
-
-def _pattern(matrix: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
-    return matrix.indices, matrix.indptr
 
 
 def _counted(floorplan: Floorplan, sent: sp.csr_array, per_step: np.ndarray, received: np.ndarray) -> Traffic:

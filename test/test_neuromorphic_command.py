@@ -105,7 +105,10 @@ def test_compile_on_sample_spikes(call):
     assert on != off
 
 
-@pytest.mark.parametrize("simulator", ["nengo_loihi", *(pytest.param(s, marks=pytest.mark.slow) for s in ("lava", "brian2_loihi"))])
+LONGER = [pytest.param(simulator, marks=pytest.mark.slow) for simulator in ("lava", "brian2_loihi")]
+
+
+@pytest.mark.parametrize("simulator", ["nengo_loihi", *LONGER])
 def test_fuzz(call, simulator):
     try:
         find_oracle(simulator)

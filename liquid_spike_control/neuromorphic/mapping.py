@@ -17,6 +17,7 @@ from rich.table import Table
 
 from ..errors import ModelError
 from .chips import LOIHI1, ChipLimits
+from .misfits import Misfit, crowded, full, too_many, unknown
 from .network import LoihiNetwork
 from .neurons import Neurons
 from .partition import (
@@ -32,33 +33,6 @@ from .partition import (
 from .shared_axons import SharedAxons
 from .synapse_lists import DiscreteAxons
 from .synapses import Conv, Dense, Sparse
-
-_REMEDY = {
-    "axons in": "prune or pool its inputs",
-    "axons out": "prune its targets, or relay its spikes through more neurons",
-    "synapse memory": "prune its synapses, or use fewer weight and delay bits",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """What does not fit.
-
-    Attributes:
-        where: population or connection.
-        limit: what there is too little of.
-        needed, available: how much of it.
-        remedy: what to do.
-    """
-
-    where: str
-    limit: str
-    needed: int
-    available: int
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.limit}: {self.needed} needed, {self.available} available; {self.remedy}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +187,10 @@ def place(network: LoihiNetwork, limits: ChipLimits = LOIHI1, chips: int | None 
         way.reach = _reach(arrivals)
     used = {name: demand.usage(partitions[name]) for name, demand in demands.items()}
     misfits = [
-        *_unknown(network, limits),
-        *_crowded(network, routes, limits),
-        *(m for name in used for m in _full(name, needs[name], used[name], bounds)),
-        *_too_many(firsts[-1], limits, chips),
+        *unknown(network, limits),
+        *crowded({name: [a.format for a in demand.incoming] for name, demand in demands.items()}, limits),
+        *(m for name in used for m in full(name, needs[name], used[name], bounds)),
+        *too_many(firsts[-1], limits, chips),
     ]
     usage = np.concatenate(list(used.values()))
     return Placement(network, limits, partitions, first_core, usage, tuple(routes), tuple(misfits))
@@ -282,60 +256,3 @@ def _settings(population: Neurons) -> dict[str, np.ndarray]:
         columns = [np.broadcast_to(getattr(population, name, 0), population.n) for name in names]
         numbers[table] = np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel()
     return numbers
-
-
-def _name(c: Dense | Sparse | Conv) -> str:
-    return f"{type(c).__name__} {c.source} -> {c.target}"
-
-
-def _unknown(network: LoihiNetwork, limits: ChipLimits) -> list[Misfit]:
-    """What the chip cannot compute at all."""
-    misfits = []
-    for name, p in network.populations.items():
-        if limits.neuron_models is not None and type(p).__name__ not in limits.neuron_models:
-            kinds = ", ".join(limits.neuron_models)
-            misfits.append(
-                Misfit(f"{name} ({type(p).__name__})", "neurons", p.n, 0, f"use one of {kinds}, or Loihi 2")
-            )
-    for c in network.connections:
-        longest = int(np.max(c.delays, initial=0))
-        if limits.longest_delay is not None and longest > limits.longest_delay:
-            remedy = "shorten it, or relay through a population that fires at once"
-            misfits.append(Misfit(_name(c), "delay", longest, limits.longest_delay, remedy))
-    return misfits
-
-
-def _crowded(network: LoihiNetwork, routes: list[Route], limits: ChipLimits) -> list[Misfit]:
-    """Populations whose connections need more synapse formats than a core has."""
-    misfits = []
-    for name in network.populations:
-        formats = {r.axons.format for r in routes if r.connection.target == name}
-        if limits.formats is not None and len(formats) > limits.formats:
-            remedy = "give its connections the same weight bits, exponents and signs, or relay some"
-            misfits.append(Misfit(name, "synapse formats", len(formats), limits.formats, remedy))
-    return misfits
-
-
-def _full(name: str, needs: np.ndarray, usage: np.ndarray, limits: np.ndarray) -> list[Misfit]:
-    """Neurons that need more than a core by themselves.
-
-    Args:
-        name: population.
-        needs: of each neuron alone.
-        usage: of its cores.
-        limits: of a core.
-    """
-    misfits = []
-    for r in np.flatnonzero((needs > limits).any(0) & (usage > limits).any(0)):
-        over, worst = int((needs[:, r] > limits[r]).sum()), int(needs[:, r].argmax())
-        others = f" and {over - 1} more" if over > 1 else ""
-        where = f"{name}, neuron {worst}{others}"
-        misfits.append(Misfit(where, RESOURCES[r], int(needs[worst, r]), int(limits[r]), _REMEDY[RESOURCES[r]]))
-    return misfits
-
-
-def _too_many(n_cores: int, limits: ChipLimits, chips: int | None) -> list[Misfit]:
-    if chips is None or n_cores <= chips * limits.cores:
-        return []
-    remedy = f"use {-(-n_cores // limits.cores)} chips or a smaller network"
-    return [Misfit("the network", "cores", n_cores, chips * limits.cores, remedy)]

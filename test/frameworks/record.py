@@ -47,7 +47,8 @@ class Recording:
 
 @dataclass
 class _Written:
-    """A graph without the entries that are None: Norse and Sinabs leave ``input_shape`` so, nir 1.0.8 fails on it."""
+    """A graph without the entries that are None (Norse and Sinabs leave ``input_shape`` so, nir 1.0.8 fails on it),
+    its edges sorted (nirtorch gives them the order of a set)."""
 
     graph: object
 
@@ -55,7 +56,8 @@ class _Written:
         def given(content: dict) -> dict:
             return {k: given(v) if isinstance(v, dict) else v for k, v in content.items() if v is not None}
 
-        return given(self.graph.to_dict())
+        content = given(self.graph.to_dict())
+        return content | {"edges": sorted(content["edges"])}
 
 
 def spikes(shape: tuple[int, ...], seed: int, rate: float = 0.3) -> np.ndarray:
@@ -122,24 +124,33 @@ def _snntorch(net, shape, preset, layers, seed) -> Recording:
     return Recording(graph, preset, x, sent, {}, snntorch.__version__)
 
 
-def snntorch_dense(preset="snntorch", reset="subtract", seed=1) -> Recording:
+def snntorch_dense(preset="snntorch", reset="subtract", seed=1, reset_delay=True, gain=1.0) -> Recording:
     import snntorch as snn
     import torch
 
     torch.manual_seed(seed)
+    resets = {"reset_mechanism": reset, "reset_delay": reset_delay, "init_hidden": True}
     beta = [spread(n, 0.7, 0.95, seed + i) for i, n in enumerate((30, 10))]
     vth = [spread(n, 0.8, 1.2, seed + 5 + i) for i, n in enumerate((30, 10))]
     net = torch.nn.Sequential(
         torch.nn.Linear(20, 30),
-        snn.Leaky(beta[0], threshold=vth[0], init_hidden=True, reset_mechanism=reset),
+        snn.Leaky(beta[0], threshold=vth[0], **resets),
         torch.nn.Linear(30, 10, bias=False),
-        snn.Synaptic(spread(10, 0.3, 0.8, 9), beta[1], threshold=vth[1], init_hidden=True, reset_mechanism=reset),
+        snn.Synaptic(spread(10, 0.3, 0.8, 9), beta[1], threshold=vth[1], **resets),
     )
-    return _snntorch(seeded(net, seed), (20,), preset, {"1": "1", "3": "3"}, seed)
+    return _snntorch(seeded(net, seed, gain), (20,), preset, {"1": "1", "3": "3"}, seed)
 
 
 def snntorch_zero_dense() -> Recording:
     return snntorch_dense("snntorch_zero", "zero", 2)
+
+
+def snntorch_undelayed_dense() -> Recording:
+    return snntorch_dense("snntorch_undelayed", "subtract", 4, False, 0.4)
+
+
+def snntorch_zero_undelayed_dense() -> Recording:
+    return snntorch_dense("snntorch_zero_undelayed", "zero", 5, False)
 
 
 def snntorch_conv() -> Recording:

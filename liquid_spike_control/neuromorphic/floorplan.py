@@ -36,7 +36,8 @@ def figure(placement: Placement, traffic: Traffic | None = None) -> Figure:
     plan = Floorplan(mesh, placement.n_chips)
     columns, rows = mesh.width * plan.chips, mesh.height
     panels = 1 if traffic is None else 2
-    drawing = Figure(figsize=(0.5 + 0.9 * columns, 0.4 + panels * (0.9 + 0.9 * rows)), layout="constrained")
+    tile = min(0.9, 22 / columns)  # inches
+    drawing = Figure(figsize=(0.5 + tile * columns, 0.4 + panels * (0.9 + tile * rows)), layout="constrained")
     axes = drawing.subplots(panels, 1, squeeze=False)[:, 0]
     for panel in axes:
         panel.set(xlim=(-0.15, columns + 0.15), ylim=(rows + 0.15, -0.15), aspect="equal")

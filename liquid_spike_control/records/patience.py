@@ -34,7 +34,8 @@ class Patience:
         return self
 
     def __exit__(self, *_) -> None:
-        self._progress.stop()
+        if self._drawn:
+            self._progress.stop()
 
     def show(self, done: int, total: int | None) -> None:
         """So much is done, of so much where that is known."""

@@ -200,7 +200,8 @@ def _replay_controller(outcome: Replay, topics: Topics, controller: LiquidContro
         estimate = outcome.estimates.get(stamp)
         if estimate is None and (estimate := recorded_estimates.get(stamp)) is not None:
             borrowed += 1
-        begin, end = np.searchsorted(stamps, stamp - tolerance_ns), np.searchsorted(stamps, stamp + tolerance_ns, "right")
+        begin = np.searchsorted(stamps, stamp - tolerance_ns)
+        end = np.searchsorted(stamps, stamp + tolerance_ns, "right")
         there = [j for i in order[begin:end] if (j := contents.joints[i]).at_ns <= command.at_ns or tolerance_ns == 0]
         there.sort(key=lambda joints: abs(joints.quantities.stamp_ns - stamp))
         if estimate is None or not there:

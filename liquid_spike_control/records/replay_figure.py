@@ -37,6 +37,7 @@ def draw(outcome: Replay, path: Path) -> None:
     force.set_ylabel("command [N]")
     apart.plot(times, np.abs(commands - recorded), ".", ms=3, color="C3")
     apart.set_yscale("symlog", linthresh=1e-15)
+    apart.set_yticks([0, 1e-12, 1e-8, 1e-4, 1])
     apart.set_ylim(bottom=0)
     apart.set_ylabel("|difference| [N]")
     apart.set_xlabel("time [s]")

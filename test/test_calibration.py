@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,7 +104,6 @@ def test_convolutions_and_sparse_synapses_are_calibrated_too():
     after = compare(graph, calibration.network, held_out, n_traces=0).populations
     for a, b in zip(before, after, strict=True):
         assert b.rate_error < 0.7 * a.rate_error
-    assert calibration.choices[0].rounding == "nearest"
     assert calibration.network.connections[1].synapses.min() >= 0
 
 
@@ -151,6 +152,35 @@ def test_a_leaky_integrator_does_not_saturate():
 def test_samples_without_spikes_are_refused(case):
     with pytest.raises(ModelError, match="calibration needs sample spikes"):
         calibrate(case[0], SpikeTrain.from_dense(np.zeros((10, 40))))
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_a_kernel_is_compensated_as_the_synapses_that_it_stands_for(channels_first):
+    rng = np.random.default_rng(8)
+    weight = rng.normal(size=(3, 2, 3, 3))
+    conv = Correlation("input", "a", weight, (2, 7, 6), (2, 1), (1, 0), channels_first)
+    spikes = rng.random((200, 84)) < rng.uniform(0, 0.5, 84)
+    grid = Grid(0.9, -4, 3)
+    p = neurons(conv.shape[0])
+    (kernel,) = Compensation(p, [conv], [SpikeTrain.from_dense(spikes)]).round([conv], [grid])
+    integers = np.rint(kernel / 0.9)
+    np.testing.assert_allclose(kernel, 0.9 * integers, atol=1e-12)
+
+    def current(w):
+        at = replace(conv, weight=w)
+        dense = np.zeros(at.shape)
+        source, target, value = at.synapses()
+        dense[target, source] = value
+        felt, u, v = [], np.zeros(84), np.zeros(84)
+        for x in spikes:
+            u = 0.7 * u + x
+            v = 0.9 * v + u
+            felt.append(v)
+        return dense @ np.array(felt).T
+
+    nearest = 0.9 * np.clip(np.rint(weight / 0.9), -4, 3)
+    errors = [np.sqrt(((current(w) - current(weight)) ** 2).mean()) for w in (kernel, nearest)]
+    assert errors[0] < 0.7 * errors[1]
 
 
 def test_compensated_weights_keep_the_currents():

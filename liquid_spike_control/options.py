@@ -156,8 +156,10 @@ class EmulateOptions(SpikeOptions):
 
     backend: Literal["loihi", "float", "lava", "nengo_loihi", "brian2_loihi"] = "loihi"
     """loihi: our emulator. float: the same without rounding. The others: other people's simulators (make oracles)."""
+    payloads: Path | None = None
+    """Numbers instead of spikes, for networks that take them: .npy, integers (steps, inputs)."""
     out: Path | None = None
-    """Write the output spikes: .npz, .npy or .nir."""
+    """Write the output spikes: .npz, .npy (with payloads, where there are any) or .nir."""
     plot: Path | None = None
     """Write a picture: every population's spikes, and the membranes of a few neurons."""
     traces: int = 3
@@ -224,6 +226,8 @@ class ReplayOptions:
     """A .safetensors file; the shipped one if not given."""
     other_models: bool = False
     """Replay although the models are not those of the bag, to see what differs."""
+    stages: bool = False
+    """Give each stage what the bag holds, not what the stage before it made, so that a difference stays where it is."""
     mode: Literal["lockstep", "realtime"] | None = None
     """lockstep: every packet must be answered. realtime: what the bag does not answer was lost. As the bag tells, or
     else realtime."""

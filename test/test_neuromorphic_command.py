@@ -15,9 +15,12 @@ import pytest
 from liquid_spike_control.cli import main
 from liquid_spike_control.errors import WorkerError
 from liquid_spike_control.neuromorphic.compiled import read_network, write_network
+from liquid_spike_control.neuromorphic.graded import GradedTrain
 from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.loihi2 import Loihi2Emulator
 from liquid_spike_control.neuromorphic.model import new_backend, read_model
 from liquid_spike_control.neuromorphic.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.netx import read_netx
 from liquid_spike_control.neuromorphic.neurons import AdaptivePopulation, Population
 from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
 from liquid_spike_control.neuromorphic.synapses import Dense
@@ -141,7 +144,15 @@ def test_netx_files(call):
         works(call("run", name, "--rate", 100, "--steps", 200, "--out", f"{Path(name).suffix[1:]}.npz"))
     one, other = (read_spikes(f"{name}.npz", 5, 1e-3) for name in ("net", "safetensors"))
     assert len(one.ids) and np.array_equal(one.ids, other.ids)
+
+
+def test_numbers_go_into_a_network_of_loihi_2(call):
     assert "on Loihi 2" in works(call("inspect", NETX / "sdnn.net"))
+    numbers = np.random.default_rng(0).integers(0, 90, (30, 70))
+    np.save("in.npy", numbers)
+    works(call("run", NETX / "sdnn.net", "--payloads", "in.npy", "--out", "out.npy", "--plot", "s.png"))
+    expected = Loihi2Emulator(read_netx(NETX / "sdnn.net").network).run_graded(GradedTrain.from_dense(numbers))
+    assert len(expected.ids) and np.array_equal(np.load("out.npy"), expected.to_dense(2)) and is_png("s.png")
 
 
 def test_inspect_neurons_of_loihi_2(call):
@@ -174,6 +185,9 @@ def test_what_the_user_gets_wrong(call, tmp_path):
     Path("cut.nir").write_bytes(Path(PENCIL).read_bytes()[:5000])
     Path("junk.safetensors").write_bytes(b"junk" * 100)
     Path("junk.net").write_bytes(b"junk" * 100)
+    np.save("real.npy", np.ones((5, 70)))
+    np.save("wide.npy", np.ones((5, 71), int))
+    np.save("large.npy", np.full((5, 70), 2**40))
     plain = LoihiNetwork(3, {"a": Population(4, 1, 2, 30)}, [Dense("input", "a", np.ones((4, 3), int))])
     write_network("plain.safetensors", plain, {})
     norse = NIR / "norse_conv.nir"
@@ -194,6 +208,12 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["compile", PENCIL, "--calibration", "none.npz"], "none.npz: no such file"),
         (["compile", PENCIL, "--calibration", "other.npz", "--exponent", "2"], "the calibration chooses it"),
         (["inspect", "junk.net"], "junk.net: not a whole netx file"),
+        (["run", NETX / "sdnn.net", "--payloads", "none.npy"], "none.npy: no such file"),
+        (["run", NETX / "sdnn.net", "--payloads", "other.npz"], "payloads are an array of integers"),
+        (["run", NETX / "sdnn.net", "--payloads", "real.npy"], "payloads are an array of integers"),
+        (["run", NETX / "sdnn.net", "--payloads", "wide.npy"], "71 neurons, the network has 70 inputs"),
+        (["run", NETX / "sdnn.net", "--payloads", "large.npy"], "payloads have 32 bits"),
+        (["run", NETX / "sdnn.net", "--payloads", "wide.npy", "--backend", "lava"], "--payloads takes the place"),
         (["fuzz", "lava", "--neuron-steps", "0"], "--neuron-steps 0; give at least 1"),
         (["fuzz", "lava", "--folder", "nowhere"], "--folder nowhere: there is no such folder"),
         (["compare", "plain.safetensors"], "it holds integers, no float network"),

@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import LiquidSpikeError, TaskError
 from ..events.codec import Decoder
 from ..types import EVENT, SpikeTrain
+from .graded import GradedTrain
 
 EVENT_CAMERA = ("/event_camera/events", "event_camera_msgs/msg/EventPacket")
 FAERY = (".es", ".raw", ".dat", ".aedat")
@@ -69,8 +70,32 @@ def read_spikes(
         raise TaskError(f"{path}: not a whole {suffix} file ({line}); write or record it again") from None
 
 
-def write_spikes(path: str | Path, spikes: SpikeTrain, n_neurons: int, dt: float, node: str = "output") -> None:
-    """Write spikes as ``.npz``, ``.npy`` (dense) or ``.nir`` (sample data of a node).
+def read_payloads(path: str | Path, n_inputs: int) -> GradedTrain:
+    """Numbers that go into a network, each as a spike with a payload: ``.npy``, integers ``(n_steps, n_inputs)``.
+
+    Raises:
+        TaskError: the file is missing, damaged, or of another network.
+    """
+    path = Path(path)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise TaskError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        line = " ".join(str(error).split())[:160]
+        raise TaskError(f"{path}: not a whole .npy file ({line}); write it again") from None
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "iu" or not len(array):
+        raise TaskError(f"{path}: payloads are an array of integers (steps, inputs) in a .npy file; write one")
+    _check_neurons(path, array.shape[1], n_inputs)
+    if array.size and not -(2**31) <= array.min() <= array.max() < 2**31:
+        raise TaskError(f"{path}: payloads have 32 bits; {array.min()} .. {array.max()} do not fit")
+    return GradedTrain.from_dense(array)
+
+
+def write_spikes(
+    path: str | Path, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str = "output"
+) -> None:
+    """Write spikes as ``.npz``, ``.npy`` (dense, payloads where there are any) or ``.nir`` (sample data of a node).
 
     Raises:
         TaskError: the suffix is none of these, or the file cannot be written.
@@ -192,7 +217,7 @@ def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTr
     return _train(path, pairs // n_inputs, pairs % n_inputs, n_steps, n_inputs)
 
 
-def _write_nir(path: Path, spikes: SpikeTrain, n_neurons: int, dt: float, node: str) -> None:
+def _write_nir(path: Path, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str) -> None:
     import nir
 
     steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))

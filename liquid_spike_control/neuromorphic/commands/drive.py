@@ -11,6 +11,9 @@ from rich.progress import Progress
 
 from ...types import SpikeTrain
 from ..backend import Backend
+from ..graded import GradedTrain
+
+Train = SpikeTrain | GradedTrain
 
 #: A bar appears when the work has taken so long [s].
 PATIENCE_S = 2.0
@@ -19,27 +22,26 @@ _PIECES = 100
 _TIMING_S = 0.5
 
 
-def drive(backend: Backend, spikes: SpikeTrain, console: Console) -> tuple[dict[str, SpikeTrain], float]:
+def drive(backend: Backend, spikes: Train, console: Console) -> tuple[dict[str, Train], float]:
     """Run all steps.
 
     Args:
         backend: one with ``run_all`` tells of every population.
-        spikes: of the input axons.
+        spikes: of the input axons; with payloads only for an emulator that knows them.
         console: where the bar goes.
 
     Returns:
         Spikes of every population by name, or of ``"output"`` only; and the time of it [s].
     """
-    parts: dict[str, list[SpikeTrain]] = {}
+    parts: dict[str, list[Train]] = {}
     began = time.monotonic()
     run_all = getattr(backend, "run_all", None)
     edges = np.unique(np.linspace(0, spikes.n_steps, _PIECES + 1).astype(np.int64))
     with Progress(console=console, transient=True, disable=True) as progress:
         bar = progress.add_task("running", total=spikes.n_steps)
         for first, last in zip(edges[:-1], edges[1:], strict=True):
-            indptr = spikes.indptr[first : last + 1]
-            piece = SpikeTrain(indptr - indptr[0], spikes.ids[indptr[0] : indptr[-1]])
-            out = run_all(piece) if run_all else {"output": backend.run(piece)}
+            piece = _piece(spikes, int(first), int(last))
+            out = run_all(piece) if run_all else {"output": backend.run(without_payloads(piece))}
             for name, train in out.items():
                 parts.setdefault(name, []).append(train)
             if progress.disable and console.is_terminal and time.monotonic() - began > PATIENCE_S:
@@ -69,7 +71,22 @@ def step_times(backend: Backend, spikes: SpikeTrain) -> tuple[float, float]:
     return float(p50), float(p99)
 
 
-def _join(trains: list[SpikeTrain]) -> SpikeTrain:
+def without_payloads(train: Train) -> SpikeTrain:
+    """When, not how much."""
+    return train.spikes if isinstance(train, GradedTrain) else train
+
+
+def _piece(train: Train, first: int, last: int) -> Train:
+    indptr = train.indptr[first : last + 1]
+    mine = slice(indptr[0], indptr[-1])
+    if isinstance(train, GradedTrain):
+        return GradedTrain(indptr - indptr[0], train.ids[mine], train.payloads[mine])
+    return SpikeTrain(indptr - indptr[0], train.ids[mine])
+
+
+def _join(trains: list[Train]) -> Train:
     counts = np.concatenate([np.diff(t.indptr) for t in trains])
-    ids = np.concatenate([t.ids for t in trains])
-    return SpikeTrain(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), ids.astype(np.int32))
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    ids = np.concatenate([t.ids for t in trains]).astype(np.int32)
+    payloads = [t.payloads for t in trains if isinstance(t, GradedTrain)]
+    return GradedTrain(indptr, ids, np.concatenate(payloads)) if payloads else SpikeTrain(indptr, ids)

@@ -22,7 +22,7 @@ from ..model import SpikingModel
 from ..network import LoihiNetwork
 from ..neurons import Population
 from ..traffic import traffic
-from .drive import drive
+from .drive import drive, without_payloads
 from .given import Output, given_model, given_spikes, save, write_json
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def inspect_command(options: InspectOptions) -> int:
         if options.plot is not None:
             spikes, what = given_spikes(options, model)
             trains, _ = drive(emulate(network), spikes, Console(stderr=True))
-            messages = traffic(placement, trains, spikes)
+            messages = traffic(placement, {name: without_payloads(t) for name, t in trains.items()}, spikes)
             output.show(f"messages, input {what}: {messages}")
             save(figure(placement, messages), options.plot)
     write_json(options.json, numbers)

@@ -14,6 +14,7 @@ from ..loihi import LoihiEmulator
 from ..model import SpikingModel
 from ..neurons import Population
 from ..reference import FloatReference
+from .drive import Train
 from .given import save
 
 #: Voltages that are kept for the picture.
@@ -23,8 +24,8 @@ _MOST_VOLTAGES = 1 << 24
 def plot(
     model: SpikingModel,
     backend: str,
-    spikes: SpikeTrain,
-    trains: Mapping[str, SpikeTrain],
+    spikes: Train,
+    trains: Mapping[str, Train],
     sizes: Mapping[str, int],
     dt: float,
     n_traces: int,
@@ -66,7 +67,7 @@ def plot(
     save(figure, path)
 
 
-def _voltages(model: SpikingModel, backend: str, spikes: SpikeTrain) -> dict[str, np.ndarray]:
+def _voltages(model: SpikingModel, backend: str, spikes: Train) -> dict[str, np.ndarray]:
     """Voltages of every population in the first steps, in thresholds."""
     if backend == "float":
         graph = model.float_graph()
@@ -81,12 +82,12 @@ def _voltages(model: SpikingModel, backend: str, spikes: SpikeTrain) -> dict[str
     return {name: probes[name].v / (64 * np.maximum(p.vth, 1)) for name, p in lif.items()}
 
 
-def _first(spikes: SpikeTrain, n_neurons: int) -> SpikeTrain:
+def _first(spikes: Train, n_neurons: int) -> SpikeTrain:
     n_steps = min(spikes.n_steps, max(1, _MOST_VOLTAGES // n_neurons))
     return SpikeTrain(spikes.indptr[: n_steps + 1], spikes.ids[: spikes.indptr[n_steps]])
 
 
-def _raster(axis, name: str, train: SpikeTrain, n: int, dt: float) -> None:
+def _raster(axis, name: str, train: Train, n: int, dt: float) -> None:
     times = np.repeat(np.arange(train.n_steps), np.diff(train.indptr)) * dt
     size = float(np.clip(2e4 / max(len(times), 1), 0.3, 6.0))
     axis.scatter(times, train.ids, s=size, color="black", linewidths=0, rasterized=True)
@@ -95,7 +96,7 @@ def _raster(axis, name: str, train: SpikeTrain, n: int, dt: float) -> None:
     axis.margins(x=0)
 
 
-def _membranes(axis, voltages: np.ndarray, train: SpikeTrain, n: int, n_traces: int, dt: float) -> None:
+def _membranes(axis, voltages: np.ndarray, train: Train, n: int, n_traces: int, dt: float) -> None:
     """A few neurons, from the busy to the quiet, one above the other; far below zero they are cut off."""
     order = np.argsort(-np.bincount(train.ids, minlength=n), kind="stable")
     active = max(len(np.unique(train.ids)), 1)

@@ -11,11 +11,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from ...errors import TaskError
 from ...types import SpikeTrain
 from ..backend import BackendStats
+from ..emulator import emulate
+from ..graded import GradedTrain
 from ..model import SpikingModel, new_backend
-from ..spike_files import write_spikes
-from .drive import drive, step_times
+from ..spike_files import read_payloads, write_spikes
+from .drive import Train, drive, step_times
 from .given import Output, given_model, given_spikes, step_of, write_json
 
 if TYPE_CHECKING:
@@ -25,16 +28,17 @@ if TYPE_CHECKING:
 def run_command(options: EmulateOptions) -> int:
     """Run the network on the spikes and tell what it did."""
     model = given_model(options)
-    spikes, what = given_spikes(options, model)
+    spikes, what = _given(options, model)
+    graded = isinstance(spikes, GradedTrain)
     logs, dt = Console(stderr=True), step_of(model)
     silence = SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32))
-    with new_backend(model, options.backend) as backend:
+    with emulate(model.network(), True) if graded else new_backend(model, options.backend) as backend:
         with logs.status("loading the network (the first time kernels are compiled, a minute)"):
             backend.run(silence)
             backend.reset()
         trains, seconds = drive(backend, spikes, logs)
         stats = backend.stats()
-        alone = step_times(backend, spikes)
+        alone = None if isinstance(spikes, GradedTrain) else step_times(backend, spikes)
     sizes = _sizes(model, trains, backend.n_outputs)
     outputs = _outputs(model, trains)
     table = _table(what, spikes, outputs, stats, seconds, alone, dt)
@@ -44,51 +48,62 @@ def run_command(options: EmulateOptions) -> int:
     if options.plot is not None:
         from .raster import plot
 
-        plot(model, options.backend, spikes, trains, sizes, dt, options.traces, options.plot)
+        n_traces = 0 if graded else options.traces
+        plot(model, options.backend, spikes, trains, sizes, dt, n_traces, options.plot)
     rates = {name: len(t.ids) / (sizes[name] * t.n_steps * dt) for name, t in trains.items()}
     numbers = {
         "model": model.source, "hash": model.hash, "backend": options.backend, "input": what, "dt_s": dt,
-        "wall_s": seconds, "step_us_p50": alone[0], "step_us_p99": alone[1],
+        "wall_s": seconds, "step_us_p50_p99": alone,
         "output_spikes": len(outputs.ids), "rate_hz": rates, **asdict(stats),
     }  # fmt: skip
     write_json(options.json, numbers)
     return 0
 
 
+def _given(options: EmulateOptions, model: SpikingModel) -> tuple[Train, str]:
+    """What comes in: spikes, or numbers as payloads."""
+    if options.payloads is None:
+        return given_spikes(options, model)
+    if options.spikes is not None or options.backend != "loihi":
+        raise TaskError("--payloads takes the place of --spikes, and runs on --backend loihi only; leave those out")
+    return read_payloads(options.payloads, model.n_inputs), f"payloads, {options.payloads}"
+
+
 def _populations(model: SpikingModel) -> Mapping:
     return model.graph.populations if model.graph is not None else model.network().populations
 
 
-def _sizes(model: SpikingModel, trains: Mapping[str, SpikeTrain], n_outputs: int) -> dict[str, int]:
+def _sizes(model: SpikingModel, trains: Mapping[str, Train], n_outputs: int) -> dict[str, int]:
     known = _populations(model)
     return {name: known[name].n if name in known else n_outputs for name in trains}
 
 
-def _outputs(model: SpikingModel, trains: Mapping[str, SpikeTrain]) -> SpikeTrain:
+def _outputs(model: SpikingModel, trains: Mapping[str, Train]) -> Train:
     """Spikes of the output populations, numbered one population after the other."""
-    if "output" in trains and "output" not in _populations(model):
-        return trains["output"]
     populations = _populations(model)
-    steps, ids, first, n_steps = [], [], 0, 0
+    if "output" in trains and "output" not in populations:
+        return trains["output"]
+    parts, first = [], 0
     for name in (model.graph or model.network()).outputs:
         train = trains[name]
-        n_steps = train.n_steps
-        steps.append(np.repeat(np.arange(n_steps), np.diff(train.indptr)))
-        ids.append(train.ids + first)
+        payloads = train.payloads if isinstance(train, GradedTrain) else np.ones(len(train.ids), np.int32)
+        parts.append((np.repeat(np.arange(train.n_steps), np.diff(train.indptr)), train.ids + first, payloads))
         first += populations[name].n
-    joined = np.concatenate(steps)
-    order = np.lexsort((np.concatenate(ids), joined))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(joined, minlength=n_steps))]).astype(np.int64)
-    return SpikeTrain(indptr, np.concatenate(ids)[order].astype(np.int32))
+    steps, ids, payloads = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.lexsort((ids, steps))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(steps, minlength=train.n_steps))]).astype(np.int64)
+    ids = ids[order].astype(np.int32)
+    graded = isinstance(train, GradedTrain)
+    return GradedTrain(indptr, ids, payloads[order]) if graded else SpikeTrain(indptr, ids)
 
 
 def _table(
     what: str,
-    spikes: SpikeTrain,
-    outputs: SpikeTrain,
+    spikes: Train,
+    outputs: Train,
     stats: BackendStats,
     seconds: float,
-    alone: tuple[float, float],
+    alone: tuple[float, float] | None,
     dt: float,
 ) -> Table:
     n = stats.steps
@@ -101,11 +116,12 @@ def _table(
     active = stats.neuron_updates / max(stats.neuron_steps, 1)
     table.add_row("neuron updates", f"{stats.neuron_updates} ({100 * active:.1f} % of neurons and steps)")
     table.add_row("time", f"{seconds:.3g} s, {seconds / n * 1e6:.3g} us a step")
-    table.add_row("time of a step alone", f"p50 {alone[0]:.3g} us, p99 {alone[1]:.3g} us")
+    if alone is not None:
+        table.add_row("time of a step alone", f"p50 {alone[0]:.3g} us, p99 {alone[1]:.3g} us")
     return table
 
 
-def _rates(trains: Mapping[str, SpikeTrain], sizes: Mapping[str, int], dt: float) -> Table:
+def _rates(trains: Mapping[str, Train], sizes: Mapping[str, int], dt: float) -> Table:
     table = Table("population", "neurons", "spikes", "mean rate [Hz]", "highest [Hz]", "silent neurons")
     for column in table.columns[1:]:
         column.justify = "right"

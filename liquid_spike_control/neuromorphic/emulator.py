@@ -9,11 +9,15 @@ from .network import LoihiNetwork
 from .neurons import Population
 
 
-def emulate(network: LoihiNetwork) -> LoihiEmulator | Loihi2Emulator:
+def emulate(network: LoihiNetwork, graded: bool = False) -> LoihiEmulator | Loihi2Emulator:
     """An emulator of a network: the fast engine where all neurons are CUBA-LIF, else the general one.
 
-    Both are :class:`~.backend.Backend` and give the same spikes; the general one knows payloads too.
+    Both are :class:`~.backend.Backend` and give the same spikes.
+
+    Args:
+        network: what to run.
+        graded: whether the input carries payloads, which only the general engine knows.
     """
-    if all(isinstance(p, Population) for p in network.populations.values()):
+    if not graded and all(isinstance(p, Population) for p in network.populations.values()):
         return LoihiEmulator(network)
     return Loihi2Emulator(network)

@@ -169,7 +169,9 @@ class Loihi2Emulator:
                 to[first : first + p.n] = value
             if isinstance(p, Population):
                 self._at_reset[k.COUNTER, first : first + p.n] = p.start
-            elif isinstance(p, AdaptivePopulation):
+            elif isinstance(p, AdaptivePopulation | SigmaDelta):
+                parameters[k.SLEEP, first : first + p.n] = p.start
+            if isinstance(p, AdaptivePopulation):
                 self._at_reset[k.THRESHOLD, first : first + p.n] = p.vth << 6
             first += p.n
             start += p.ports * p.n

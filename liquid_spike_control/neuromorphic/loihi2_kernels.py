@@ -20,7 +20,8 @@ DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY = range(5)
 STEP, DECAY_THETA, DECAY_R = range(4, 7)
 S_THETA, S_OFFSET, S_STATE, S_SHIFT, S_RELU, S_CUMULATIVE = range(6)
 R_SIN, R_COS, R_THETA, R_SHIFT, R_IZHIKEVICH = range(5)
-N_PARAMETERS = 7
+SLEEP = 7  # steps before a neuron of any model wakes
+N_PARAMETERS = 8
 # Rows of the state, by model.
 U, V, COUNTER = range(3)
 THRESHOLD, R = 2, 3
@@ -92,13 +93,12 @@ def _cuba(p, s, i, a):
 @njit(cache=True)
 def _adaptive(p, s, i, a):
     _integrate(p, s, i, a)
-    rest = p[THETA, i]
-    theta = _int32(_scaled(_int32(s[THRESHOLD, i] - rest), p[DECAY_THETA, i]) + rest)
-    r = _int32(_scaled(s[R, i], p[DECAY_R, i]))
-    spike = _int32(s[V, i] - r) >= theta
+    theta = p[THETA, i] + _scaled(s[THRESHOLD, i] - p[THETA, i], p[DECAY_THETA, i])
+    r = _scaled(s[R, i], p[DECAY_R, i])
+    spike = s[V, i] - r >= theta  # so r stays below 2^23 + 2 theta, and theta below 2^25: int32 holds them
     if spike:
-        r = _int32(r + 2 * theta)
-        theta = _int32(theta + p[STEP, i])
+        r += 2 * theta
+        theta += p[STEP, i]
     s[THRESHOLD, i], s[R, i] = theta, r
     return np.int64(spike)
 
@@ -167,7 +167,7 @@ def _quiescent(model, p, s, i, a, b):
 
 
 @njit(cache=True)
-def _update(p, parameters, state, due, sent, counters):
+def _update(p, t, parameters, state, due, sent, counters):
     """Update a population; ``sent`` takes the payloads, 0 where there is no spike."""
     model, n, first, start = p[P_MODEL], p[P_N], p[P_FIRST], p[P_INPUT]
     for k in range(n):
@@ -177,6 +177,9 @@ def _update(p, parameters, state, due, sent, counters):
         if model == RESONATOR:
             b = _int32(due[start + n + k])
             due[start + n + k] = 0
+        sent[i] = 0
+        if t < parameters[SLEEP, i]:
+            continue
         counters[N_UPDATES] += not _quiescent(model, parameters, state, i, a, b)
         if model == CUBA:
             payload = _cuba(parameters, state, i, a)
@@ -259,7 +262,7 @@ def advance(
     for step in range(len(indptr) - 1):
         t = counters[N_STEPS]
         for q in range(len(populations)):
-            _update(populations[q], parameters, state, due[t % len(due)], sent, counters)
+            _update(populations[q], t, parameters, state, due[t % len(due)], sent, counters)
         for q in range(len(outputs)):
             p = populations[outputs[q, 0]]
             for k in range(p[P_N]):

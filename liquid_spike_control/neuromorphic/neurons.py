@@ -52,7 +52,8 @@ class Population:
 
     Attributes:
         n: number of neurons.
-        du, dv: decays of current and voltage, 0 .. 4095 (in 1/4096 a step; du acts as du + 1).
+        du, dv: decays of current and voltage in 1/4096 a step, 0 .. 4095; du acts as du + 1. A dv of 4096 forgets
+            (the chip's 4095 with its bit dm_offset).
         vth: threshold mantissa, 0 .. 131071.
         bias_mant, bias_exp: bias ``bias_mant << bias_exp``, -4096 .. 4095 and 0 .. 7.
         refractory: a spike sets a counter to this, which counts down at the end of every step, that one too;
@@ -72,7 +73,7 @@ class Population:
 
     _ranges = (
         ("du", 0, 4095),
-        ("dv", 0, 4095),
+        ("dv", 0, 4096),
         ("vth", 0, 2**17 - 1),
         ("bias_mant", -4096, 4095),
         ("bias_exp", 0, 7),
@@ -105,11 +106,12 @@ class AdaptivePopulation:
 
     Attributes:
         n: number of neurons.
-        du, dv: as in ``Population``; dv goes to 4096, which forgets.
+        du, dv: as in ``Population``.
         vth: threshold at rest, mantissa, 0 .. 131071; also the threshold at the reset.
         vth_step: what a spike adds to it, mantissa, 0 .. 131071.
         dtheta, dr: decays of threshold and refractory state, 0 .. 4096.
         bias_mant, bias_exp: as in ``Population``.
+        start: the neuron sleeps in the first ``start`` steps, whatever comes in, 0 .. 63.
     """
 
     n: int
@@ -121,6 +123,7 @@ class AdaptivePopulation:
     dr: int | np.ndarray
     bias_mant: int | np.ndarray = 0
     bias_exp: int | np.ndarray = 0
+    start: int | np.ndarray = 0
 
     _ranges = (
         ("du", 0, 4095),
@@ -131,10 +134,11 @@ class AdaptivePopulation:
         ("dr", 0, 4096),
         ("bias_mant", -4096, 4095),
         ("bias_exp", 0, 7),
+        ("start", 0, 63),
     )
     graded: ClassVar[bool] = False
     ports: ClassVar[int] = 1
-    identity: ClassVar[tuple[str, ...]] = ("du", "dv", "vth", "vth_step", "dtheta", "dr", "bias")
+    identity: ClassVar[tuple[str, ...]] = ("du", "dv", "vth", "vth_step", "dtheta", "dr", "bias", "start")
 
     def __post_init__(self) -> None:
         _check_integers(self)
@@ -162,6 +166,7 @@ class SigmaDelta:
         activation: f, ``relu`` or ``unit`` (none).
         cumulative_error: compare with theta not ``|d|`` but the sum of d since the last spike (Lava's
             ``cum_error``).
+        start: the neuron sleeps in the first ``start`` steps, whatever comes in, 0 .. 63.
     """
 
     n: int
@@ -171,11 +176,18 @@ class SigmaDelta:
     state_exp: int | np.ndarray = 0
     activation: Literal["relu", "unit"] = "relu"
     cumulative_error: bool = False
+    start: int | np.ndarray = 0
 
-    _ranges = (("vth", 0, 2**23 - 1), ("bias", -(2**15), 2**15 - 1), ("spike_exp", 0, 7), ("state_exp", 0, 7))
+    _ranges = (
+        ("vth", 0, 2**23 - 1),
+        ("bias", -(2**15), 2**15 - 1),
+        ("spike_exp", 0, 7),
+        ("state_exp", 0, 7),
+        ("start", 0, 63),
+    )
     graded: ClassVar[bool] = True
     ports: ClassVar[int] = 1
-    identity: ClassVar[tuple[str, ...]] = ("theta", "offset", "state_exp", "activation", "cumulative_error")
+    identity: ClassVar[tuple[str, ...]] = ("theta", "offset", "state_exp", "activation", "cumulative_error", "start")
 
     def __post_init__(self) -> None:
         _check_integers(self)

@@ -124,6 +124,8 @@ def _brian2_loihi(populations: dict[str, Population], network: LoihiNetwork) -> 
             yield f"{_name(c)}: weights rounded as {c.rounding} does"
         elif c.weights.max(initial=0) > 254 and c.weights.min(initial=0) < 0:
             yield f"{_name(c)}: a weight of {c.weights.max()} among weights of both signs (it takes 254 at most)"
+        elif c.weight_exp == 7 and c.weights.min(initial=0) <= -256:
+            yield f"{_name(c)}: a weight of {c.weights.min()} at exponent 7 (it clips the product)"
         if np.max(c.delays, initial=0) > 62:
             yield f"{_name(c)}: a delay above 62"
 

@@ -171,5 +171,7 @@ def test_bad_files(tmp_path):
     refused("events.npy", "lie outside", n=2 * 8 * 6, shape=(2, 8, 6))
     with pytest.raises(TaskError, match="give one of these suffixes"):
         write_spikes(tmp_path / "s.txt", some(), 40, DT)
+    with pytest.raises(TaskError, match="too many to write out; give .npz"):
+        write_spikes(tmp_path / "s.npy", SpikeTrain(np.zeros(2**20 + 1, np.int64), np.zeros(0, int)), 2**20, DT)
     with pytest.raises(TaskError, match="cannot be written"):
         write_spikes(tmp_path / "no" / "s.npz", some(), 40, DT)

@@ -29,6 +29,7 @@ READS = (".npz", ".npy", ".nir", ".h5", ".mcap", *FAERY)
 WRITES = (".npz", ".npy", ".nir")
 #: More than this in one file is refused: a whole file is held in memory.
 MAX_STEPS, MAX_SPIKES = 1 << 26, 1 << 28
+MAX_DENSE = 1 << 32  # neurons and steps
 
 
 def read_spikes(
@@ -104,6 +105,8 @@ def write_spikes(
     suffix = path.suffix.lower()
     if suffix not in WRITES:
         raise TaskError(f"{path}: spikes are written as {', '.join(WRITES)}; give one of these suffixes")
+    if suffix == ".npy" and spikes.n_steps * n_neurons > MAX_DENSE:
+        raise TaskError(f"{path}: {spikes.n_steps} steps of {n_neurons} neurons are too many to write out; give .npz")
     try:
         if suffix == ".npz":
             np.savez_compressed(path, indptr=spikes.indptr, ids=spikes.ids, n_neurons=n_neurons, dt=dt)

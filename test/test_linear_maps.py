@@ -103,13 +103,42 @@ def test_a_convolution_scaled_by_channels_remains_one():
     scale = Node("Scale", {"scale": np.array([1.0, 2.0, -3.0])[:, None, None]}, {})
     found = composed([conv("Conv2d", weight, 1, np.array(1)), scale], (2, 6, 6))
     np.testing.assert_array_equal(found.convolution.weight, weight * np.array([1, 2, -3])[:, None, None, None])
-    scattered = composed([conv("Conv2d", weight, 1, np.array(1)), scale, scale, pool("SumPool2d", 2, 2)], (2, 6, 6))
+    uneven = Node("Scale", {"scale": np.arange(108.0).reshape(3, 6, 6)}, {})
+    scattered = composed([conv("Conv2d", weight, 1, np.array(1)), uneven], (2, 6, 6))
     assert scattered.convolution is None
+
+
+@pytest.mark.parametrize("size", [12, 13])
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("kernel", [(2, 2, 0), (3, 2, 0), (3, 2, 1), (2, 3, 0)])
+@pytest.mark.parametrize("pool_first", [True, False])
+def test_a_pool_beside_a_convolution_is_part_of_it_where_the_borders_allow(size, stride, padding, kernel, pool_first):
+    rng = np.random.default_rng(6)
+    x, weight = rng.normal(size=(2, size, size)), rng.normal(size=(3, 2, 3, 3))
+    convolved, pooled = conv("Conv2d", weight, stride, np.array(padding)), pool("AvgPool2d", *kernel)
+
+    def convolve(y):
+        return functional.conv2d(y, torch.tensor(weight), None, stride, padding)
+
+    y = torch.tensor(x)[None]
+    y = convolve(functional.avg_pool2d(y, *kernel)) if pool_first else functional.avg_pool2d(convolve(y), *kernel)
+    nodes = [pooled, convolved] if pool_first else [convolved, pooled]
+    np.testing.assert_allclose(apply(nodes, x), y[0].numpy(), atol=1e-12)
+    if size == 12 and kernel == (2, 2, 0) and (pool_first or stride == 1):
+        assert composed(nodes, x.shape).convolution is not None
+
+
+def test_two_pools_are_one():
+    x = np.random.default_rng(7).normal(size=(2, 12, 12))
+    nodes = [pool("SumPool2d", 2, 2), pool("AvgPool2d", 3, 3)]
+    theirs = 4 * functional.avg_pool2d(functional.avg_pool2d(torch.tensor(x)[None], 2), 3)[0].numpy()
+    np.testing.assert_allclose(apply(nodes, x), theirs, atol=1e-12)
+    assert composed(nodes, x.shape).convolution.depthwise
 
 
 def test_more_synapses_than_the_limit_are_refused(monkeypatch):
     monkeypatch.setattr(linear_maps, "MOST_SYNAPSES", 1000)
-    small = conv("Conv2d", np.ones((4, 2, 3, 3)), 1, np.array(1), groups=1)
+    small = conv("Conv2d", np.ones((2, 2, 3, 3)), 1, np.array(1), groups=1)
     with pytest.raises(ModelError, match=r"^node 1: .* synapses, more than 1,000"):
-        composed([pool("SumPool2d", 1, 1), small], (2, 16, 16))
+        composed([small, small], (2, 16, 16))
     composed([small], (2, 16, 16))  # as a convolution it needs none

@@ -24,12 +24,52 @@ Matrix: TypeAlias = np.ndarray | sparse.csr_array
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Convolution:
-    """A Conv2d that :class:`~.graph.Correlation` can hold: no groups, no dilation, the same padding on both sides."""
+    """A Conv2d that :class:`~.graph.Correlation` can hold: no groups, no dilation, the same padding on both sides.
+
+    Attributes:
+        weight: ``(C_out, C_in, K, L)``, or ``(C, 1, K, L)`` of a pool, which is ``depthwise``.
+    """
 
     weight: np.ndarray
     input_shape: tuple[int, int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
+    depthwise: bool = False
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """``(C_out, H_out, W_out)``."""
+        sizes = zip(self.input_shape[1:], self.weight.shape[2:], self.stride, self.padding, strict=True)
+        h, w = ((n + 2 * p - k) // s + 1 for n, k, s, p in sizes)
+        return len(self.weight), h, w
+
+    def then(self, other: Convolution) -> Convolution | None:
+        """This and another one behind it as one, if they are one, borders included, and one of them is a pool."""
+        if not (self.depthwise or other.depthwise):
+            return None
+        last = other.output_shape
+        for i in (0, 1):
+            n, k, step, pad = self.input_shape[1 + i], self.weight.shape[2 + i], self.stride[i], self.padding[i]
+            # The zeros around the image between must be what this convolution would give there.
+            high = (last[1 + i] - 1) * other.stride[i] + other.weight.shape[2 + i] - 1 - other.padding[i]
+            inside = high < other.input_shape[1 + i]
+            before = other.padding[i] == 0 or k - 1 - pad < step
+            if not before or not (inside or other.input_shape[1 + i] * step - pad >= n):
+                return None
+        (k, l_), (m, n) = self.weight.shape[2:], other.weight.shape[2:]
+        (down, right), (below, beside) = self.stride, other.stride
+        channels = (len(other.weight), max(self.weight.shape[1], other.weight.shape[1]))
+        weight = np.zeros((*channels, (m - 1) * down + k, (n - 1) * right + l_))
+        # A pool in front weighs the inputs of the other, one behind its outputs.
+        mine = self.weight if other.depthwise else self.weight[:, 0][None]
+        for i, j in np.ndindex(m, n):
+            weight[:, :, i * down : i * down + k, j * right : j * right + l_] += (
+                other.weight[:, :, i, j][:, :, None, None] * mine
+            )
+        padding = other.padding[0] * down + self.padding[0], other.padding[1] * right + self.padding[1]
+        both = self.depthwise and other.depthwise
+        found = Convolution(weight, self.input_shape, (down * below, right * beside), padding, both)
+        return found if found.output_shape == last else None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,7 +98,8 @@ class Map:
             return sparse.identity(int(np.prod(self.shape_in)), format="csr")
         c = self.convolution
         pads = [(p, p) for p in c.padding]
-        return _unrolled("", c.weight, c.input_shape, c.stride, pads, (1, 1), 1)
+        groups = len(c.weight) if c.depthwise else 1
+        return _unrolled("", c.weight, c.input_shape, c.stride, pads, (1, 1), groups)
 
     def scaled(self, gain: np.ndarray) -> Map:
         """The map with every output multiplied; ``gain`` has the shape of the output."""
@@ -92,7 +133,10 @@ class Map:
             return self.scaled(expand(name, "scale", node.values["scale"], self.shape_out))
         if node.kind in ("Linear", "Affine"):
             return self._followed(name, node.values["weight"], shape)
-        if node.kind == "Conv2d" and self.is_identity and (found := _plain(name, node, self.shape_out)):
+        found = _plain(name, node, self.shape_out)
+        if found is not None and self.convolution is not None:
+            found = self.convolution.then(found)
+        if found is not None and self.matrix is None:
             return Map(self.shape_in, shape, convolution=found)
         if node.kind in ("Conv1d", "Conv2d"):
             dims, weight = len(shape) - 1, node.values["weight"]
@@ -101,11 +145,8 @@ class Map:
             matrix = _unrolled(name, weight, self.shape_out, stride, pads, dilation, groups)
             return self._followed(name, matrix, shape)
         if node.kind in POOLS:
-            kernel, step, padding = pool(name, node)
-            weight = np.ones((shape[0], 1, *kernel)) / (np.prod(kernel) if node.kind == "AvgPool2d" else 1)
-            pads = [(p, p) for p in padding]
-            matrix = _unrolled(name, weight, self.shape_out, step, pads, (1, 1), shape[0])
-            return self._followed(name, matrix, shape)
+            own = Map(self.shape_out, shape, convolution=_pool(name, node, self.shape_out))
+            return self._followed(name, own.as_matrix(), shape)
         raise ModelError(f"node {name}: a {node.kind} between neurons is not linear; put it before or behind them")
 
     def _followed(self, name: str, matrix: Matrix, shape: Shape) -> Map:
@@ -140,7 +181,19 @@ class Map:
         return replace(self, matrix=sparse.csr_array(keep @ matrix), convolution=None)
 
 
+def _pool(name: str, node: Node, shape: Shape) -> Convolution:
+    kernel, (down, right), (above, left) = pool(name, node)
+    weight = np.ones((shape[0], 1, *kernel)) / (np.prod(kernel) if node.kind == "AvgPool2d" else 1)
+    channels, rows, columns = shape
+    return Convolution(weight, (channels, rows, columns), (down, right), (above, left), depthwise=True)
+
+
 def _plain(name: str, node: Node, shape: Shape) -> Convolution | None:
+    """A node as a convolution that :class:`Convolution` can hold."""
+    if node.kind in POOLS:
+        return _pool(name, node, shape)
+    if node.kind != "Conv2d":
+        return None
     pads = padded(name, node, 2)
     spread = integers(name, node, "groups", 1) + integers(name, node, "dilation", 2)
     if any(x != 1 for x in spread) or any(a != b for a, b in pads):

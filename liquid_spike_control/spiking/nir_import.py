@@ -93,9 +93,12 @@ class _Import:
 
     def network(self, source: str) -> ImportedNetwork:
         outputs = self._outputs()
+        feeding = {a for a, _ in self.file.edges}
         for name, node in self.file.nodes.items():
             if node.kind in NEURONS and name not in self.shapes:
                 raise ModelError(f"node {name}: no path from the input reaches it; add the edge or remove it")
+            if node.kind in INTEGRATORS and name not in feeding:
+                self.notes.append(f"{name} feeds nothing and is left out")
         spiking = [m for m in self.shapes if self._kind(m) in NEURONS and self._kind(m) not in INTEGRATORS]
         names = [*spiking, *(m for m in outputs if m not in spiking)]
         if not any(self._kind(m) in NEURONS for m in names):
@@ -215,8 +218,8 @@ class _Import:
         return made + [c for group in scattered.values() for c in _joined(group)]
 
     def _connection(self, t: Term, target: str, delay: int, alone: bool) -> Connection:
-        if t.map.convolution is not None and len(self.shapes[target]) == 3:
-            c = t.map.convolution
+        c = t.map.convolution
+        if c is not None and not c.depthwise and len(self.shapes[target]) == 3:
             first = t.source == INPUT
             return Correlation(t.source, target, c.weight, c.input_shape, c.stride, c.padding, first, delay)
         source_shape = self.shapes[self.input] if t.source == INPUT else self._shape(t.source)

@@ -37,6 +37,7 @@ def replay_command(options: ReplayOptions) -> int:
             Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated),
             options.mode,
             options.other_models,
+            options.stages,
             patience.show,
         )
     _print(outcome)

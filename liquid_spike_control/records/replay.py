@@ -68,6 +68,7 @@ def replay(
     topics: Topics,
     mode: str | None = None,
     other_models: bool = False,
+    stages: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Replay:
     """Replay a bag of the pencil's graph.
@@ -78,6 +79,8 @@ def replay(
         topics: where the messages are.
         mode: "lockstep" or "realtime"; as the bag tells if not given, or else realtime.
         other_models: replay although the models' hashes are not those of the bag.
+        stages: give each stage what the bag holds, not what the stage before it made in the replay; so a difference
+            stays where it arises.
         progress: is called with the packets that are done, and all of them.
 
     Raises:
@@ -100,9 +103,10 @@ def replay(
     kind = contents.parameter("neuromorphic", "backend")
     with new_backend(model, "float" if kind == "float" else "loihi") as backend:
         _replay_perception(outcome, bag, topics, PerceptionReplay(Perception(model), backend), progress)
-    _replay_controller(outcome, topics, controller)
+    _replay_controller(outcome, topics, controller, stages)
+    commands = {c.quantities.stamp_ns: c.quantities.values for c in contents.commands} if stages else outcome.commands
     gate = GateReplay(_limits(contents, controller), strict)
-    outcome.comparisons.append(gate.compare(contents, outcome.commands, topics.gated))
+    outcome.comparisons.append(gate.compare(contents, commands, topics.gated))
     return outcome
 
 
@@ -160,8 +164,8 @@ def _replay_perception(
         progress(number + 1, contents.n_events)
         if number == 0 and packet.seq:
             outcome.notes.append(
-                f"the bag begins in mid-run (packet {packet.seq}): the state before it is unknown, so the first"
-                " messages may differ until it is forgotten"
+                f"the bag begins in mid-run (packet {packet.seq}): the state of network and"
+                " controller before it is unknown, and not forgotten to the last bit; --stages still checks the gate"
             )
         stamp = to_ns(packet.header.stamp)
         if answered and stamp not in answered:
@@ -185,7 +189,7 @@ def _replay_perception(
     outcome.comparisons += [c for c in (spikes_in, spikes_out) if c.identical or c.differing] + [estimates]
 
 
-def _replay_controller(outcome: Replay, topics: Topics, controller: LiquidController) -> None:
+def _replay_controller(outcome: Replay, topics: Topics, controller: LiquidController, stages: bool) -> None:
     contents, account = outcome.contents, Comparison(topics.command)
     tolerance_ns = round((contents.parameter("controller", "tolerance_s") or 0.0) * 1e9)
     recorded_estimates = {e.quantities.stamp_ns: e.quantities for e in contents.estimates}
@@ -198,8 +202,9 @@ def _replay_controller(outcome: Replay, topics: Topics, controller: LiquidContro
         stamp, values = command.quantities.stamp_ns, command.quantities.values
         answered.add(stamp)
         estimate = outcome.estimates.get(stamp)
-        if estimate is None and (estimate := recorded_estimates.get(stamp)) is not None:
-            borrowed += 1
+        if stages or estimate is None:
+            estimate = recorded_estimates.get(stamp, estimate)
+            borrowed += not stages and estimate is not None
         begin = np.searchsorted(stamps, stamp - tolerance_ns)
         end = np.searchsorted(stamps, stamp + tolerance_ns, "right")
         there = [j for i in order[begin:end] if (j := contents.joints[i]).at_ns <= command.at_ns or tolerance_ns == 0]

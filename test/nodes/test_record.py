@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike record`` beside a real graph, ended by Ctrl-C and by SIGKILL; and the replay of what it recorded."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from processes import models, run, wait_for
+
+from liquid_spike_control.nodes import graph
+from liquid_spike_control.records.bag import Bag
+from liquid_spike_control.records.contents import Topics
+from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, file_hash
+from liquid_spike_control.records.replay import replay
+
+EPISODE = ("--mode", "lockstep", "--duration", "1.5", "--push", "0.02", "--seed", "1", *models())
+PERCEPTION, CONTROLLER = models()[1::2]
+
+
+def recorder(path, *arguments) -> subprocess.Popen:
+    command = [sys.executable, "-m", "liquid_spike_control.cli", "record", "--out", str(path), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A lock-step run that records itself, with two recorders beside it: one is killed, the other gets Ctrl-C."""
+    folder = tmp_path_factory.mktemp("recorded")
+    whole, cut, own = folder / "whole.mcap", folder / "cut.mcap", folder / "own.mcap"
+    beside = [recorder(whole), recorder(cut)]
+    try:
+        wait_for(lambda: whole.exists() and cut.exists(), 20, "recorders")
+        done = run(*EPISODE, "--record", str(own))
+        assert done.returncode == 0, done.stderr
+        wait_for(lambda: cut.stat().st_size > 100_000, 10, "messages in the file")
+        beside[1].kill()
+        beside[0].send_signal(signal.SIGINT)
+        said = beside[0].communicate(timeout=10)
+        assert beside[0].returncode == 0, said
+    finally:
+        for process in beside:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+    return {"whole": whole, "cut": cut, "own": own, "said": said[0]}
+
+
+def replayed(path):
+    return replay(path, PERCEPTION, CONTROLLER, Topics())
+
+
+def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
+    for _ in range(3):
+        outcome = replayed(recorded["own"])
+        assert outcome.strict and outcome.identical and outcome.notes == []
+        topics = (graph.SPIKES_IN, graph.SPIKES_OUT, graph.ESTIMATE, graph.COMMAND, graph.GATED_COMMAND)
+        assert [c.topic for c in outcome.comparisons] == list(topics)
+        assert [c.identical for c in outcome.comparisons] == [300] * 5
+
+
+def test_a_bag_from_beside_has_the_hashes_and_the_parameters(recorded):
+    outcome = replayed(recorded["whole"])
+    contents = outcome.contents
+    assert contents.models == {"perception_model": file_hash(PERCEPTION), "controller_model": file_hash(CONTROLLER)}
+    assert contents.parameter("gate", "mode") == "lockstep"
+    assert contents.parameter("gate", "upper") == [10.0]
+    assert f"perception_model {file_hash(PERCEPTION)[:16]}" in recorded["said"]
+
+
+def test_a_killed_recorder_leaves_a_bag_that_is_read_up_to_the_cut(recorded):
+    bag = Bag(recorded["cut"])
+    topics = {raw.topic for raw in bag.messages()}
+    assert "the file ends at byte" in bag.cut
+    assert {graph.EVENTS, graph.COMMAND, GRAPH_TOPIC} <= topics
+    whole = {(r.topic, r.data) for r in Bag(recorded["whole"]).messages() if r.topic == graph.EVENTS}
+    assert {(r.topic, r.data) for r in Bag(recorded["cut"]).messages() if r.topic == graph.EVENTS} <= whole
+
+
+def test_only_the_topics_asked_for(ros_domain, tmp_path, probe):
+    from std_msgs.msg import Float64, String
+
+    file = tmp_path / "o.mcap"
+    process = recorder(file, "--topics", "/wanted", "/silent")
+    wanted = probe.node.create_publisher(Float64, "/wanted", 10)
+    other = probe.node.create_publisher(String, "/other", 10)
+    try:
+        probe.spin_until(lambda: wanted.get_subscription_count(), 20, "recorder")
+        for k in range(5):
+            wanted.publish(Float64(data=float(k)))
+            other.publish(String(data="no"))
+        wait_for(lambda: file.stat().st_size > 0 and b"/wanted" in file.read_bytes(), 10, "messages in the file")
+        process.send_signal(signal.SIGTERM)
+        said, log = process.communicate(timeout=10)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert process.returncode == 0, log
+    assert "nothing was said on /silent" in said
+    bag = Bag(file)
+    assert [bag.read(raw).data for raw in bag.messages() if raw.topic == "/wanted"] == [0, 1, 2, 3, 4]
+    assert "/other" not in {raw.topic for raw in bag.messages()}
+
+
+def test_best_effort_publishers_are_heard(ros_domain, tmp_path, probe):
+    """A camera driver's quality of service; a reliable subscription would get nothing."""
+    from event_camera_msgs.msg import EventPacket
+    from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
+    best_effort = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    file = tmp_path / "o.mcap"
+    camera = probe.node.create_publisher(EventPacket, graph.EVENTS, best_effort)
+    process = recorder(file)
+    try:
+        probe.spin_until(lambda: camera.get_subscription_count(), 20, "recorder")
+        camera.publish(EventPacket(encoding="evt3", seq=7))
+        wait_for(lambda: graph.EVENTS.encode() in file.read_bytes(), 10, "packet")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    bag = Bag(file)
+    assert [bag.read(raw).seq for raw in bag.messages() if raw.topic == graph.EVENTS] == [7]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["o.bag"], "give a name that ends in .mcap"), (["there.mcap"], "exists; give another name"),
+     (["none/o.mcap"], "record to a folder that can be written"), (["o.mcap", "--duration", "0"], "--duration 0.0")],
+)  # fmt: skip
+def test_what_cannot_be_recorded_is_refused_in_one_line(ros_domain, tmp_path, arguments, says):
+    (tmp_path / "there.mcap").touch()
+    process = recorder(tmp_path / arguments[0], *arguments[1:])
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert says in log.splitlines()[-1]
+    assert "Traceback" not in log
+
+
+def test_nothing_to_record_is_told(ros_domain, tmp_path):
+    process = recorder(tmp_path / "o.mcap", "--topics", "/silent", "--duration", "0.5")
+    said, log = process.communicate(timeout=20)
+    assert process.returncode == 1, log
+    assert "nothing was said on /silent" in said
+    assert list(Bag(tmp_path / "o.mcap").messages()) == []

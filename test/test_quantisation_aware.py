@@ -21,16 +21,16 @@ def network():
     torch.set_num_threads(threads)
 
 
-def fine_tuned(network, bits):
+def fine_tuned(network, bits, n_updates):
     tuned = copy.deepcopy(network)
     scales = quantisation_aware(tuned, bits, threshold=1.0, joint=[("inward", "recurrent")])
-    fit(tuned, 50, 0.003, 50_000)
+    fit(tuned, n_updates, 0.003, 50_000)
     bake(tuned)
     return tuned, {"hidden": scales["inward"], "out": scales["outward"]}
 
 
 def test_fine_tuning_wins_back_what_two_bits_lose(network):
-    tuned, scales = fine_tuned(network, 2)
+    tuned, scales = fine_tuned(network, 2, 50)
     before = emulated_accuracy(quantise(graph_of(network), num_weight_bits=2))
     after = emulated_accuracy(quantise(graph_of(tuned), scales, num_weight_bits=2))
     assert before < accuracy(network) - 0.2
@@ -39,7 +39,7 @@ def test_fine_tuning_wins_back_what_two_bits_lose(network):
 
 @pytest.mark.parametrize("bits", [2, 3, 8])
 def test_the_integers_are_those_that_were_trained(network, bits):
-    tuned, scales = fine_tuned(network, bits)
+    tuned, scales = fine_tuned(network, bits, 5)
     graph = graph_of(tuned)
     for given in (scales, None):  # the grid is found, too
         integers, report = quantise_reported(graph, given, bits)

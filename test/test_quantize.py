@@ -253,3 +253,43 @@ def test_neurons_that_only_a_bias_drives():
     p = CubaPopulation(np.full(2, 0.5), np.full(2, 0.1), np.full(2, 0.5), np.array([1.0, 0.1]))
     g = SpikingGraph(1, {"a": p}, [Linear("input", "a", np.zeros((2, 1)))], ("a",))
     same_spikes(g, quantise(g), SpikeTrain.from_dense(np.zeros((50, 1))))
+
+
+def random_layer(rng):
+    """Weights, thresholds and biases of any size, in any mode."""
+    n, size = rng.integers(1, 6), 10.0 ** rng.uniform(-9, 9)
+    threshold = size * 10.0 ** rng.uniform(-3, 4)
+    du, dv = rng.choice([0, 1 / 4096, 0.3, 0.9999, 1], (2, n))
+    bias = rng.choice([0, 0, threshold * 10.0 ** rng.uniform(-6, 2)], n) * rng.choice([-1, 1], n)
+    inclusive, spiking = rng.random(2) < (0.5, 0.8)
+    p = CubaPopulation(du, dv, threshold * rng.uniform(0.5, 1, n), bias, bool(inclusive), spiking=bool(spiking))
+
+    def weight(columns):
+        w = rng.normal(size=(n, columns)) * size * (rng.random((n, columns)) < 0.8)
+        kind = rng.integers(4)
+        return (w, np.abs(w), -np.abs(w), np.rint(w / size * 3) * size)[kind]
+
+    connections = [Linear("input", "a", weight(4)), Linear("a", "a", weight(n) * 10.0 ** rng.uniform(-3, 3))]
+    return SpikingGraph(4, {"a": p}, connections[: rng.integers(1, 3)], ("a",))
+
+
+def test_any_layer_is_rounded_within_half_a_step_or_refused():
+    kept = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        g, bits = random_layer(rng), int(rng.integers(1, 9))
+        try:
+            network, report = quantise_reported(g, num_weight_bits=bits)
+        except ModelError as error:
+            assert str(error).startswith(("a: ", "a -> a: ", "input -> a: ")) and ";" in str(error)
+            continue
+        kept += 1
+        (row,) = report.populations
+        for c, d in zip(network.connections, g.connections, strict=True):
+            step = row.unit * 2.0**c.weight_exp
+            distance = 2 ** (8 - bits + (d.weight.min() < 0 < d.weight.max()))
+            assert np.abs(c.synapses * step - d.weight).max() <= 0.50001 * distance * step, seed
+        assert row.clipped == 0
+        assert row.threshold_error < 1.2 / max(1, np.min(network.populations["a"].vth))
+        assert ("a threshold is off" in str(report)) is (row.threshold_error > 0.02)
+    assert kept > 200

@@ -15,6 +15,8 @@ from rich.table import Table
 from ..spiking.graph import CubaPopulation
 from .grid import LARGEST_CURRENT, stepwise
 from .neurons import Population
+#: A relative error of a threshold that is worth a note.
+COARSE_THRESHOLD = 0.02
 
 
 def plain(table: Table, notes: Sequence[str] = (), width: int = 120) -> str:
@@ -127,6 +129,8 @@ def population_losses(
     whole = stepwise(integer.du, integer.dv) & (np.gcd(64 * gap, integer.bias) >= 64)
     threshold = np.where(whole, 0.0, np.abs(integer.vth * unit / p.vth - 1)) if p.spiking else np.zeros(1)
     notes = []
+    if threshold.max() > COARSE_THRESHOLD:
+        notes.append(f"a threshold is off by {threshold.max():.0%}, being so far below weights or current; rescale it")
     if worst[0] > LARGEST_CURRENT * unit:
         times = worst[0] / (LARGEST_CURRENT * unit)
         notes.append(f"were all inputs to spike at once, the current would wrap ({times:.2g} of its range)")

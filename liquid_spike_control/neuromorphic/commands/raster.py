@@ -19,6 +19,8 @@ from .given import save
 
 #: Voltages that are kept for the picture.
 _MOST_VOLTAGES = 1 << 24
+#: Spikes of a population that are drawn as dots; of more, their density in so many pieces of time and neurons.
+_MOST_DOTS, _BINS = 30_000, (700, 100)
 
 
 def plot(
@@ -88,10 +90,20 @@ def _first(spikes: Train, n_neurons: int) -> SpikeTrain:
 
 
 def _raster(axis, name: str, train: Train, n: int, dt: float) -> None:
+    """A dot a spike; where dots would run together, how many there are in each piece of the picture."""
     times = np.repeat(np.arange(train.n_steps), np.diff(train.indptr)) * dt
-    size = float(np.clip(2e4 / max(len(times), 1), 0.3, 6.0))
-    axis.scatter(times, train.ids, s=size, color="black", linewidths=0, rasterized=True)
-    axis.set_ylim(-0.5, n - 0.5)
+    whole = (0.0, train.n_steps * dt), (-0.5, n - 0.5)
+    if len(times) > _MOST_DOTS:
+        bins = min(train.n_steps, _BINS[0]), min(n, _BINS[1])
+        density = np.histogram2d(times, train.ids, bins, whole)[0].T
+        dark = float(np.percentile(density, 99)) or 1.0
+        axis.imshow(
+            density, cmap="Greys", vmin=0, vmax=dark, extent=(*whole[0], *whole[1]), origin="lower", aspect="auto"
+        )
+    else:
+        size = float(np.clip(2e4 / max(len(times), 1), 0.6, 6.0))
+        axis.scatter(times, train.ids, s=size, color="black", linewidths=0, rasterized=True)
+    axis.set_ylim(*whole[1])
     axis.set_ylabel(f"{name}\nneuron")
     axis.margins(x=0)
 

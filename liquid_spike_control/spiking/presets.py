@@ -58,6 +58,7 @@ _SNNTORCH = (
     "snnTorch writes neither reset_mechanism nor reset_delay: snntorch is subtract, delayed (its defaults); others are "
     "snntorch_zero, snntorch_undelayed and snntorch_zero_undelayed"
 )
+_TWICE = "exact while no voltage exceeds twice its threshold: above, snnTorch subtracts before it compares"
 _NORSE = "Norse does not write v_reset: 0 is taken"
 _SINABS = "Sinabs writes neither spike_fn, reset_fn nor min_v_mem: SingleSpike, MembraneSubtract and None are taken"
 
@@ -69,8 +70,7 @@ PRESETS = {
     "loihi": Preset(dt=1e-3, layers="next_step"),
     "snntorch": Preset(dt=1e-4, reset="subtract_next", note=_SNNTORCH),
     "snntorch_zero": Preset(dt=1e-4, reset="zero_next", note=_SNNTORCH),
-    # Exact as long as no voltage exceeds twice its threshold, from where snnTorch subtracts before it compares.
-    "snntorch_undelayed": Preset(dt=1e-4, reset="subtract", note=_SNNTORCH),
+    "snntorch_undelayed": Preset(dt=1e-4, reset="subtract", note=f"{_SNNTORCH}; {_TWICE}"),
     "snntorch_zero_undelayed": Preset(dt=1e-4, note=_SNNTORCH),
     # Norse 1.1 writes tau = dt * true tau with dt = 1 ms: one step is 1e-6 in the unit of its files.
     "norse": Preset(dt=1e-6, synapse="jump", accumulator="jump", starts_at_leak=True, note=_NORSE),

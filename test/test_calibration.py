@@ -58,8 +58,9 @@ def test_few_bits_do_better_on_held_out_spikes_than_by_the_largest_weight(case, 
 
 def test_one_bit_of_each_sign(case):
     graph, shown, held_out = case
-    with pytest.raises(ModelError, match="1-bit weights of both signs"):
-        calibrate(graph, shown, 1)
+    for least_f1 in (None, 0.5):
+        with pytest.raises(ModelError, match="1-bit weights of both signs"):
+            calibrate(graph, shown, 1, least_f1)
     calibration = calibrate(split_signs(graph), shown, 1)
     assert {abs(int(w)) for c in calibration.network.connections for w in np.unique(c.synapses)} == {0, 128}
     a, b, _ = compare(graph, calibration.network, held_out, n_traces=0).populations

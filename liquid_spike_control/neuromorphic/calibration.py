@@ -122,7 +122,7 @@ def calibrate(
     for name in graph.populations:
         progress(name)
         most = num_weight_bits.get(name, 8) if isinstance(num_weight_bits, Mapping) else num_weight_bits
-        for bits in range(most if least_f1 is None else trial.fewest_bits(name), most + 1):
+        for bits in range(most if least_f1 is None else min(trial.fewest_bits(name), most), most + 1):
             choice, part = trial.choose(name, bits)
             if bits == most or trial.f1(name, part) >= (least_f1 or 0):
                 break
@@ -169,8 +169,14 @@ class _Trial:
                     best = self._better(best, best[0].clip, best[0].rounding, middle * gain)
         return best
 
-    def _better(self, best, clip: float, rounding: str, gain: float | None):
-        choice, part = self._form(best[0], clip, rounding, gain)
+    def _better(
+        self, best: tuple[Choice, QuantisedPopulation], clip: float, rounding: str, gain: float | None
+    ) -> tuple[Choice, QuantisedPopulation]:
+        """The better of the best form so far and another one."""
+        try:
+            choice, part = self._form(best[0], clip, rounding, gain)
+        except ModelError:  # the threshold to match is out of range
+            return best
         error = self.error(choice.name, part)
         return (replace(choice, error_after=error), part) if error < best[0].error_after else best
 
@@ -198,6 +204,8 @@ class _Trial:
             gain = 1.0 if rounding == "compensated" else _fit(incoming, cut)
         changed = _with(self.graph, name, cut, replace(p, vth=p.vth / gain, bias=p.bias / gain))
         part = self._quantise(changed, name, bits, exponents, unit * 2.0 ** min(0, *exponents))
+        if part.losses.clipped:  # one sign is gone, and with it -256
+            raise ModelError(f"{name}: weights of one sign reach 255; choose another form")
         forms = tuple((bits, e) for e in exponents)
         losses = population_losses(
             name,

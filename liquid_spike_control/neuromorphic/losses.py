@@ -15,6 +15,7 @@ from rich.table import Table
 from ..spiking.graph import CubaPopulation
 from .grid import LARGEST_CURRENT, stepwise
 from .neurons import Population
+
 #: A relative error of a threshold that is worth a note.
 COARSE_THRESHOLD = 0.02
 

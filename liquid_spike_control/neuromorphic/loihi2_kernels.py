@@ -40,165 +40,200 @@ P_MODEL, P_N, P_FIRST, P_INPUT, P_GRADED, P_COLUMNS = range(6)
 N_STEPS, N_INPUT_SPIKES, N_SPIKES, N_SYNOPS, N_UPDATES, N_COUNTERS = range(6)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _wrap(x, bits):
     """The signed number of so many bits that is congruent to x."""
     half = np.int64(1) << (bits - 1)
     return ((x + half) & (2 * half - 1)) - half
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _int32(x):
-    return _wrap(x, 32)
+    return np.int64(np.int32(x))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _scaled(x, c):
     """``tz(x c / 4096)``."""
     product = x * c
-    return product >> 12 if product >= 0 else -(-product >> 12)
+    return (product + ((product >> 63) & 4095)) >> 12
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _magnitude(x):
     return _int32(abs(x))  # of -2^31 it is -2^31
 
 
-@njit(cache=True)
-def _integrate(p, s, i, a):
-    """Current and voltage of a leaky neuron: shared by CUBA and ADAPTIVE."""
-    u = _int32(_scaled(s[U, i], p[DECAY_U, i]) + _int32(a << 6))
+# The models as functions of numbers alone: an array that is passed on costs numba more than the arithmetic.
+@njit(cache=True, error_model="numpy")
+def _integrate(u, v, a, decay_u, decay_v, bias):
+    """Current and voltage of a leaky neuron."""
+    u = _int32(_scaled(u, decay_u) + _int32(a << 6))
     if u > 2**23:
         u -= 2**24
     elif u <= -(2**23):
         u += 2**24
-    s[U, i] = u
-    v = _int32(_scaled(s[V, i], p[DECAY_V, i]) + u + p[BIAS, i])
-    s[V, i] = min(max(v, 1 - 2**23), 2**23 - 1)
+    v = _int32(_scaled(v, decay_v) + u + bias)
+    return u, min(max(v, 1 - 2**23), 2**23 - 1)
 
 
-@njit(cache=True)
-def _cuba(p, s, i, a):
-    _integrate(p, s, i, a)
-    if s[COUNTER, i] > 0:
-        s[V, i] = 0
-    spike = s[V, i] > p[THETA, i]
-    if spike:
-        s[V, i] = 0
-        s[COUNTER, i] = p[REFRACTORY, i]
-    s[COUNTER, i] = max(s[COUNTER, i] - 1, 0)
-    return np.int64(spike)
+@njit(cache=True, error_model="numpy")
+def _adapt(v, threshold, r, rest, step, decay_threshold, decay_r):
+    """Threshold and refractory state, and whether there is a spike."""
+    threshold = rest + _scaled(threshold - rest, decay_threshold)
+    r = _scaled(r, decay_r)
+    if v - r >= threshold:  # so r stays below 2^23 + 2 theta, and theta below 2^25: int32 holds them
+        return threshold + step, r + 2 * threshold, 1
+    return threshold, r, 0
 
 
-@njit(cache=True)
-def _adaptive(p, s, i, a):
-    _integrate(p, s, i, a)
-    theta = p[THETA, i] + _scaled(s[THRESHOLD, i] - p[THETA, i], p[DECAY_THETA, i])
-    r = _scaled(s[R, i], p[DECAY_R, i])
-    spike = s[V, i] - r >= theta  # so r stays below 2^23 + 2 theta, and theta below 2^25: int32 holds them
-    if spike:
-        r += 2 * theta
-        theta += p[STEP, i]
-    s[THRESHOLD, i], s[R, i] = theta, r
-    return np.int64(spike)
-
-
-@njit(cache=True)
-def _send_change(p, s, i, activation):
-    """Delta encoding of an activation; returns the payload."""
-    d = _int32(activation - s[ACTIVATION, i] + s[RESIDUE, i])
-    s[ACTIVATION, i] = activation
-    if p[S_CUMULATIVE, i]:
-        s[ERROR, i] = _int32(s[ERROR, i] + d)
-        sent = d if _magnitude(s[ERROR, i]) >= p[S_THETA, i] else 0
+@njit(cache=True, error_model="numpy")
+def _change(activation, before, residue, error, theta, cumulative):
+    """Delta encoding of an activation: what is sent, the residue, the error."""
+    d = _int32(activation - before + residue)
+    if cumulative:
+        error = _int32(error + d)
+        sent = d if _magnitude(error) >= theta else 0
         if sent != 0:
-            s[ERROR, i] = 0
+            error = 0
     else:
-        sent = d if _magnitude(d) >= p[S_THETA, i] else 0
-    s[RESIDUE, i] = _int32(d - sent)
-    return sent >> p[S_STATE, i]
+        sent = d if _magnitude(d) >= theta else 0
+    return sent, _int32(d - sent), error
 
 
-@njit(cache=True)
-def _sigma_delta(p, s, i, a):
-    s[SIGMA_STATE, i] = _int32(s[SIGMA_STATE, i] + a)
-    activation = _int32(s[SIGMA_STATE, i] + p[S_OFFSET, i])
-    if p[S_RELU, i]:
-        activation = max(activation, 0)
-    return _send_change(p, s, i, activation)
+@njit(cache=True, error_model="numpy")
+def _rotate(real, imaginary, a, b, sin, cos):
+    """One step of a resonator."""
+    new_real = _scaled(real, cos) - _scaled(imaginary, sin) + a
+    new_imaginary = _scaled(real, sin) + _scaled(imaginary, cos) + b
+    return min(max(new_real, 1 - 2**23), 2**23 - 1), min(max(new_imaginary, 1 - 2**23), 2**23 - 1)
 
 
-@njit(cache=True)
-def _resonate(p, s, i, a, b):
-    sin, cos, theta = p[R_SIN, i], p[R_COS, i], p[R_THETA, i]
-    real, imaginary = s[REAL, i], s[IMAGINARY, i]
-    new_real = _scaled(real, cos) - _scaled(imaginary, sin) + _int32(a << p[R_SHIFT, i])
-    new_imaginary = _scaled(real, sin) + _scaled(imaginary, cos) + _int32(b << p[R_SHIFT, i])
-    new_real = min(max(new_real, 1 - 2**23), 2**23 - 1)
-    new_imaginary = min(max(new_imaginary, 1 - 2**23), 2**23 - 1)
-    if p[R_IZHIKEVICH, i]:
-        spike = new_imaginary >= theta
-        if spike:
-            new_real, new_imaginary = 0, theta - 1
-    else:
-        spike = new_real >= theta and new_imaginary >= 0 and imaginary < 0
-    s[REAL, i], s[IMAGINARY, i] = new_real, new_imaginary
-    return np.int64(spike)
-
-
-@njit(cache=True)
-def _quiescent(model, p, s, i, a, b):
-    """Whether nothing can have changed: no state that moves, no input, no bias."""
-    if a != 0 or b != 0:
-        return False
-    if model == CUBA:
-        return s[U, i] == 0 and s[V, i] == 0 and s[COUNTER, i] == 0 and p[BIAS, i] == 0
-    if model == ADAPTIVE:
-        still = s[U, i] == 0 and s[V, i] == 0 and s[R, i] == 0 and p[BIAS, i] == 0
-        return still and s[THRESHOLD, i] == p[THETA, i]
-    if model == RESONATOR:
-        return s[REAL, i] == 0 and s[IMAGINARY, i] == 0
-    if model == SIGMA:
-        return s[SIGMA_STATE, i] == 0
-    activation = s[SIGMA_STATE, i] + p[S_OFFSET, i] if model == SIGMA_DELTA else 0
-    if model == SIGMA_DELTA and p[S_RELU, i]:
-        activation = max(activation, 0)
-    return s[RESIDUE, i] == 0 and s[ACTIVATION, i] == activation
-
-
-@njit(cache=True)
-def _update(p, t, parameters, state, due, sent, counters):
-    """Update a population; ``sent`` takes the payloads, 0 where there is no spike."""
-    model, n, first, start = p[P_MODEL], p[P_N], p[P_FIRST], p[P_INPUT]
-    for k in range(n):
-        i = first + k
-        a, b = _int32(due[start + k]), np.int64(0)
-        due[start + k] = 0
-        if model == RESONATOR:
-            b = _int32(due[start + n + k])
-            due[start + n + k] = 0
-        sent[i] = 0
-        if t < parameters[SLEEP, i]:
+# One population: parameters, state and payloads hold its neurons, due its inputs. Each returns how many neurons were
+# not quiescent: those that had a state that moves, an input or a bias.
+@njit(cache=True, error_model="numpy")
+def _update_cuba(p, s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        u, v, counter, a, bias = s[U, i], s[V, i], s[COUNTER, i], _int32(due[i]), p[BIAS, i]
+        sent[i] = due[i] = 0
+        if u == 0 and v == 0 and counter == 0 and a == 0 and bias == 0:
             continue
-        counters[N_UPDATES] += not _quiescent(model, parameters, state, i, a, b)
-        if model == CUBA:
-            payload = _cuba(parameters, state, i, a)
-        elif model == ADAPTIVE:
-            payload = _adaptive(parameters, state, i, a)
-        elif model == RESONATOR:
-            payload = _resonate(parameters, state, i, a, b)
-        elif model == SIGMA_DELTA:
-            payload = _sigma_delta(parameters, state, i, a)
-        elif model == DELTA:
-            payload = _send_change(parameters, state, i, _int32(a << parameters[S_SHIFT, i]))
+        updates += 1
+        u, v = _integrate(u, v, a, p[DECAY_U, i], p[DECAY_V, i], bias)
+        if counter > 0:
+            v = 0
+        if v > p[THETA, i]:
+            v, counter, sent[i] = 0, p[REFRACTORY, i], 1
+        s[U, i], s[V, i], s[COUNTER, i] = u, v, max(counter - 1, 0)
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_adaptive(p, s, due, sent, t):
+    updates = 0
+    for i in range(len(sent)):
+        a = _int32(due[i])
+        sent[i] = due[i] = 0
+        if t < p[SLEEP, i]:
+            continue
+        u, v, threshold, r, rest = s[U, i], s[V, i], s[THRESHOLD, i], s[R, i], p[THETA, i]
+        updates += (u | v | r | a | p[BIAS, i] | (threshold - rest)) != 0
+        u, v = _integrate(u, v, a, p[DECAY_U, i], p[DECAY_V, i], p[BIAS, i])
+        s[U, i], s[V, i] = u, v
+        s[THRESHOLD, i], s[R, i], sent[i] = _adapt(v, threshold, r, rest, p[STEP, i], p[DECAY_THETA, i], p[DECAY_R, i])
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_sigma_delta(p, s, due, sent, t):
+    updates = 0
+    for i in range(len(sent)):
+        a = _int32(due[i])
+        sent[i] = due[i] = 0
+        if t < p[SLEEP, i]:
+            continue
+        sigma = _int32(s[SIGMA_STATE, i] + a)
+        activation = _int32(sigma + p[S_OFFSET, i])
+        if p[S_RELU, i]:
+            activation = max(activation, 0)
+        before, residue = s[ACTIVATION, i], s[RESIDUE, i]
+        updates += (a | residue | (activation - before)) != 0
+        d, s[RESIDUE, i], s[ERROR, i] = _change(
+            activation, before, residue, s[ERROR, i], p[S_THETA, i], p[S_CUMULATIVE, i]
+        )
+        s[SIGMA_STATE, i], s[ACTIVATION, i], sent[i] = sigma, activation, d >> p[S_STATE, i]
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_delta(p, s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        activation, before, residue = _int32(_int32(due[i]) << p[S_SHIFT, i]), s[ACTIVATION, i], s[RESIDUE, i]
+        due[i] = 0
+        updates += (activation | before | residue) != 0
+        d, s[RESIDUE, i], s[ERROR, i] = _change(
+            activation, before, residue, s[ERROR, i], p[S_THETA, i], p[S_CUMULATIVE, i]
+        )
+        s[ACTIVATION, i], sent[i] = activation, d >> p[S_STATE, i]
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_sigma(s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        updates += (s[SIGMA_STATE, i] | due[i]) != 0
+        s[SIGMA_STATE, i] = sent[i] = _int32(s[SIGMA_STATE, i] + due[i])
+        due[i] = 0
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_resonators(p, s, due, sent):
+    updates, n = 0, len(sent)
+    for i in range(n):
+        shift, theta = p[R_SHIFT, i], p[R_THETA, i]
+        a, b = _int32(_int32(due[i]) << shift), _int32(_int32(due[n + i]) << shift)
+        due[i] = due[n + i] = 0
+        old_real, old_imaginary = s[REAL, i], s[IMAGINARY, i]
+        updates += (a | b | old_real | old_imaginary) != 0
+        real, imaginary = _rotate(old_real, old_imaginary, a, b, p[R_SIN, i], p[R_COS, i])
+        if p[R_IZHIKEVICH, i]:
+            spike = imaginary >= theta
+            if spike:
+                real, imaginary = 0, theta - 1
         else:
-            state[SIGMA_STATE, i] = _int32(state[SIGMA_STATE, i] + a)
-            payload = state[SIGMA_STATE, i]
-        sent[i] = payload
-        counters[N_SPIKES] += payload != 0
+            spike = real >= theta and imaginary >= 0 and old_imaginary < 0
+        s[REAL, i], s[IMAGINARY, i], sent[i] = real, imaginary, spike
+    return updates
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _update(row, t, parameters, state, due, sent, counters):
+    """Update a population; ``sent`` takes the payloads, 0 where there is no spike."""
+    model, n, first, start = row[P_MODEL], row[P_N], row[P_FIRST], row[P_INPUT]
+    p, s, mine = parameters[:, first : first + n], state[:, first : first + n], sent[first : first + n]
+    inputs = due[start:]
+    if model == CUBA:
+        updates = _update_cuba(p, s, inputs, mine)
+    elif model == ADAPTIVE:
+        updates = _update_adaptive(p, s, inputs, mine, t)
+    elif model == SIGMA_DELTA:
+        updates = _update_sigma_delta(p, s, inputs, mine, t)
+    elif model == DELTA:
+        updates = _update_delta(p, s, inputs, mine)
+    elif model == SIGMA:
+        updates = _update_sigma(s, inputs, mine)
+    else:
+        updates = _update_resonators(p, s, inputs, mine)
+    counters[N_UPDATES] += updates
+    for i in range(n):
+        counters[N_SPIKES] += mine[i] != 0
+
+
+@njit(cache=True, error_model="numpy")
 def _spread(c, source, payload, index, targets, weights, which, sums):
     """Add what one spike sends over a connection of single synapses; returns the synaptic operations."""
     rows = c[C_ROWS] + source
@@ -208,7 +243,7 @@ def _spread(c, source, payload, index, targets, weights, which, sums):
     return index[rows + 1] - index[rows]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _spread_conv(c, source, payload, kernels, sums):
     """The same for a convolution."""
     operations = 0
@@ -233,7 +268,7 @@ def _spread_conv(c, source, payload, kernels, sums):
     return operations
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fold(c, t, index, sums, due):
     """Shift the sums of a connection and let them be due."""
     for d in range(c[C_N_DELAYS]):
@@ -247,7 +282,7 @@ def _fold(c, t, index, sums, due):
                 sums[at] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def advance(
     populations, connections, parameters, state, due, sums, sent, index, targets, weights, which, kernels, counters,
     outputs, indptr, ids, payloads, out_indptr, out_ids, out_payloads,

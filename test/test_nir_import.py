@@ -8,6 +8,7 @@ import nir
 import numpy as np
 import pytest
 
+from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.spiking.nir_import import read_nir
@@ -244,6 +245,21 @@ def test_a_loop_through_several_populations_with_delays(tmp_path):
         expected.append(zb > 0)
     np.testing.assert_array_equal(spikes["b"], expected)
     assert np.mean(expected) > 0.02
+
+
+def test_a_network_of_many_layers(tmp_path):
+    nodes = ends(1, 1)
+    for i in range(70):
+        nodes |= {f"w{i}": nir.Linear(np.ones((1, 1))), f"n{i}": nir.Threshold(np.full(1, 0.5))}
+    names = ["input", *(m for m in nodes if m not in ("input", "output")), "output"]
+    edges = list(zip(names, names[1:], strict=False))
+    network = load(tmp_path, nodes, edges)
+    x = drive(1, 20)
+    np.testing.assert_array_equal(run(network, x)[0]["n69"], x)
+    assert network.latency["n69"] == 70
+    nodes["w69"] = nir.Affine(np.ones((1, 1)), np.full(1, 0.1))
+    with pytest.raises(ModelError, match="node n69: its bias waits 70 steps"):
+        load(tmp_path, nodes, edges)
 
 
 def test_metadata_of_a_node_outweigh_the_preset(tmp_path):

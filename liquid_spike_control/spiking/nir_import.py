@@ -116,6 +116,8 @@ class _Import:
         for name in names:
             bias = self.populations[name].bias
             if np.any(bias) and late[name]:
+                if late[name] > 63:
+                    raise ModelError(f"node {name}: its bias waits {late[name]} steps, the limit is 63; remove layers")
                 self.populations[name] = replace(self.populations[name], start=late[name])
             connections += self._connections(name, late)
         if any(t.source == CONSTANT for terms in self.arriving.values() for t in terms):

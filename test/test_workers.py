@@ -2,6 +2,7 @@
 """Other simulators in child processes: the protocol, the watchdog, and the simulators themselves where installed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -198,15 +199,19 @@ def test_a_worker_and_its_forks_die_with_a_parent_that_is_killed(toy, tmp_path):
     assert printed.returncode == -signal.SIGKILL, printed.stderr
     worker = int(printed.stdout)
     assert ends(worker)
-    session = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and group_of(p) == worker]
-    assert all(ends(pid) for pid in session)
+    assert all(ends(int(p.name)) for p in session(worker))
 
 
-def group_of(process: Path) -> int | None:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[2])
-    except OSError:
-        return None
+def session(leader: int) -> list[Path]:
+    """Entries in /proc of the processes of a child's session."""
+
+    def group(process: Path) -> int | None:
+        try:
+            return int((process / "stat").read_text().rpartition(")")[2].split()[2])
+        except OSError:
+            return None
+
+    return [p for p in Path("/proc").iterdir() if p.name.isdigit() and group(p) == leader]
 
 
 # ---- what is installed, and what it can run ----
@@ -355,6 +360,9 @@ def test_a_simulator_that_hangs_is_ended(kind):
     worker = new_worker(kind, model)
     pid = worker._child._process.pid
     worker.run(train)
+    maps = [(p / "maps").read_text() for p in session(pid)]
+    shared = set(re.findall(r"/dev/shm/psm_\w+", "".join(maps)))
+    assert len(maps) > 1 and len(shared) > 5 if kind == "lava" else not shared
     worker._timeout_s = 0.5
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(WorkerError, match=f"{kind}: no answer within 0.5 s"):
@@ -362,6 +370,7 @@ def test_a_simulator_that_hangs_is_ended(kind):
     assert not alive(pid)
     with pytest.raises(WorkerError, match=f"{kind} has ended"):
         worker.step([])
+    assert not any(Path(name).exists() for name in shared)
 
 
 def need(kind: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import selectors
 import signal
@@ -56,8 +57,9 @@ class Child:
         try:
             return self._exchange(memoryview(pack(message)), time.monotonic() + timeout_s, timeout_s)
         except (WireError, WorkerError) as error:
+            said = self._last_words()
             self._end()
-            raise WorkerError(f"{self._name}: {error}{self._last_words()}") from None
+            raise WorkerError(f"{self._name}: {error}{said}") from None
         except BaseException:
             self._end()  # an answer that nobody waits for would be taken for that to the next question
             raise
@@ -107,40 +109,46 @@ class Child:
         try:
             while data := self._process.stderr.read(_CHUNK):
                 self._hear(data)
-        except (OSError, ValueError):
+        except OSError:
             pass
-        self._process.stderr.close()
         lines = [line.strip() for line in self._complaints.decode(errors="replace").splitlines() if line.strip()]
         return f"; it said: {' | '.join(lines[-3:])}" if lines else ""
 
     def close(self, patience_s: float = 2.0) -> None:
         """Let it end by itself, then make it end."""
         if self._open:
-            assert self._process.stdin is not None and self._process.stderr is not None
+            assert self._process.stdin is not None
             self._process.stdin.close()
             try:
                 self._process.wait(patience_s)
             except subprocess.TimeoutExpired:
                 pass
             self._end()
-            self._process.stderr.close()
 
     def _end(self) -> None:
-        """End the whole session: first by SIGTERM, on which Python's resource tracker frees shared memory."""
+        """End the whole session, the child before the rest: Python's resource tracker, which ignores SIGTERM, frees
+        shared memory once all others have ended.
+        """
         self._open = False
-        for number, patience_s in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
+        child, session = self._process.send_signal, functools.partial(os.killpg, self._process.pid)
+        stages = ((session, signal.SIGTERM, 1.0), (child, signal.SIGKILL, 2.0), (session, signal.SIGKILL, 5.0))
+        for send, number, patience_s in stages:
+            try:
+                send(number)
+                session(signal.SIGCONT)  # a process that was stopped does not see SIGTERM before
+            except ProcessLookupError:
+                break
             until = time.monotonic() + patience_s
-            while self._signal(number) and time.monotonic() < until:
+            while self._session_lives() and time.monotonic() < until:
                 time.sleep(0.01)
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream is not None
             stream.close()
 
-    def _signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the session; whether anything of it is left."""
+    def _session_lives(self) -> bool:
         self._process.poll()
         try:
-            os.killpg(self._process.pid, number)
+            os.killpg(self._process.pid, 0)
         except ProcessLookupError:
             return False
         return True

@@ -87,8 +87,9 @@ class Simulator:
         return cls(network, hardware)
 
     def _start(self) -> None:
-        """Build Lava's processes. Nothing is compiled before the first run."""
-        self._source, self._configuration = _build(self._network, self._memory, self._hardware)
+        """Build Lava's processes and start them, so that the first step does not wait for it."""
+        self._source, configuration = _build(self._network, self._memory, self._hardware)
+        self._source.create_runtime(run_cfg=configuration)
         self._now = 0
 
     def reset(self) -> None:
@@ -114,7 +115,7 @@ class Simulator:
             rows = np.repeat(np.arange(n_steps), np.diff(edges))
             memory.inputs[rows, ids[edges[0] : edges[-1]]] = True
             memory.first[0] = self._now + 1  # Lava counts steps from 1
-            self._source.run(RunSteps(num_steps=n_steps), self._configuration)
+            self._source.run(RunSteps(num_steps=n_steps))
             self._now += n_steps
             for k in range(n_steps):
                 record.add_spikes([np.flatnonzero(s[k]) for s in memory.spikes], int(memory.stamps_ns[k]))
@@ -124,8 +125,8 @@ class Simulator:
         return record.answer()
 
     def close(self) -> None:
-        """End Lava's processes."""
-        if self._source.runtime is not None:
+        """End Lava's processes. Those that have run no step would not hear of it; they end with this one."""
+        if self._now:
             self._source.stop()
 
 

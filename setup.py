@@ -23,7 +23,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (share, ["package.xml"]),
         (f"{share}/launch", sorted(glob("launch/*.py"))),
-        (f"{share}/config", sorted(glob("config/*.yaml"))),
+        (f"{share}/config", sorted(glob("config/*.yaml") + glob("config/*.xml"))),
         (f"{share}/sim", sorted(glob("sim/*.xml"))),
         # No console scripts for the nodes: names such as `gate` do not belong in bin/, and colcon would give
         # them the Python that runs colcon, which is not the one of an activated virtual environment.

@@ -189,8 +189,8 @@ def test_package_xml_is_valid_and_names_the_ros_packages_that_the_nodes_import()
 
 def shared() -> list[str]:
     """Files that are not Python and must be installed, as the source tree has them."""
-    wanted = {"launch": ".py", "config": ".yaml", "sim": ".xml"}
-    files = [p.as_posix() for p in tree() if len(p.parts) == 2 and wanted.get(p.parts[0]) == p.suffix]
+    wanted = {"launch": {".py"}, "config": {".yaml", ".xml"}, "sim": {".xml"}}
+    files = [p.as_posix() for p in tree() if len(p.parts) == 2 and p.suffix in wanted.get(p.parts[0], ())]
     assert {f.split("/")[0] for f in files} == set(wanted), "a folder of shared files is empty"
     return files
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import GraphError, TaskError
 from ..resources import PACKAGE, share, zoo
+from .transport import profile_variables
 
 MODES = ("lockstep", "realtime")
 BACKENDS = ("offload", "in_process")
@@ -168,7 +169,7 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
 
 def environment() -> dict[str, str]:
     """The environment of every process of the graph."""
-    return ENVIRONMENT | dict(os.environ)
+    return ENVIRONMENT | dict(os.environ) | profile_variables(os.environ)
 
 
 def domain_id(environment: dict[str, str]) -> int:

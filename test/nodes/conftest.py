@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from processes import Probe
 
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).with_name("fastdds.xml"))
+from liquid_spike_control.nodes.transport import profile_variables
+
+os.environ.update(profile_variables({}))
 
 
 @pytest.fixture

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which Fast-DDS profile a process is started with: the shipped one, unless the user names another.
+
+Fast-DDS by itself has 512 KiB of shared memory a process, and loses best-effort messages that do not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..resources import share
+
+#: Where Fast-DDS looks for the name of its profiles' file: 2.14 (Jazzy) and 3.2 (Kilted) know one name each.
+VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+PROFILE = "config/fastdds.xml"
+
+
+def profile_file(environment: Mapping[str, str]) -> str:
+    """The profiles' file: the one that the environment names, under either name, or the shipped one."""
+    given = [environment[name] for name in VARIABLES if environment.get(name)]
+    return given[0] if given else str(share(PROFILE))
+
+
+def profile_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """What to put into a process's environment before it joins ROS: the same file under both names."""
+    return dict.fromkeys(VARIABLES, profile_file(environment))

@@ -80,6 +80,13 @@ def test_a_population_takes_as_few_bits_as_it_needs():
     assert compare(graph, hard.network, samples(rng, 600, rate), n_traces=0).populations[0].f1 > 0.5
 
 
+def test_bits_may_differ_by_population(case):
+    graph, shown, _ = case
+    calibration = calibrate(graph, shown, {"a": 4, "c": 3})
+    assert [c.num_weight_bits for c in calibration.choices] == [4, 8, 3]
+    assert [c.num_weight_bits for c in calibration.network.connections] == [4, 4, 8, 3]
+
+
 def test_weights_on_a_grid_are_left_alone():
     rng = np.random.default_rng(1)
     graph = SpikingGraph(
@@ -153,6 +160,8 @@ def test_a_leaky_integrator_does_not_saturate():
 def test_samples_without_spikes_are_refused(case):
     with pytest.raises(ModelError, match="calibration needs sample spikes"):
         calibrate(case[0], SpikeTrain.from_dense(np.zeros((10, 40))))
+    with pytest.raises(ModelError, match="x is no population; there are"):
+        calibrate(case[0], case[1], {"x": 3})
 
 
 @pytest.mark.parametrize("channels_first", [False, True])

@@ -156,6 +156,9 @@ def test_bits_and_exponents_by_name():
     assert [(c.num_weight_bits, c.weight_exp) for c in network.connections] == [(5, 2), (3, 3)]
     with pytest.raises(ModelError, match="input -> a: num_weight_bits must lie in 1 .. 8, not 9"):
         quantise(g, num_weight_bits=9)
+    for given in ({"num_weight_bits": {"b": 3}}, {"weight_exp": {"a -> input": 3}}, {"weight_scale": {"A": 1.0}}):
+        with pytest.raises(ModelError, match="is no population and no connection; there are .'a', 'input -> a', 'a"):
+            quantise(g, **given)
     with pytest.raises(ModelError, match="input -> a: weight_exp must lie in -8 .. 7, not 8"):
         quantise(g, weight_exp=8)
 

@@ -117,6 +117,9 @@ def calibrate(
     if not len(spikes.ids):
         raise ModelError("calibration needs sample spikes; the samples given have none")
     refuse_obstacles(graph)
+    for name in num_weight_bits if isinstance(num_weight_bits, Mapping) else ():
+        if name not in graph.populations:
+            raise ModelError(f"{name} is no population; there are {list(graph.populations)}")
     trial = _Trial(graph, spikes)
     choices, losses = [], []
     for name in graph.populations:

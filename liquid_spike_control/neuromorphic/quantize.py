@@ -64,6 +64,8 @@ def quantise_reported(
             an obstacle (:func:`refuse_obstacles`); the message names the population.
     """
     refuse_obstacles(graph)
+    for values in (weight_scale, num_weight_bits, weight_exp):
+        _check_names(graph, values)
     parts = {}
     for name in graph.populations:
         incoming = [c for c in graph.connections if c.target == name]
@@ -102,6 +104,14 @@ def refuse_obstacles(graph: SpikingGraph) -> None:
     """
     for obstacle in loihi_obstacles(graph):
         raise ModelError(obstacle)
+
+
+def _check_names(graph: SpikingGraph, values: object) -> None:
+    """What is given by names must name populations or connections."""
+    known = [*graph.populations, *dict.fromkeys(f"{c.source} -> {c.target}" for c in graph.connections)]
+    for name in values if isinstance(values, Mapping) else ():
+        if name not in known:
+            raise ModelError(f"{name} is no population and no connection; there are {known}")
 
 
 def assemble(graph: SpikingGraph, parts: Mapping[str, QuantisedPopulation]) -> LoihiNetwork:

@@ -272,7 +272,7 @@ class Loihi2Emulator:
         mine = ids[indptr[0] : indptr[-1]]
         if len(mine) and (mine.min() < 0 or mine.max() >= self.n_inputs):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
-        payloads = np.asarray(spikes.payloads, np.int32)
+        payloads = np.asarray(spikes.payloads, np.int32).astype(np.int64)
         most = max(1, _ROOM // n_outputs)
         parts = []
         for t in range(0, max(spikes.n_steps, 1), most):

@@ -234,37 +234,45 @@ def _update(row, t, parameters, state, due, sent, counters):
 
 
 @njit(cache=True, error_model="numpy")
-def _spread(c, source, payload, index, targets, weights, which, sums):
-    """Add what one spike sends over a connection of single synapses; returns the synaptic operations."""
-    rows = c[C_ROWS] + source
-    size = c[C_SIZE]
-    for k in range(c[C_SYNAPSES] + index[rows], c[C_SYNAPSES] + index[rows + 1]):
-        sums[c[C_SUMS] + which[k] * size + targets[k]] += weights[k] * payload
-    return index[rows + 1] - index[rows]
+def _spread(c, ids, payloads, index, targets, weights, which, sums):
+    """Add what spikes send over a connection of single synapses; returns the synaptic operations."""
+    operations, size = 0, c[C_SIZE]
+    for q in range(len(ids)):
+        row, payload = c[C_ROWS] + ids[q], payloads[q]
+        if payload == 0:
+            continue
+        operations += index[row + 1] - index[row]
+        for k in range(c[C_SYNAPSES] + index[row], c[C_SYNAPSES] + index[row + 1]):
+            sums[c[C_SUMS] + which[k] * size + targets[k]] += weights[k] * payload
+    return operations
 
 
 @njit(cache=True, error_model="numpy")
-def _spread_conv(c, source, payload, kernels, sums):
+def _spread_conv(c, ids, payloads, kernels, sums):
     """The same for a convolution."""
-    operations = 0
-    if c[C_FIRST]:  # channels first
-        channel, pixel = source // (c[C_X] * c[C_Y]), source % (c[C_X] * c[C_Y])
-    else:
-        channel, pixel = source % c[C_IN], source // c[C_IN]
-    x, y = pixel // c[C_Y] + c[C_PAD_X], pixel % c[C_Y] + c[C_PAD_Y]
-    for k in range(c[C_K]):
-        to_x = (x - k) // c[C_STRIDE_X]
-        if (x - k) % c[C_STRIDE_X] != 0 or to_x < 0 or to_x >= c[C_X_OUT]:
+    operations, out = 0, c[C_OUT]
+    for q in range(len(ids)):
+        source, payload = ids[q], payloads[q]
+        if payload == 0:
             continue
-        for m in range(c[C_L]):
-            to_y = (y - m) // c[C_STRIDE_Y]
-            if (y - m) % c[C_STRIDE_Y] != 0 or to_y < 0 or to_y >= c[C_Y_OUT]:
+        if c[C_FIRST]:  # channels first
+            channel, pixel = source // (c[C_X] * c[C_Y]), source % (c[C_X] * c[C_Y])
+        else:
+            channel, pixel = source % c[C_IN], source // c[C_IN]
+        x, y = pixel // c[C_Y] + c[C_PAD_X], pixel % c[C_Y] + c[C_PAD_Y]
+        for k in range(c[C_K]):
+            to_x = (x - k) // c[C_STRIDE_X]
+            if (x - k) % c[C_STRIDE_X] != 0 or to_x < 0 or to_x >= c[C_X_OUT]:
                 continue
-            weight = c[C_WEIGHTS] + ((channel * c[C_K] + k) * c[C_L] + m) * c[C_OUT]
-            target = c[C_SUMS] + (to_x * c[C_Y_OUT] + to_y) * c[C_OUT]
-            for o in range(c[C_OUT]):
-                sums[target + o] += kernels[weight + o] * payload
-                operations += kernels[weight + o] != 0
+            for m in range(c[C_L]):
+                to_y = (y - m) // c[C_STRIDE_Y]
+                if (y - m) % c[C_STRIDE_Y] != 0 or to_y < 0 or to_y >= c[C_Y_OUT]:
+                    continue
+                weight = c[C_WEIGHTS] + ((channel * c[C_K] + k) * c[C_L] + m) * out
+                target = c[C_SUMS] + (to_x * c[C_Y_OUT] + to_y) * out
+                for o in range(out):
+                    sums[target + o] += kernels[weight + o] * payload
+                    operations += kernels[weight + o] != 0
     return operations
 
 
@@ -294,6 +302,7 @@ def advance(
     """
     written = 0
     out_indptr[0] = 0
+    spiking, carried = np.empty_like(sent), np.empty_like(sent)
     for step in range(len(indptr) - 1):
         t = counters[N_STEPS]
         for q in range(len(populations)):
@@ -308,27 +317,24 @@ def advance(
         out_indptr[step + 1] = written
         for q in range(len(connections)):
             c = connections[q]
-            operations, arrived = 0, False
             if c[C_SOURCE] < 0:
-                first, n = indptr[step], indptr[step + 1] - indptr[step]
+                their_ids = ids[indptr[step] : indptr[step + 1]]
+                their_payloads = payloads[indptr[step] : indptr[step + 1]]
             else:
-                first, n = populations[c[C_SOURCE], P_FIRST], populations[c[C_SOURCE], P_N]
-            for k in range(n):
-                source, payload = k, np.int64(0)
-                if c[C_SOURCE] < 0:
-                    source, payload = ids[first + k], np.int64(payloads[first + k])
-                else:
-                    payload = sent[first + k]
-                if payload == 0:
-                    continue
-                arrived = True
-                if c[C_CONV]:
-                    operations += _spread_conv(c, source, payload, kernels, sums)
-                else:
-                    operations += _spread(c, source, payload, index, targets, weights, which, sums)
-            counters[N_SYNOPS] += operations
-            if arrived:
-                _fold(c, t, index, sums, due)
+                n = 0
+                first = populations[c[C_SOURCE], P_FIRST]
+                for k in range(populations[c[C_SOURCE], P_N]):
+                    if sent[first + k] != 0:
+                        spiking[n], carried[n] = k, sent[first + k]
+                        n += 1
+                their_ids, their_payloads = spiking[:n], carried[:n]
+            if len(their_ids) == 0:
+                continue
+            if c[C_CONV]:
+                counters[N_SYNOPS] += _spread_conv(c, their_ids, their_payloads, kernels, sums)
+            else:
+                counters[N_SYNOPS] += _spread(c, their_ids, their_payloads, index, targets, weights, which, sums)
+            _fold(c, t, index, sums, due)
         counters[N_INPUT_SPIKES] += indptr[step + 1] - indptr[step]
         counters[N_STEPS] += 1
     return written

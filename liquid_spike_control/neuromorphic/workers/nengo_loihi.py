@@ -54,6 +54,8 @@ class Simulator:
             first += p["n"]
         self._input = SpikeInput(network["n_inputs"])
         for c in network["connections"]:
+            if not c["synapses"].any():  # nengo-loihi takes the logarithm of how many there are
+                continue
             source = self._input if c["source"] < 0 else blocks[c["source"]]
             n = network["n_inputs"] if c["source"] < 0 else network["populations"][c["source"]]["n"]
             order = np.argsort(c["sources"], kind="stable")

@@ -60,6 +60,8 @@ class NeuromorphicNode(Stage):
         self._publisher = self.speak(EventPacket, graph.SPIKES_OUT)
         self.listen(EventPacket, graph.SPIKES_IN, self._on_spikes)
         self.get_logger().info(f"{file} ({self._hash[:HASH_DIGITS]}) on {self._kind}")
+        for note in model.notes:
+            self.get_logger().warning(note)
 
     def _value(self, name: str):
         return self.get_parameter(name).value

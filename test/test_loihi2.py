@@ -187,6 +187,7 @@ def test_emulate_chooses_the_engine_and_the_fast_one_refuses_what_it_cannot_run(
     lif = LoihiNetwork(2, {"a": Population(2, du=9, dv=9, vth=9)}, [Dense("input", "a", np.eye(2, dtype=int))])
     other = LoihiNetwork(2, {"a": SigmaDelta(2, vth=9)}, [Dense("input", "a", np.eye(2, dtype=int))])
     assert isinstance(emulate(lif), LoihiEmulator)
+    assert isinstance(emulate(lif, graded=True), Loihi2Emulator)
     assert isinstance(emulate(other), Loihi2Emulator)
     with pytest.raises(ModelError, match=r"a is SigmaDelta; .* emulate\(network\)"):
         LoihiEmulator(other)

@@ -16,6 +16,9 @@ from .options import (
     CompileOptions,
     EmulateOptions,
     EnergyOptions,
+    EventsConvertOptions,
+    EventsInfoOptions,
+    EventsPlayOptions,
     FuzzOptions,
     InspectOptions,
     RecordOptions,
@@ -123,6 +126,36 @@ def replay(options: Annotated[ReplayOptions, tyro.conf.arg(name="")]) -> int:
     from .records.entry import replay_command
 
     return replay_command(options)
+
+
+events = tyro.extras.SubcommandApp()
+
+
+@events.command(name="info")
+def events_info(options: Annotated[EventsInfoOptions, tyro.conf.arg(name="")]) -> int:
+    """Length, picture, rates and order of a recording. Exit status 1: its events are not in order, or outside."""
+    from .records.events_entry import info_command
+
+    return info_command(options)
+
+
+@events.command(name="convert")
+def events_convert(options: Annotated[EventsConvertOptions, tyro.conf.arg(name="")]) -> int:
+    """Write a recording in another format, or as a bag of event packets."""
+    from .records.events_entry import convert_command
+
+    return convert_command(options)
+
+
+@events.command(name="play")
+def events_play(options: Annotated[EventsPlayOptions, tyro.conf.arg(name="")]) -> int:
+    """Publish a recording on this ROS domain, as a camera's driver would."""
+    from .nodes.play import play_command
+
+    return play_command(options)
+
+
+app.command(events, name="events", help="Recordings of event cameras: look into them, convert them, play them.")
 
 
 def main() -> None:

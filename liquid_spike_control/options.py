@@ -243,3 +243,55 @@ class ReplayOptions:
     """Write a picture: recorded and replayed estimates and commands, and where they differ."""
     json: Path | None = None
     """Write the numbers."""
+
+
+@dataclass
+class EventsOptions:
+    """Which recording of an event camera."""
+
+    file: tyro.conf.Positional[Path]
+    """.raw (EVT2, EVT3), .dat, .aedat4, .es, DSEC's .h5, or a bag with event packets."""
+    topic: str = "/event_camera/events"
+    """Of the event packets, in a bag."""
+    size: tuple[int, int] | None = None
+    """Width and height of the picture [pixels], for files that do not say."""
+
+
+@dataclass
+class EventsInfoOptions(EventsOptions):
+    """What can be said about a look into a recording."""
+
+    json: Path | None = None
+    """Write the numbers."""
+
+
+@dataclass
+class PacketOptions(EventsOptions):
+    """How events become packets."""
+
+    encoding: Literal["evt3", "mono"] = "evt3"
+    """Of the packets. evt3: microseconds, 2 to 8 bytes an event. mono: nanoseconds, 8 bytes."""
+    window: float = 0.005
+    """How long a packet lasts [s]; empty ones are sent too."""
+
+
+@dataclass
+class EventsConvertOptions(PacketOptions):
+    """What can be said about a conversion."""
+
+    out: tyro.conf.Positional[Path] = tyro.MISSING
+    """The file to write: .mcap for a bag of event packets, or .raw, .dat, .aedat4, .es."""
+    start: float | None = None
+    """Time at which the bag begins [s]; as the recording says, or 1 s if it begins earlier."""
+    version: Literal["evt2", "evt3"] | None = None
+    """Of a .raw file; evt3 if not given."""
+
+
+@dataclass
+class EventsPlayOptions(PacketOptions):
+    """What can be said about a recording that takes a camera's place."""
+
+    speed: float = 1.0
+    """Times real time."""
+    repeat: bool = False
+    """From the beginning again, until Ctrl-C."""

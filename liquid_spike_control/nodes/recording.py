@@ -19,7 +19,7 @@ from .capture import Capture
 #: What a crash of the recorder can lose, besides what was not drained [s].
 FLUSH_S = 0.5
 #: Between two looks for new topics and nodes [s].
-DISCOVER_S = 1.0
+DISCOVER_S = 0.5
 #: Parameters that name model files.
 MODELS = ("perception_model", "controller_model", "model")
 #: The field of a ParameterValue that each type's value is in.

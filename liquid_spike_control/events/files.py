@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings of event cameras in files, read and written in pieces.
+
+| suffix | format | read | written |
+|---|---|---|---|
+| ``.raw`` | Prophesee EVT2, EVT2.1 and EVT3 | faery | faery (EVT2, EVT3) |
+| ``.dat`` | Prophesee DAT | faery | faery |
+| ``.aedat4``, ``.aedat`` | iniVation AEDAT4 | faery | faery |
+| ``.es`` | Event Stream | faery | faery |
+| ``.h5``, ``.hdf5`` | DSEC | h5py | |
+
+faery comes with ``pip install 'liquid_spike_control[events]'``. All of these formats keep microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from ..errors import LiquidSpikeError, TaskError
+from ..types import EVENT
+
+#: How each format that faery reads begins; it would take a foreign file for EVT3 without a header.
+MAGIC = {".raw": b"% ", ".dat": b"% ", ".aedat4": b"#!AER-DAT4", ".aedat": b"#!AER-DAT4", ".es": b"Event Stream"}
+DSEC = (".h5", ".hdf5")
+READS = (*MAGIC, *DSEC)
+WRITES = tuple(MAGIC)
+#: Versions that can be written: the suffix, and faery's name.
+VERSIONS = {"evt2": ".raw", "evt3": ".raw"}
+#: Events of a DSEC file that are read at once.
+PIECE = 1 << 20
+#: Width and height of DSEC's cameras; the files do not say.
+DSEC_SIZE = (640, 480)
+MICROSECOND_NS = 1000
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """A recording of an event camera.
+
+    Attributes:
+        path: of the file.
+        width, height: of the picture [pixels].
+
+    Raises:
+        TaskError: see :func:`open_events`.
+    """
+
+    path: Path
+    width: int
+    height: int
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """EVENT arrays, one after the other; times as the file has them [ns], not checked.
+
+        Raises:
+            TaskError: the file is damaged or cut; what came before was given.
+        """
+        with _Foreign(self.path):
+            yield from _dsec_pieces(self.path) if self.path.suffix.lower() in DSEC else _faery_pieces(self.path)
+
+
+def open_events(path: str | Path, size: tuple[int, int] | None = None) -> EventFile:
+    """A recording, by its suffix.
+
+    Args:
+        path: of the file.
+        size: width and height of the picture [pixels], for files that do not say.
+
+    Raises:
+        TaskError: the file is missing, of another format, or damaged; one line that names it.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in READS:
+        raise TaskError(f"{path}: {suffix or 'no suffix'} is no event recording; give one of {', '.join(READS)}")
+    if not path.is_file():
+        raise TaskError(f"{path}: no such file; check the path")
+    with _Foreign(path):
+        if suffix in DSEC:
+            with _hdf5(path):
+                return EventFile(path, *(size or DSEC_SIZE))
+        with open(path, "rb") as file:
+            if file.read(len(MAGIC[suffix])) != MAGIC[suffix]:
+                raise TaskError(f"{path}: it does not begin as a {suffix} file does; give the suffix of what it is")
+        stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0))
+        width, height = stream.dimensions()
+    if not width or not height:
+        raise TaskError(f"{path}: the file does not say how large its picture is; give --size WIDTH HEIGHT")
+    return EventFile(path, width, height)
+
+
+def write_events(
+    path: str | Path, pieces: Iterable[np.ndarray], width: int, height: int, version: str | None = None
+) -> None:
+    """Write a recording, by its suffix.
+
+    Args:
+        path: of the file.
+        pieces: EVENT arrays, ascending in time; nanoseconds are cut to microseconds.
+        width, height: of the picture [pixels].
+        version: ``evt2`` or ``evt3`` for ``.raw``; by default ``evt3``.
+
+    Raises:
+        TaskError: the format cannot be written, the events are not in order, or the folder is missing.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in WRITES:
+        raise TaskError(f"{path}: {suffix or 'no suffix'} cannot be written; give one of {', '.join(WRITES)}, or .mcap")
+    if version is not None and VERSIONS.get(version) != suffix:
+        raise TaskError(f"--version {version} is none of {suffix}; leave it out, or write {VERSIONS.get(version)}")
+    if not path.absolute().parent.is_dir():
+        raise TaskError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    faery = _faery(path)
+    converted = (_to_faery(path, piece, faery.EVENTS_DTYPE) for piece in pieces)
+    with _Foreign(path, "cannot be written", "write to another format or folder"):
+        faery.file_encoder.events_to_file(converted, path, (width, height), version, use_write_suffix=False)
+
+
+def _to_faery(path: Path, events: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    converted = np.zeros(len(events), dtype)
+    if len(events) and events["t"].min() < 0:
+        raise TaskError(f"{path}: events before time 0 cannot be written; move them")
+    converted["t"] = events["t"] // MICROSECOND_NS
+    converted["x"], converted["y"], converted["on"] = events["x"], events["y"], events["p"]
+    return converted
+
+
+def _faery(path: Path) -> ModuleType:
+    try:
+        import faery
+        import faery.file_encoder
+    except ImportError:
+        raise TaskError(f"{path}: needs faery; pip install 'liquid_spike_control[events]'") from None
+    return faery
+
+
+def _faery_pieces(path: Path) -> Iterator[np.ndarray]:
+    for packet in _faery(path).events_stream_from_file(path, dimensions_fallback=(1, 1)):
+        events = np.zeros(len(packet), EVENT)
+        events["t"] = packet["t"].astype(np.int64) * MICROSECOND_NS
+        events["x"], events["y"], events["p"] = packet["x"], packet["y"], packet["on"]
+        yield events
+
+
+def _hdf5(path: Path):
+    """The open file, with DSEC's datasets in it. Their chunks are compressed by Blosc, which a plugin unpacks."""
+    import h5py
+
+    try:
+        import hdf5plugin  # noqa: F401  its import is what makes the filter known
+    except ImportError:
+        pass
+    file = h5py.File(path, "r")
+    missing = [name for name in ("events/t", "events/x", "events/y", "events/p", "t_offset") if name not in file]
+    if missing:
+        file.close()
+        raise TaskError(f"{path}: no dataset {missing[0]}, as DSEC's recordings have; give one of those, or convert it")
+    return file
+
+
+def _dsec_pieces(path: Path) -> Iterator[np.ndarray]:
+    with _hdf5(path) as file:
+        held, offset = file["events"], int(file["t_offset"][()])
+        lengths = {held[name].shape for name in "txyp"}
+        if len(lengths) != 1 or len(next(iter(lengths))) != 1:
+            raise TaskError(f"{path}: events/t, x, y and p are not of one length; fetch the file afresh")
+        for begin in range(0, len(held["t"]), PIECE):
+            part = slice(begin, begin + PIECE)
+            try:
+                columns = [held[name][part] for name in "txyp"]
+            except OSError as error:
+                if "filter" in str(error):
+                    raise TaskError(f"{path}: its chunks are compressed by Blosc; pip install hdf5plugin") from None
+                raise
+            events = np.zeros(len(columns[0]), EVENT)
+            events["t"] = (columns[0].astype(np.int64) + offset) * MICROSECOND_NS
+            events["x"], events["y"], events["p"] = columns[1:]
+            yield events
+
+
+class _Foreign:
+    """Turns what other people's readers and writers raise into one line; faery also panics, as Rust does."""
+
+    def __init__(self, path: Path, trouble: str = "not a whole", remedy: str = "fetch it afresh, or cut it") -> None:
+        self._path, self._remedy = path, remedy
+        self._trouble = f"{trouble} {path.suffix} file" if trouble.startswith("not") else trouble
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind, error, _traceback) -> None:
+        if error is None or isinstance(error, LiquidSpikeError | KeyboardInterrupt | GeneratorExit | SystemExit):
+            return
+        line = " ".join(f"{kind.__name__}: {error}".split())[:160]
+        raise TaskError(f"{self._path}: {self._trouble} ({line}); {self._remedy}") from None

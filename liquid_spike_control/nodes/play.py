@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike events play``: a recording on a topic, in the place of a camera's driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from ..errors import LiquidSpikeError, TaskError
+from ..events.codec import encode
+from ..records.event_bag import packets
+from ..records.event_source import EventSource, open_source
+from ..records.patience import Patience
+from ..types import EVENT
+from .graph import domain_id, environment
+
+if TYPE_CHECKING:
+    from ..options import EventsPlayOptions
+
+SECOND_NS = 1_000_000_000
+#: KeepLast depth, as camera drivers have it.
+DEPTH = 10
+#: How long somebody is waited for who listens: discovery takes up to 2 s [s].
+WAIT_S = 3.0
+#: How long the last packets are given to leave [s].
+LINGER_S = 0.2
+
+
+def play_command(options: EventsPlayOptions) -> int:
+    """Publish a recording's packets, best effort, stamped with the wall clock; 0 at its end or after Ctrl-C.
+
+    With a ``speed`` other than 1 the times between events are divided by it, as if the scene had moved so fast.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    if not 0.001 <= options.speed <= 1000:
+        raise TaskError(f"--speed {options.speed:g}; give 0.001 to 1000")
+    source = open_source(options.file, options.topic, options.size)
+    os.environ.update(environment())
+    domain_id(dict(os.environ))
+    ended = False
+
+    def end(_signum, _frame) -> None:
+        nonlocal ended
+        ended = True
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, end)
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    camera = _Camera(source, options)
+    try:
+        with Patience("playing", "packets") as patience:
+            camera.prepare(lambda: ended)
+            while not ended:
+                if not camera.play(lambda: ended, patience) or not options.repeat:
+                    break
+        if not camera.packets:
+            raise LiquidSpikeError(f"{options.file}: there is no event in it; was it recorded to its end?")
+        time.sleep(LINGER_S)
+    finally:
+        camera.close()
+        rclpy.shutdown()
+    Console(highlight=False, soft_wrap=True).print(
+        f"{options.file}: {camera.packets} packets with {camera.events} events on {options.topic}, {camera.late} late"
+    )
+    return 0
+
+
+class _Camera:
+    """A publisher of packets at their times."""
+
+    def __init__(self, source: EventSource, options: EventsPlayOptions) -> None:
+        from event_camera_msgs.msg import EventPacket
+        from rclpy.node import Node
+        from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
+        self._source, self._options = source, options
+        self._node = Node("liquid_spike_play", enable_rosout=False)
+        qos = QoSProfile(depth=DEPTH, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        self._publisher = self._node.create_publisher(EventPacket, options.topic, qos)
+        self.packets = self.events = self.late = 0
+
+    def prepare(self, ended) -> None:
+        """Load the kernels, and wait for a subscription, as long as :data:`WAIT_S` at most."""
+        encode(np.zeros(1, EVENT), self._options.encoding, 0)
+        until = time.monotonic() + WAIT_S
+        while not (self._publisher.get_subscription_count() or ended() or time.monotonic() > until):
+            time.sleep(0.01)
+
+    def play(self, ended, patience: Patience) -> bool:
+        """From beginning to end; returns whether it got there.
+
+        Args:
+            ended: whether to give up.
+            patience: is shown the packets.
+        """
+        from .convert import to_packet
+
+        options, began = self._options, time.monotonic_ns()
+        start_ns = time.time_ns() // 1000 * 1000
+        window_ns = round(options.window * SECOND_NS)
+        pieces = map(self._faster, self._source.pieces())
+        for packet in packets(pieces, options.encoding, window_ns, start_ns):
+            due = began + packet.stamp_ns - start_ns
+            while (rest := due - time.monotonic_ns()) > 0:
+                if ended():
+                    return False
+                time.sleep(min(rest * 1e-9, 0.1))
+            self.late += -rest > window_ns
+            self._publisher.publish(
+                to_packet(
+                    packet.data, options.encoding, packet.stamp_ns, packet.base_ns,
+                    self._source.width, self._source.height, self.packets,
+                )  # fmt: skip
+            )
+            self.packets += 1
+            self.events += packet.n_events
+            patience.show(self.packets, None)
+            if ended():
+                return False
+        return True
+
+    def _faster(self, events: np.ndarray) -> np.ndarray:
+        if self._options.speed == 1:
+            return events
+        events = events.copy()
+        events["t"] = np.ceil(events["t"] / (1000 * self._options.speed)).astype(np.int64) * 1000
+        return events
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._node.destroy_node()

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events from a file of an event camera, or from the packets of a bag: both as pieces that ascend in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import TaskError
+from ..events.codec import Decoder
+from ..events.files import READS, EventFile, open_events
+from .bag import Bag
+from .contents import Topics, event_packets
+from .mcap_file import EVENT_PACKET
+
+#: A longer time without events is an error of the clock; it would be filled with empty windows [ns].
+LONGEST_GAP_NS = 600_000_000_000
+BAGS = (".mcap", ".db3", "")
+
+
+@dataclass
+class EventSource:
+    """Events and the size of their picture.
+
+    Attributes:
+        path: of the file or bag.
+        width, height: of the picture [pixels].
+        cut: why a bag ended before its end, or None; known when the events were read.
+        dropped: events and packets that could not be decoded, likewise.
+    """
+
+    path: Path
+    width: int
+    height: int
+    cut: str | None = None
+    dropped: int = 0
+    _file: EventFile | None = None
+    _topic: str = ""
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """EVENT arrays; times [ns] as they are, not checked.
+
+        Raises:
+            TaskError: the recording is damaged; what came before was given.
+        """
+        if self._file is not None:
+            yield from self._file.pieces()
+            return
+        bag, decoder = Bag(self.path), Decoder()
+        for packet in event_packets(bag, Topics(events=self._topic)):
+            yield decoder.decode(packet.events, packet.encoding, packet.time_base, packet.width, packet.height)
+        self.cut = bag.cut
+        self.dropped = sum(
+            (decoder.malformed, decoder.incomplete, decoder.out_of_picture, decoder.backward, decoder.out_of_span)
+        )
+
+
+def open_source(path: Path, topic: str, size: tuple[int, int] | None = None) -> EventSource:
+    """A recording of an event camera, or a bag with its packets.
+
+    Args:
+        path: of the file, or of a bag's folder.
+        topic: of the packets, in a bag.
+        size: width and height [pixels], for files that do not say.
+
+    Raises:
+        TaskError: it is missing, of another format or damaged, or has no packets.
+    """
+    if path.suffix.lower() in READS or not (path.is_dir() or path.suffix in BAGS):
+        file = open_events(path, size)
+        return EventSource(path, file.width, file.height, _file=file)
+    bag, seen = Bag(path), set()
+    for raw in bag.messages():
+        if raw.kind == EVENT_PACKET:
+            seen.add(raw.topic)
+        if raw.topic == topic and raw.kind == EVENT_PACKET:
+            packet = bag.read(raw)
+            return EventSource(path, packet.width, packet.height, _topic=topic)
+    others = f"name --topic {' or '.join(sorted(seen))}" if seen else "there are no event packets in this bag"
+    raise TaskError(f"{path}: nothing on {topic}; {others}")
+
+
+def windows(pieces: Iterator[np.ndarray], window_ns: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut events into windows of equal length, without a gap; the first event lies in the first microsecond.
+
+    Args:
+        pieces: EVENT arrays, ascending in time.
+        window_ns: length of a window [ns], whole microseconds.
+
+    Yields:
+        End of the window [ns] and its events, of ``end - window < t <= end``; also where there are none.
+
+    Raises:
+        TaskError: the events do not ascend in time, or jump by more than :data:`LONGEST_GAP_NS`.
+    """
+    held: list[np.ndarray] = []
+    end, last = None, None
+    for piece in pieces:
+        if not len(piece):
+            continue
+        t = piece["t"]
+        if end is None or last is None:
+            last = int(t[0])
+            end = (last - 1) // 1000 * 1000 + window_ns
+        steps = np.diff(t, prepend=last)
+        if steps.min() < 0:
+            raise TaskError(f"the events run back by {-int(steps.min())} ns; sort the recording, or record it again")
+        if steps.max() > LONGEST_GAP_NS:
+            raise TaskError(f"the events jump by {steps.max() * 1e-9:.0f} s; cut the recording there")
+        last = int(t[-1])
+        while last > end:
+            at = int(np.searchsorted(piece["t"], end, "right"))
+            yield end, np.concatenate([*held, piece[:at]])
+            held, piece = [], piece[at:]
+            end += window_ns
+        held.append(piece)
+    if end is not None:
+        yield end, np.concatenate(held)

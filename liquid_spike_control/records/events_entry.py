@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike events info`` and ``convert``: what is in a recording, and the same in another format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import TaskError
+from ..events.files import write_events
+from .event_account import EventAccount
+from .event_bag import write_event_bag
+from .event_source import EventSource, open_source
+from .patience import Patience
+
+if TYPE_CHECKING:
+    from ..options import EventsConvertOptions, EventsInfoOptions
+
+SECOND_NS = 1_000_000_000
+
+
+def info_command(options: EventsInfoOptions) -> int:
+    """Read a recording through and tell what is in it; 0 if its events are in order and inside the picture, or 1.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    source = open_source(options.file, options.topic, options.size)
+    account = EventAccount(source.width, source.height)
+    with Patience("reading", "events") as patience:
+        for piece in source.pieces():
+            account.add(piece)
+            patience.show(account.events, None)
+    _demand_events(source, account)
+    table = Table(title=str(options.file), show_header=False)
+    for row in account.rows():
+        table.add_row(*row)
+    console = Console(highlight=False)
+    console.print(table)
+    _tell(console, source)
+    if options.json is not None:
+        told = {k: v for k, v in asdict(account).items() if not k.startswith("_")}
+        options.json.write_text(json.dumps(told | {"duration_s": account.duration_s}, indent=2) + "\n")
+    return 1 if account.backward or account.outside else 0
+
+
+def convert_command(options: EventsConvertOptions) -> int:
+    """Write a recording in another format; 0.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend; what was read before stays in the output.
+    """
+    if options.out.exists():
+        raise TaskError(f"{options.out} exists; give another name")
+    source = open_source(options.file, options.topic, options.size)
+    account = EventAccount(source.width, source.height)
+    with Patience("converting", "events") as patience:
+        pieces = _counted(source, account, patience)
+        if options.out.suffix == ".mcap":
+            start_ns = None if options.start is None else round(options.start * SECOND_NS)
+            window_ns = round(options.window * SECOND_NS)
+            n = write_event_bag(options.out, pieces, source, options.topic, options.encoding, window_ns, start_ns)
+            made = f"{n} packets on {options.topic}"
+        else:
+            write_events(options.out, pieces, source.width, source.height, options.version)
+            made = f"{source.width} x {source.height}"
+    _demand_events(source, account)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{options.out}: {account.events} events, {account.duration_s:.3f} s, {made}, {_size(options.out)}")
+    _tell(console, source)
+    return 0
+
+
+def _counted(source: EventSource, account: EventAccount, patience: Patience) -> Iterator[np.ndarray]:
+    for piece in source.pieces():
+        account.add(piece)
+        patience.show(account.events, None)
+        yield piece
+
+
+def _demand_events(source: EventSource, account: EventAccount) -> None:
+    if not account.events:
+        raise TaskError(f"{source.path}: there is no event in it; was it recorded to its end?")
+
+
+def _tell(console: Console, source: EventSource) -> None:
+    if source.cut:
+        console.print(f"cut: {source.cut}; read up to there")
+    if source.dropped:
+        console.print(f"{source.dropped} events or packets could not be decoded")
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.2f} MB"

@@ -13,19 +13,16 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
-from ..events.codec import Decoder
 from ..types import EVENT, SpikeTrain
+from .event_files import RECORDINGS, read_recording
 from .graded import GradedTrain
 
-EVENT_CAMERA = ("/event_camera/events", "event_camera_msgs/msg/EventPacket")
-FAERY = (".es", ".raw", ".dat", ".aedat")
-READS = (".npz", ".npy", ".nir", ".h5", ".mcap", *FAERY)
+READS = (".npz", ".npy", ".nir", ".h5", *RECORDINGS)
 WRITES = (".npz", ".npy", ".nir")
 #: More than this in one file is refused: a whole file is held in memory.
 MAX_STEPS, MAX_SPIKES = 1 << 26, 1 << 28
@@ -61,7 +58,7 @@ def read_spikes(
             return _read_npy(path, n_inputs, dt, shape)
         if suffix in (".nir", ".h5"):
             return _read_nir(path, n_inputs, dt, node)
-        events, picture, start = _read_mcap(path) if suffix == ".mcap" else _read_faery(path)
+        events, picture, start = read_recording(path)
         # without a start: the first event begins the first step
         return _bin(path, events, picture, start, n_inputs, dt, shape)
     except LiquidSpikeError:
@@ -226,45 +223,6 @@ def _write_nir(path: Path, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt:
     steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
     data = nir.EventData(spikes.ids[None].astype(np.int64), (steps * dt)[None], n_neurons, spikes.n_steps * dt)
     nir.write_data(path, nir.NIRGraphData({node: nir.NIRNodeData({"spikes": data})}))
-
-
-def _read_mcap(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]:
-    """Events, width and height of the picture, and when the first packet begins [ns]."""
-    topic, kind = EVENT_CAMERA
-    decoder, parts, picture, start = Decoder(), [], None, None
-    for message in _messages(path, topic, kind):
-        picture = (message.width, message.height)
-        parts.append(decoder.decode(message.events, message.encoding, message.time_base, *picture))
-        start = message.time_base if start is None else start
-    if picture is None:
-        raise TaskError(f"{path}: nothing on {topic}; record a run of liquid-spike run --record")
-    return np.concatenate(parts), picture, start or None  # 0: the clock of the sensor, which began before
-
-
-def _messages(path: Path, topic: str, kind: str) -> Iterator:
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import Stores, get_typestore
-
-    with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-        for connection, _, data in reader.messages([c for c in reader.connections if c.topic == topic]):
-            if connection.msgtype != kind:
-                raise TaskError(f"{path}: {topic} is a {connection.msgtype}, not {kind}")
-            yield reader.deserialize(data, connection.msgtype)
-
-
-def _read_faery(path: Path) -> tuple[np.ndarray, tuple[int, int], None]:
-    try:
-        import faery
-    except ImportError:
-        raise TaskError(f"{path}: needs faery; pip install 'liquid_spike_control[events]'") from None
-    stream = faery.events_stream_from_file(path)
-    packets = list(stream)
-    events = np.zeros(sum(map(len, packets)), EVENT)
-    if packets:
-        joined = np.concatenate(packets)
-        events["t"], events["p"] = joined["t"].astype(np.int64) * 1000, joined["on"]
-        events["x"], events["y"] = joined["x"], joined["y"]
-    return events, stream.dimensions(), None
 
 
 def _bin(

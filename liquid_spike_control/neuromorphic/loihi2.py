@@ -26,6 +26,7 @@ import numpy as np
 
 from ..types import SpikeTrain
 from . import loihi2_kernels as k
+from . import loihi2_models as m
 from .backend import BackendStats
 from .graded import GradedTrain
 from .network import INPUT, LoihiNetwork
@@ -39,12 +40,12 @@ _ROOM = 1 << 20
 
 # What the rows of the state are called, by model.
 _NAMES = {
-    k.CUBA: ("u", "v", "counter"),
-    k.ADAPTIVE: ("u", "v", "theta", "r"),
-    k.SIGMA_DELTA: ("sigma", "activation", "residue", "error"),
-    k.DELTA: ("", "activation", "residue", "error"),
-    k.SIGMA: ("sigma",),
-    k.RESONATOR: ("real", "imag"),
+    m.CUBA: ("u", "v", "counter"),
+    m.ADAPTIVE: ("u", "v", "theta", "r"),
+    m.SIGMA_DELTA: ("sigma", "activation", "residue", "error"),
+    m.DELTA: ("", "activation", "residue", "error"),
+    m.SIGMA: ("sigma",),
+    m.RESONATOR: ("real", "imag"),
 }
 
 
@@ -65,19 +66,19 @@ class Trace:
 def _parameters(p: Neurons) -> tuple[int, list]:
     """Model of a population, and the rows that its kernel reads."""
     if isinstance(p, Population):
-        return k.CUBA, [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias, p.refractory]
+        return m.CUBA, [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias, p.refractory]
     if isinstance(p, AdaptivePopulation):
         leak = [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias]
-        return k.ADAPTIVE, [*leak, p.vth_step << 6, 4096 - p.dtheta, 4096 - p.dr]
+        return m.ADAPTIVE, [*leak, p.vth_step << 6, 4096 - p.dtheta, 4096 - p.dr]
     if isinstance(p, SigmaDelta):
         relu = p.activation == "relu"
-        return k.SIGMA_DELTA, [p.theta, p.offset, p.state_exp, 0, relu, p.cumulative_error]
+        return m.SIGMA_DELTA, [p.theta, p.offset, p.state_exp, 0, relu, p.cumulative_error]
     if isinstance(p, Delta):
-        return k.DELTA, [p.theta, 0, p.state_exp, p.spike_exp + p.state_exp, 0, p.cumulative_error]
+        return m.DELTA, [p.theta, 0, p.state_exp, p.spike_exp + p.state_exp, 0, p.cumulative_error]
     if isinstance(p, ResonateAndFire):
-        return k.RESONATOR, [p.sin, p.cos, p.vth << p.state_exp, p.state_exp, p.rule == "izhikevich"]
+        return m.RESONATOR, [p.sin, p.cos, p.vth << p.state_exp, p.state_exp, p.rule == "izhikevich"]
     assert isinstance(p, Sigma)
-    return k.SIGMA, []
+    return m.SIGMA, []
 
 
 class _Wiring:
@@ -158,33 +159,33 @@ class Loihi2Emulator:
         self.n_outputs = network.n_outputs
         self.network_hash = network.hash
         names = list(network.populations)
-        populations = np.zeros((len(names), k.P_COLUMNS), np.int64)
-        parameters = np.zeros((k.N_PARAMETERS, network.n_neurons), np.int64)
-        self._at_reset = np.zeros((k.N_STATE, network.n_neurons), np.int64)
+        populations = np.zeros((len(names), m.P_COLUMNS), np.int64)
+        parameters = np.zeros((m.N_PARAMETERS, network.n_neurons), np.int64)
+        self._at_reset = np.zeros((m.N_STATE, network.n_neurons), np.int64)
         first, start = 0, 0
         for row, p in zip(populations, network.populations.values(), strict=True):
             model, values = _parameters(p)
-            row[:] = model, p.n, first, start, p.graded
+            row[:] = model, p.n, first, start
             for to, value in zip(parameters, values, strict=False):
                 to[first : first + p.n] = value
             if isinstance(p, Population):
-                self._at_reset[k.COUNTER, first : first + p.n] = p.start
+                self._at_reset[m.COUNTER, first : first + p.n] = p.start
             elif isinstance(p, AdaptivePopulation | SigmaDelta):
-                parameters[k.SLEEP, first : first + p.n] = p.start
+                parameters[m.SLEEP, first : first + p.n] = p.start
             if isinstance(p, AdaptivePopulation):
-                self._at_reset[k.THRESHOLD, first : first + p.n] = p.vth << 6
+                self._at_reset[m.THRESHOLD, first : first + p.n] = p.vth << 6
             first += p.n
             start += p.ports * p.n
         wiring = _Wiring()
         for c in network.connections:
             source = -1 if c.source == INPUT else names.index(c.source)
-            wiring.add(c, source, populations[names.index(c.target), k.P_INPUT])
+            wiring.add(c, source, populations[names.index(c.target), m.P_INPUT])
         connections, index, targets, weights, which, kernels = wiring.arrays()
         self._populations = populations
         self._state = np.zeros_like(self._at_reset)
         self._due = np.zeros((wiring.slots, start), np.int64)
         self._sent = np.zeros(network.n_neurons, np.int64)
-        self._counters = np.zeros(k.N_COUNTERS, np.int64)
+        self._counters = np.zeros(m.N_COUNTERS, np.int64)
         sums = np.zeros(wiring.n_sums, np.int64)
         self._arrays = (
             populations, connections, parameters, self._state, self._due, sums, self._sent, index, targets, weights,
@@ -197,7 +198,7 @@ class Loihi2Emulator:
         """Population indices and where their ids begin when they are numbered one after the other."""
         sizes = [self.network.size(name) for name in names]
         order = list(self.network.populations)
-        return np.array([[order.index(m), sum(sizes[:i])] for i, m in enumerate(names)], np.int64)
+        return np.array([[order.index(name), sum(sizes[:i])] for i, name in enumerate(names)], np.int64)
 
     def __enter__(self) -> Self:
         return self
@@ -242,7 +243,8 @@ class Loihi2Emulator:
         names = list(self.network.populations)
         dense = self._run(spikes, self._numbered(names), self.network.n_neurons).to_dense(self.network.n_neurons)
         edges = np.cumsum([p.n for p in self.network.populations.values()])[:-1]
-        return {m: GradedTrain.from_dense(part) for m, part in zip(names, np.split(dense, edges, axis=1), strict=True)}
+        parts = np.split(dense, edges, axis=1)
+        return {name: GradedTrain.from_dense(part) for name, part in zip(names, parts, strict=True)}
 
     def probe(self, spikes: SpikeTrain | GradedTrain) -> dict[str, Trace]:
         """As :meth:`run_graded`, but return all states and payloads of every neuron and step (much slower)."""
@@ -257,8 +259,9 @@ class Loihi2Emulator:
             states[t], payloads[t] = self._state, self._sent
         traces = {}
         for row, name in zip(self._populations, self.network.populations, strict=True):
-            mine = slice(row[k.P_FIRST], row[k.P_FIRST] + row[k.P_N])
-            named = {m: states[:, i, mine] for i, m in enumerate(_NAMES[int(row[k.P_MODEL])]) if m}
+            mine = slice(row[m.P_FIRST], row[m.P_FIRST] + row[m.P_N])
+            rows = enumerate(_NAMES[int(row[m.P_MODEL])])
+            named = {state: states[:, i, mine] for i, state in rows if state}
             traces[name] = Trace(named, payloads[:, mine])
         return traces
 

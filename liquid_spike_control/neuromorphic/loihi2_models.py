@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled neuron models of the general emulator, in plain loops; the rules are in :mod:`.neurons`.
+
+States are kept in int64 and wrapped as Lava's int32 would.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Neuron models.
+CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR = range(6)
+# Rows of the parameters, by model. The first four of CUBA and ADAPTIVE are the same.
+DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY = range(5)
+STEP, DECAY_THETA, DECAY_R = range(4, 7)
+S_THETA, S_OFFSET, S_STATE, S_SHIFT, S_RELU, S_CUMULATIVE = range(6)
+R_SIN, R_COS, R_THETA, R_SHIFT, R_IZHIKEVICH = range(5)
+SLEEP = 7  # steps before a neuron of any model wakes
+N_PARAMETERS = 8
+# Rows of the state, by model.
+U, V, COUNTER = range(3)
+THRESHOLD, R = 2, 3
+SIGMA_STATE, ACTIVATION, RESIDUE, ERROR = range(4)
+REAL, IMAGINARY = range(2)
+N_STATE = 4
+
+# Columns of the table of populations: model, neurons, first neuron, first input.
+P_MODEL, P_N, P_FIRST, P_INPUT, P_COLUMNS = range(5)
+# Counters.
+N_STEPS, N_INPUT_SPIKES, N_SPIKES, N_SYNOPS, N_UPDATES, N_COUNTERS = range(6)
+
+
+@njit(cache=True, error_model="numpy")
+def int32(x):
+    """As an int32 would hold x."""
+    return np.int64(np.int32(x))
+
+
+@njit(cache=True, error_model="numpy")
+def _scaled(x, c):
+    """``tz(x c / 4096)``."""
+    product = x * c
+    return (product + ((product >> 63) & 4095)) >> 12
+
+
+@njit(cache=True, error_model="numpy")
+def _magnitude(x):
+    return int32(abs(x))  # of -2^31 it is -2^31
+
+
+# The models as functions of numbers alone: an array that is passed on costs numba more than the arithmetic.
+@njit(cache=True, error_model="numpy")
+def _integrate(u, v, a, decay_u, decay_v, bias):
+    """Current and voltage of a leaky neuron."""
+    u = int32(_scaled(u, decay_u) + int32(a << 6))
+    if u > 2**23:
+        u -= 2**24
+    elif u <= -(2**23):
+        u += 2**24
+    v = int32(_scaled(v, decay_v) + u + bias)
+    return u, min(max(v, 1 - 2**23), 2**23 - 1)
+
+
+@njit(cache=True, error_model="numpy")
+def _adapt(v, threshold, r, rest, step, decay_threshold, decay_r):
+    """Threshold and refractory state, and whether there is a spike."""
+    threshold = rest + _scaled(threshold - rest, decay_threshold)
+    r = _scaled(r, decay_r)
+    if v - r >= threshold:  # so r stays below 2^23 + 2 theta, and theta below 2^25: int32 holds them
+        return threshold + step, r + 2 * threshold, 1
+    return threshold, r, 0
+
+
+@njit(cache=True, error_model="numpy")
+def _change(activation, before, residue, error, theta, cumulative):
+    """Delta encoding of an activation: what is sent, the residue, the error."""
+    d = int32(activation - before + residue)
+    if cumulative:
+        error = int32(error + d)
+        sent = d if _magnitude(error) >= theta else 0
+        if sent != 0:
+            error = 0
+    else:
+        sent = d if _magnitude(d) >= theta else 0
+    return sent, int32(d - sent), error
+
+
+@njit(cache=True, error_model="numpy")
+def _rotate(real, imaginary, a, b, sin, cos):
+    """One step of a resonator."""
+    new_real = _scaled(real, cos) - _scaled(imaginary, sin) + a
+    new_imaginary = _scaled(real, sin) + _scaled(imaginary, cos) + b
+    return min(max(new_real, 1 - 2**23), 2**23 - 1), min(max(new_imaginary, 1 - 2**23), 2**23 - 1)
+
+
+# One population: parameters, state and payloads hold its neurons, due its inputs. Each returns how many neurons were
+# not quiescent: those that had a state that moves, an input or a bias.
+@njit(cache=True, error_model="numpy")
+def _update_cuba(p, s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        u, v, counter, a, bias = s[U, i], s[V, i], s[COUNTER, i], int32(due[i]), p[BIAS, i]
+        sent[i] = due[i] = 0
+        if u == 0 and v == 0 and counter == 0 and a == 0 and bias == 0:
+            continue
+        updates += 1
+        u, v = _integrate(u, v, a, p[DECAY_U, i], p[DECAY_V, i], bias)
+        if counter > 0:
+            v = 0
+        if v > p[THETA, i]:
+            v, counter, sent[i] = 0, p[REFRACTORY, i], 1
+        s[U, i], s[V, i], s[COUNTER, i] = u, v, max(counter - 1, 0)
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_adaptive(p, s, due, sent, t):
+    updates = 0
+    for i in range(len(sent)):
+        a = int32(due[i])
+        sent[i] = due[i] = 0
+        if t < p[SLEEP, i]:
+            continue
+        u, v, threshold, r, rest = s[U, i], s[V, i], s[THRESHOLD, i], s[R, i], p[THETA, i]
+        updates += (u | v | r | a | p[BIAS, i] | (threshold - rest)) != 0
+        u, v = _integrate(u, v, a, p[DECAY_U, i], p[DECAY_V, i], p[BIAS, i])
+        s[U, i], s[V, i] = u, v
+        s[THRESHOLD, i], s[R, i], sent[i] = _adapt(v, threshold, r, rest, p[STEP, i], p[DECAY_THETA, i], p[DECAY_R, i])
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_sigma_delta(p, s, due, sent, t):
+    updates = 0
+    for i in range(len(sent)):
+        a = int32(due[i])
+        sent[i] = due[i] = 0
+        if t < p[SLEEP, i]:
+            continue
+        sigma = int32(s[SIGMA_STATE, i] + a)
+        activation = int32(sigma + p[S_OFFSET, i])
+        if p[S_RELU, i]:
+            activation = max(activation, 0)
+        before, residue = s[ACTIVATION, i], s[RESIDUE, i]
+        updates += (a | residue | (activation - before)) != 0
+        d, s[RESIDUE, i], s[ERROR, i] = _change(
+            activation, before, residue, s[ERROR, i], p[S_THETA, i], p[S_CUMULATIVE, i]
+        )
+        s[SIGMA_STATE, i], s[ACTIVATION, i], sent[i] = sigma, activation, d >> p[S_STATE, i]
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_delta(p, s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        activation, before, residue = int32(int32(due[i]) << p[S_SHIFT, i]), s[ACTIVATION, i], s[RESIDUE, i]
+        due[i] = 0
+        updates += (activation | before | residue) != 0
+        d, s[RESIDUE, i], s[ERROR, i] = _change(
+            activation, before, residue, s[ERROR, i], p[S_THETA, i], p[S_CUMULATIVE, i]
+        )
+        s[ACTIVATION, i], sent[i] = activation, d >> p[S_STATE, i]
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_sigma(s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        updates += (s[SIGMA_STATE, i] | due[i]) != 0
+        s[SIGMA_STATE, i] = sent[i] = int32(s[SIGMA_STATE, i] + due[i])
+        due[i] = 0
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def _update_resonators(p, s, due, sent):
+    updates, n = 0, len(sent)
+    for i in range(n):
+        shift, theta = p[R_SHIFT, i], p[R_THETA, i]
+        a, b = int32(int32(due[i]) << shift), int32(int32(due[n + i]) << shift)
+        due[i] = due[n + i] = 0
+        old_real, old_imaginary = s[REAL, i], s[IMAGINARY, i]
+        updates += (a | b | old_real | old_imaginary) != 0
+        real, imaginary = _rotate(old_real, old_imaginary, a, b, p[R_SIN, i], p[R_COS, i])
+        if p[R_IZHIKEVICH, i]:
+            spike = imaginary >= theta
+            if spike:
+                real, imaginary = 0, theta - 1
+        else:
+            spike = real >= theta and imaginary >= 0 and old_imaginary < 0
+        s[REAL, i], s[IMAGINARY, i], sent[i] = real, imaginary, spike
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
+def update(row, t, parameters, state, due, sent, counters):
+    """Update a population; ``sent`` takes the payloads, 0 where there is no spike."""
+    model, n, first, start = row[P_MODEL], row[P_N], row[P_FIRST], row[P_INPUT]
+    p, s, mine = parameters[:, first : first + n], state[:, first : first + n], sent[first : first + n]
+    inputs = due[start:]
+    if model == CUBA:
+        updates = _update_cuba(p, s, inputs, mine)
+    elif model == ADAPTIVE:
+        updates = _update_adaptive(p, s, inputs, mine, t)
+    elif model == SIGMA_DELTA:
+        updates = _update_sigma_delta(p, s, inputs, mine, t)
+    elif model == DELTA:
+        updates = _update_delta(p, s, inputs, mine)
+    elif model == SIGMA:
+        updates = _update_sigma(s, inputs, mine)
+    else:
+        updates = _update_resonators(p, s, inputs, mine)
+    counters[N_UPDATES] += updates
+    for i in range(n):
+        counters[N_SPIKES] += mine[i] != 0

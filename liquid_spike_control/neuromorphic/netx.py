@@ -22,6 +22,7 @@ from ..errors import ModelError
 from .network import INPUT, LoihiNetwork
 from .netx_layer import Layer
 from .netx_neurons import read_neurons
+from .netx_synapses import pool, storage, whole_kernel
 from .neurons import Delta, Neurons, SigmaDelta
 from .synapses import Conv, Dense, Sparse, quantise_weights
 
@@ -206,14 +207,7 @@ class _Reader:
         grouped = layer.integers("weight", (channels, inside, *kernel))
         if grouped.min() < -256 or grouped.max() > 255:
             raise layer.error(f"weights reach {grouped.min()} .. {grouped.max()}; Loihi's lie in -256 .. 255")
-        dilation = layer.pair("dilation", 1)
-        size = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-        weights = np.zeros((channels, *size, shape[0]), np.int64)
-        for o in range(channels):
-            first = o * groups // channels * inside
-            taps = grouped[o].transpose(1, 2, 0)
-            weights[o, :: dilation[0], :: dilation[1], first : first + inside] = taps
-        weights = weights[:, ::-1, ::-1]  # the file correlates, ours convolves
+        weights = whole_kernel(grouped, shape[0], groups, layer.pair("dilation", 1))
         bias = layer.integers("bias", None) if "bias" in layer else np.array(0)
         n = int(np.prod(layer.shape))
         neurons = self._neurons(layer, n, self._spread(layer, bias))
@@ -252,27 +246,20 @@ class _Reader:
         ids, source = self._ids(shape, self.source).reshape(shape), self.source
         name = self._join(layer, self._neurons(layer, n, np.array(0)))
         targets = self._ids(layer.shape, name).reshape(layer.shape)
-        synapses = []
-        for k, m in np.ndindex(*kernel):
-            rows = np.arange(height) * stride[0] - padding[0] + k * dilation[0]
-            columns = np.arange(width) * stride[1] - padding[1] + m * dilation[1]
-            y, x = np.nonzero(((rows >= 0) & (rows < shape[1]))[:, None] & ((columns >= 0) & (columns < shape[2])))
-            pairs = targets[:, y, x].ravel(), ids[:, rows[y], columns[x]].ravel()
-            synapses.append((*pairs, np.full(len(pairs[0]), weights[k, m])))
-        to, of, w = (np.concatenate(part) for part in zip(*synapses, strict=True))
-        shift, bits = _storage(w)
-        self._check_storage(layer, w, shift, bits)
+        to, of, w = pool(targets, ids, weights, stride, padding, dilation)
+        shift, bits = storage(w)
+        self._check_stored(layer, w, shift, bits)
         delay = layer.delays(shape[0], 1)[:, 0][to % shape[0]]
         self.connections.append(Sparse(source, name, (n, n_source), to, of, w << shift, bits, -shift, delay))
 
     def _stored(self, layer: Layer, source: str, name: str, weights: np.ndarray, delays: np.ndarray) -> Dense:
         """A dense connection in as few weight bits as hold the weights."""
-        shift, bits = _storage(weights)
-        self._check_storage(layer, weights, shift, bits)
+        shift, bits = storage(weights)
+        self._check_stored(layer, weights, shift, bits)
         return Dense(source, name, weights << shift, bits, -shift, delays)
 
     @staticmethod
-    def _check_storage(layer: Layer, weights: np.ndarray, shift: int, bits: int) -> None:
+    def _check_stored(layer: Layer, weights: np.ndarray, shift: int, bits: int) -> None:
         low, high = int(weights.min()), int(weights.max())
         if low < -256 or high > 255:
             raise layer.error(f"weights reach {low} .. {high}; Loihi's lie in -256 .. 255")
@@ -322,21 +309,3 @@ class _Reader:
             return np.arange(n)
         channels, height, width = shape
         return np.arange(n).reshape(height, width, channels).transpose(2, 0, 1).ravel()
-
-
-def _storage(weights: np.ndarray) -> tuple[int, int]:
-    """By how much to shift weights left, and the bits then needed, so that none is lost if that can be.
-
-    Small weights are shifted as far as they go: their low bits are then zeros, which are not stored.
-    """
-    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
-    if low == high == 0:
-        return 0, 8
-    mixed = low < 0 < high
-    least, most = (-256, 254) if mixed else (-255, 255)
-    shift = 0
-    while shift < 8 and low << (shift + 1) >= least and high << (shift + 1) <= most:
-        shift += 1
-    every = int(np.bitwise_or.reduce(np.abs(weights), axis=None)) << shift
-    zeros = (every & -every).bit_length() - 1
-    return shift, min(max(8 + mixed - zeros, 1), 8)

@@ -209,4 +209,4 @@ def test_the_mask_intrinsic_finds_the_lowest_bit():
     find = njit(lambda x: trailing_zeros(x))
     assert [find(np.uint64(1) << np.uint64(k)) for k in (0, 5, 63)] == [0, 5, 63]
     assert find(np.uint64(0)) == 64
-    assert BLOCK == 16
+    assert BLOCK == 32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .vectors import BLOCK, add8, add16, add24, add32
+from .vectors import BLOCK, BLOCK_BITS, add8, add16, add24, add32
 
 # Columns of the table of connections; what the others mean depends on the kind.
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
@@ -28,11 +28,11 @@ ROWS, SPARSE, CONV = range(3)
 @njit(inline="always")
 def _mark(touched, first, length):
     """Mark the blocks of neurons ``first .. first + length - 1``; the usual lengths have no loop."""
-    touched[first >> 4] = 1
-    touched[(first + length - 1) >> 4] = 1
+    touched[first >> BLOCK_BITS] = 1
+    touched[(first + length - 1) >> BLOCK_BITS] = 1
     if length > BLOCK:
-        touched[(first + BLOCK) >> 4] = 1
-        for block in range((first >> 4) + 2, (first + length - 1) >> 4):
+        touched[(first + BLOCK) >> BLOCK_BITS] = 1
+        for block in range((first >> BLOCK_BITS) + 2, (first + length - 1) >> BLOCK_BITS):
             touched[block] = 1
 
 
@@ -78,7 +78,7 @@ def deliver_sparse(c, ids, weights, index, acc, touched, t):
             neuron = target + index[pairs + 2 * s]
             slot = (t + 1 + index[pairs + 2 * s + 1]) % slots
             acc[slot, neuron] += np.int32(weights[c[C_WEIGHTS] + s]) << shift
-            touched[slot, neuron >> 4] = 1
+            touched[slot, neuron >> BLOCK_BITS] = 1
     return operations
 
 
@@ -113,16 +113,16 @@ def _mark_rectangles(touched, rows, n, n_rows, length, pitch, out):
         for k in range(n):
             first = np.int64(rows[k, 0])
             for _ in range(n_rows):
-                touched[np.uint64(first >> 4)] = 1
-                touched[np.uint64((first + length - 1) >> 4)] = 1
+                touched[np.uint64(first >> BLOCK_BITS)] = 1
+                touched[np.uint64((first + length - 1) >> BLOCK_BITS)] = 1
                 first += pitch
     elif length <= 2 * BLOCK:
         for k in range(n):
             first = np.int64(rows[k, 0])
             for _ in range(n_rows):
-                touched[first >> 4] = 1
-                touched[min(first + BLOCK, first + length - 1) >> 4] = 1
-                touched[(first + length - 1) >> 4] = 1
+                touched[first >> BLOCK_BITS] = 1
+                touched[min(first + BLOCK, first + length - 1) >> BLOCK_BITS] = 1
+                touched[(first + length - 1) >> BLOCK_BITS] = 1
                 first += pitch
     else:
         for k in range(n):

@@ -11,7 +11,7 @@ One step ``t`` of the whole network (Davies et al. 2018, IEEE Micro 38(1); Lava 
 
 2. the input spikes and the spikes of step ``t`` add their weights to the inputs of step ``t + 1 + delay``.
 
-Cost follows activity. Neurons are updated in blocks of 16, and a block is visited only in steps in which it
+Cost follows activity. Neurons are updated in blocks of 32, and a block is visited only in steps in which it
 has input or could spike. Otherwise it *rests*: either all its neurons are quiescent (zero u and v stay zero),
 or they decay where no threshold is in reach (:mod:`.membrane` has the bound). What it missed is computed when
 it is next visited, at the latest after ``PATIENCE`` steps so that a burst after a long silence finds little
@@ -46,10 +46,12 @@ from .membrane import (
     update_uniform,
     update_uniform_and_rest,
 )
-from .vectors import BLOCK, address, popcount, take_bits, trailing_zeros
+from .vectors import BLOCK, BLOCK_BITS, address, popcount, take_bits, trailing_zeros
 
 #: Neurons under one 64-bit word of the bitmaps; populations begin at multiples of it.
-WORD = 64 * BLOCK
+WORD_BITS = BLOCK_BITS + 6
+WORD = 1 << WORD_BITS
+LANES = (1 << BLOCK) - 1
 #: Steps after which a block that rests is visited, a power of two.
 PATIENCE = 32
 # Blocks to visit under one word above which it is seldom asked whether they rest.
@@ -75,7 +77,7 @@ def _update(p, parameters, state, a, active, resting, done, t, spikes, masks, co
     uniform = p[P_UNIFORM] != 0
     n_masks = np.uint64(0)
     updates = 0
-    for word in range(start >> 10, (start >> 10) + words):
+    for word in range(start >> WORD_BITS, (start >> WORD_BITS) + words):
         left, behind = active[word], resting[word]
         if (word ^ t) & (PATIENCE - 1) == 0:
             left |= behind
@@ -88,7 +90,7 @@ def _update(p, parameters, state, a, active, resting, done, t, spikes, masks, co
             bit = np.uint64(trailing_zeros(left))
             left &= left - np.uint64(1)
             block = (word << 6) + np.int64(bit)
-            i = block << 4
+            i = block << BLOCK_BITS
             missed = t - done[block] if behind >> bit & np.uint64(1) else 0
             done[block] = t + 1
             if uniform:
@@ -102,19 +104,19 @@ def _update(p, parameters, state, a, active, resting, done, t, spikes, masks, co
                 if missed:
                     updates += catch_up_general(flat, stride, flat_parameters, i, missed)
                 mask = update_general(flat, stride, a, flat_parameters, i)
-            live, rests = (mask >> LIVE_AT) & 0xFFFF, mask >> RESTS_AT
-            updates += popcount(np.uint64(live))
+            live, rests = (mask >> LIVE_AT) & 0xFF, mask >> RESTS_AT
+            updates += live
             stirs = np.uint64(live != 0)
             awake |= (stirs & np.uint64(rests ^ 1)) << bit
             at_rest |= (stirs & np.uint64(rests)) << bit
-            masks[n_masks] = (i - start) << 16 | mask & 0xFFFF
-            n_masks += np.uint64(mask & 0xFFFF != 0)
+            masks[n_masks] = (i - start) << BLOCK | mask & LANES
+            n_masks += np.uint64(mask & LANES != 0)
         active[word], resting[word] = awake, at_rest
     counters[N_UPDATES] += updates
     n = p[P_SPIKES]
     for k in range(n_masks):
         # Most masks hold one to three spikes; writing three without asking saves the mispredicted branches.
-        block, mask = masks[k] >> 16, np.uint64(masks[k] & 0xFFFF)
+        block, mask = masks[k] >> BLOCK, np.uint64(masks[k] & LANES)
         found = popcount(mask)
         for q in range(3):
             spikes[n + q] = block + trailing_zeros(mask)
@@ -132,12 +134,12 @@ def _fold(folds, a, active):
     for k in range(len(folds)):
         f = folds[k]
         for block in range(f[F_BLOCKS]):
-            at = (f[F_START] >> 4) + block
+            at = (f[F_START] >> BLOCK_BITS) + block
             if active[at >> 6] >> np.uint64(at & 63) & np.uint64(1):
                 for i in range(BLOCK * block, BLOCK * (block + 1)):
                     a[f[F_TARGET] + i] += (a[f[F_START] + i] >> f[F_SHIFT]) << 6
                     a[f[F_START] + i] = 0
-                to = (f[F_TARGET] >> 4) + block
+                to = (f[F_TARGET] >> BLOCK_BITS) + block
                 active[to >> 6] |= np.uint64(1) << np.uint64(to & 63)
                 active[at >> 6] &= ~(np.uint64(1) << np.uint64(at & 63))
 
@@ -159,7 +161,7 @@ def _fold(folds, a, active):
     COUNTERS,  # int64 (N_COUNTERS,)
     SPIKES,  # int32, room for the spikes of one step
     COUNTS,  # int64 (n_populations,), how many they are
-    MASKS,  # int64 (largest population / BLOCK,), room for first neuron << 16 | spikes of its block
+    MASKS,  # int64 (largest population / BLOCK,), room for first neuron << BLOCK | spikes of its block
     N_ARRAYS,
 ) = range(17)
 
@@ -188,7 +190,7 @@ def settle(memory):
     counters = carray(address(m[COUNTERS, 0]), (m[COUNTERS, 1],), np.int64)
     for k in range(len(populations)):
         p = populations[k]
-        for word in range(p[P_START] >> 10, (p[P_START] >> 10) + ((p[P_BLOCKS] + 63) >> 6)):
+        for word in range(p[P_START] >> WORD_BITS, (p[P_START] >> WORD_BITS) + ((p[P_BLOCKS] + 63) >> 6)):
             left = resting[word]
             while left:
                 block = (word << 6) + trailing_zeros(left)
@@ -196,7 +198,7 @@ def settle(memory):
                 missed = counters[N_STEPS] - done[block]
                 if missed:
                     counters[N_UPDATES] += catch_up_general(
-                        state, m[STATE, 2], parameters, block << 4, missed
+                        state, m[STATE, 2], parameters, block << BLOCK_BITS, missed
                     )
                 done[block] = counters[N_STEPS]
 

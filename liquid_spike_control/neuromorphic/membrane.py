@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neurons, 16 at a time: one step with input, many steps without, and when the latter may wait.
+"""Neurons, a block at a time: one step with input, many steps without, and when the latter may wait.
 
 Products of 24 and 12 bits do not fit an int32, so with ``x = 4096 hi + lo`` the decay is
 ``tz(c x / 4096) = c hi + ((c lo + (x < 0 ? 4095 : 0)) >> 12)``, exact for ``|x| <= 2^24`` and c in 0 .. 4096.
@@ -32,8 +32,8 @@ from .vectors import BLOCK, VECTOR, constant, load, pointer, splat, store
 # Rows of the neuron parameters and of the state.
 DECAY_U, DECAY_V, THETA, GAIN, LIMIT, BIAS, REFRACTORY, N_PARAMETERS = range(8)
 U, V, COUNTER, N_STATE = range(4)
-# What an update returns: 16 bits of spikes, 16 of neurons that were not quiescent, whether the block rests.
-LIVE_AT, RESTS_AT = BLOCK, 2 * BLOCK
+# What an update returns: a bit a spike, how many neurons were not quiescent, whether the block rests.
+LIVE_AT, RESTS_AT = BLOCK, BLOCK + 8
 
 _I64 = ir.IntType(64)
 _REST = 2**18
@@ -112,7 +112,7 @@ def _rests(b, u, v, c_v, threshold, gain, limit):
 
 
 def _outcome(b, spike, live, rests=None):
-    result = b.or_(_mask(b, spike), b.shl(_mask(b, live), ir.Constant(_I64, LIVE_AT)))
+    result = b.or_(_mask(b, spike), b.shl(b.ctpop(_mask(b, live)), ir.Constant(_I64, LIVE_AT)))
     if rests is None:
         return result
     every = b.icmp_unsigned("==", b.bitcast(rests, ir.IntType(BLOCK)), ir.Constant(ir.IntType(BLOCK), -1))
@@ -141,10 +141,10 @@ def _uniform(with_rest: bool):
         i32 = types.int32
         return types.int64(u, v, a, types.intp, i32, i32, i32, i32, i32), code
 
-    update.__doc__ = f"""Update neurons ``i .. i + 15``, alike and without bias and refractory period.
+    update.__doc__ = f"""Update the block of neurons from i on, alike and without bias and refractory period.
 
     Args are the arrays u, v and a (int32), then the block's first index and the parameters as named above.
-    Returns the mask of spikes, plus ``2^LIVE_AT`` times the mask of neurons that were not quiescent
+    Returns the mask of spikes, plus ``2^LIVE_AT`` times the number of neurons that were not quiescent
     {", plus ``2^RESTS_AT`` if the block rests now" if with_rest else ""}.
     """
     return update
@@ -233,7 +233,7 @@ def _catch_up(b, at_u, at_v, n, c_u, c_v):
 
 @intrinsic
 def catch_up_uniform(typingctx, u, v, i, n, decay_u, decay_v):
-    """``n >= 1`` steps without input of neurons ``i .. i + 15`` that rest and share their parameters.
+    """``n >= 1`` steps without input of the block of neurons from i on that rest and share their parameters.
 
     Returns the neurons that were not quiescent, summed over the steps.
     """

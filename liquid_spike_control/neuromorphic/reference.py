@@ -21,8 +21,8 @@ INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
 
 @njit(cache=True)
 def _advance(
-    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, rules, u, v, counter, due, fired,
-    label, out_indptr, out, trace,
+    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, rules, u, v, counter, due,
+    fired, label, out_indptr, out, trace,
 ):  # fmt: skip
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
     written, spikes, operations = 0, 0, 0

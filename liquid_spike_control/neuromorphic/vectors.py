@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LLVM vectors of 16 int32 in compiled functions: addresses, loads, stores, sums, and bits.
+"""LLVM vectors of 32 int32 in compiled functions: addresses, loads, stores, sums, and bits.
 
 A compiler does not find these in a scalar loop with masks; LLVM lowers them to what the processor has
 (AVX-512, AVX2, SSE, NEON).
@@ -12,8 +12,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-#: Neurons in a block.
-BLOCK = 16
+#: Neurons in a block: two vectors of AVX-512, so that one works while the other waits.
+BLOCK_BITS = 5
+BLOCK = 1 << BLOCK_BITS
 
 I32 = ir.IntType(32)
 VECTOR = ir.VectorType(I32, BLOCK)

@@ -277,6 +277,22 @@ def check_fits(
             _refuse(controller.source, "command_limits", f"at most {allowed}", found, remedy)
 
 
+def check_commands(controller: ControllerFile, names: Sequence[str], units: Sequence[str]) -> None:
+    """Refuse a controller whose commands are not the robot's.
+
+    Args:
+        controller: from :func:`read_controller`.
+        names, units: what the robot takes, in order.
+
+    Raises:
+        ModelError: the first misfit.
+    """
+    remedy = "give a controller trained for this robot, or change the configuration"
+    for field, wanted in (("command_names", names), ("command_units", units)):
+        if getattr(controller, field) != tuple(wanted):
+            _refuse(controller.source, field, list(wanted), list(getattr(controller, field)), remedy)
+
+
 def _positive(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and value > 0 and math.isfinite(value)

@@ -21,6 +21,12 @@ JOINT_FIELDS = {
     "pole_rate": ("pole_hinge", "velocity"),
 }
 
+
+def joint_field(name: str) -> tuple[str, str]:
+    """Joint and field of a quantity; one that is of no known joint travels as the position of a joint of its name."""
+    return JOINT_FIELDS.get(name, (name, "position"))
+
+
 #: What the topics of the pencil's joints, estimate, command and truth carry.
 JOINT_NAMES = ("cart_position", "cart_velocity")
 COMMAND_NAMES = ("cart_force",)
@@ -37,7 +43,7 @@ def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
     values = np.full(len(names), np.nan)
     index = {joint: i for i, joint in enumerate(message.name)}
     for k, name in enumerate(names):
-        joint, field = JOINT_FIELDS[name]
+        joint, field = joint_field(name)
         column = getattr(message, field)
         i = index.get(joint, len(column))
         if i < len(column):

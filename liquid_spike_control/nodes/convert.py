@@ -11,7 +11,16 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
 from ..events.codec import decode_spikes, encode_spikes
-from ..joints import COMMAND_NAMES, JOINT_FIELDS, JOINT_NAMES, SECOND_NS, TRUTH_NAMES, from_joint_state, to_ns
+from ..joints import (
+    COMMAND_NAMES,
+    JOINT_FIELDS,
+    JOINT_NAMES,
+    SECOND_NS,
+    TRUTH_NAMES,
+    from_joint_state,
+    joint_field,
+    to_ns,
+)
 from ..types import Quantities, SpikeTrain
 
 __all__ = [
@@ -33,17 +42,13 @@ def to_time(stamp_ns: int) -> Time:
 
 
 def to_joint_state(quantities: Quantities) -> JointState:
-    """Named quantities as a JointState; a field that a joint lacks is left NaN, or empty if all lack it.
-
-    Raises:
-        KeyError: a name that is not in :data:`JOINT_FIELDS`.
-    """
+    """Named quantities as a JointState; a field that a joint lacks is left NaN, or empty if all lack it."""
     message = JointState()
     message.header.stamp = to_time(quantities.stamp_ns)
     joints: list[str] = []
     columns: dict[str, dict[str, float]] = {}
     for name, value in zip(quantities.names, quantities.values.tolist(), strict=True):
-        joint, field = JOINT_FIELDS[name]
+        joint, field = joint_field(name)
         if joint not in joints:
             joints.append(joint)
         columns.setdefault(field, {})[joint] = value

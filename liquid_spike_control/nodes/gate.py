@@ -6,62 +6,79 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from rclpy.duration import Duration
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from ..assembly import FORCE_RATE, MAX_AGE_NS
-from ..checkpoint import read_controller
+from ..checkpoint import check_commands, read_controller
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
-from ..sim.plant import FORCE_LIMIT
-from ..types import Quantities
 from . import graph
-from .convert import COMMAND_NAMES, from_joint_state, to_joint_state
+from .convert import from_joint_state
 from .diagnostics import ERROR, WARN
+from .interfaces import JOINT_STATE, Interfaces
 from .process import run
 from .stage import Stage
 
 #: How far a command's stamp may run ahead of a /clock message that is still under way [ns].
 CLOCK_SLACK_NS = 20_000_000
+#: How long the last message waits to be acknowledged, where the topic is reliable [ns].
+ACKNOWLEDGE_NS = 100_000_000
 #: Verdicts that tell of a broken controller.
 BROKEN = (Verdict.DROPPED_NONFINITE, Verdict.DROPPED_SHAPE, Verdict.DROPPED_FUTURE)
 
 
 class GateNode(Stage):
-    """Gates /controller/command onto /robot_joint_command; latches /e_stop; ~/reset_e_stop releases it.
+    """Gates /controller/command onto the robot's own command topic; latches /e_stop; ~/reset_e_stop releases it.
 
-    In lock-step a command is as old as the observation that it answers, so the gate's time is the command's
-    stamp. In real time it is the node's clock (/clock with ``use_sim_time``), and where commands stop
-    altogether the age goes on by the steady clock.
+    Limits have no default: a gate without them refuses to configure. In lock-step a command is as old as the
+    observation that it answers, so the gate's time is the command's stamp. In real time it is the node's clock
+    (/clock with ``use_sim_time``), and where commands stop altogether the age goes on by the steady clock.
     """
 
     def __init__(self) -> None:
         super().__init__("gate")
+        texts, numbers = Parameter.Type.STRING_ARRAY, Parameter.Type.DOUBLE_ARRAY
         self._file = self.parameter(
-            "controller_model", "", "controller file whose limits count too, if tighter"
+            "controller_model", "", "controller file: its commands must be these, its limits count too, if tighter"
         )
-        self._names = tuple(self.parameter("names", list(COMMAND_NAMES), "names of the commands"))
-        self._lower = self.parameter("lower", [-FORCE_LIMIT], "least command, in the unit of each")
-        self._upper = self.parameter("upper", [FORCE_LIMIT], "greatest command, in the unit of each")
-        self._rate = self.parameter("rate", [FORCE_RATE], "greatest change per second, in the unit of each")
-        self._safe = self.parameter("safe", [0.0], "what goes out when no command stands")
-        age_s = MAX_AGE_NS * 1e-9
-        self._max_age_s = self.parameter("max_age_s", age_s, "an older command is dropped [s]", 0.001, 1.0)
+        self._names = self.parameter("command_names", texts, "names of the commands, as the controller file has them")
+        self._units = self.parameter("command_units", texts, "unit of each command, as the controller file has it")
+        self._lower = self.parameter("lower", numbers, "least command, in the unit of each")
+        self._upper = self.parameter("upper", numbers, "greatest command, in the unit of each")
+        self._rate = self.parameter("rate", numbers, "greatest change per second, in the unit of each")
+        self._safe = self.parameter("safe", numbers, "what goes out when no command stands, in the unit of each")
+        self._max_age_s = self.parameter(
+            "max_age_s", Parameter.Type.DOUBLE, "an older command is dropped [s]", 0.001, 1.0
+        )
         self._watchdog_s = self.parameter(
             "watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1
+        )
+        self._topic = self.parameter("command_topic", graph.GATED_COMMAND, "where the robot takes its commands")
+        self._type = self.parameter("command_type", JOINT_STATE, "type of the robot's command messages")
+        self._interfaces = self.parameter(
+            "command_interfaces", texts, "joint/field of each command, or the path to a number of another message"
         )
         self._lockstep = self.mode == "lockstep"
 
     def configure(self) -> None:
         """Check the limits; nothing is ever without one."""
+        self.demand("command_names", "command_units", "lower", "upper", "rate", "safe", "max_age_s")
+        self._names = tuple(self._names)
+        robot = Interfaces(self._type, self._names, self._interfaces or (), "command")
         lower, upper = np.array(self._lower), np.array(self._upper)
-        if self._file:
-            tighter = np.array(read_controller(self._file).command_limits)
-            lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)
         age_ns = round(self._max_age_s * 1e9)
-        self._limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
+        limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
+        if self._file:
+            file = read_controller(self._file)
+            check_commands(file, self._names, self._units)
+            tighter = np.array(file.command_limits)
+            lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)
+            limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
+        self._limits, self._robot = limits, robot
         self._warm()
-        self._publisher = self.speak(JointState, graph.GATED_COMMAND)
+        self._publisher = self.speak(robot.message_type, self._topic, to_robot=True)
         self.listen(JointState, graph.COMMAND, self._on_command)
         self.listen(Bool, graph.E_STOP, self._on_e_stop, optional=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
@@ -78,8 +95,9 @@ class GateNode(Stage):
         self._heard = time.monotonic_ns()
 
     def deactivate(self) -> None:
-        """The safe command is the last one sent."""
+        """The safe command is the last one sent, and waits for the robot to have it."""
         self._send(self._stamp_ns, self._limits.safe)
+        self._publisher.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_NS))
 
     def _now_ns(self, stamp_ns: int) -> int:
         if self._lockstep:
@@ -132,7 +150,7 @@ class GateNode(Stage):
         return response
 
     def _send(self, stamp_ns: int, output: np.ndarray) -> None:
-        self._publisher.publish(to_joint_state(Quantities(stamp_ns, self._names, output)))
+        self._publisher.publish(self._robot.write(stamp_ns, output))
 
     def diagnose(self) -> None:
         """Tell of the e-stop."""

@@ -9,12 +9,14 @@ import time
 
 import numpy as np
 from event_camera_msgs.msg import EventPacket
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
+from ..errors import GraphError
 from ..events.codec import ENCODINGS, Decoder, PacketSequence, encode
+from ..events.windows import SensorClock, Windows
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
-from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..spiking.nir_io import read_perception_model
 from ..types import EVENT, SpikeTrain
 from . import graph
@@ -41,18 +43,44 @@ class PerceptionNode(Stage):
             )
             == "offload"
         )  # fmt: skip
+        texts = Parameter.Type.STRING_ARRAY
+        self._topic = self.parameter("events_topic", graph.EVENTS, "where the event camera's packets come")
+        self._on_sensor_clock = (
+            self.parameter(
+                "event_clock", "stamp",
+                "stamp: events are on the robot's clock and the stamp ends the packet, as our simulator does; sensor: "
+                "on the camera's own, and the stamp is that of the first event, as the camera drivers do",
+                choices=("stamp", "sensor"),
+            )
+            == "sensor"
+        )  # fmt: skip
+        window_s = self.parameter(
+            "window_s", 0.0, "one estimate for so much of the stream [s]; 0: one a packet", 0.0, 0.1
+        )
+        self._window_ns = round(window_s * 1e9)
+        self._width = self.parameter("camera_width", Parameter.Type.INTEGER, "columns of the camera", 1, 65535)
+        self._height = self.parameter("camera_height", Parameter.Type.INTEGER, "rows of the camera", 1, 65535)
+        self._names = self.parameter("estimate_names", texts, "what the perception tells, as its model has it")
+        self._units = self.parameter("estimate_units", texts, "unit of each, as the model has it")
 
     def configure(self) -> None:
         """Read the model, warm the kernels."""
+        self.demand("camera_width", "camera_height", "estimate_names", "estimate_units")
+        if self._on_sensor_clock and not self._window_ns:
+            raise GraphError("parameter window_s: 0 is for event_clock stamp; give the controller's period")
         model = read_perception_model(self._file)
         self._perception = Perception(model)
-        self._perception.check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS)
+        self._perception.check_fits(self._names, self._units, (self._width, self._height))
+        if self._window_ns % self._perception.step_ns:
+            raise GraphError(f"parameter window_s: give a multiple of the model's step, {self._perception.step_ns} ns")
         self._decoder = Decoder()
+        self._windows = Windows(self._window_ns) if self._window_ns else None
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
         self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
-        self.listen(EventPacket, graph.EVENTS, self._on_events, best_effort=self.mode == "realtime")
+        realtime = self.mode == "realtime"
+        self.listen(EventPacket, self._topic, self._on_events, best_effort=realtime, from_robot=True)
         if self._offload:
             self._n_outputs = model.readout.n_neurons
             self._spikes_publisher = self.speak(EventPacket, graph.SPIKES_IN)
@@ -77,6 +105,7 @@ class PerceptionNode(Stage):
     def activate(self) -> None:
         """Begin an episode."""
         self._last_stamp_ns: int | None = None
+        self._sensor_clock = SensorClock()
         self._sequence = PacketSequence()
         self._heard = time.monotonic()
         self._seq = 0
@@ -88,17 +117,46 @@ class PerceptionNode(Stage):
         self._sequence.update(message.seq)
         if self._sequence.lost > lost:
             self.diagnostics.complain(WARN, "event packets were lost")
+        if (message.width, message.height) != (self._width, self._height):
+            self.diagnostics.count("refused")
+            size = f"{message.width}x{message.height}"
+            self.diagnostics.complain(ERROR, f"{self._topic}: {size} pixels, camera_width and camera_height say other")
+            return
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
-        if last is None or not 0 <= stamp - last <= EPISODE_GAP_NS:
-            self._perception.reset(stamp)
-            self._until_ns = stamp
-            self.diagnostics.count("episodes")
-            if self._backend is not None:
-                self._backend.reset()
-        events = self._decoder.decode(
-            message.events, message.encoding, message.time_base, message.width, message.height
-        )
+        begins = last is None or not 0 <= stamp - last <= EPISODE_GAP_NS
+        if begins:
+            self._begin(stamp)
+        # drivers leave the time base of evt3 undefined
+        time_base = 0 if self._on_sensor_clock and message.encoding == "evt3" else message.time_base
+        events = self._decoder.decode(message.events, message.encoding, time_base, message.width, message.height)
         self.diagnostics.count("events", len(events))
+        if self._windows is None:
+            self._perceive(events, stamp)
+            return
+        latest = stamp
+        if self._on_sensor_clock:
+            steps = self._sensor_clock.steps
+            events = self._sensor_clock.translate(events, stamp)
+            if len(events):
+                latest = int(events["t"][-1])
+            if self._sensor_clock.steps > steps and not begins:
+                self._begin(stamp)
+        if (window := self._windows.add(events, latest)) is not None:
+            self._perceive(*window)
+
+    def _begin(self, stamp_ns: int) -> None:
+        """Begin an episode: what comes next is later than ``stamp_ns``."""
+        self._perception.reset(stamp_ns)
+        self._until_ns = stamp_ns
+        self.diagnostics.count("episodes")
+        if self._backend is not None:
+            self._backend.reset()
+        if self._windows is not None:
+            self._windows.reset(stamp_ns)
+            self._decoder.reset()
+            self._sensor_clock = SensorClock()
+
+    def _perceive(self, events: np.ndarray, stamp: int) -> None:
         if self._backend is not None:
             self._publish(self._perception.step(events, stamp, self._backend))
             return

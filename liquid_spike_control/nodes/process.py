@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError, LiquidSpikeError
 from .stage import Stage
+from .transport import profile_variables
 
 #: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
 PARENT = "LIQUID_SPIKE_SUPERVISOR"
@@ -84,6 +85,7 @@ def run(stage: Callable[[], Stage]) -> None:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     parent = _bind_to_parent()
+    os.environ.update(profile_variables(os.environ))  # `ros2 run` and launch files say nothing of it
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = stage()
@@ -93,11 +95,17 @@ def run(stage: Callable[[], Stage]) -> None:
         sys.exit(2)
     executor = new_executor()
     executor.add_node(node)
-    try:
-        while not stopping and node.failure is None and parent in (None, os.getppid()):
+    while not stopping and parent in (None, os.getppid()):
+        try:
             node.work(executor)
-    except ExternalShutdownException:
-        pass
+        except ExternalShutdownException:
+            break
+        except Exception as error:  # of a timer or a service; those of subscriptions are kept by the node
+            node.fail(error)
+        if node.failure is not None:
+            node.recover()
+        if node.failure is not None:
+            break  # it could not
     if node.failure is not None:
         traceback.print_exception(node.failure)
     if not node.finalized:

@@ -10,7 +10,6 @@ timer.
 from __future__ import annotations
 
 import gc
-import inspect
 import os
 import time
 import traceback
@@ -19,49 +18,19 @@ from collections.abc import Callable
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterValueException, ParameterException
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException, ParameterException
 from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.parameter import Parameter
 
 from ..errors import GraphError, LiquidSpikeError
 from ..types import EPISODE_GAP_NS as EPISODE_GAP_NS
 from . import graph
+from .connections import Connections
 from .diagnostics import ERROR, Diagnostics
 
-#: How long activation waits for the nodes that a stage hears and is heard by [s].
+#: How long activation waits for the nodes that a stage hears and is heard by, and for the robot's messages [s].
 MATCH_TIMEOUT_S = 10.0
-#: KeepLast depth: in lock-step one message a topic is under way; in real time late ones are of no use.
-DEPTH = 10
-
-
-class Receiver:
-    """A subscription's callback: measures the hop and the work, and keeps an exception for the main loop.
-
-    rclpy 7.1's EventsExecutor calls a callback that wants the MessageInfo with one tuple, the other executors
-    with two arguments; this takes both.
-    """
-
-    __signature__ = inspect.Signature(
-        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("message", "info")]
-    )
-
-    def __init__(self, stage: Stage, topic: str, callback: Callable) -> None:
-        self._stage, self._topic, self._callback = stage, topic, callback
-
-    def __call__(self, *received) -> None:
-        """Take (message, info), or one tuple of the two."""
-        message, info = received if len(received) == 2 else received[0]
-        stage = self._stage
-        if not stage.active:
-            return
-        stage.diagnostics.latency(f"hop {self._topic}").add(time.time_ns() - info["source_timestamp"])
-        began = time.perf_counter_ns()
-        try:
-            self._callback(message)
-        except Exception as error:
-            stage.fail(error)
-        stage.diagnostics.latency(f"work {self._topic}").add(time.perf_counter_ns() - began)
 
 
 class Stage(LifecycleNode):
@@ -71,7 +40,8 @@ class Stage(LifecycleNode):
         active: whether the node is in the active state.
         finalized: whether it was shut down.
         diagnostics: what it tells about itself.
-        failure: the exception that ended a callback, if any; the main loop then ends.
+        failure: the exception that ended a callback, if any; the main loop then calls :meth:`recover`.
+        live_inputs: whether activation waits for the robot's messages, and for somebody to take the commands.
     """
 
     def __init__(self, name: str) -> None:
@@ -79,15 +49,17 @@ class Stage(LifecycleNode):
         self.active = self.finalized = False
         self.failure: Exception | None = None
         self.diagnostics = Diagnostics(name)
-        self._listening: list[tuple] = []
-        self._speaking: list[tuple] = []
-        self._optional: list = []
+        self._connections = Connections(self)
+        self._configured = False
         self._lasting: set = set()
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, graph.DIAGNOSTICS, 100)
         self.mode = self.parameter("mode", "realtime", "lockstep or realtime", choices=graph.MODES)
         period = self.parameter("diagnostics_period_s", 0.5, "time between two diagnostics [s]", 0.05, 60.0)
         self._priority = self.parameter(
             "priority", 0, "0: ordinary scheduling; 1 to 98: SCHED_RR, which needs permission", 0, 98
+        )
+        self.live_inputs = self.parameter(
+            "live_inputs", True, "activate only when the robot's messages come; false: the graph has its own robot"
         )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(period, self.report, clock=self._steady)
@@ -105,6 +77,14 @@ class Stage(LifecycleNode):
         """Declare a parameter and return its value; it is set at the start and read-only after, unless it is not
         ``fixed``: then what is set later acts at the next configure.
 
+        Args:
+            name, description: of the parameter.
+            default: its value where nobody sets it; a :class:`Parameter.Type` instead has no default, the value is
+                then None and :meth:`demand` refuses it.
+            least, most: range of a number.
+            choices: the texts that it may be.
+            fixed: see above.
+
         Raises:
             GraphError: the value is of the wrong type, out of range or not among the choices.
         """
@@ -113,18 +93,29 @@ class Stage(LifecycleNode):
         descriptor = ParameterDescriptor(name=name, description=description, read_only=fixed)
         if choices:
             descriptor.additional_constraints = f"one of {', '.join(choices)}"
-        if isinstance(default, float):
+        if isinstance(default, float) or default == Parameter.Type.DOUBLE:
             descriptor.floating_point_range = [FloatingPointRange(from_value=least, to_value=most)]
-        elif isinstance(default, int) and not isinstance(default, bool):
+        elif default == Parameter.Type.INTEGER or isinstance(default, int) and not isinstance(default, bool):
             descriptor.integer_range = [IntegerRange(from_value=least, to_value=most)]
         try:
             value = self.declare_parameter(name, default, descriptor).value
-        except (InvalidParameterValueException, ParameterException) as error:
+        except (InvalidParameterValueException, InvalidParameterTypeException, ParameterException) as error:
             text = " ".join(str(error).split())
             raise GraphError(f"parameter {name}: {text}; {description}") from None
         if choices and value not in choices:
             raise GraphError(f"parameter {name}: {value!r}; give {descriptor.additional_constraints}")
         return value
+
+    def demand(self, *names: str) -> None:
+        """Refuse to go on without these parameters.
+
+        Raises:
+            GraphError: one of them has no value; names it.
+        """
+        for name in names:
+            if self.get_parameter_or(name).value is None:
+                description = self.describe_parameter(name).description
+                raise GraphError(f"parameter {name} is not set and has no default; give it: {description}")
 
     # what a stage adds
 
@@ -149,33 +140,29 @@ class Stage(LifecycleNode):
 
     # topics
 
-    def speak(self, message_type, topic: str):
+    def speak(self, message_type, topic: str, to_robot: bool = False):
         """A publisher that is silent while the node is not active."""
-        publisher = self.create_lifecycle_publisher(message_type, topic, DEPTH)
-        self._speaking.append((topic, publisher))
-        return publisher
+        return self._connections.speak(message_type, topic, to_robot and self.live_inputs)
 
     def listen(
-        self, message_type, topic: str, callback: Callable, best_effort: bool = False, optional: bool = False
+        self,
+        message_type,
+        topic: str,
+        callback: Callable,
+        best_effort: bool = False,
+        optional: bool = False,
+        from_robot: bool = False,
     ) -> None:
-        """Call ``callback(message)`` while active; ``optional`` topics need no publisher."""
-        qos = QoSProfile(depth=DEPTH)
-        if best_effort:
-            qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
-        receiver = Receiver(self, topic, callback)
-        subscription = self.create_subscription(message_type, topic, receiver, qos)
-        if optional:
-            self._optional.append(subscription)
-        else:
-            self._listening.append((topic, subscription))
+        """Call ``callback(message)`` while active.
 
-    def _unmatched(self) -> list[str]:
-        missing = [topic for topic, subscription in self._listening if not subscription.get_publisher_count()]
-        # as many as the graph knows of, so that a recorder does not pass for the node that is meant
-        for topic, publisher in self._speaking:
-            if publisher.get_subscription_count() < self.count_subscribers(topic):
-                missing.append(topic)
-        return missing
+        Args:
+            message_type, topic, callback: what is called with what.
+            best_effort: the default quality of service, as of sensors.
+            optional: activation does not wait for a publisher.
+            from_robot: activation waits for a message, where ``live_inputs`` says so.
+        """
+        live = from_robot and self.live_inputs
+        self._connections.listen(message_type, topic, callback, best_effort, optional, live)
 
     # lifecycle
 
@@ -184,8 +171,11 @@ class Stage(LifecycleNode):
         began = time.monotonic()
         self._lasting = {*self.timers, *self.services}
         result = self._transition(self.configure, lambda: super(Stage, self).on_configure(state))
-        if result == TransitionCallbackReturn.SUCCESS:
+        self._configured = result == TransitionCallbackReturn.SUCCESS
+        if self._configured:
             self.get_logger().info(f"configured in {time.monotonic() - began:.2f} s")
+        elif result == TransitionCallbackReturn.FAILURE:
+            self._forget()  # what was made before the refusal
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -193,8 +183,8 @@ class Stage(LifecycleNode):
 
         def begin() -> None:
             wait_until(
-                lambda: not self._unmatched(),
-                lambda: f"{', '.join(self._unmatched())}: nobody is at the other end; start the whole graph",
+                lambda: not self._connections.missing(),
+                lambda: "; ".join(self._connections.missing()),
             )
             self.diagnostics.restart()
             self.activate()
@@ -226,28 +216,25 @@ class Stage(LifecycleNode):
             gc.enable()
             self.deactivate()
             self.report()
+            self._raise_failure()
 
         return self._transition(end, lambda: super(Stage, self).on_deactivate(state))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of all that configure took, so that the node can be configured anew."""
+        return self._transition(self._forget, lambda: super(Stage, self).on_cleanup(state))
 
-        def forget() -> None:
-            self.release()
-            for subscription in [*(s for _, s in self._listening), *self._optional]:
-                self.destroy_subscription(subscription)
-            for _, publisher in self._speaking:
-                self.destroy_lifecycle_publisher(publisher)
-            for held in (self._listening, self._speaking, self._optional):
-                held.clear()
-            for timer in {*self.timers} - self._lasting:
-                self.destroy_timer(timer)
-            for service in {*self.services} - self._lasting:
-                self.destroy_service(service)
-            gc.unfreeze()
-            gc.collect()
-
-        return self._transition(forget, lambda: super(Stage, self).on_cleanup(state))
+    def _forget(self) -> None:
+        self._configured = False
+        self.release()
+        self._connections.forget()
+        for timer in {*self.timers} - self._lasting:
+            self.destroy_timer(timer)
+        for service in {*self.services} - self._lasting:
+            self.destroy_service(service)
+        gc.unfreeze()
+        gc.collect()
+        self._raise_failure()
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As on_deactivate where the node was active."""
@@ -265,16 +252,52 @@ class Stage(LifecycleNode):
         except LiquidSpikeError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # rclpy would swallow it
-            self.get_logger().error(traceback.format_exc())
-            self.fail(error)
+        except Exception:  # rclpy would swallow it
+            self._tell(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
         return then()
 
+    # errors that nobody foresaw
+
     def fail(self, error: Exception) -> None:
-        """End the process with a traceback: an error that nobody foresaw must not be survived half."""
+        """Keep an exception of a callback for the main loop, which then calls :meth:`recover`."""
         self.failure = self.failure or error
         self.diagnostics.complain(ERROR, f"{type(error).__name__}: {error}")
+
+    def recover(self) -> None:
+        """Leave by ErrorProcessing for the unconfigured state: a node must not go on with half of its state.
+
+        The gate's safe command goes out on the way. Whoever brought the node up configures it anew, or does not.
+        """
+        if self.active:
+            self.trigger_deactivate()
+        elif self._configured:
+            self.trigger_cleanup()
+        else:
+            self._tell("".join(traceback.format_exception(self.failure)))
+            self.failure = None
+
+    def _raise_failure(self) -> None:
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+
+    def _tell(self, text: str) -> None:
+        lines = text.rstrip().splitlines()
+        self.get_logger().error(f"{lines[-1]}; the node is unconfigured now, configure it anew")
+        self.get_logger().info(text)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Fall silent and let go of everything; a node that cannot even do that is finalized, and ends."""
+        self.active, self.failure = False, None
+        gc.enable()
+        try:
+            self._forget()
+        except Exception as error:
+            self.get_logger().error(traceback.format_exc())
+            self.failure, self.finalized = error, True
+            return TransitionCallbackReturn.FAILURE
+        return super().on_error(state)
 
     def report(self) -> None:
         """Publish the diagnostics now."""

@@ -109,7 +109,7 @@ def test_every_parameter_is_described_bounded_and_known(name, files, tmp_path, r
 def test_cleanup_leaves_nothing_of_configure(name, ros_domain):
     shipped = ("perception_model", "pencil_perception.nir"), ("controller_model", "pencil_controller.safetensors")
     models = [a for key, file in shipped for a in ("-p", f"{key}:={zoo(file)}")]
-    rclpy.init(args=["test", "--ros-args", *models])
+    rclpy.init(args=["test", "--ros-args", "--params-file", str(share("config/pencil.yaml")), *models])
     node = NODES[name]()
 
     def held() -> tuple[int, ...]:

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which number of a robot's message is which quantity, in the words of ros2_control.
+
+An interface of a ``sensor_msgs/msg/JointState`` is ``joint/field``, such as ``cart_slide/effort``; of any other stamped
+message it is the path to a number, such as ``twist.linear.x`` or ``angular_velocity.z``. The values of a
+``std_msgs/msg/Float64MultiArray`` are in the order of the names, as a forward_command_controller takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError
+from ..types import Quantities
+from .capture import get_message
+from .convert import to_ns, to_time
+
+JOINT_STATE = "sensor_msgs/msg/JointState"
+MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+FIELDS = ("position", "velocity", "effort")
+
+
+class Interfaces:
+    """Reads and writes named quantities of one kind of message.
+
+    Args:
+        kind: type of the message, such as ``sensor_msgs/msg/JointState``.
+        names: of the quantities, as the model calls them.
+        interfaces: of each, see above; a Float64MultiArray needs none.
+        parameter: what begins the names of the node's parameters, for error messages.
+
+    Raises:
+        GraphError: the type is unknown, or an interface does not fit it; names the parameter.
+    """
+
+    def __init__(self, kind: str, names: Sequence[str], interfaces: Sequence[str], parameter: str) -> None:
+        self.kind, self.names, self._parameter = kind, tuple(names), parameter
+        try:
+            self.message_type = get_message(kind)
+        except (ImportError, AttributeError, ValueError):
+            raise GraphError(f"parameter {parameter}_type: '{kind}' is not installed; e.g. {JOINT_STATE}") from None
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise GraphError(f"parameter {parameter}_names: {list(names)}; give at least one name, none twice")
+        if kind == MULTI_ARRAY:
+            return
+        if len(interfaces) != len(self.names):
+            raise GraphError(
+                f"parameter {parameter}_interfaces: {list(interfaces)}; give one for each of {', '.join(self.names)}"
+            )
+        self._check(interfaces)
+
+    def _check(self, interfaces: Sequence[str]) -> None:
+        if self.kind == JOINT_STATE:
+            self._joints = tuple(tuple(interface.rpartition("/")[::2]) for interface in interfaces)
+            for interface, (joint, field) in zip(interfaces, self._joints, strict=True):
+                if not joint or field not in FIELDS:
+                    self._refuse(interface, "give joint/position, joint/velocity or joint/effort")
+            return
+        self._paths = tuple(interfaces)
+        example = self.message_type()
+        if not hasattr(example, "header"):
+            raise GraphError(f"parameter {self._parameter}_type: {self.kind} carries no stamp; choose one that does")
+        for path in self._paths:
+            try:
+                number = attrgetter(path)(example)
+            except AttributeError:
+                number = None
+            if not isinstance(number, float):
+                self._refuse(path, f"give the path to a number of {self.kind}, e.g. twist.linear.x")
+
+    def _refuse(self, interface: str, remedy: str) -> None:
+        raise GraphError(f"parameter {self._parameter}_interfaces: '{interface}'; {remedy}")
+
+    def read(self, message: Any) -> Quantities | None:
+        """The quantities of a stamped message; NaN where a joint is missing, None where all of them are."""
+        if self.kind != JOINT_STATE:
+            values = np.array([attrgetter(path)(message) for path in self._paths])
+            return Quantities(to_ns(message.header.stamp), self.names, values)
+        index = {joint: i for i, joint in enumerate(message.name)}
+        if not any(joint in index for joint, _ in self._joints):
+            return None
+        values = np.full(len(self.names), np.nan)
+        for k, (joint, field) in enumerate(self._joints):
+            column = getattr(message, field)
+            i = index.get(joint, len(column))
+            if i < len(column):
+                values[k] = column[i]
+        return Quantities(to_ns(message.header.stamp), self.names, values)
+
+    def write(self, stamp_ns: int, values: np.ndarray) -> Any:
+        """A message with the quantities; joints' other fields are NaN, other numbers of a message 0."""
+        message = self.message_type()
+        if self.kind == MULTI_ARRAY:
+            message.data = values.tolist()
+            return message
+        message.header.stamp = to_time(stamp_ns)
+        if self.kind != JOINT_STATE:
+            for path, value in zip(self._paths, values.tolist(), strict=True):
+                parent, _, field = path.rpartition(".")
+                setattr(attrgetter(parent)(message) if parent else message, field, value)
+            return message
+        message.name = list(dict.fromkeys(joint for joint, _ in self._joints))
+        for field in dict.fromkeys(field for _, field in self._joints):
+            column = [np.nan] * len(message.name)
+            for (joint, own), value in zip(self._joints, values.tolist(), strict=True):
+                if own == field:
+                    column[message.name.index(joint)] = value
+            setattr(message, field, column)
+        return message

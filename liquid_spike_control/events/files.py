@@ -161,6 +161,12 @@ def _hdf5(path: Path):
     if missing:
         file.close()
         raise TaskError(f"{path}: no dataset {missing[0]}, as DSEC's recordings have; give one of those, or convert it")
+    for name in "txyp":
+        settings = file["events"][name].id.get_create_plist()
+        filters = (settings.get_filter(k)[0] for k in range(settings.get_nfilters()))
+        if not all(map(h5py.h5z.filter_avail, filters)):
+            file.close()
+            raise TaskError(f"{path}: its chunks are compressed by Blosc or another plugin; pip install hdf5plugin")
     return file
 
 
@@ -172,15 +178,11 @@ def _dsec_pieces(path: Path) -> Iterator[np.ndarray]:
             raise TaskError(f"{path}: events/t, x, y and p are not of one length; fetch the file afresh")
         for begin in range(0, len(held["t"]), PIECE):
             part = slice(begin, begin + PIECE)
-            try:
-                columns = [held[name][part] for name in "txyp"]
-            except OSError as error:
-                if "filter" in str(error):
-                    raise TaskError(f"{path}: its chunks are compressed by Blosc; pip install hdf5plugin") from None
-                raise
-            events = np.zeros(len(columns[0]), EVENT)
-            events["t"] = (columns[0].astype(np.int64) + offset) * MICROSECOND_NS
-            events["x"], events["y"], events["p"] = columns[1:]
+            times = held["t"][part]
+            events = np.zeros(len(times), EVENT)
+            events["t"] = (times.astype(np.int64) + offset) * MICROSECOND_NS
+            for name in "xyp":
+                events[name] = held[name][part]
             yield events
 
 

@@ -185,3 +185,12 @@ def test_damaged_bytes_never_crash_the_reader(tmp_path):
             assert "\n" not in str(error)
             refused += 1
     assert refused > 5
+
+
+def test_arguments_that_do_not_fit_the_file_are_refused():
+    with pytest.raises(ModelError, match=r"cuba.net: layer 0 \(input\): its shape is \(2, 7, 5\), not \(2, 5, 7\)"):
+        read_netx(DATA / "cuba.net", input_shape=(2, 5, 7))
+    with pytest.raises(ModelError, match=r"sdnn.net: layer 0 \(input\): spike_exp must lie in 0 \.\. 7"):
+        read_netx(DATA / "sdnn.net", spike_exp=9)
+    with pytest.raises(ModelError, match=r"pool.net: layer 0 \(pool\): it makes \(2, 3, 3\) of \(2, 5, 9\)"):
+        read_netx(DATA / "pool.net", input_shape=(2, 5, 9))

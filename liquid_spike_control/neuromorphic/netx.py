@@ -79,10 +79,14 @@ def read_netx(path: str | Path, spike_exp: int = 6, input_shape: tuple[int, ...]
                 raise ModelError(f"{path}: layers must be numbered 0 .. {len(groups) - 1}; export it again")
             reader = _Reader(str(path), spike_exp, input_shape)
             for k in range(len(groups)):
-                reader.add(Layer(str(path), k, groups[str(k)], reader.notes))
+                layer = Layer(str(path), k, groups[str(k)], reader.notes)
+                try:
+                    reader.add(layer)
+                except ModelError as error:  # populations and connections do not know where they come from
+                    raise error if str(error).startswith(str(path)) else layer.error(str(error)) from None
             return reader.finish()
     except (OSError, RuntimeError, KeyError) as error:  # what h5py makes of damage
-        raise ModelError(f"{path}: not a whole netx file ({str(error).splitlines()[0]}); export it again") from None
+        raise ModelError(f"{path}: not a whole netx file ({' '.join(str(error).split())}); export it again") from None
 
 
 @dataclass
@@ -143,6 +147,8 @@ class _Reader:
     def _input(self, layer: Layer) -> None:
         if layer.index != 0:
             raise layer.error("an input layer can only be the first")
+        if self.input_shape not in (None, layer.shape):
+            raise layer.error(f"its shape is {layer.shape}, not {self.input_shape}; leave input_shape out")
         self.shape = self.input_shape = layer.shape
         if "neuron" not in layer:
             return

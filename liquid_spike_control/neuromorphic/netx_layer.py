@@ -130,7 +130,7 @@ class Layer:
                 raise self.error(f"{name} of shape {dataset.shape} is too large; the file is damaged")
             return np.asarray(dataset[()])
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py makes of damage
-            raise self.error(f"{name} cannot be read ({str(error).splitlines()[0]}); export it again") from None
+            raise self.error(f"{name} cannot be read ({' '.join(str(error).split())}); export it again") from None
 
     def _numbers(self, name: str) -> np.ndarray:
         value = self._read(name)

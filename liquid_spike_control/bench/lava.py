@@ -110,7 +110,7 @@ def _case(name: str, n_steps: int, rounds: int) -> tuple[dict, dict]:
 
 
 def run(
-    console: Console, networks: tuple[str, ...] = tuple(NETWORKS), n_steps: int = 100, rounds: int = 3
+    console: Console, networks: tuple[str, ...] = tuple(NETWORKS), n_steps: int = 300, rounds: int = 3
 ) -> dict:
     """Time every network on both and return what is written as JSON.
 

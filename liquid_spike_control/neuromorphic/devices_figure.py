@@ -28,7 +28,7 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     from matplotlib.patches import Patch
 
     reports = (report, *more)
-    height = 0.33 * max(len(r.devices) for r in reports) + 2.2
+    height = 0.33 * max(len(r.devices) for r in reports) + 2.4
     figure = Figure(figsize=(8.4 * len(reports), height), layout="constrained")
     for axes, r in zip(figure.subplots(1, len(reports), squeeze=False)[0], reports, strict=True):
         _panel(axes, r)
@@ -36,11 +36,11 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     figure.legend(
         handles=[Patch(color=_COLOURS[what], label=WHAT[what][1]) for what in used],
         loc="outside lower center",
-        ncols=len(used),
+        ncols=min(len(used), 3 * len(reports)),
         fontsize=9,
         frameon=False,
     )
-    figure.suptitle("Energy of one inference of the same network. Estimates by published prices; nothing was measured.")
+    figure.suptitle("Energy of one inference of the same network\nestimates by published prices, nothing was measured", fontsize=11)
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:

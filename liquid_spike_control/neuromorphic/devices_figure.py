@@ -36,7 +36,7 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     figure.legend(
         handles=[Patch(color=_COLOURS[what], label=WHAT[what][1]) for what in used],
         loc="outside lower center",
-        ncols=min(len(used), 3 * len(reports)),
+        ncols=min(len(used), 2 + 3 * (len(reports) - 1)),
         fontsize=9,
         frameon=False,
     )

@@ -15,7 +15,9 @@ class RunOptions:
     """What can be said about a run."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """What to do: pencil."""
+    """What to do: pencil, or robot: the graph on a robot's own topics, until Ctrl-C."""
+    config: Path | None = None
+    """robot: the yaml file that describes it; config/robot_cart.yaml is one."""
     seed: int = 0
     """Of the episode; the same seed gives the same pushes, pole and noise."""
     duration: float = 20.0

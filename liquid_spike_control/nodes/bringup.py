@@ -1,29 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes the nodes of a graph through their lifecycle: all configured, then activated in order; down in
-reverse.
+reverse; up again after an error.
 
-As a program it does so once for nodes that a launch file started: ``python -m ...bringup gate controller
-...``.
+As a program it does so for nodes that a launch file started: ``python -m ...bringup gate controller ...`` brings them
+up and ends; with ``--stay`` it is their lifecycle manager until Ctrl-C.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import rclpy
-from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import Executor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError
 
 #: Compiling the kernels of a new machine takes a minute; with the kernels cached, configuring takes a second.
 CONFIGURE_TIMEOUT_S = 300.0
 ACTIVATE_TIMEOUT_S = 15.0
-STOP_TIMEOUT_S = 1.5
+#: The whole graph is down within this, whatever its nodes do [s].
+DOWN_S = 2.0
+#: A node that fails more often than ATTEMPTS times in a while [s] is not brought up again.
+ATTEMPTS, WHILE_S = 3, 60.0
 
 
 class Bringup:
@@ -41,6 +47,16 @@ class Bringup:
     ) -> None:
         self._executor, self._check, self._names = executor, check, tuple(names)
         self._clients = {name: node.create_client(ChangeState, f"/{name}/change_state") for name in names}
+        self._failed: deque[str] = deque()
+        self._failures: dict[str, deque[float]] = {name: deque() for name in names}
+        for name in names:
+            node.create_subscription(
+                TransitionEvent, f"/{name}/transition_event", lambda event, name=name: self._on_event(name, event), 10
+            )
+
+    def _on_event(self, name: str, event: TransitionEvent) -> None:
+        if event.start_state.id == State.TRANSITION_STATE_ERRORPROCESSING:
+            self._failed.append(name)
 
     def up(self, ready: Callable[[], bool] = lambda: True) -> None:
         """Configure all at once, then activate one after the other.
@@ -57,15 +73,47 @@ class Bringup:
         for name in self._names:
             self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
 
+    def failed(self) -> str | None:
+        """A node that went through ErrorProcessing and is unconfigured now, if one did."""
+        self._executor.spin_once(timeout_sec=0.0)
+        return self._failed.popleft() if self._failed else None
+
+    def again(self, name: str) -> None:
+        """Configure and activate one node, after an error or in a new process; the others go on.
+
+        Raises:
+            GraphError: it refuses, or has failed too often.
+        """
+        now, failures = time.monotonic(), self._failures[name]
+        failures.append(now)
+        while now - failures[0] > WHILE_S:
+            failures.popleft()
+        if len(failures) > ATTEMPTS:
+            raise GraphError(f"{name} failed {len(failures)} times in {WHILE_S:.0f} s; its log says why")
+        self._wait(self._clients[name].service_is_ready, 30.0, "start")
+        self._change((name,), Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
+        self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
+
     def down(self) -> None:
-        """Deactivate in reverse order; nodes that do not answer are passed over."""
-        for name in reversed(self._names):
+        """Deactivate in reverse order, the gate last: the robot's last command is the safe one. Nodes that do not
+        answer are passed over, and all of it takes no longer than :data:`DOWN_S`.
+        """
+        deadline = time.monotonic() + DOWN_S
+        for left, name in reversed([*enumerate(self._names, 1)]):
+            share = max(0.0, deadline - time.monotonic()) / left
             try:
-                self._change((name,), Transition.TRANSITION_DEACTIVATE, "deactivate", STOP_TIMEOUT_S)
+                self._change((name,), Transition.TRANSITION_DEACTIVATE, "deactivate", share, lambda: None)
             except GraphError:
                 continue
 
-    def _change(self, names: Sequence[str], transition: int, verb: str, timeout_s: float) -> None:
+    def _change(
+        self,
+        names: Sequence[str],
+        transition: int,
+        verb: str,
+        timeout_s: float,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         request = ChangeState.Request(transition=Transition(id=transition))
         futures = {name: self._clients[name].call_async(request) for name in names}
         self._wait(
@@ -75,15 +123,18 @@ class Bringup:
             ),
             timeout_s,
             verb,
+            check,
         )
         for name, future in futures.items():
             if future.done() and not future.result().success:
                 raise GraphError(f"{name} could not {verb}")
 
-    def _wait(self, done: Callable[[], bool], timeout_s: float, verb: str) -> None:
+    def _wait(
+        self, done: Callable[[], bool], timeout_s: float, verb: str, check: Callable[[], None] | None = None
+    ) -> None:
         deadline = time.monotonic() + timeout_s
         while not done():
-            self._check()
+            (check or self._check)()
             if time.monotonic() > deadline:
                 raise GraphError(f"the nodes did not {verb} in {timeout_s:.0f} s")
             self._executor.spin_once(timeout_sec=0.02)
@@ -93,14 +144,38 @@ def main() -> None:
     """Bring the nodes named on the command line up."""
     from rclpy.executors import SingleThreadedExecutor
 
+    stay = "--stay" in sys.argv
     names = [a for a in sys.argv[1:] if not a.startswith("-")]
-    rclpy.init()
+    stopping = False
+
+    def stop(_signum, _frame) -> None:
+        nonlocal stopping
+        stopping = True
+
+    def check() -> None:
+        if stopping:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = Node("liquid_spike_bringup")
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    bringup = Bringup(node, executor, names, check)
     try:
-        Bringup(node, executor, names, lambda: None).up()
+        bringup.up()
+        while stay:
+            check()
+            if (name := bringup.failed()) is not None:
+                node.get_logger().warning(f"{name} failed; it is brought up again")
+                bringup.again(name)
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        stopping = False
+        bringup.down()
     except GraphError as error:
+        bringup.down()
         sys.exit(f"{error}; the log of that node says why")
 
 

@@ -16,6 +16,7 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError, LiquidSpikeError
+from .shared_memory import remove_stale_segments
 from .stage import Stage
 from .transport import profile_variables
 
@@ -85,6 +86,7 @@ def run(stage: Callable[[], Stage]) -> None:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     parent = _bind_to_parent()
+    remove_stale_segments()
     os.environ.update(profile_variables(os.environ))  # `ros2 run` and launch files say nothing of it
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -12,17 +12,22 @@ from rich.console import Console
 from ..errors import LiquidSpikeError
 from .graph import GraphOptions
 from .progress import Progress
+from .robot import RobotOptions, describe
 
 if TYPE_CHECKING:
     from ..options import RunOptions
 
 
 def run_command(options: RunOptions) -> int:
-    """Run and report; 0 if the pencil was balanced, 1 if it fell.
+    """Run and report; 0 if the pencil was balanced, 1 if it fell. A robot is run until Ctrl-C.
 
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
+    if options.task == "robot":
+        return _run_robot(options)
+    if options.config is not None:
+        raise LiquidSpikeError("--config is a robot's: liquid-spike run robot --config FILE")
     graph_options = _graph_options(options)
     for path in (options.plot, options.json, options.record):
         if path is not None and not path.absolute().parent.is_dir():
@@ -51,16 +56,32 @@ def run_command(options: RunOptions) -> int:
     return 0 if report.balanced else 1
 
 
-def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progress):
-    # Ctrl-C waits for this import: rclpy would report it as a missing C extension
+def _run_robot(options: RunOptions) -> int:
+    if options.config is None:
+        raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
+    robot = RobotOptions(options.config, options.perception_model, options.controller_model, options.record)
+    specs = describe(robot)
+    logs = Console(stderr=True, soft_wrap=True, highlight=False)
+    with _supervisors().Supervisor(specs, robot.config, logs) as supervisor:
+        logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
+        supervisor.attend()
+    return 0
+
+
+def _supervisors():
+    """The module, imported while Ctrl-C waits: rclpy would report an interrupt as a missing C extension."""
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.signal(signal.SIGTERM, _interrupt)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        from .supervisor import Supervisor
+        from . import supervisor
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    with Supervisor(options, keep, logs) as supervisor:
+    return supervisor
+
+
+def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progress):
+    with _supervisors().EpisodeSupervisor(options, keep, logs) as supervisor:
         with progress:
             supervisor.run(progress)
         return supervisor.monitor.history, supervisor.monitor.report()

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes' processes: one each, their logs with the node's name, and none left behind.
+
+No child outlives this process: each asks the kernel for SIGTERM at its parent's death and looks at its
+parent's pid besides (``process.run``), and :meth:`Processes.stop` ends with SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import GraphError
+from .graph import NodeSpec, environment
+from .process import PARENT
+
+#: From the first signal to SIGKILL [s].
+STOP_S = 2.0
+COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red")
+
+
+class Processes:
+    """The processes of the nodes. Start them from the main thread: their death signal follows the thread.
+
+    Args:
+        console: where their logs go.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._errors: dict[str, str] = {}
+        self._held: deque[tuple[str, str, str]] = deque()
+        self._colours: dict[str, str] = {}
+        self._up = threading.Event()
+        self._readers: list[threading.Thread] = []
+        self.children: dict[str, subprocess.Popen] = {}
+
+    def start(self, specs: tuple[NodeSpec, ...], file: Path) -> None:
+        """Start a process for each node, with the parameters of its spec and of a yaml file; one that has ended is
+        started anew.
+        """
+        env = environment() | {PARENT: str(os.getpid())}
+        for spec in specs:
+            colour = self._colours.setdefault(spec.name, COLOURS[len(self._colours) % len(COLOURS)])
+            self._errors.pop(spec.name, None)
+            child = subprocess.Popen(
+                [sys.executable, "-m", spec.module, *spec.arguments(file)],
+                env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace",
+                start_new_session=True,  # Ctrl-C is for the supervisor, which ends them in order
+            )  # fmt: skip
+            self.children[spec.name] = child
+            reader = threading.Thread(target=self._read, args=(spec.name, colour, child.stdout), daemon=True)
+            reader.start()
+            self._readers.append(reader)
+
+    def _read(self, name: str, colour: str, lines) -> None:
+        for line in lines:
+            line = line.rstrip()
+            if line.startswith("[ERROR] "):
+                self._errors.setdefault(name, line.removeprefix("[ERROR] "))
+                continue  # told once, at the end, by why()
+            # until all are up, so that a refusal is one line
+            if not self._up.is_set():
+                self._held.append((name, colour, line))
+            else:
+                self._print(name, colour, line)
+
+    def release(self) -> None:
+        """Print the lines so far, and from now on at once."""
+        self._up.set()
+        while self._held:
+            self._print(*self._held.popleft())
+
+    def _print(self, name: str, colour: str, line: str) -> None:
+        self._console.print(Text.assemble((f"{name:>12} ", colour), line))
+
+    def why(self, failure: str) -> str:
+        """The failure, or what the node itself said of it where it said something."""
+        time.sleep(0.1)  # for the line to come through the pipe
+        for name in (failure.split()[0].rstrip(":"), *self._errors):
+            if name in self._errors:
+                return f"{name}: {self._errors[name]}"
+        return failure
+
+    def check(self) -> None:
+        """Raise GraphError if a node has ended."""
+        for name, child in self.children.items():
+            if (status := child.poll()) is not None:
+                how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+                raise GraphError(f"{name} ended {how}")
+
+    def stop(self) -> None:
+        """SIGTERM to all, last in the chain first; SIGKILL to those that do not end in :data:`STOP_S`."""
+        for child in reversed(self.children.values()):
+            if child.poll() is None:
+                child.terminate()
+        deadline = time.monotonic() + STOP_S
+        for child in self.children.values():
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        for reader in self._readers:
+            reader.join(1.0)

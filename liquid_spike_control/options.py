@@ -233,14 +233,14 @@ class ReplayOptions:
     mode: Literal["lockstep", "realtime"] | None = None
     """lockstep: every packet must be answered. realtime: what the bag does not answer was lost. As the bag tells, or
     else realtime."""
-    events: str = "/event_camera/events"
-    """Topic of the event packets."""
-    joints: str = "/joint_states"
-    """Topic of the joint states."""
+    events: str | None = None
+    """Topic of the event packets; as the bag tells, or /event_camera/events."""
+    joints: str | None = None
+    """Topic of the robot's own state; as the bag tells, or /joint_states."""
     command: str = "/controller/command"
     """Topic of the commands before the gate."""
-    gated: str = "/robot_joint_command"
-    """Topic of the commands behind the gate."""
+    gated: str | None = None
+    """Topic of the commands behind the gate; as the bag tells, or /robot_joint_command."""
     plot: Path | None = None
     """Write a picture: recorded and replayed estimates and commands, and where they differ."""
     json: Path | None = None
@@ -297,3 +297,11 @@ class EventsPlayOptions(PacketOptions):
     """Times real time."""
     repeat: bool = False
     """From the beginning again, until Ctrl-C."""
+
+
+@dataclass
+class DoctorOptions:
+    """What can be said about a look at the machine."""
+
+    json: Path | None = None
+    """Write the findings."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..events.codec import Decoder, encode_spikes
+from ..events.windows import SensorClock, Windows
 from ..joints import to_ns
 from ..liquid.controller import LiquidController
 from ..loop import observation_for
@@ -32,21 +33,51 @@ class Perceived:
 
 
 class PerceptionReplay:
-    """Packets of events to estimates, as the perception and the offload node do it."""
+    """Packets of events to estimates, as the perception and the offload node do it.
 
-    def __init__(self, perception: Perception, backend: Backend) -> None:
+    Args:
+        perception: its state is followed.
+        backend: runs the network.
+        sensor_clock, window_ns: how the stream is cut, see the perception node's parameters.
+    """
+
+    def __init__(self, perception: Perception, backend: Backend, sensor_clock: bool, window_ns: int) -> None:
         self._perception, self._backend = perception, backend
         self._decoder = Decoder()
+        self._on_sensor_clock, self._clock = sensor_clock, SensorClock()
+        self._windows = Windows(window_ns) if window_ns else None
         self._last_ns: int | None = None
 
-    def perceive(self, packet: Any) -> Perceived:
-        """Take the next packet that the perception took."""
+    def perceive(self, packet: Any) -> Perceived | None:
+        """Take the next packet that the perception took; None where no window is complete."""
         stamp = to_ns(packet.header.stamp)
-        if _begins(self._last_ns, stamp):
-            self._perception.reset(stamp)
-            self._backend.reset()
+        begins = _begins(self._last_ns, stamp)
+        if begins:
+            self._begin(stamp)
         self._last_ns = stamp
-        events = self._decoder.decode(packet.events, packet.encoding, packet.time_base, packet.width, packet.height)
+        base = 0 if self._on_sensor_clock and packet.encoding == "evt3" else packet.time_base
+        events = self._decoder.decode(packet.events, packet.encoding, base, packet.width, packet.height)
+        if self._windows is None:
+            return self._step(events, stamp)
+        latest = stamp
+        if self._on_sensor_clock:
+            steps = self._clock.steps
+            events = self._clock.translate(events, stamp)
+            latest = int(events["t"][-1]) if len(events) else stamp
+            if self._clock.steps > steps and not begins:
+                self._begin(stamp)
+        window = self._windows.add(events, latest)
+        return None if window is None else self._step(*window)
+
+    def _begin(self, stamp: int) -> None:
+        self._perception.reset(stamp)
+        self._backend.reset()
+        if self._windows is not None:
+            self._windows.reset(stamp)
+            self._decoder.reset()
+            self._clock = SensorClock()
+
+    def _step(self, events: np.ndarray, stamp: int) -> Perceived:
         spikes = self._perception.encode(events, stamp)
         output = self._backend.run(spikes)
         return Perceived(encode_spikes(spikes), encode_spikes(output), self._perception.decode(output, stamp))

@@ -1,37 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag holds of a run besides the events: joints, estimates, commands, spikes, and how the graph was set up."""
+"""What a bag holds of a run besides the events: joints, estimates, commands and spikes."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import TaskError
-from ..joints import COMMAND_NAMES, JOINT_NAMES, from_joint_state, to_ns
-from ..sim.tasks import ESTIMATE_NAMES
+from ..joints import JOINT_STATE, MULTI_ARRAY, from_joint_state, to_ns
 from ..types import Quantities
 from .bag import Bag
-from .mcap_file import EVENT_PACKET, GRAPH_TOPIC, STRING
+from .mcap_file import EVENT_PACKET
+from .mcap_scan import Raw
+from .setup import Setup, Topics
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
 BOOL = "std_msgs/msg/Bool"
-
-
-@dataclass(frozen=True)
-class Topics:
-    """Where a run's messages are."""
-
-    events: str = "/event_camera/events"
-    joints: str = "/joint_states"
-    spikes_in: str = "/neuromorphic/input"
-    spikes_out: str = "/neuromorphic/output"
-    estimate: str = "/perception/state"
-    command: str = "/controller/command"
-    gated: str = "/robot_joint_command"
-    e_stop: str = "/e_stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +36,6 @@ class Contents:
         spikes_in, spikes_out: stamp of a packet [ns] to the :func:`digest` of its spikes.
         e_stops: times [ns] at which the e-stop was pressed.
         network: hash of the network that the packets of spikes name, or empty.
-        nodes: parameters of each node, where the recorder could ask it.
-        models: SHA-256 of the model files, likewise.
         n_events: packets of events.
     """
 
@@ -64,16 +47,7 @@ class Contents:
     spikes_out: dict[int, bytes] = field(default_factory=dict)
     e_stops: list[int] = field(default_factory=list)
     network: str = ""
-    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
     n_events: int = 0
-
-    def parameter(self, node: str, name: str) -> Any:
-        """A parameter of the node of that name, whatever its namespace; None where the bag does not tell."""
-        for path, values in self.nodes.items():
-            if path.rpartition("/")[2] == node and name in values:
-                return values[name]
-        return None
 
 
 def digest(data: Any) -> bytes:
@@ -81,57 +55,72 @@ def digest(data: Any) -> bytes:
     return hashlib.blake2b(memoryview(data).cast("B"), digest_size=16).digest()
 
 
-def read_contents(bag: Bag, topics: Topics) -> Contents:
+def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
     """Read a bag through, except for its events.
 
     Raises:
         TaskError: a topic is of another type, or a message is damaged.
     """
     contents = Contents()
+    kinds = dict.fromkeys((setup.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
+    kinds |= dict.fromkeys((topics.estimate, topics.command), JOINT_STATE) | {topics.e_stop: BOOL}
+    kinds |= {setup.joints: setup.joint_readings.kind, setup.gated: setup.gated_readings.kind}
     numbers = {
-        topics.joints: (contents.joints, JOINT_NAMES),
-        topics.estimate: (contents.estimates, ESTIMATE_NAMES),
-        topics.command: (contents.commands, COMMAND_NAMES),
-        topics.gated: (contents.gated, COMMAND_NAMES),
+        topics.estimate: (contents.estimates, lambda message: from_joint_state(message, setup.estimate_names)),
+        topics.command: (contents.commands, lambda message: from_joint_state(message, setup.command_names)),
+        setup.joints: (contents.joints, setup.joint_readings.read),
+        setup.gated: (contents.gated, setup.gated_readings.read),
     }
-    kinds = dict.fromkeys(numbers, JOINT_STATE) | {topics.e_stop: BOOL, GRAPH_TOPIC: STRING}
-    kinds |= dict.fromkeys((topics.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
     for raw in bag.messages():
         if raw.topic not in kinds:
             continue
         if raw.kind != kinds[raw.topic]:
             raise TaskError(f"{bag.path}: {raw.topic} is a {raw.kind}, not a {kinds[raw.topic]}; name another topic")
-        if raw.topic == topics.events:
+        if raw.topic == setup.events:
             contents.n_events += 1
-            continue
-        message = bag.read(raw)
-        if raw.topic in numbers:
-            held, names = numbers[raw.topic]
-            held.append(Published(raw.stamp_ns, from_joint_state(message, names)))
-        elif raw.topic == topics.e_stop:
-            if message.data:
-                contents.e_stops.append(raw.stamp_ns)
-        elif raw.topic == GRAPH_TOPIC:
-            _take_description(bag, contents, message.data)
+        elif raw.topic in numbers:
+            held, read = numbers[raw.topic]
+            if (quantities := _read(bag, raw, read)) is not None:
+                held.append(Published(raw.stamp_ns, quantities))
         else:
-            spikes = contents.spikes_in if raw.topic == topics.spikes_in else contents.spikes_out
-            spikes[to_ns(message.header.stamp)] = digest(message.events)
-            contents.network = message.header.frame_id
+            _take(contents, topics, raw, bag.read(raw))
+    if setup.gated_readings.kind == MULTI_ARRAY:
+        _stamp(contents)
     return contents
 
 
-def _take_description(bag: Bag, contents: Contents, text: str) -> None:
+def _read(bag: Bag, raw: Raw, read: Any) -> Quantities | None:
     try:
-        told = json.loads(text)
-        nodes, models = dict(told["nodes"]), dict(told["models"])
-    except (ValueError, KeyError, TypeError):
-        raise TaskError(f"{bag.path}: {GRAPH_TOPIC} is not what liquid-spike record writes; record it again") from None
-    contents.nodes |= {str(path): values for path, values in nodes.items() if isinstance(values, dict)}
-    contents.models |= {str(name): str(sha) for name, sha in models.items()}
+        return read(bag.read(raw))
+    except AttributeError as error:
+        raise TaskError(f"{bag.path}: {raw.topic}: {error}; the bag's parameters do not fit its messages") from None
 
 
-def event_packets(bag: Bag, topics: Topics) -> Iterator[Any]:
+def _take(contents: Contents, topics: Topics, raw: Raw, message: Any) -> None:
+    if raw.topic == topics.e_stop:
+        if message.data:
+            contents.e_stops.append(raw.stamp_ns)
+        return
+    spikes = contents.spikes_in if raw.topic == topics.spikes_in else contents.spikes_out
+    spikes[to_ns(message.header.stamp)] = digest(message.events)
+    contents.network = message.header.frame_id
+
+
+def _stamp(contents: Contents) -> None:
+    """Give gated commands without a stamp that of the command that was published last before them."""
+    commands = sorted(contents.commands, key=lambda command: command.at_ns)
+    k, used = -1, -1
+    for number, message in enumerate(contents.gated):
+        while k + 1 < len(commands) and commands[k + 1].at_ns <= message.at_ns:
+            k += 1
+        if k > used:
+            used = k
+            stamped = replace(message.quantities, stamp_ns=commands[k].quantities.stamp_ns)
+            contents.gated[number] = replace(message, quantities=stamped)
+
+
+def event_packets(bag: Bag, topic: str) -> Iterator[Any]:
     """The packets of events, in the order of the bag."""
     for raw in bag.messages():
-        if raw.topic == topics.events:
+        if raw.topic == topic and raw.kind == EVENT_PACKET:
             yield bag.read(raw)

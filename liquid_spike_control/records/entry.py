@@ -12,9 +12,9 @@ from rich.table import Table
 
 from ..errors import TaskError
 from ..resources import zoo
-from .contents import Topics
 from .patience import Patience
 from .replay import Replay, replay
+from .setup import Topics
 
 if TYPE_CHECKING:
     from ..options import ReplayOptions
@@ -55,8 +55,8 @@ def numbers(outcome: Replay) -> dict:
     return {
         "bag": str(outcome.path),
         "identical": outcome.identical,
-        "mode": "lockstep" if outcome.strict else "realtime",
-        "models": outcome.contents.models,
+        "mode": "lockstep" if outcome.setup.lockstep else "realtime",
+        "models": outcome.description.models,
         "topics": [asdict(comparison) for comparison in outcome.comparisons],
         "notes": outcome.notes,
     }
@@ -64,7 +64,8 @@ def numbers(outcome: Replay) -> dict:
 
 def _print(outcome: Replay) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title=f"{outcome.path.name}, by the rules of {'lock-step' if outcome.strict else 'real time'}")
+    rules = "lock-step" if outcome.setup.lockstep else "real time"
+    table = Table(title=f"{outcome.path.name}, by the rules of {rules}")
     table.add_column("topic")
     for name in ("identical", "outside the bag", "unanswered", "different"):
         table.add_column(name, justify="right")

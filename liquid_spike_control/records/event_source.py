@@ -13,7 +13,7 @@ from ..errors import TaskError
 from ..events.codec import Decoder
 from ..events.files import READS, EventFile, open_events
 from .bag import Bag
-from .contents import Topics, event_packets
+from .contents import event_packets
 from .mcap_file import EVENT_PACKET
 
 #: A longer time without events is an error of the clock; it would be filled with empty windows [ns].
@@ -50,7 +50,7 @@ class EventSource:
             yield from self._file.pieces()
             return
         bag, decoder = Bag(self.path), Decoder()
-        for packet in event_packets(bag, Topics(events=self._topic)):
+        for packet in event_packets(bag, self._topic):
             yield decoder.decode(packet.events, packet.encoding, packet.time_base, packet.width, packet.height)
         self.cut = bag.cut
         self.dropped = sum(

@@ -10,9 +10,9 @@ from processes import models, run, wait_for
 
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.records.bag import Bag
-from liquid_spike_control.records.contents import Topics
 from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, file_hash
 from liquid_spike_control.records.replay import replay
+from liquid_spike_control.records.setup import Topics
 
 EPISODE = ("--mode", "lockstep", "--duration", "1.5", "--push", "0.02", "--seed", "1", *models())
 PERCEPTION, CONTROLLER = models()[1::2]
@@ -53,7 +53,7 @@ def replayed(path):
 def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
     for _ in range(3):
         outcome = replayed(recorded["own"])
-        assert outcome.strict and outcome.identical and outcome.notes == []
+        assert outcome.setup.lockstep and outcome.identical and outcome.notes == []
         topics = (graph.SPIKES_IN, graph.SPIKES_OUT, graph.ESTIMATE, graph.COMMAND, graph.GATED_COMMAND)
         assert [c.topic for c in outcome.comparisons] == list(topics)
         assert [c.identical for c in outcome.comparisons] == [300] * 5
@@ -61,10 +61,10 @@ def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
 
 def test_a_bag_from_beside_has_the_hashes_and_the_parameters(recorded):
     outcome = replayed(recorded["whole"])
-    contents = outcome.contents
-    assert contents.models == {"perception_model": file_hash(PERCEPTION), "controller_model": file_hash(CONTROLLER)}
-    assert contents.parameter("gate", "mode") == "lockstep"
-    assert contents.parameter("gate", "upper") == [10.0]
+    description = outcome.description
+    assert description.models == {"perception_model": file_hash(PERCEPTION), "controller_model": file_hash(CONTROLLER)}
+    assert description.parameter("gate", "mode") == "lockstep"
+    assert description.parameter("gate", "upper") == [10.0]
     assert f"perception_model {file_hash(PERCEPTION)[:16]}" in recorded["said"]
 
 

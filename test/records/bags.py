@@ -14,14 +14,14 @@ from liquid_spike_control.events.codec import encode
 from liquid_spike_control.joints import JOINT_FIELDS
 from liquid_spike_control.loop import Loop, SpikingEstimator
 from liquid_spike_control.perception import Perception
-from liquid_spike_control.records.contents import Topics
 from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile, file_hash, typestore
+from liquid_spike_control.records.setup import Topics
 from liquid_spike_control.resources import zoo
 from liquid_spike_control.sim.tasks import task_by_name
 from liquid_spike_control.simulation import PencilSimulation
 from liquid_spike_control.types import Quantities
 
-TOPICS = Topics()
+TOPICS = Topics("/event_camera/events", "/joint_states", gated="/robot_joint_command")
 SECOND = 1_000_000_000
 TICKS = 120
 PERCEPTION, CONTROLLER = zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors")

@@ -26,7 +26,7 @@ def test_the_loops_own_commands_are_replayed_three_times_of_three(tmp_path):
     bag = write(tmp_path / "o.mcap", episode(), described())
     for _ in range(3):
         outcome = replayed(bag)
-        assert outcome.identical and outcome.strict and outcome.notes == []
+        assert outcome.identical and outcome.setup.lockstep and outcome.notes == []
         for topic in (TOPICS.estimate, TOPICS.command, TOPICS.gated):
             assert account(outcome, topic).identical == TICKS
 
@@ -61,12 +61,12 @@ def test_what_the_perception_never_got_is_lost_in_real_time_and_a_difference_in_
     """Ticks are lost; the loop that made the bag went on with what it had, and so does the replay."""
     bag = write(tmp_path / "o.mcap", episode(LOST), described("realtime"))
     outcome = replayed(bag)
-    assert outcome.identical and not outcome.strict
-    assert account(outcome, TOPICS.estimate).unanswered == len(LOST)
+    assert outcome.identical and not outcome.setup.lockstep
+    assert account(outcome, outcome.setup.events).unanswered == len(LOST)
     assert account(outcome, TOPICS.command).identical == TICKS - len(LOST)
     strict = replayed(bag, mode="lockstep")
-    assert account(strict, TOPICS.estimate).differing == len(LOST)
-    assert account(strict, TOPICS.estimate).first.stamp_ns == SECOND + LOST[0] * 5_000_000
+    assert account(strict, outcome.setup.events).differing == len(LOST)
+    assert account(strict, outcome.setup.events).first.stamp_ns == SECOND + LOST[0] * 5_000_000
 
 
 def test_a_command_that_is_missing_is_a_difference_in_lockstep(tmp_path):

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate of a real-time run, whose clock is not in the bag: what can be told, and what must still be found."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
+from liquid_spike_control.records.contents import Contents, Published
+from liquid_spike_control.records.gate_replay import GateReplay
+from liquid_spike_control.types import Quantities
+
+MS = 1_000_000
+START = 1_000_000_000
+NAMES = ("force",)
+LIMITS = GateLimits(NAMES, [-10.0], [10.0], [100.0], 30 * MS, [0.0])
+
+
+class Gate:
+    """The gate node's rules, on a clock of its own: a command is answered when it comes, silence by the watchdog."""
+
+    def __init__(self):
+        self.state = initial_state(LIMITS)
+        self.contents = Contents()
+        self.heard, self.stamp = START, START
+        self.verdicts = []
+
+    def command(self, stamp, value, now):
+        self.contents.commands.append(Published(now, Quantities(stamp, NAMES, np.array([value]))))
+        self.state, output, verdict = admit(LIMITS, self.state, [value], stamp, now)
+        self.verdicts.append(verdict)
+        if self.state.stamp_ns == stamp:
+            self.heard = now
+        elif verdict in (Verdict.STALE, Verdict.DROPPED_ORDER):
+            return
+        self.stamp = stamp
+        self.send(stamp, output, now)
+
+    def look(self, now):
+        if now - self.heard > LIMITS.max_age_ns:
+            self.state, output, _ = watchdog(LIMITS, self.state, self.stamp + now - self.heard)
+            self.send(now, output, now)
+
+    def e_stop(self, now):
+        self.contents.e_stops.append(now)
+        self.state = press(LIMITS, self.state, self.stamp)
+        self.send(self.stamp, LIMITS.safe, now + 1)
+
+    def send(self, stamp, output, now):
+        self.contents.gated.append(Published(now, Quantities(stamp, NAMES, np.array(output))))
+
+
+def run(seed, ticks=600, e_stop=None, reset=None) -> Gate:
+    """Commands every 5 ms that come late by a few ms, some by more than is allowed, with pauses of 100 ms."""
+    rng = np.random.default_rng(seed)
+    gate, under_way, value = Gate(), deque(), 0.0
+    for tick in range(ticks):
+        now = START + tick * 5 * MS
+        if tick % 150 < 130:
+            value += rng.normal(0, 0.3)
+            delay = 45 * MS if rng.random() < 0.02 else int(rng.uniform(0.2, 4) * MS)
+            under_way.append((now, value, now + delay))
+        for sent in sorted((s for s in under_way if s[2] < now + 5 * MS), key=lambda s: s[2]):
+            under_way.remove(sent)
+            gate.command(*sent)
+        if tick == e_stop:
+            gate.e_stop(now + 5 * MS - 2)
+        if tick == reset:
+            gate.state = release(gate.state)
+        if tick % 2:
+            gate.look(now + 5 * MS - 1)
+    return gate
+
+
+def commands_of(contents):
+    return {c.quantities.stamp_ns: c.quantities.values for c in contents.commands}
+
+
+def compared(contents, strict=False):
+    return GateReplay(LIMITS, strict).compare(contents, commands_of(contents), "/gated")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_clock_decided_is_outside_and_the_rest_identical(seed):
+    gate = run(seed)
+    assert {Verdict.ACCEPTED, Verdict.CLIPPED_RATE, Verdict.STALE} <= set(gate.verdicts)
+    account = compared(gate.contents)
+    assert account.differing == 0
+    assert account.unanswered == gate.verdicts.count(Verdict.STALE) + gate.verdicts.count(Verdict.DROPPED_ORDER)
+    assert account.identical + account.outside == len(gate.contents.gated)
+    assert account.identical > 450
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_changed_bit_is_found_wherever_the_bag_tells_all(seed):
+    gate = run(seed)
+    gated, found = gate.contents.gated, 0
+    steady = [i for i, m in enumerate(gated) if m.quantities.stamp_ns % (750 * MS) > 250 * MS]
+    for index in steady[::20]:
+        held = gated[index].quantities.values
+        if held[0] == 0.0:
+            continue
+        held.view(np.uint64)[0] ^= 1
+        account = compared(gate.contents)
+        held.view(np.uint64)[0] ^= 1
+        found += account.differing == 1
+        assert account.first is None or account.first.stamp_ns == gated[index].quantities.stamp_ns
+    assert found >= 8
+
+
+def test_a_command_from_nowhere_is_found():
+    gate = run(0)
+    gate.send(START + 77, [3.0], START + 77)
+    assert compared(gate.contents).differing == 1
+
+
+def test_an_e_stop_and_its_release():
+    gate = run(1, e_stop=200, reset=230)
+    assert Verdict.E_STOP in gate.verdicts
+    assert compared(gate.contents).differing == 0
+
+
+def test_without_the_e_stop_its_zeros_are_plausible_in_real_time_only():
+    gate = run(1, e_stop=200)
+    gate.contents.e_stops.clear()
+    assert compared(gate.contents).differing == 0
+    assert compared(gate.contents, strict=True).differing > 100

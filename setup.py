@@ -38,6 +38,7 @@ setup(
         "mujoco-core>=4.0.1,<5",
         "pyopengl>=3.1.7",
         "gymnasium>=1.0,<2",
+        "packaging>=23",
         "nir>=1.0.6,<2",
         "safetensors>=0.5",
         "msgspec>=0.19",

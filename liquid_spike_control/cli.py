@@ -14,11 +14,13 @@ from .options import (
     BenchOptions,
     CompareOptions,
     CompileOptions,
+    DoctorOptions,
     EmulateOptions,
     EnergyOptions,
     EventsConvertOptions,
     EventsInfoOptions,
     EventsPlayOptions,
+    FaultsOptions,
     FuzzOptions,
     InspectOptions,
     RecordOptions,
@@ -156,6 +158,22 @@ def events_play(options: Annotated[EventsPlayOptions, tyro.conf.arg(name="")]) -
 
 
 app.command(events, name="events", help="Recordings of event cameras: look into them, convert them, play them.")
+
+
+@app.command
+def doctor(options: Annotated[DoctorOptions, tyro.conf.arg(name="")]) -> int:
+    """Look at this machine, its ROS domain and its cameras. Exit status 0: no error, 1: an error, with its remedy."""
+    from .nodes.doctor.command import doctor_command
+
+    return doctor_command(options)
+
+
+@app.command
+def faults(options: Annotated[FaultsOptions, tyro.conf.arg(name="")]) -> int:
+    """Inject faults, some into real processes, and print what was promised beside what was measured."""
+    from .nodes.faults.table import faults_command
+
+    return faults_command(options)
 
 
 def main() -> None:

@@ -70,9 +70,10 @@ class TrainOptions:
 class BenchOptions:
     """What can be said about a benchmark."""
 
-    what: tyro.conf.Positional[Literal["pencil", "push", "snn", "energy"]]
+    what: tyro.conf.Positional[Literal["pencil", "push", "snn", "lava", "energy"]]
     """pencil: success, accuracy, work and latency of five controllers. push: the largest push each survives. snn: one
-    step of a 49,224-neuron network, beside plain torch. energy: estimates for that network and the pencil's perception.
+    step of a 49,224-neuron network, beside plain torch. lava: that and two others beside Intel's Lava, which `make
+    oracles` installs. energy: estimates for that network and the pencil's perception.
     """
     seeds: str = "1000:1020"
     """Held-out seeds, first:last+1."""
@@ -305,3 +306,15 @@ class DoctorOptions:
 
     json: Path | None = None
     """Write the findings."""
+
+
+@dataclass
+class FaultsOptions:
+    """Which faults are injected."""
+
+    only: tuple[str, ...] = ()
+    """Names of faults, e.g. `--only estop gate_killed`; all if not given."""
+    thorough: bool = False
+    """Inject as often and as long as the published table did: half an hour."""
+    json: Path | None = None
+    """Write the table."""

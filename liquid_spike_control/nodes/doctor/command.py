@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike doctor``: what is wrong with this machine for a robot, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from ..graph import environment
+from .finding import Finding, error, ok, warning
+from .machine import examine_machine
+from .software import examine_backends, examine_software
+
+if TYPE_CHECKING:
+    from ...options import DoctorOptions
+
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+#: The first time all kernels are compiled, which takes a minute; a probe is not waited for so long [s].
+PROBE_S = 30.0
+
+
+def doctor_command(options: DoctorOptions) -> int:
+    """Look, tell, and write the findings; status 1 if there is an error among them."""
+    console = Console(highlight=False, soft_wrap=True)
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        mark = Text(f"{finding.status:>7}  ", COLOURS[finding.status])
+        console.print(mark.append(f"{finding.name}: ", "bold").append(finding.text, "default"))
+        if finding.remedy:
+            console.print(Text(f"{'':9}{finding.remedy}", "dim"))
+    counts = Counter(finding.status for finding in findings)
+    console.print(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['error']} errors")
+    if options.json is not None:
+        options.json.write_text(json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")
+    return 1 if counts["error"] else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, as it is made."""
+    given = dict(os.environ)
+    os.environ.update(environment())
+    yield from examine_software()
+    yield from examine_machine()
+    yield _gl()
+    yield _kernels()
+    yield from examine_backends()
+    try:
+        import rclpy  # noqa: F401
+    except ImportError:
+        return  # said among the software
+    from .middleware import examine_middleware
+
+    yield from examine_middleware(given)
+
+
+def _probe(which: str, **variables: str) -> tuple[bool, str]:
+    """Whether a probe did well, and the last line that it said."""
+    command = [sys.executable, "-m", f"{__package__}.probes", which]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PROBE_S, env=os.environ | variables
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"not within {PROBE_S:.0f} s"
+    lines = [*done.stderr.splitlines(), *done.stdout.splitlines()] or [f"ended with status {done.returncode}"]
+    return done.returncode == 0, lines[-1].strip()
+
+
+def _gl() -> Finding:
+    did, text = _probe("picture")
+    if did:
+        return ok("off-screen rendering", text)
+    remedy = "MUJOCO_GL=egl; sudo apt install libegl1 libgl1-mesa-dri; only simulation renders"
+    return error("off-screen rendering", text, remedy)
+
+
+def _kernels() -> Finding:
+    did, text = _probe("kernels", MUJOCO_GL="disable")
+    if not did:
+        if text.startswith("not within"):
+            return warning("kernels", f"not compiled yet ({text})", "liquid-spike run --in-process --duration 0.1")
+        return error("kernels", text, "pip install again: docs/installation.md")
+    count, compiled, seconds, folder = text.split(maxsplit=3)
+    if not os.access(folder, os.W_OK):
+        remedy = "set NUMBA_CACHE_DIR to a folder that lasts, or every start compiles for a minute"
+        return warning("kernels", f"the cache {folder} is not writable", remedy)
+    if int(compiled):
+        return ok("kernels", f"{count}, {compiled} of them compiled just now in {seconds} s, cache {folder}")
+    return ok("kernels", f"{count} from the cache in {seconds} s, {folder}")

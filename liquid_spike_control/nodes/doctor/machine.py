@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine: cores, memory, clocks, and whether a process may have a real-time priority."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from .finding import Finding, error, ok, warning
+
+#: A graph of five nodes takes so much [bytes]: 250 MB each, and room for events and a recorder.
+GRAPH_BYTES = 2 << 30
+#: So many cores keep the nodes, the robot's driver and the system out of each other's way.
+CORES = 4
+_CPU = Path("/sys/devices/system/cpu")
+_RTPRIO_REMEDY = "give the user `rtprio 98` in /etc/security/limits.d/ and log in again; only --priority needs it"
+
+
+def examine_machine() -> Iterator[Finding]:
+    """Cores, memory, real-time scheduling and the CPU's frequency."""
+    yield _cores()
+    yield _memory(Path("/proc/meminfo"))
+    yield _priority()
+    yield governor(_CPU)
+
+
+def _cores() -> Finding:
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
+    text = f"{cores}, load {load:.1f}"
+    if load > cores:
+        return warning("cores", text, "others use the machine: the robot's deadlines need idle cores")
+    if cores < CORES:
+        return warning("cores", text, f"{CORES} let a graph run without its nodes waiting for each other")
+    return ok("cores", text)
+
+
+def _memory(meminfo: Path) -> Finding:
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.read_text().splitlines()}
+    free = kilobytes["MemAvailable"] << 10
+    text = f"{free / 1e9:.1f} GB of {kilobytes['MemTotal'] * 1024e-9:.1f} GB free"
+    if free < GRAPH_BYTES // 2:
+        return error("memory", text, "a graph needs 1 GB at least; end other programs")
+    if free < GRAPH_BYTES:
+        return warning("memory", text, "a graph with a recorder takes up to 2 GB; end other programs")
+    return ok("memory", text)
+
+
+def _priority() -> Finding:
+    realtime = Path("/sys/kernel/realtime")
+    kernel = "PREEMPT_RT kernel" if realtime.exists() and realtime.read_text().strip() == "1" else "ordinary kernel"
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        return warning("real-time priority", f"not permitted (RLIMIT_RTPRIO {limit}), {kernel}", _RTPRIO_REMEDY)
+    os.sched_setscheduler(0, before, parameter)
+    return ok("real-time priority", f"permitted, {kernel}")
+
+
+def governor(cpu: Path) -> Finding:
+    """Whether the cores stay at their highest frequency.
+
+    Args:
+        cpu: the folder of the cores, /sys/devices/system/cpu.
+    """
+    governors = {path.read_text().strip() for path in cpu.glob("cpu[0-9]*/cpufreq/scaling_governor")}
+    if not governors:
+        return ok("cpu governor", "none: the frequency is not ours to set")
+    text = ", ".join(sorted(governors))
+    if governors != {"performance"}:
+        return warning("cpu governor", text, "sudo cpupower frequency-set -g performance; waking a slow core takes ms")
+    return ok("cpu governor", text)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tries that may crash or take long, each in a process of its own: ``python -m liquid_spike_control.nodes.doctor.probes
+picture`` (or ``kernels``) prints one line, or fails.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_BALL = """
+<mujoco>
+  <visual><headlight ambient="0.4 0.4 0.4"/></visual>
+  <worldbody>
+    <geom type="sphere" size="0.5"/>
+    <camera name="camera" pos="0 -3 0" euler="90 0 0" fovy="30"/>
+  </worldbody>
+</mujoco>
+"""
+
+
+def picture() -> str:
+    """Render 8x8 pixels of a ball; tells the GL and the time of a frame.
+
+    Raises:
+        RenderingError: no GL, or a picture without a ball.
+    """
+    import mujoco
+    import numpy as np
+    from OpenGL import GL
+
+    from ...errors import RenderingError
+    from ...sim.renderer import Renderer
+
+    model = mujoco.MjModel.from_xml_string(_BALL)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    with Renderer(model, "camera", 8, 8) as renderer:
+        frame = renderer.render(data)
+        began = time.perf_counter()
+        frame = renderer.render(data)
+        took_ms = (time.perf_counter() - began) * 1e3
+        name = GL.glGetString(GL.GL_RENDERER).decode()
+    if not frame[3:5, 3:5].min() > frame[0, 0] + 20 or not np.isfinite(frame).all():
+        raise RenderingError("the ball is not in the picture")
+    return f"{name}, 8x8 in {took_ms:.1f} ms"
+
+
+def kernels() -> str:
+    """Take the shipped models through a tick; tells where their kernels were found, as
+    ``<kernels> <compiled> <seconds> <folder>``.
+    """
+    import gc
+
+    import numpy as np
+    from numba.core.registry import CPUDispatcher
+
+    began = time.perf_counter()
+    from ...assembly import new_backend, read_pencil_controller, read_pencil_perception
+    from ...perception import Perception
+    from ...resources import zoo
+    from ...sim.tasks import PencilTask
+    from ...types import EVENT
+
+    model = read_pencil_perception(zoo("pencil_perception.nir"))
+    perception = Perception(model)
+    controller = read_pencil_controller(zoo("pencil_controller.safetensors"), PencilTask())
+    events = np.zeros(1, EVENT)
+    events["t"] = perception.step_ns
+    with new_backend(model) as backend:
+        perception.reset(0)
+        perception.step(events, 5 * perception.step_ns, backend)
+    controller.warm()
+    took = time.perf_counter() - began
+    found = [kernel.stats for kernel in gc.get_objects() if isinstance(kernel, CPUDispatcher) and kernel.signatures]
+    compiled = sum(sum(stats.cache_misses.values()) for stats in found)
+    folder = next(stats.cache_path for stats in found if stats.cache_path)
+    return f"{len(found)} {compiled} {took:.2f} {folder}"
+
+
+def main() -> None:
+    """One try; status 1 and the reason where it fails."""
+    try:
+        print({"picture": picture, "kernels": kernels}[sys.argv[1]]())
+    except Exception as failure:  # whatever a library raises is the finding
+        print(" ".join(str(failure).split()) or type(failure).__name__)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Versions, the ROS distribution, and the simulators and hardware that can run a spiking network."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from ... import __version__
+from ...errors import WorkerError
+from ...neuromorphic.workers.oracles import KINDS, find_oracle
+from ...resources import PACKAGE
+from ..capture import get_message
+from ..graph import TOPICS
+from .finding import Finding, error, ok, warning
+
+#: First number of rclpy's version, by ROS distribution.
+DISTRIBUTIONS = {"7": "Jazzy", "9": "Kilted", "10": "Lyrical"}
+#: Distributions that the tests pass on.
+TESTED = ("Jazzy", "Kilted")
+#: What each simulator of Loihi reaches a chip through; none of it is public.
+HARDWARE = {"lava": "lava/magma/compiler/subcompilers/nc", "nengo_loihi": "nxsdk"}
+
+
+def examine_software() -> Iterator[Finding]:
+    """Python, this package, the libraries it needs, and ROS."""
+    yield _python()
+    yield ok(PACKAGE, __version__)
+    yield _libraries()
+    yield _ros()
+
+
+def _python() -> Finding:
+    text = f"{platform.python_version()}, {sys.prefix}"
+    if not (3, 11) <= sys.version_info[:2] <= (3, 12):
+        return warning("python", text, "the tests pass on 3.11 and 3.12; make PYTHON=python3.12")
+    return ok("python", text)
+
+
+def _libraries() -> Finding:
+    found, wrong = [], []
+    for text in requires(PACKAGE) or ():
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            have = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        found.append(f"{requirement.name} {have}")
+        if not requirement.specifier.contains(have, prereleases=True):
+            wrong.append(f"{requirement.name} {have} is not {requirement.specifier}")
+    if wrong:
+        return error("libraries", "; ".join(wrong), "make install, or pip install again: docs/installation.md")
+    return ok("libraries", ", ".join(found))
+
+
+def _ros() -> Finding:
+    try:
+        import rclpy  # noqa: F401
+    except ImportError as failure:
+        return error("ros", f"rclpy: {failure}", "pip install '.[ros]', or source a system ROS: docs/installation.md")
+    have = _rclpy_version()
+    name = os.environ.get("ROS_DISTRO", "").capitalize() or DISTRIBUTIONS.get(have.partition(".")[0], "unknown")
+    text = f"{name}, rclpy {have}"
+    missing = []
+    for kind in sorted(set(TOPICS.values())):
+        try:
+            get_message(kind)
+        except (ImportError, AttributeError):
+            missing.append(kind)
+    if missing:
+        remedy = "make install builds it" if any("event_camera" in kind for kind in missing) else "pip install '.[ros]'"
+        return error("ros", f"{text}; not installed: {', '.join(missing)}", f"{remedy}; docs/installation.md")
+    if name not in TESTED:
+        return warning("ros", text, f"the tests pass on {' and '.join(TESTED)}")
+    return ok("ros", text)
+
+
+def _rclpy_version() -> str:
+    for name in ("ros-rclpy", "rclpy"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "of no known version"
+
+
+def examine_backends() -> Iterator[Finding]:
+    """Other people's simulators, and hardware."""
+    missing = []
+    for kind in KINDS:
+        try:
+            python = find_oracle(kind)
+        except WorkerError:
+            missing.append(kind)
+            yield ok(kind, "not installed; only comparisons need it", "make oracles")
+            continue
+        yield ok(kind, f"{_installed(python, kind)}, {python.parent.parent}")
+    yield _hardware([kind for kind in HARDWARE if kind not in missing])
+
+
+def _installed(python: Path, kind: str) -> str:
+    """Version of a simulator, by the name of its folder of metadata."""
+    name = {"lava": "lava_nc"}.get(kind, kind)
+    for folder in python.parent.parent.glob("lib/python*/site-packages/*.dist-info"):
+        if found := re.fullmatch(rf"{name}-(.+)\.dist-info", folder.name, re.IGNORECASE):
+            return found[1]
+    return "of unknown version"
+
+
+def _hardware(installed: list[str]) -> Finding:
+    for kind in installed:
+        prefix = find_oracle(kind).parent.parent
+        if any(prefix.glob(f"lib/python*/site-packages/{HARDWARE[kind]}")):
+            board = os.environ.get("LOIHI_GEN")
+            if board:
+                return ok("loihi hardware", f"{board} through {kind}")
+            return warning(
+                "loihi hardware", f"{kind} can drive a chip, but LOIHI_GEN is not set", "LOIHI_GEN=N3C1, and a board"
+            )
+    return ok(
+        "loihi hardware",
+        "none: neither Lava's extension for Loihi 2 nor NxSDK is here; the emulator runs the same integers",
+        "both, and access to a board, come with membership of Intel's INRC",
+    )

@@ -258,6 +258,8 @@ class EventsOptions:
     """Of the event packets, in a bag."""
     size: tuple[int, int] | None = None
     """Width and height of the picture [pixels], for files that do not say."""
+    clock: Literal["stamp", "sensor"] = "stamp"
+    """Of a bag's evt3 packets. stamp: counted from their time base. sensor: the camera's own, as drivers send it."""
 
 
 @dataclass
@@ -276,6 +278,8 @@ class PacketOptions(EventsOptions):
     """Of the packets. evt3: microseconds, 2 to 8 bytes an event. mono: nanoseconds, 8 bytes."""
     window: float = 0.005
     """How long a packet lasts [s]; empty ones are sent too."""
+    driver: bool = False
+    """Packets as a camera's driver sends them: evt3 on the sensor's clock, the stamp is that of the first event."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..errors import LiquidSpikeError, TaskError
 from ..events.codec import encode
-from ..records.event_bag import packets
+from ..records.event_bag import PacketForm, packets
 from ..records.event_source import EventSource, open_source
 from ..records.patience import Patience
 from ..types import EVENT
@@ -41,7 +41,8 @@ def play_command(options: EventsPlayOptions) -> int:
     """
     if not 0.001 <= options.speed <= 1000:
         raise TaskError(f"--speed {options.speed:g}; give 0.001 to 1000")
-    source = open_source(options.file, options.topic, options.size)
+    form = PacketForm(options.encoding, round(options.window * SECOND_NS), options.driver)
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
     os.environ.update(environment())
     domain_id(dict(os.environ))
     ended = False
@@ -56,7 +57,7 @@ def play_command(options: EventsPlayOptions) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    camera = _Camera(source, options)
+    camera = _Camera(source, form, options)
     try:
         with Patience("playing", "packets") as patience:
             camera.prepare(lambda: ended)
@@ -78,12 +79,12 @@ def play_command(options: EventsPlayOptions) -> int:
 class _Camera:
     """A publisher of packets at their times."""
 
-    def __init__(self, source: EventSource, options: EventsPlayOptions) -> None:
+    def __init__(self, source: EventSource, form: PacketForm, options: EventsPlayOptions) -> None:
         from event_camera_msgs.msg import EventPacket
         from rclpy.node import Node
         from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
-        self._source, self._options = source, options
+        self._source, self._form, self._options = source, form, options
         self._node = Node("liquid_spike_play", enable_rosout=False)
         qos = QoSProfile(depth=DEPTH, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._publisher = self._node.create_publisher(EventPacket, options.topic, qos)
@@ -91,7 +92,7 @@ class _Camera:
 
     def prepare(self, ended) -> None:
         """Load the kernels, and wait for a subscription, as long as :data:`WAIT_S` at most."""
-        encode(np.zeros(1, EVENT), self._options.encoding, 0)
+        encode(np.zeros(1, EVENT), self._form.encoding, 0)
         until = time.monotonic() + WAIT_S
         while not (self._publisher.get_subscription_count() or ended() or time.monotonic() > until):
             time.sleep(0.01)
@@ -105,20 +106,19 @@ class _Camera:
         """
         from .convert import to_packet
 
-        options, began = self._options, time.monotonic_ns()
+        form, began = self._form, time.monotonic_ns()
         start_ns = time.time_ns() // 1000 * 1000
-        window_ns = round(options.window * SECOND_NS)
         pieces = map(self._faster, self._source.pieces())
-        for packet in packets(pieces, options.encoding, window_ns, start_ns):
-            due = began + packet.stamp_ns - start_ns
+        for packet in packets(pieces, form, start_ns):
+            due = began + packet.end_ns - start_ns
             while (rest := due - time.monotonic_ns()) > 0:
                 if ended():
                     return False
                 time.sleep(min(rest * 1e-9, 0.1))
-            self.late += -rest > window_ns
+            self.late += -rest > form.window_ns
             self._publisher.publish(
                 to_packet(
-                    packet.data, options.encoding, packet.stamp_ns, packet.base_ns,
+                    packet.data, form.encoding, packet.stamp_ns, packet.base_ns,
                     self._source.width, self._source.height, self.packets,
                 )  # fmt: skip
             )

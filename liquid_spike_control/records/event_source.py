@@ -39,6 +39,7 @@ class EventSource:
     dropped: int = 0
     _file: EventFile | None = None
     _topic: str = ""
+    _sensor_clock: bool = False
 
     def pieces(self) -> Iterator[np.ndarray]:
         """EVENT arrays; times [ns] as they are, not checked.
@@ -51,20 +52,24 @@ class EventSource:
             return
         bag, decoder = Bag(self.path), Decoder()
         for packet in event_packets(bag, self._topic):
-            yield decoder.decode(packet.events, packet.encoding, packet.time_base, packet.width, packet.height)
+            base = 0 if self._sensor_clock and packet.encoding == "evt3" else packet.time_base
+            yield decoder.decode(packet.events, packet.encoding, base, packet.width, packet.height)
         self.cut = bag.cut
         self.dropped = sum(
             (decoder.malformed, decoder.incomplete, decoder.out_of_picture, decoder.backward, decoder.out_of_span)
         )
 
 
-def open_source(path: Path, topic: str, size: tuple[int, int] | None = None) -> EventSource:
+def open_source(
+    path: Path, topic: str, size: tuple[int, int] | None = None, sensor_clock: bool = False
+) -> EventSource:
     """A recording of an event camera, or a bag with its packets.
 
     Args:
         path: of the file, or of a bag's folder.
         topic: of the packets, in a bag.
         size: width and height [pixels], for files that do not say.
+        sensor_clock: a bag's evt3 packets are on the camera's own clock, whatever their time base.
 
     Raises:
         TaskError: it is missing, of another format or damaged, or has no packets.
@@ -78,7 +83,7 @@ def open_source(path: Path, topic: str, size: tuple[int, int] | None = None) -> 
             seen.add(raw.topic)
         if raw.topic == topic and raw.kind == EVENT_PACKET:
             packet = bag.read(raw)
-            return EventSource(path, packet.width, packet.height, _topic=topic)
+            return EventSource(path, packet.width, packet.height, _topic=topic, _sensor_clock=sensor_clock)
     others = f"name --topic {' or '.join(sorted(seen))}" if seen else "there are no event packets in this bag"
     raise TaskError(f"{path}: nothing on {topic}; {others}")
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from ..errors import TaskError
 from ..events.files import write_events
 from .event_account import EventAccount
-from .event_bag import write_event_bag
+from .event_bag import PacketForm, packets, write_event_bag
 from .event_source import EventSource, open_source
 from .patience import Patience
 
@@ -32,7 +32,7 @@ def info_command(options: EventsInfoOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    source = open_source(options.file, options.topic, options.size)
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
     account = EventAccount(source.width, source.height)
     with Patience("reading", "events") as patience:
         for piece in source.pieces():
@@ -59,14 +59,14 @@ def convert_command(options: EventsConvertOptions) -> int:
     """
     if options.out.exists():
         raise TaskError(f"{options.out} exists; give another name")
-    source = open_source(options.file, options.topic, options.size)
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
     account = EventAccount(source.width, source.height)
     with Patience("converting", "events") as patience:
         pieces = _counted(source, account, patience)
         if options.out.suffix == ".mcap":
             start_ns = None if options.start is None else round(options.start * SECOND_NS)
-            window_ns = round(options.window * SECOND_NS)
-            n = write_event_bag(options.out, pieces, source, options.topic, options.encoding, window_ns, start_ns)
+            form = PacketForm(options.encoding, round(options.window * SECOND_NS), options.driver)
+            n = write_event_bag(options.out, packets(pieces, form, start_ns), source, options.topic, form)
             made = f"{n} packets on {options.topic}"
         else:
             write_events(options.out, pieces, source.width, source.height, options.version)

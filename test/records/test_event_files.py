@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
+from liquid_spike_control.events.codec import Decoder
 from liquid_spike_control.events.files import open_events, write_events
+from liquid_spike_control.events.windows import SensorClock
+from liquid_spike_control.joints import to_ns
 from liquid_spike_control.options import EventsConvertOptions
-from liquid_spike_control.records.event_bag import packets
+from liquid_spike_control.records.bag import Bag
+from liquid_spike_control.records.contents import event_packets
+from liquid_spike_control.records.event_bag import PacketForm, packets
 from liquid_spike_control.records.event_source import LONGEST_GAP_NS, open_source, windows
 from liquid_spike_control.records.events_entry import convert_command
 from liquid_spike_control.types import EVENT
@@ -182,12 +187,28 @@ def test_packets_are_small_and_their_stamps_ascend(encoding):
     """A window of more events than fit one packet is published as several."""
     many = np.zeros(120_000, EVENT)
     many["t"] = 10**9 + np.arange(120_000) // 40 * 1000
-    made = list(packets(iter([many]), encoding, 5_000_000, None))
+    made = list(packets(iter([many]), PacketForm(encoding, 5_000_000), None))
     assert max(len(packet.data) for packet in made) <= 400_000
     assert sum(packet.n_events for packet in made) == len(many)
     assert len(made) == 3
     stamps = [packet.stamp_ns for packet in made]
     assert stamps == sorted(set(stamps))
+
+
+def test_packets_of_a_driver_are_on_the_sensors_clock(tmp_path):
+    """What the perception makes of them with event_clock: sensor, and what a bag of them is read as."""
+    made = events(start_us=3_000_000)
+    recording, bag = by_faery(tmp_path / "o.raw", made), tmp_path / "o.mcap"
+    assert run("convert", recording, bag, "--driver", "--start", "50").returncode == 0
+    clock, decoder, found = SensorClock(), Decoder(), []
+    for packet in event_packets(Bag(bag), TOPIC):
+        stamp = to_ns(packet.header.stamp)
+        assert stamp > 50 * 10**9 and packet.time_base == 0
+        decoded = decoder.decode(packet.events, packet.encoding, 0, packet.width, packet.height)
+        found.append(clock.translate(decoded, stamp))
+    shifts = joined(found)["t"] - made["t"]
+    assert (shifts == shifts[0]).all() and clock.steps == 0
+    np.testing.assert_array_equal(joined(open_source(bag, TOPIC, sensor_clock=True).pieces()), made)
 
 
 # ---- the commands ----

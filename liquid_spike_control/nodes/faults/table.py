@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike faults``: injects each fault and prints what was promised beside what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from ...errors import TaskError
+from .measurement import Measurement
+
+if TYPE_CHECKING:
+    from ...options import FaultsOptions
+
+#: Every fault, and the module that has a function of its name.
+FAULTS = {
+    "nonfinite_command": "commands",
+    "poisoned_state": "commands",
+    "gate_property": "commands",
+    "clock_jump": "commands",
+    "dt_batch": "commands",
+    "codec_fuzz": "packets",
+    "seq_gap": "packets",
+    "backend_parity": "models",
+}
+
+
+def fault(name: str) -> Callable[[bool], list[Measurement]]:
+    """The function that injects a fault; its argument says whether thoroughly.
+
+    Raises:
+        TaskError: there is none of that name.
+    """
+    if name not in FAULTS:
+        raise TaskError(f"--only {name}: no such fault; known: {', '.join(FAULTS)}")
+    return getattr(import_module(f".{FAULTS[name]}", __package__), name)
+
+
+def faults_command(options: FaultsOptions) -> int:
+    """Inject the faults; 0 if every promise was kept, 1 if one was not.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise TaskError(f"{options.json}: there is no folder {options.json.absolute().parent}; make it first")
+    names = options.only or tuple(FAULTS)
+    injections = {name: fault(name) for name in names}
+    found: dict[str, list[Measurement]] = {}
+    with Console(stderr=True).status("") as status:
+        for name, inject in injections.items():
+            status.update(f"{name} ({len(found) + 1} of {len(injections)})")
+            found[name] = inject(options.thorough)
+    print_table(found, Console())
+    if options.json is not None:
+        options.json.write_text(json.dumps(numbers(found), indent=2) + "\n")
+    return 0 if all(m.kept for measurements in found.values() for m in measurements) else 1
+
+
+def numbers(found: dict[str, list[Measurement]]) -> list[dict]:
+    """The measurements as JSON has them."""
+    return [{"fault": name} | asdict(m) | {"kept": m.kept} for name, several in found.items() for m in several]
+
+
+def print_table(found: dict[str, list[Measurement]], console: Console) -> None:
+    """Print the table of faults."""
+    table = Table(title="Faults: promised and measured")
+    for column in ("fault", "injected", "promise"):
+        table.add_column(column)
+    for column in ("bound", "measured"):
+        table.add_column(column, justify="right")
+    for name, several in found.items():
+        for k, m in enumerate(several):
+            style = "" if m.kept else "bold red"
+            cells = (name if k == 0 else "", m.injected, m.promise, f"{m.bound:g}", f"{m.measured:.3g} {m.unit}")
+            table.add_row(*cells, style=style, end_section=k == len(several) - 1)
+    console.print(table)

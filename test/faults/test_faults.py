@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every promise of the table of faults, kept. These are safety promises: their bounds on time are asserted."""
+
+import re
+
+import pytest
+
+from liquid_spike_control.errors import TaskError
+from liquid_spike_control.nodes.faults.measurement import Measurement
+from liquid_spike_control.nodes.faults.table import FAULTS, fault
+
+
+def inject(name: str, table: dict, thorough: bool = False) -> None:
+    table[name] = fault(name)(thorough)
+    assert table[name]
+    broken = [m for m in table[name] if not m.kept]
+    assert not broken, broken
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_promises_are_kept(name, ros_domain, table):
+    inject(name, table)
+
+
+def test_a_promise_that_was_not_measured_is_not_kept():
+    assert Measurement("a", "b", 1.0, 1.0, "ms").kept
+    assert not Measurement("a", "b", 1.1, 1.0, "ms").kept
+    assert not Measurement("a", "b", float("nan"), 1.0, "ms").kept
+
+
+def test_an_unknown_fault_is_refused_by_name():
+    with pytest.raises(TaskError, match=re.escape("--only gremlins: no such fault; known: ")):
+        fault("gremlins")

@@ -1,19 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything runs in .venv/, which the first call makes. Variables: PYTHON (the interpreter to make it with),
-# EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS, PYTHON310 (a Python 3.10, for `make oracles`).
+# ROS (jazzy or kilted, which has .venv-kilted/ of its own), EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS,
+# PYTHON310 (a Python 3.10, for `make oracles`).
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
-EXTRAS ?= ros,train,dev
+ROS ?= jazzy
+EXTRAS ?= $(ROS_EXTRA),train,dev
 PYTEST_ARGS ?=
 RUN_ARGS ?= pencil
 PYTHON310 ?=
 
+MSGS := interfaces/event_camera_msgs
+ifeq ($(ROS),jazzy)
 VENV := $(CURDIR)/.venv
+ROS_EXTRA := ros
+CONSTRAINTS := constraints.txt
+MSGS_REQUIREMENTS := $(MSGS)/requirements-build.txt
+else ifeq ($(ROS),kilted)
+VENV := $(CURDIR)/.venv-kilted
+ROS_EXTRA := ros-kilted
+CONSTRAINTS := $(VENV)/constraints.txt
+MSGS_REQUIREMENTS := $(MSGS)/requirements-build-kilted.txt
+else
+$(error ROS=$(ROS); give jazzy or kilted)
+endif
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 ORACLES := $(CURDIR)/.oracles
-MSGS := interfaces/event_camera_msgs
-MSGS_FILES := $(shell find $(MSGS) -type f -not -name requirements-build.txt)
+MSGS_FILES := $(shell find $(MSGS) -type f -not -name 'requirements-build*.txt')
 
 # The system's ROS, if one is sourced, must not leak into the virtual environment.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH
@@ -34,7 +48,7 @@ install: $(VENV)/.installed $(VENV)/.messages $(VENV)/.offscreen  ## make .venv 
 run: install  ## balance a pole from events, in simulation (RUN_ARGS="pencil --help" for more)
 	@$(BIN)/liquid-spike run $(RUN_ARGS)
 
-test: install  ## the tests, in a few minutes (PYTEST_ARGS="-k gate" for some)
+test: install  ## the tests, in a few minutes (PYTEST_ARGS="-k gate" for some; ROS=kilted on the other distribution)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-all: install  ## the long ones too: soaks, trainings, a colcon workspace
@@ -60,7 +74,7 @@ oracles: $(ORACLES)/nengo_loihi/.installed $(ORACLES)/brian2_loihi/.installed  #
 	  "make oracles PYTHON310=/path/to/python3.10"; fi
 
 clean:  ## remove .venv and all that was built
-	rm -rf .venv .oracles build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-kilted .oracles build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment, in steps that are repeated only when their inputs change ----
@@ -77,14 +91,18 @@ $(VENV)/pyvenv.cfg:
 	@test "$$(uname -sm)" = "Linux x86_64" || { echo "error: the ROS wheels are for Linux on x86-64 only; elsewhere" \
 	  "use a system ROS, see docs/installation.md" >&2; exit 1; }
 	@command -v c++ >/dev/null || { echo "error: no C++ compiler; sudo apt install g++" >&2; exit 1; }
-	@echo "[1/3] making .venv with $$($(PYTHON) --version)"
+	@echo "[1/3] making $(notdir $(VENV)) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -f $@; echo "error: sudo apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/.installed: setup.py setup.cfg constraints.txt $(MSGS)/requirements-build.txt | $(VENV)/pyvenv.cfg
-	@echo "[2/3] installing the wheels of constraints.txt and this package (minutes the first time)"
-	@$(PIP) install -qq --constraint constraints.txt setuptools wheel
-	@$(PIP) install -qq --constraint constraints.txt --no-build-isolation --editable '.[$(EXTRAS)]' \
-	  --requirement $(MSGS)/requirements-build.txt
+# The libraries are those of constraints.txt on either distribution; only ROS itself has other versions.
+$(CURDIR)/.venv-kilted/constraints.txt: constraints.txt constraints-kilted.txt | $(VENV)/pyvenv.cfg
+	@grep -v '^ros-' constraints.txt | cat - constraints-kilted.txt > $@
+
+$(VENV)/.installed: setup.py setup.cfg $(CONSTRAINTS) $(MSGS_REQUIREMENTS) | $(VENV)/pyvenv.cfg
+	@echo "[2/3] installing the wheels of $(notdir $(CONSTRAINTS)) and this package (minutes the first time)"
+	@$(PIP) install -qq --constraint $(CONSTRAINTS) setuptools wheel
+	@$(PIP) install -qq --constraint $(CONSTRAINTS) --no-build-isolation --editable '.[$(EXTRAS)]' \
+	  --requirement $(MSGS_REQUIREMENTS)
 	@touch $@
 
 $(VENV)/.messages: $(MSGS_FILES) | $(VENV)/.installed

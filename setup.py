@@ -50,6 +50,7 @@ setup(
     extras_require={
         # ROS 2 Jazzy as wheels, for machines without a system ROS.
         "ros": ["ros-rclpy[fastrtps]>=7.1.6,<8", "ros-common-interfaces>=5.3.6,<5.4"],
+        "ros-kilted": ["ros-rclpy[fastrtps]>=9.1.2,<10", "ros-common-interfaces>=5.5.1,<5.6"],
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
         "view": ["mujoco-studio>=4.0,<5", "rerun-sdk>=0.22"],

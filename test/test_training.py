@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Short trainings: they learn, they can be repeated, and what they write can be run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,14 +12,13 @@ from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.quantize import quantise
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.spiking.nir_io import read_perception_model
-from liquid_spike_control.training.commands import recorded_command
 from liquid_spike_control.training.imitation import (
     OBSERVATION_NAMES,
     OBSERVATION_UNITS,
     ImitationTrainer,
     ImitationTraining,
 )
-from liquid_spike_control.training.perception import PerceptionTrainer, PerceptionTraining
+from liquid_spike_control.training.perception import PerceptionTrainer, PerceptionTraining, stages
 from liquid_spike_control.training.streams import CONTROLLER_SEEDS
 from liquid_spike_control.types import SpikeTrain
 
@@ -29,7 +30,7 @@ def trained(tmp_path_factory):
     trainer = PerceptionTrainer(SMALL)
     losses = [trainer.update()["loss"] for _ in range(SMALL.n_updates)]
     path = tmp_path_factory.mktemp("perception") / "small.nir"
-    trainer.write(path, recorded_command("perception", SMALL))
+    trainer.write(path, "liquid-spike train perception pencil --updates 60")
     return path, losses, trainer
 
 
@@ -44,6 +45,23 @@ def test_the_same_training_gives_the_same_losses(trained):
     assert [again.update()["loss"] for _ in range(3)] == losses[:3]
 
 
+def test_pruning_takes_synapses_away_until_the_work_is_small_enough():
+    trainer = PerceptionTrainer(replace(SMALL, n_updates=20, n_prunings=150, pruned_operations_per_s=60e3))
+    learning, _, pruning, _ = stages(trainer.config)
+
+    def train(stage):
+        trainer.begin(stage)
+        operations = [trainer.update()["operations_per_s"] for _ in range(stage.n_updates)]
+        effective = trainer.network.effective()
+        return np.mean(operations[-10:]), [int((effective[m] != 0).sum()) for m in ("w_in", "w_rec")]
+
+    (work, before), (pruned_work, after) = train(learning), train(pruning)
+    assert pruned_work < 0.7 * work
+    assert after[0] < before[0] and after[1] < before[1]
+    trainer.update()
+    assert [int((trainer.network.effective()[m] != 0).sum()) for m in ("w_in", "w_rec")] <= after
+
+
 def test_the_file_repeats_the_network_without_loss(trained):
     path, _, trainer = trained
     model = read_perception_model(path)
@@ -55,7 +73,8 @@ def test_the_file_repeats_the_network_without_loss(trained):
     np.testing.assert_array_equal(
         model.graph.connections[0].weight, effective["w_in"].detach().double().numpy().T
     )
-    assert "--n-neurons 48" in model.metadata["training_command"]
+    assert model.metadata["training_command"] == "liquid-spike train perception pencil --updates 60"
+    assert model.metadata["training"]["n_neurons"] == 48
 
 
 def test_the_file_estimates_as_the_trained_network_does(trained):
@@ -99,7 +118,7 @@ def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
         command_names=("cart_force",),
         command_units=("N",),
         task="pencil",
-        training_command=recorded_command("controller", config),
+        training_command="liquid-spike train controller pencil --rounds 3",
         training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )
     write_controller(tmp_path / "small.safetensors", file)

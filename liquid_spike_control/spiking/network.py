@@ -104,6 +104,16 @@ class SpikingNetwork(nn.Module):
         return traces.unflatten(-1, (self.n_features, -1)).sum(-1) + self.offset
 
     @torch.no_grad()
+    def shrink(self, amount_in: np.ndarray, amount_rec: np.ndarray) -> None:
+        """Move every weight towards zero, by an amount for each presynaptic axon or neuron (the proximal step of L1).
+
+        Weights below half a grid step are no synapses: in the forward pass they are zero.
+        """
+        for weights, amount in ((self.w_in, amount_in), (self.w_rec, amount_rec)):
+            bound = torch.from_numpy(amount.astype(np.float32))[:, None]
+            weights.copy_(torch.nn.functional.relu(weights.abs() - bound) * weights.sign())
+
+    @torch.no_grad()
     def prune(self, floor: float) -> None:
         """Set weights smaller than ``floor`` to zero; unless frozen, they may grow again."""
         for weights in (self.w_in, self.w_rec):

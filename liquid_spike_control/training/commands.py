@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +17,8 @@ from ..errors import TaskError
 from ..sim.plant import PencilPlant
 from ..spiking.nir_io import read_perception_model
 from .imitation import OBSERVATION_NAMES, OBSERVATION_UNITS, ImitationTrainer, ImitationTraining
-from .perception import PerceptionTrainer, PerceptionTraining
+from .perception import PerceptionTrainer, PerceptionTraining, stages
 from .streams import CONTROLLER_SEEDS
-
-
-def recorded_command(what: str, config: object) -> str:
-    """The command line that repeats a training: options that differ from the defaults are named."""
-    options = [
-        f"--{field.name.replace('_', '-')} {value}"
-        for field in fields(config)  # type: ignore[arg-type]
-        if (value := getattr(config, field.name)) != field.default
-    ]
-    return " ".join([f"liquid-spike train {what} pencil", *options])
 
 
 def _progress(console: Console) -> Progress:
@@ -44,8 +33,8 @@ def _writable(path: Path) -> None:
         raise TaskError(f"{path.parent} is no folder; give --out a file in one that exists")
 
 
-def train_perception(config: PerceptionTraining, out: Path, console: Console) -> None:
-    """Train the spiking perception and write it to ``out``.
+def train_perception(config: PerceptionTraining, command: str, out: Path, console: Console) -> None:
+    """Train the spiking perception and write it to ``out``; ``command`` is what its metadata say made it.
 
     Raises:
         TaskError: the folder of ``out`` does not exist.
@@ -56,30 +45,37 @@ def train_perception(config: PerceptionTraining, out: Path, console: Console) ->
     with _progress(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
         trainer = PerceptionTrainer(config, lambda share: progress.update(bar, completed=share))
-        total = config.n_updates + config.n_refinements
-        bar = progress.add_task("learning", total=total, figures="")
-        figures: list[dict[str, float]] = []
-        for k in range(total):
-            if k == config.n_updates:
-                trainer.refine()
-            figures.append(trainer.update())
-            if k % 50 == 49:
-                recent = {name: [f[name] for f in figures[-200:]] for name in figures[0]}
-                angle, rate = (np.sqrt(np.nanmean(np.square(recent[n]))) for n in ("angle_deg", "rate"))
-                text = (
-                    f"loss {np.mean(recent['loss']):.2f}, at 0.02 N s: {angle:.2f} deg {rate:.3f} rad/s,"
-                    f" {np.mean(recent['operations_per_s']) / 1e3:.0f} k synaptic operations/s"
-                )
-                progress.update(bar, completed=k + 1, figures=text)
+        for stage in stages(config):
+            trainer.begin(stage)
+            _train_stage(trainer, progress)
         bar = progress.add_task("readout", total=1.0, figures="")
         trainer.settle(config.settling_chunks)
         progress.update(bar, completed=1.0)
-    trainer.write(out, recorded_command("perception", config))
+    trainer.write(out, command)
     console.print(f"{out}: {config.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
 
 
-def train_controller(config: ImitationTraining, perception: Path, out: Path, console: Console) -> None:
-    """Train the liquid controller on a perception model and write it to ``out``.
+def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
+    n_updates = trainer.stage.n_updates
+    bar = progress.add_task(trainer.stage.name, total=n_updates, figures="")
+    figures: list[dict[str, float]] = []
+    for k in range(n_updates):
+        figures.append(trainer.update())
+        if k % 50 != 49:
+            continue
+        recent = {name: [f[name] for f in figures[-200:]] for name in figures[0]}
+        angle, rate = (np.sqrt(np.nanmean(np.square(recent[n]))) for n in ("angle_deg", "rate"))
+        text = (
+            f"loss {np.mean(recent['loss']):.2f}, at 0.02 N s: {angle:.2f} deg {rate:.3f} rad/s,"
+            f" {np.mean(recent['operations_per_s']) / 1e3:.0f} k synaptic operations/s"
+        )
+        progress.update(bar, completed=k + 1, figures=text)
+
+
+def train_controller(
+    config: ImitationTraining, command: str, perception: Path, out: Path, console: Console
+) -> None:
+    """Train the liquid controller on a perception model and write it to ``out``, as made by ``command``.
 
     Raises:
         TaskError: the folder of ``out`` does not exist.
@@ -106,7 +102,7 @@ def train_controller(config: ImitationTraining, perception: Path, out: Path, con
         command_names=PencilPlant.command_names,
         command_units=PencilPlant.command_units,
         task="pencil",
-        training_command=recorded_command("controller", config),
+        training_command=command,
         training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )
     write_controller(out, file)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,29 @@ def train_command(options: TrainOptions) -> int:
     if options.what == "perception":
         perception = PerceptionTraining(seed=options.seed)
         if options.updates:
-            perception = replace(perception, n_updates=options.updates)
-        train_perception(perception, options.out or Path("pencil_perception.nir"), console)
+            share = options.updates / perception.n_updates
+            perception = replace(
+                perception,
+                n_updates=options.updates,
+                n_refinements=math.ceil(share * perception.n_refinements),
+                n_prunings=math.ceil(share * perception.n_prunings),
+            )
+        train_perception(perception, _command(options), options.out or Path("pencil_perception.nir"), console)
     else:
         controller = ImitationTraining(seed=options.seed)
         if options.rounds:
             controller = replace(controller, n_rounds=options.rounds)
         source = options.perception or zoo("pencil_perception.nir")
-        train_controller(controller, source, options.out or Path("pencil_controller.safetensors"), console)
+        out = options.out or Path("pencil_controller.safetensors")
+        train_controller(controller, _command(options), source, out, console)
     return 0
+
+
+def _command(options: TrainOptions) -> str:
+    """The command line that repeats the training."""
+    said = [
+        f"--{field.name} {getattr(options, field.name)}"
+        for field in fields(options)
+        if field.name in ("seed", "updates", "rounds") and getattr(options, field.name) != field.default
+    ]
+    return " ".join([f"liquid-spike train {options.what} {options.task}", *said])

@@ -38,9 +38,9 @@ ERROR_FLOOR = np.array([0.0015, 0.03], np.float32)
 ERROR_FRACTION = 0.025
 #: Errors above so many times that count linearly instead of by their square.
 KNEE, REFINING_KNEE = 4.0, 12.0
-#: Parts of the training: first the network learns freely, then its weakest synapses are pruned, then the rest settle.
-PRUNED_FROM, FROZEN_FROM = 0.25, 0.7
-#: The part of the pruning after which the aim should be met; the remainder mends what rises again.
+#: The part of a stage in which synapses are taken away; after it what is none stays none, and the rest settle.
+SHRUNK, PRUNED = (0.3, 0.7), (0.05, 0.5)
+#: The part of the pruning after which its aim should be met; the remainder mends what rises again.
 PRUNED_BY = 0.8
 #: The readout is settled on these pushes [N s], the larger with less weight, ...
 SETTLING_PUSHES = (0.0, 0.02, 0.02, 0.02, 0.02, 0.04, 0.06, 0.1)
@@ -53,8 +53,9 @@ class PerceptionTraining:
     """What the training is made of; the defaults made the shipped model.
 
     Attributes:
-        n_updates: optimiser steps.
+        n_updates: optimiser steps of the first stage.
         n_refinements: further steps on short episodes.
+        n_prunings: further steps in which the weakest synapses are pruned; as many refinements follow as before.
         n_streams: pencils at once.
         chunk_ms: length of the truncated backpropagation [ms]; a multiple of the control period.
         n_neurons: size of the population.
@@ -64,15 +65,17 @@ class PerceptionTraining:
         threshold: the population's integer threshold.
         learning_rate: at the start; it falls to a twentieth along a cosine.
         settling_chunks: how long the pencils run on which the readout is solved at the end.
-        operations_per_s: synaptic operations a second that the training aims at, over all its pushes: the weakest
-            synapses are pruned until the aim is met.
+        operations_per_s: synaptic operations a second that the first stage aims at, over all its pushes: weights
+            shrink the faster the more spikes they carry, until the aim is met.
+        pruned_operations_per_s: the same for the pruning.
         n_variants: pole lengths and lamps in the table of pictures.
         pushes: impulses [N s] of the training tasks; repeated values are drawn more often.
         seed: of everything.
     """
 
-    n_updates: int = 9000
+    n_updates: int = 8000
     n_refinements: int = 1500
+    n_prunings: int = 3000
     n_streams: int = 48
     chunk_ms: int = 80
     n_neurons: int = 224
@@ -81,17 +84,45 @@ class PerceptionTraining:
     amplitude: float = 0.12
     threshold: int = 512
     learning_rate: float = 2e-3
-    operations_per_s: float = 240e3
+    operations_per_s: float = 450e3
+    pruned_operations_per_s: float = 240e3
     settling_chunks: int = 300
     n_variants: int = 10
     pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.11)
     seed: int = 1
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training, with optimiser and pencils of its own.
+
+    Attributes:
+        name: what is done.
+        n_updates: optimiser steps.
+        rate: the learning rate, as a part of the configuration's.
+        short: episodes of 3.5 s, so that the network learns to find the pole sooner; else 20 s.
+    """
+
+    name: str
+    n_updates: int
+    rate: float
+    short: bool
+
+
+def stages(config: PerceptionTraining) -> tuple[Stage, ...]:
+    """What is done, in order; at the end the readout is settled."""
+    return (
+        Stage("learning", config.n_updates, 1.0, short=False),
+        Stage("refining", config.n_refinements, 0.3, short=True),
+        Stage("pruning", config.n_prunings, 0.5, short=False),
+        Stage("refining again", config.n_refinements, 0.15, short=True),
+    )
+
+
 class PerceptionTrainer:
     """Holds the streams, the network and the optimiser.
 
-    Call :meth:`update` ``n_updates`` times, :meth:`refine`, :meth:`update` ``n_refinements`` times, :meth:`settle`.
+    For each of the :func:`stages`: :meth:`begin`, and :meth:`update` ``n_updates`` times; then :meth:`settle`.
     """
 
     def __init__(self, config: PerceptionTraining, progress: Callable[[float], None] | None = None) -> None:
@@ -101,24 +132,34 @@ class PerceptionTrainer:
         camera = PENCIL_CAMERA
         self.table = PictureTable(task, camera, config.n_variants, config.seed, progress)
         self.network = _new_network(config)
-        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
-        stride = config.n_streams
-        self._new_streams(config.pushes, math.radians(8.0), PERCEPTION_SEEDS[0])
         self._lqr = pencil_lqr(task)
         self._period_ms = round(task.period_s * 1e3)
-        self._rng = np.random.default_rng(config.seed)
-        # weights below this are no synapses; at first, those that the grid rounds to zero
-        self._floor = 1.0 / config.threshold
+        self._pressure, self._floor = 1e-3, 1.0 / config.threshold
         self._operations_per_s: float | None = None
         self._unpruned: float | None = None
-        self._knee = KNEE
+        self._axon_rate = np.zeros(self.network.n_axons)
+        self._spike_rate = np.zeros(config.n_neurons)
         # A third each: the network alone, the truth with a wandering error, and a mixture
-        self._trust = np.resize([1.0, 0.0, 1.0, 0.5], stride)
-        self._wander, self._wander_scale = np.zeros((stride, 2)), 1.0
-        self.done = 0
+        self._trust = np.resize([1.0, 0.0, 1.0, 0.5], config.n_streams)
+        self._wander, self._wander_scale = np.zeros((config.n_streams, 2)), 1.0
+        self.begin(stages(config)[0])
+
+    def begin(self, stage: Stage) -> None:
+        """Begin a stage: new pencils, the network's state at zero, a new optimiser."""
+        config = self.config
+        if stage.short:
+            self._new_streams(config.pushes, math.radians(6.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 4], 3.5)
+            self._rng = np.random.default_rng([config.seed, 2])
+        else:
+            self._new_streams(config.pushes, math.radians(8.0), PERCEPTION_SEEDS[0], 20.0)
+            self._rng = np.random.default_rng(config.seed)
+        self._wander[:] = 0
+        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+        self._knee = REFINING_KNEE if stage.short else KNEE
+        self.stage, self.done = stage, 0
 
     def _new_streams(
-        self, pushes: tuple[float, ...], tilt: float, first_seed: int, duration_s: float = 20.0
+        self, pushes: tuple[float, ...], tilt: float, first_seed: int, duration_s: float
     ) -> None:
         """New pencils, and the network's state at zero."""
         config, camera, count = self.config, PENCIL_CAMERA, self.config.n_streams
@@ -165,9 +206,20 @@ class PerceptionTrainer:
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         self._optimiser.step()
         figures = self._figures(loss.item(), estimate.detach().numpy(), truth, w, n_events)
-        self._prune(figures["operations_per_s"])
+        if self.stage.name == "learning":
+            self._shrink(figures["operations_per_s"])
+        elif self.stage.name == "pruning":
+            self._prune(figures["operations_per_s"])
         self.done += 1
         return figures
+
+    def _shrink(self, operations_per_s: float) -> None:
+        """Shrink the weights that cost the most, until the network works as little as it should."""
+        if not SHRUNK[0] <= self.done / self.stage.n_updates < SHRUNK[1]:
+            return
+        self._pressure *= math.exp(0.01 * np.clip(operations_per_s / self.config.operations_per_s - 1, -1, 1))
+        rate = self._optimiser.param_groups[0]["lr"]
+        self.network.shrink(rate * self._pressure * self._axon_rate, rate * self._pressure * self._spike_rate)
 
     def _prune(self, operations_per_s: float) -> None:
         """Take away the weakest synapses, as many as bring the work down to what it should be by now.
@@ -175,30 +227,17 @@ class PerceptionTrainer:
         Gradual pruning by magnitude (Zhu and Gupta 2017, eq. 1: most of it early, while much can still be learnt).
         A spike costs one operation a synapse however strong, so one threshold for all takes what matters least.
         """
-        aim, last = self.config.operations_per_s, self._operations_per_s or operations_per_s
+        aim, last = self.config.pruned_operations_per_s, self._operations_per_s or operations_per_s
         work = self._operations_per_s = last + 0.02 * (operations_per_s - last)
-        fraction = self.done / self.config.n_updates
-        if not PRUNED_FROM <= fraction < FROZEN_FROM:
+        fraction = self.done / self.stage.n_updates
+        if not PRUNED[0] <= fraction < PRUNED[1]:
             return
         self._unpruned = self._unpruned or work
-        left = max(0.0, 1 - (fraction - PRUNED_FROM) / (PRUNED_BY * (FROZEN_FROM - PRUNED_FROM)))
+        left = max(0.0, 1 - (fraction - PRUNED[0]) / (PRUNED_BY * (PRUNED[1] - PRUNED[0])))
         now = aim + (self._unpruned - aim) * left**3
         if work > now:
             self._floor *= 1 + min(0.01, 0.05 * (work / now - 1))
         self.network.prune(self._floor)
-
-    def refine(self) -> None:
-        """Begin the second stage: short episodes, so that the network learns to find the pole sooner.
-
-        Every update from here on counts towards ``n_refinements``; the learning rate begins anew, lower.
-        """
-        config = self.config
-        self._new_streams(config.pushes, math.radians(6.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 4], 3.5)
-        self._rng = np.random.default_rng([config.seed, 2])
-        self._wander[:] = 0
-        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
-        self._knee = REFINING_KNEE
-        self.done = config.n_updates
 
     @torch.no_grad()
     def settle(self, n_chunks: int) -> None:
@@ -208,7 +247,7 @@ class PerceptionTrainer:
             n_chunks: how long they run, in chunks.
         """
         config, net = self.config, self.network
-        self._new_streams(SETTLING_PUSHES, math.radians(5.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 2])
+        self._new_streams(SETTLING_PUSHES, math.radians(5.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 2], 20.0)
         self._trust[:], self._wander_scale = 1.0, 0.0
         w = {name: np.ascontiguousarray(x.numpy()) for name, x in net.effective().items()}
         offset, n_taus = net.offset.numpy().copy(), w["dr"].size // 2
@@ -264,16 +303,13 @@ class PerceptionTrainer:
         return write_perception_model(path, graph, readout, metadata, dt=1e-3)
 
     def _schedule(self) -> None:
-        config, net = self.config, self.network
-        begun, length, scale = 0, config.n_updates, 1.0
-        if self.done >= config.n_updates:
-            begun, length, scale = config.n_updates, config.n_refinements, 0.3
-        fraction = (self.done - begun) / length
-        warm = min(1.0, (self.done - begun + 1) / 100)
-        rate = scale * config.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction)))
+        net, fraction = self.network, self.done / self.stage.n_updates
+        warm = min(1.0, (self.done + 1) / 100)
+        cosine = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction))
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        if self.done == int(FROZEN_FROM * config.n_updates):
+            group["lr"] = self.stage.rate * self.config.learning_rate * warm * cosine
+        ends = {"learning": SHRUNK[1], "pruning": PRUNED[1]}
+        if self.stage.name in ends and self.done == int(ends[self.stage.name] * self.stage.n_updates):
             net.freeze_synapses()
 
     def _run_chunk(self, w: dict[str, np.ndarray], offset: np.ndarray) -> int:
@@ -340,6 +376,9 @@ class PerceptionTrainer:
         spikes = self._s[:, 1:].sum((0, 1))
         fan_in = (w["w_in"] != 0).sum(1)
         used = np.concatenate([self._ids[b, : self._indptr[b, -1]] for b in range(len(self._ids))])
+        seen = np.bincount(used, minlength=self.network.n_axons) / seconds
+        self._axon_rate += 0.02 * (seen - self._axon_rate)
+        self._spike_rate += 0.02 * (spikes / seconds - self._spike_rate)
         operations = fan_in[used].sum() + spikes @ (w["w_rec"] != 0).sum(1)
         return {
             "loss": loss,

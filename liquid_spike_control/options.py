@@ -61,7 +61,7 @@ class TrainOptions:
     seed: int = 1
     """Of everything that chance decides."""
     updates: int | None = None
-    """perception: optimiser steps, if not the full training."""
+    """perception: optimiser steps of the first stage, if not the full training; the others follow in proportion."""
     rounds: int | None = None
     """controller: DAgger rounds, if not the full training."""
 

@@ -42,12 +42,11 @@ def dense_run(network, spikes):
     for t in range(n_steps):
         a = {m: np.zeros(p.n, np.int64) for m, p in network.populations.items()}
         for c, w in zip(network.connections, synapses, strict=True):
-            total = np.zeros(len(w), np.int64)
             delays = np.broadcast_to(c.delays if isinstance(c, Dense) else 0, w.shape)
             for d in np.unique(delays):
-                if t - 1 - d >= 0:
-                    total += (w * (delays == d)) @ fired[c.source][t - 1 - d]
-            a[c.target] += total << c.weight_exp if c.weight_exp >= 0 else total >> -c.weight_exp
+                if t - 1 - d >= 0:  # the sum of one step is shifted, not that of all that is due
+                    total = (w * (delays == d)) @ fired[c.source][t - 1 - d]
+                    a[c.target] += total << c.weight_exp if c.weight_exp >= 0 else total >> -c.weight_exp
         for m, p in network.populations.items():
             updates += int(
                 ((u[m] != 0) | (v[m] != 0) | (a[m] != 0) | (p.bias != 0) | (counter[m] != 0)).sum()

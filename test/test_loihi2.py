@@ -149,7 +149,12 @@ def random_network(rng):
         ),
         Dense("image", "dense", rng.integers(-128, 128, (20, 36)), weight_exp=int(rng.integers(-2, 3))),
         Dense(
-            "dense", "dense", rng.integers(-128, 20, (20, 20)), num_weight_bits=5, delays=rng.integers(0, 7, (20, 20))
+            "dense",
+            "dense",
+            rng.integers(-128, 20, (20, 20)),
+            num_weight_bits=5,
+            weight_exp=int(rng.integers(-3, 1)),
+            delays=rng.integers(0, 7, (20, 20)),
         ),
         Sparse(
             "dense",
@@ -158,7 +163,7 @@ def random_network(rng):
             pairs // 20,
             pairs % 20,
             rng.integers(-100, 200, 80),
-            weight_exp=int(rng.integers(0, 3)),
+            weight_exp=int(rng.integers(-3, 3)),
             delays=rng.integers(0, 30, 80),
             rounding="brian2loihi" if rng.random() < 0.5 else "lava",
         ),

@@ -407,11 +407,7 @@ def rounded(exponents: tuple[int, ...], signs: tuple[str, ...]) -> tuple[LoihiNe
     [
         ((0, 1, 4, 7), ("mixed", "excitatory", "inhibitory")),
         ((-8, -3, -1), ("excitatory",)),
-        pytest.param(
-            (-8, -3, -1),
-            ("mixed", "inhibitory"),
-            marks=pytest.mark.xfail(strict=True, reason="synapses.py shifts toward zero; Brian2Loihi rounds down"),
-        ),
+        ((-8, -3, -1), ("mixed", "inhibitory")),
     ],
 )
 def test_brian2loihi_rounding_is_that_of_brian2loihi(exponents, signs):
@@ -420,7 +416,6 @@ def test_brian2loihi_rounding_is_that_of_brian2loihi(exponents, signs):
         assert compare(model, train, worker.probe(train)) is None
 
 
-@pytest.mark.xfail(strict=True, reason="layout.py shifts the sum of all delays; Lava that of each step's spikes")
 def test_sums_that_arrive_with_different_delays_are_shifted_apart():
     rng = np.random.default_rng(0)
     w, delays = rng.integers(-9, 10, (8, 6)), rng.integers(0, 4, (8, 6))

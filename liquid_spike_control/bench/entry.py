@@ -11,7 +11,7 @@ from rich.console import Console
 from ..errors import TaskError
 from ..resources import zoo
 from ..sim.tasks import task_by_name
-from . import energy, pencil, push, snn_step
+from . import energy, lava, pencil, push, snn_step
 
 if TYPE_CHECKING:
     from ..options import BenchOptions
@@ -40,6 +40,10 @@ def bench_command(options: BenchOptions) -> int:
             raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
     if options.what == "snn":
         return _finish(snn_step, snn_step.run(console), options, console)
+    if options.plot and options.what in ("pencil", "lava"):
+        raise TaskError("--plot belongs to bench push, snn and energy; leave it out")
+    if options.what == "lava":
+        return _finish(lava, lava.run(console), options, console)
     everything = tuple(pencil.VARIANTS)
     chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
     benchmark = pencil.PencilBenchmark(
@@ -54,8 +58,6 @@ def bench_command(options: BenchOptions) -> int:
         return energy.energy_command(benchmark, options, console)
     if options.what == "push":
         return _finish(push, push.run(benchmark, console), options, console)
-    if options.plot:
-        raise TaskError("--plot belongs to bench push, snn and energy; leave it out")
     return _finish(pencil, pencil.run(benchmark, console), options, console)
 
 

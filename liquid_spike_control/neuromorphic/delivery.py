@@ -68,17 +68,34 @@ def deliver_rows(c, ids, weights, index, a, touched):
 @njit(cache=True)
 def deliver_sparse(c, ids, weights, index, acc, touched, t):
     """Sparse or delayed connection: (target, delay) pairs of each source neuron, in compressed rows."""
-    shift, target = np.int32(c[C_SHIFT]), c[C_TARGET]
-    rows, pairs, slots = c[C_INDEX], c[C_ROW], len(acc)
+    # Unsigned, so that numba writes no code for indices that count from the end: five times as fast.
+    shift, target = np.int32(c[C_SHIFT]), np.uint64(c[C_TARGET])
+    rows, pairs, first_weight = c[C_INDEX], np.uint64(c[C_ROW]), np.uint64(c[C_WEIGHTS])
+    slots, now, bits = np.uint64(len(acc)), np.uint64((t + 1) % len(acc)), np.uint64(BLOCK_BITS)
     operations = 0
+    if slots == 1:  # no delay in the network, which is the usual case
+        a, marks = acc[0], touched[0]
+        for k in range(len(ids)):
+            s, last = np.uint64(index[rows + ids[k]]), np.uint64(index[rows + ids[k] + 1])
+            operations += np.int64(last - s)
+            while s < last:
+                neuron = target + np.uint64(index[pairs + np.uint64(2) * s])
+                a[neuron] += np.int32(weights[first_weight + s]) << shift
+                marks[neuron >> bits] = 1
+                s += np.uint64(1)
+        return operations
     for k in range(len(ids)):
-        first, last = index[rows + ids[k]], index[rows + ids[k] + 1]
-        operations += last - first
-        for s in range(first, last):
-            neuron = target + index[pairs + 2 * s]
-            slot = (t + 1 + index[pairs + 2 * s + 1]) % slots
-            acc[slot, neuron] += np.int32(weights[c[C_WEIGHTS] + s]) << shift
-            touched[slot, neuron >> BLOCK_BITS] = 1
+        s, last = np.uint64(index[rows + ids[k]]), np.uint64(index[rows + ids[k] + 1])
+        operations += np.int64(last - s)
+        while s < last:
+            pair = pairs + np.uint64(2) * s
+            neuron = target + np.uint64(index[pair])
+            slot = now + np.uint64(index[pair + np.uint64(1)])
+            if slot >= slots:
+                slot -= slots
+            acc[slot, neuron] += np.int32(weights[first_weight + s]) << shift
+            touched[slot, neuron >> bits] = 1
+            s += np.uint64(1)
     return operations
 
 

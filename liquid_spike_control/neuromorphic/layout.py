@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from . import kernels as k
 from . import membrane as m
 from .network import INPUT, LoihiNetwork
 from .neurons import Population
-from .synapses import Conv, Dense
+from .synapses import Conv, Dense, Sparse
 from .vectors import BLOCK
 
 #: From this fraction of non-zero weights on, whole rows are added: vectors beat indices there.
@@ -82,7 +83,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
     weights, index = _Pool(), _Pool()
     connections, folds = [], []
     slots, beyond = 1, 0
-    for c in network.connections:
+    for c, delay in _sums(network):
         row = np.zeros(d.C_COLUMNS, np.int64)
         row[d.C_SOURCE] = -1 if c.source == INPUT else names.index(c.source)
         row[d.C_TARGET] = starts[c.target]
@@ -95,10 +96,10 @@ def lay_out(network: LoihiNetwork) -> Layout:
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
             row[d.C_DELAY] = c.delay
-        elif isinstance(c, Dense):
+        elif isinstance(c, Dense) and delay is None:
             _dense(c, row, weights, index)
         else:
-            _sparse(c.shape[1], c.sources, c.targets, c.delays, c.synapses, row, weights, index)
+            _sparse(c, delay, row, weights, index)
         slots = max(slots, 1 + int(np.max(c.delays, initial=0)))
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
@@ -124,6 +125,20 @@ def lay_out(network: LoihiNetwork) -> Layout:
         at_start,
         bitmap,
     )
+
+
+def _sums(network: LoihiNetwork) -> Iterator[tuple[Dense | Sparse | Conv, int | None]]:
+    """The connections; where sums are shifted and delays differ, once for each delay.
+
+    What is shifted is the sum of the spikes of one step, not of all that is due at once (Lava).
+    """
+    for c in network.connections:
+        delays = np.unique(c.delays)
+        if c.shift >= 0 or len(delays) < 2:
+            yield c, None
+            continue
+        for delay in delays:
+            yield c, int(delay)
 
 
 def _population(p: Population, start: int, first_spike: int, parameters: np.ndarray) -> np.ndarray:
@@ -157,20 +172,24 @@ def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
         row[d.C_WEIGHTS], row[d.C_INDEX] = weights.add(padded), index.add(used.sum(1))
         row[d.C_DELAY] = np.max(c.delays, initial=0)
         return
-    source, target = np.nonzero(used)
-    delays = np.broadcast_to(c.delays, c.weights.shape).T[source, target]
-    _sparse(len(synapses), source, target, delays, synapses[source, target], row, weights, index)
+    _sparse(c, None, row, weights, index)
 
 
-def _sparse(n_source: int, source, target, delays, synapses, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
-    used = np.flatnonzero(synapses)
+def _sparse(c: Dense | Sparse, delay: int | None, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
+    """Synapses one by one; those of one delay only, if it is given."""
+    if isinstance(c, Dense):
+        target, source = np.nonzero(c.synapses)
+        synapses, delays = c.synapses[target, source], np.broadcast_to(c.delays, c.shape)[target, source]
+    else:
+        target, source, synapses = c.targets, c.sources, c.synapses
+        delays = np.broadcast_to(c.delays, synapses.shape)
+    used = np.flatnonzero((synapses != 0) & (True if delay is None else delays == delay))
     used = used[np.lexsort((target[used], source[used]))]
-    counts = np.bincount(source[used], minlength=n_source)
-    pairs = np.stack([target[used], np.broadcast_to(delays, synapses.shape)[used]], 1)
+    counts = np.bincount(source[used], minlength=c.shape[1])
     row[d.C_KIND] = d.SPARSE
     row[d.C_WEIGHTS] = weights.add(synapses[used])
     row[d.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(counts)]))
-    row[d.C_ROW] = index.add(pairs)
+    row[d.C_ROW] = index.add(np.stack([target[used], delays[used]], 1))
 
 
 def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:

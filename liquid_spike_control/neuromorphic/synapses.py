@@ -66,7 +66,7 @@ def _check_synapses(where: str, c: Dense | Sparse, shape: tuple[int, ...]) -> No
 def _effective(c: Dense | Sparse) -> np.ndarray:
     w = quantise_weights(c.weights, c.num_weight_bits, c.rounding)
     if c.rounding == "brian2loihi" and c.weight_exp < 0:
-        return np.sign(w) * (np.abs(w) >> -c.weight_exp)
+        return w >> -c.weight_exp
     return w
 
 
@@ -80,7 +80,7 @@ class Dense:
         weights: integers, shape ``(n_target, n_source)``; stored by :func:`quantise_weights`.
         num_weight_bits: 1 .. 8.
         weight_exp: the summed weights of a step are shifted left by it (right, rounding down, if negative),
-            -8 .. 7. By ``brian2loihi`` each weight is shifted right by itself, toward zero.
+            -8 .. 7. By ``brian2loihi`` each weight is shifted right by itself, rounding down.
         delays: extra steps, shape of the weights or one integer, 0 .. 63.
         rounding: whose rule, see :data:`Rounding`.
     """

@@ -185,8 +185,8 @@ class PacketSequence:
         self._next: int | None = None
         self._missing: dict[int, None] = {}  # ascending
 
-    def update(self, seq: int) -> None:
-        """Count the packet ``seq``, a uint64 that may wrap."""
+    def update(self, seq: int) -> bool:
+        """Count the packet ``seq``, a uint64 that may wrap; whether it is the newest so far."""
         self.received += 1
         if self._next is None:
             self._next = seq
@@ -202,7 +202,7 @@ class PacketSequence:
                 self.reordered += 1
             else:
                 self.duplicated += 1
-            return
+            return False
         self.lost += ahead
         for k in range(max(0, ahead - self.window), ahead):
             self._missing[(self._next + k) % 2**64] = None
@@ -212,3 +212,4 @@ class PacketSequence:
             if (self._next - oldest) % 2**64 <= self.window:
                 break
             del self._missing[oldest]
+        return True

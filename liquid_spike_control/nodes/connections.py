@@ -54,7 +54,8 @@ class Receiver:
         self.heard = time.monotonic()
         if not stage.active:
             return
-        stage.diagnostics.latency(f"hop {self._topic}").add(time.time_ns() - info["source_timestamp"])
+        stage.hop_ns = time.time_ns() - info["source_timestamp"]
+        stage.diagnostics.latency(f"hop {self._topic}").add(stage.hop_ns)
         began = time.perf_counter_ns()
         try:
             self._callback(message)

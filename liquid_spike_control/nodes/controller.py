@@ -96,7 +96,10 @@ class ControllerNode(Stage):
             return
         self._waiting = None
         observation = observation_for(self._controller.observation_names, joints, estimate)
+        poisoned = self._controller.poisoned
         command = self._controller.step(observation, self._elapsed_s(stamp))
+        if self._controller.poisoned > poisoned:
+            self.diagnostics.complain(ERROR, "a number was not finite: state reset, command withheld")
         names = self._controller.command_names
         self._publisher.publish(to_joint_state(Quantities(stamp, names, command)))
         self.diagnostics.values["answered_ns"] = stamp
@@ -114,10 +117,7 @@ class ControllerNode(Stage):
         """Tell of steps that were not as they should be."""
         if not self.active:
             return
-        values = self.diagnostics.values
-        if self._controller.poisoned > values.get("poisoned", 0):
-            self.diagnostics.complain(ERROR, "a number was not finite: state reset, command withheld")
-        values["poisoned"], values["clamped"] = self._controller.poisoned, self._controller.clamped
+        self.diagnostics.values |= {"poisoned": self._controller.poisoned, "clamped": self._controller.clamped}
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ class Diagnostics:
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self.level = OK
+        self.level = self._told = OK
         self.message = "ok"
         self.counts: dict[str, int] = {}
         self.values: dict[str, Any] = {}
@@ -63,7 +63,7 @@ class Diagnostics:
 
     def restart(self) -> None:
         """Forget the counts and latencies of an earlier activation."""
-        self.level, self.message = OK, "ok"
+        self.level, self.message, self._told = OK, "ok", OK
         self.counts.clear()
         self.latencies.clear()
         self._began = time.monotonic()
@@ -83,6 +83,13 @@ class Diagnostics:
         if level >= self.level:
             self.level, self.message = level, message
 
+    @property
+    def urgent(self) -> bool:
+        """Whether there is an error or a silence that the last report did not tell of: it must not wait for the next
+        period.
+        """
+        return self.level >= ERROR and self.level > self._told
+
     def report(self, stamp) -> DiagnosticArray:
         """The status since activation; complaints are told once."""
         elapsed = max(time.monotonic() - self._began, 1e-9)
@@ -98,7 +105,7 @@ class Diagnostics:
             hardware_id="liquid_spike_control",
             values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
         )  # fmt: skip
-        self.level, self.message = OK, "ok"
+        self.level, self.message, self._told = OK, "ok", self.level
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp
         return message

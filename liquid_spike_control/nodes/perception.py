@@ -26,8 +26,14 @@ from .network import load_backend, tell_work
 from .process import run
 from .stage import EPISODE_GAP_NS, Stage
 
-#: A camera sends packets in a still scene too; one that is silent for so long is dead [s].
-SILENCE_S = 0.2
+#: A camera sends packets in a still scene too; one that is silent for so long is dead, which is told within 0.2 s [s].
+SILENCE_S = 0.15
+#: Between two looks at the silence [s].
+LOOK_S = 0.02
+#: So long does a packet wait for the offload node before the node counts as lost [s].
+ANSWER_S = 0.05
+#: In real time packets older than this are dropped, for the newer ones behind them; a storm must not make all late [ns].
+MAX_AGE_NS = 15_000_000
 
 
 class PerceptionNode(Stage):
@@ -60,6 +66,7 @@ class PerceptionNode(Stage):
         self._window_ns = round(window_s * 1e9)
         self._width = self.parameter("camera_width", Parameter.Type.INTEGER, "columns of the camera", 1, 65535)
         self._height = self.parameter("camera_height", Parameter.Type.INTEGER, "rows of the camera", 1, 65535)
+        self._realtime = self.mode == "realtime"
         self._names = self.parameter("estimate_names", texts, "what the perception tells, as its model has it")
         self._units = self.parameter("estimate_units", texts, "unit of each, as the model has it")
 
@@ -79,8 +86,9 @@ class PerceptionNode(Stage):
         self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
         self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
-        realtime = self.mode == "realtime"
-        self.listen(EventPacket, self._topic, self._on_events, best_effort=realtime, from_robot=True)
+        self.listen(EventPacket, self._topic, self._on_events, best_effort=self._realtime, from_robot=True)
+        if self._realtime:
+            self.create_timer(LOOK_S, self._look, clock=self._steady)
         if self._offload:
             self._n_outputs = model.readout.n_neurons
             self._spikes_publisher = self.speak(EventPacket, graph.SPIKES_IN)
@@ -104,6 +112,7 @@ class PerceptionNode(Stage):
 
     def activate(self) -> None:
         """Begin an episode."""
+        self.diagnostics.values.pop("answered_ns", None)
         self._last_stamp_ns: int | None = None
         self._sensor_clock = SensorClock()
         self._sequence = PacketSequence()
@@ -114,9 +123,16 @@ class PerceptionNode(Stage):
         stamp = to_ns(message.header.stamp)
         self._heard = time.monotonic()
         lost = self._sequence.lost
-        self._sequence.update(message.seq)
+        newest = self._sequence.update(message.seq)
         if self._sequence.lost > lost:
             self.diagnostics.complain(WARN, "event packets were lost")
+        if not newest and self._last_stamp_ns is not None and stamp <= self._last_stamp_ns:
+            self.diagnostics.count("out_of_order")  # reordered or sent twice; a clock that ran back counts on
+            return
+        if self._realtime and self.hop_ns > MAX_AGE_NS:
+            self.diagnostics.count("too_old")
+            self.diagnostics.complain(WARN, f"event packets are dropped: {self.hop_ns / 1e6:.0f} ms old")
+            return
         if (message.width, message.height) != (self._width, self._height):
             self.diagnostics.count("refused")
             size = f"{message.width}x{message.height}"
@@ -147,7 +163,7 @@ class PerceptionNode(Stage):
     def _begin(self, stamp_ns: int) -> None:
         """Begin an episode: what comes next is later than ``stamp_ns``."""
         self._perception.reset(stamp_ns)
-        self._until_ns = stamp_ns
+        self._began_ns = self._until_ns = stamp_ns
         self.diagnostics.count("episodes")
         if self._backend is not None:
             self._backend.reset()
@@ -168,6 +184,17 @@ class PerceptionNode(Stage):
         )
         self._seq += 1
         self.diagnostics.values["encoded_ns"] = stamp
+        self._look_for_answers(stamp)
+
+    def _look_for_answers(self, stamp: int) -> None:
+        """Without the offload node there are no estimates, hence no commands, and the gate sends the safe one."""
+        silent = stamp - max(self._began_ns, self.diagnostics.values.get("answered_ns", 0))
+        if self._realtime and silent > ANSWER_S * 1e9:
+            self.diagnostics.complain(ERROR, "the offload node does not answer: no estimates, the gate keeps safe")
+
+    def _look(self) -> None:
+        if self.active and (silent := time.monotonic() - self._heard) > SILENCE_S:
+            self.diagnostics.complain(STALE, f"no event packets for {silent:.1f} s")
 
     def _on_spikes(self, message: EventPacket) -> None:
         try:
@@ -187,13 +214,11 @@ class PerceptionNode(Stage):
         """Tell of losses, of what could not be read, and of neighbours that are silent."""
         if not self.active:
             return
-        if time.monotonic() - self._heard > SILENCE_S:
-            self.diagnostics.complain(STALE, f"no event packets for {time.monotonic() - self._heard:.1f} s")
-        told = self.diagnostics.values
-        if told.get("encoded_ns", 0) - told.get("answered_ns", 0) > SILENCE_S * 1e9 and self._offload:
-            self.diagnostics.complain(ERROR, "the offload node does not answer; no estimates go out")
+        self._look()
         self.diagnostics.values |= {
             "lost": self._sequence.lost,
+            "duplicated": self._sequence.duplicated,
+            "reordered": self._sequence.reordered,
             "malformed": self._decoder.malformed,
             "rejected": self._perception.rejected,
         }

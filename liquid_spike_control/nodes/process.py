@@ -104,6 +104,8 @@ def run(stage: Callable[[], Stage]) -> None:
             break
         except Exception as error:  # of a timer or a service; those of subscriptions are kept by the node
             node.fail(error)
+        if node.diagnostics.urgent:
+            node.report()
         if node.failure is not None:
             node.recover()
         if node.failure is not None:

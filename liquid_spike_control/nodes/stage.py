@@ -40,6 +40,7 @@ class Stage(LifecycleNode):
         active: whether the node is in the active state.
         finalized: whether it was shut down.
         diagnostics: what it tells about itself.
+        hop_ns: how long the message of the running callback was under way, by the system's clock [ns].
         failure: the exception that ended a callback, if any; the main loop then calls :meth:`recover`.
         live_inputs: whether activation waits for the robot's messages, and for somebody to take the commands.
     """
@@ -47,6 +48,7 @@ class Stage(LifecycleNode):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.active = self.finalized = False
+        self.hop_ns = 0
         self.failure: Exception | None = None
         self.diagnostics = Diagnostics(name)
         self._connections = Connections(self)

@@ -102,7 +102,7 @@ def test_in_real_time_the_plant_stops_by_itself_when_commands_stop(world):
     assert int(world.told_last("deadline_misses")) > 0
     stamps = np.array([to_ns(m.clock) for m in world.clock])
     assert np.all(np.diff(stamps) == TICK_NS)
-    assert stamps[-1] - last > 100_000_000
+    assert stamps[-1] - last > 60_000_000
 
 
 @pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)

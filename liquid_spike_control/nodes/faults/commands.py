@@ -60,7 +60,7 @@ def _until_admitted(limits: GateLimits, state: GateState, values: np.ndarray, no
     return np.nan
 
 
-def poisoned_state(thorough: bool = False) -> list[Measurement]:
+def poisoned_numbers() -> list[Measurement]:
     """NaN in each number of the liquid network's state: state reset, and a finite command a period later."""
     controller = LiquidController.from_file(zoo("pencil_controller.safetensors"))
     observation = np.array([0.05, -0.1, 0.02, 0.3])

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 #: Every fault, and the module that has a function of its name.
 FAULTS = {
+    "controller_killed": "losses",
+    "controller_hung": "losses",
+    "gate_killed": "losses",
     "nonfinite_command": "commands",
-    "poisoned_state": "commands",
+    "poisoned_state": "losses",
     "gate_property": "commands",
     "clock_jump": "commands",
     "dt_batch": "commands",

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rclpy.parameter import Parameter
+
 from ..errors import GraphError
-from . import graph
 from .process import run
 from .recording import Recording
 from .stage import Stage, wait_until
@@ -31,17 +32,21 @@ class RecorderNode(Stage):
             )
         }
         period = self.parameter("drain_period_s", 0.1, "time between two writes [s]", 0.01, 1.0)
-        self._topics = tuple(self.parameter("topics", list(graph.TOPICS), "what is recorded"))
+        self._topics = self.parameter(
+            "topics", Parameter.Type.STRING_ARRAY,
+            "topics of the pencil's graph, each awaited before the start; every topic, as it appears, if not given",
+        )  # fmt: skip
         self._recording: Recording | None = None
         self.create_timer(period, self._poll, clock=self._steady)
 
     def configure(self) -> None:
         """Open the file and subscribe."""
-        self._recording = Recording(self._output, self, self._topics)
+        everything: set[str] | None = None if self._topics else set()
+        self._recording = Recording(self._output, self, tuple(self._topics or ()), everything)
         self._recording.description.tell(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
 
     def activate(self) -> None:
-        """Begin when every topic is connected, so that the first message is not lost."""
+        """Begin when every topic given is connected, so that the first message is not lost."""
         if self._recording is None:
             raise GraphError(f"{self._output} is closed; configure the node anew, with another output")
         wait_until(

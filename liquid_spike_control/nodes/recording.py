@@ -69,19 +69,25 @@ class Description:
             listed.add_done_callback(lambda future, path=path: self._on_names(path, future))
 
     def _on_names(self, path: str, future: Future) -> None:
-        names = list(future.result().result.names)
+        if future.exception() is None:
+            self._get(path, list(future.result().result.names))
+
+    def _get(self, path: str, names: list[str]) -> None:
         got = self._asked[path][1].call_async(GetParameters.Request(names=names))
         got.add_done_callback(lambda future: self._on_values(path, names, future))
 
     def _on_values(self, path: str, names: list[str], future: Future) -> None:
-        values = dict(zip(names, map(_plain, future.result().values), strict=True))
-        self.tell(path, values)
-        for client in self._asked[path]:
-            self._node.destroy_client(client)
+        values = list(future.result().values) if future.exception() is None else []
+        if len(values) == len(names):
+            self.tell(path, dict(zip(names, map(_plain, values), strict=True)))
+        elif len(names) > 1:  # rclpy tells none of them if one has no value
+            half = len(names) // 2
+            self._get(path, names[:half])
+            self._get(path, names[half:])
 
     def tell(self, path: str, values: dict[str, Any]) -> None:
-        """Take a node's parameters, and hash the model files that they name where this machine has them."""
-        self.nodes[path] = values
+        """Take some of a node's parameters, and hash the model files that they name where this machine has them."""
+        self.nodes[path] = self.nodes.get(path, {}) | values
         for name in MODELS:
             file = values.get(name)
             if isinstance(file, str) and Path(file).is_file():

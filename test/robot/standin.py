@@ -8,7 +8,7 @@ else. It knows none of the nodes under test; its world is MuJoCo's, its time the
 - Its own command timeout and its own safety stop (rail), which latches.
 - ``/event_camera/events``, best effort, on the sensor's own clock, stamped with the time of the first event.
 
-On SIGTERM it writes what became of it as JSON to the file of its first argument.
+``/robot/told`` says ten times a second, as JSON, what became of it: for the test, as a person who watches.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import array
 import json
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -26,7 +25,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 
 from liquid_spike_control.events.camera import EventCamera
 from liquid_spike_control.events.codec import encode
@@ -40,6 +39,7 @@ JOINT_PERIOD_NS, JITTER_NS = 5_000_000, 1_000_000
 #: The driver sends what it has when the oldest event is this old [ns].
 PACKET_NS = 2_000_000
 COMMAND_TIMEOUT_NS = 100_000_000
+TELL_NS = 100_000_000
 #: Beyond this the drive trips [m]; the rail ends at 0.97.
 TRIP = 0.9
 #: What the camera's clock showed when the robot was switched on [ns].
@@ -63,6 +63,7 @@ class Standin(Node):
         best_effort = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._joints = self.create_publisher(JointState, "/joint_states", reliable)
         self._events = self.create_publisher(EventPacket, "/event_camera/events", best_effort)
+        self._told = self.create_publisher(String, "/robot/told", reliable)
         kinds = {"array": (Float64MultiArray, "/effort_controller/commands", self._on_array)}
         kinds["joint_state"] = (JointState, "/robot_joint_command", self._on_joint_command)
         self._kind, topic, self._on_command = kinds[options.command]
@@ -121,6 +122,9 @@ class Standin(Node):
             self.told |= {"fallen": True, "stood_s": self.told["driven_s"]}
         if (self.plant.now_ns - SENSOR_START_NS) % PACKET_NS == 0:
             self._send_events()
+        if (self.plant.now_ns - SENSOR_START_NS) % TELL_NS == 0:
+            told = self.told | {"effort": self._effort, "silent_s": (now - self._commanded_ns) * 1e-9}
+            self._told.publish(String(data=json.dumps(told)))
         if now >= self._next_joint_ns:
             self._send_joints()
             jitter = int(self._chance.uniform(-JITTER_NS, JITTER_NS))
@@ -153,9 +157,6 @@ class Standin(Node):
         self._events.publish(message)
         self._seq += 1
 
-    def report(self) -> dict:
-        return self.told | {"elapsed_s": self.plant.elapsed_s, "effort": self._effort}
-
 
 def _time(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
@@ -163,7 +164,6 @@ def _time(stamp_ns: int) -> Time:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("report", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--push", type=float, default=0.0)
     parser.add_argument("--encoding", default="evt3")
@@ -182,7 +182,6 @@ def main() -> None:
             robot.told["lost_s"] += late * 1e-9  # the world stood still meanwhile
             due += late
         time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
-    options.report.write_text(json.dumps(robot.report()))
     robot.destroy_node()
     rclpy.shutdown()
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stand-in robot and `liquid-spike run robot` as processes, and what the robot tells of itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from processes import Probe, alive, children_of, command
+from std_msgs.msg import String
+
+from liquid_spike_control.resources import share
+
+CONFIG = share("config/robot_cart.yaml")
+
+
+@contextmanager
+def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
+    """A process and its children, none of which outlives the test."""
+    with open(log, "w") as out:
+        child = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        grandchildren: list[int] = []
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                grandchildren = children_of(child.pid)
+                child.terminate()
+            try:
+                child.wait(8)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            for pid in grandchildren:
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+class Robot:
+    """The stand-in, and what it says."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self._heard = probe.hear(String, "/robot/told")
+
+    @property
+    def told(self) -> dict:
+        self.probe.spin_until(lambda: self._heard, 20, "the robot")
+        return json.loads(self._heard[-1].data)
+
+    def until(self, holds, timeout: float, what: str) -> dict:
+        """What it told when something held of it."""
+        deadline = time.monotonic() + timeout
+        while not holds(told := self.told):
+            assert time.monotonic() < deadline, f"{what}: not within {timeout} s; the robot told {told}"
+            self.probe.spin_for(0.1)
+        return told
+
+
+@contextmanager
+def robot(probe: Probe, folder: Path, *arguments: str) -> Iterator[Robot]:
+    """A robot that is switched on."""
+    program = str(Path(__file__).with_name("standin.py"))
+    with process([sys.executable, program, *arguments], folder / "robot.log") as child:
+        standin = Robot(probe)
+        standin.until(lambda told: True, 20, "the robot")
+        yield standin
+        assert child.poll() is None, (folder / "robot.log").read_text()
+
+
+@contextmanager
+def graph(folder: Path, config: Path = CONFIG) -> Iterator[subprocess.Popen]:
+    """`liquid-spike run robot`; its log is graph.log."""
+    arguments = [command()[0], *command()[1:], "robot", "--config", str(config)]
+    with process(arguments, folder / "graph.log") as child:
+        yield child
+
+
+def node_pid(child: subprocess.Popen, name: str) -> int:
+    """The process of one of the graph's nodes."""
+    found = [
+        pid for pid in children_of(child.pid) if f"nodes.{name}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert len(found) == 1, (name, found)
+    return found[0]
+
+
+def configured(changes: dict[str, str], folder: Path) -> Path:
+    """The cart's yaml file with some text replaced."""
+    text = CONFIG.read_text()
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    path = folder / "robot.yaml"
+    path.write_text(text)
+    return path

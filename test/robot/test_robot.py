@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pencil's models on a robot of its own, in real time: real processes, real topics, MuJoCo behind them."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from processes import Probe, alive, children_of
+from robots import configured, graph, node_pid, robot
+from std_msgs.msg import Float64MultiArray
+
+
+@pytest.fixture
+def probe(ros_domain):
+    probe = Probe()
+    yield probe
+    probe.close()
+
+
+def balances(standin, child, folder, seconds: float) -> dict:
+    """Wait until the robot has been driven for a while, and see that it stands."""
+    log = folder / "graph.log"
+    told = standin.until(
+        lambda told: told["driven_s"] >= seconds or child.poll() is not None or told["fallen"], 60, "balance"
+    )
+    assert child.poll() is None, log.read_text()
+    assert not told["fallen"] and not told["tripped"], told
+    assert told["refused"] == 0
+    assert 0 < told["greatest_effort"] <= 10.0
+    return told
+
+
+def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe, tmp_path):
+    """evt3 on the sensor's clock, Float64MultiArray; ten seconds; then SIGTERM."""
+    sent = probe.hear(Float64MultiArray, "/effort_controller/commands")
+    with robot(probe, tmp_path, "--seed", "3") as standin, graph(tmp_path) as child:
+        balances(standin, child, tmp_path, 10.0)
+        children = children_of(child.pid)
+        assert len(children) == 4
+        began = time.monotonic()
+        child.send_signal(signal.SIGTERM)
+        child.wait(10)
+        assert time.monotonic() - began < 5  # a promise to the robot, not a benchmark
+        assert child.returncode == 130
+        assert not [pid for pid in children if alive(pid)]
+        told = standin.until(lambda told: told["silent_s"] > 0.3, 5, "silence")
+        assert told["last_command"] == 0.0
+        probe.spin_for(0.2)
+        assert list(sent[-1].data) == [0.0]
+        assert all(len(message.data) == 1 and abs(message.data[0]) <= 10.0 for message in sent)
+    assert "Traceback" not in (tmp_path / "graph.log").read_text()
+
+
+@pytest.mark.parametrize(("encoding", "how"), [("mono", "joint_state"), ("evt3", "array")])
+def test_other_messages_of_the_same_robot(probe, tmp_path, encoding, how):
+    changes = {"backend: offload": "backend: in_process"}
+    if how == "joint_state":
+        changes |= {
+            "/effort_controller/commands": "/robot_joint_command",
+            "command_type: std_msgs/msg/Float64MultiArray": "command_type: sensor_msgs/msg/JointState",
+        }
+    config = configured(changes, tmp_path)
+    arguments = ("--seed", "3", "--encoding", encoding, "--command", how)
+    with robot(probe, tmp_path, *arguments) as standin, graph(tmp_path, config) as child:
+        balances(standin, child, tmp_path, 3.0)
+        assert len(children_of(child.pid)) == 3
+
+
+def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(probe, tmp_path):
+    with robot(probe, tmp_path) as standin, graph(tmp_path) as child:
+        balances(standin, child, tmp_path, 1.0)
+        first = node_pid(child, "neuromorphic")
+        os.kill(first, signal.SIGKILL)
+        standin.until(lambda told: told["effort"] == 0.0, 3, "the safe command")
+        before = standin.told["commands"]
+        told = standin.until(lambda told: told["effort"] != 0.0 or told["tripped"], 20, "commands of the new node")
+        assert child.poll() is None, (tmp_path / "graph.log").read_text()
+        assert told["commands"] > before
+        assert node_pid(child, "neuromorphic") != first
+    assert "neuromorphic failed; it is brought up again" in (tmp_path / "graph.log").read_text()
+
+
+def test_a_hung_node_does_not_keep_the_robot_from_being_left_safe(probe, tmp_path):
+    with robot(probe, tmp_path) as standin, graph(tmp_path) as child:
+        balances(standin, child, tmp_path, 1.0)
+        hung = node_pid(child, "controller")
+        os.kill(hung, signal.SIGSTOP)
+        began = time.monotonic()
+        child.terminate()
+        child.wait(10)
+        assert time.monotonic() - began < 5
+        assert not alive(hung)
+        assert standin.until(lambda told: told["silent_s"] > 0.3, 5, "silence")["last_command"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"    rate: [4000.0]\n": ""}, "gate: parameter rate is not set"),
+        ({"upper: [10.0]": "upper: [10.0, 3.0]"}, "gate: upper is"),
+        ({"camera_width: 64": "camera_width: 640"}, "input_encoding are (64, 64), the robot has (640, 64)"),
+        ({'joint_units: ["m", "m/s"]': 'joint_units: ["mm", "m/s"]'}, "observation_units"),
+        ({"cart_slide/effort": "cart_slide/torque"}, "parameter command_interfaces: 'cart_slide/torque'"),
+        ({"reliability: best_effort": "reliability: sometimes"}, "qos_overrides./event_camera/events"),
+        ({"perception_model: pencil_perception.nir": "perception_model: none.nir"}, "none.nir: no such file"),
+        ({"backend: offload": "backend: abacus"}, "backend: 'abacus'; give offload or in_process"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name_before_anything_moves(ros_domain, tmp_path, changes, says):
+    with graph(tmp_path, configured(changes, tmp_path)) as child:
+        try:
+            child.wait(40)
+        except subprocess.TimeoutExpired:
+            pytest.fail((tmp_path / "graph.log").read_text())
+    log = (tmp_path / "graph.log").read_text()
+    assert child.returncode == 2, log
+    assert says in log
+    assert log.count("\n") == 1, log

@@ -43,8 +43,8 @@ class Receiver:
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("message", "info")]
     )
 
-    def __init__(self, stage: Stage, topic: str, callback: Callable) -> None:
-        self._stage, self._topic, self._callback = stage, topic, callback
+    def __init__(self, stage: Stage, topic: str, callback: Callable, always: bool) -> None:
+        self._stage, self._topic, self._callback, self._always = stage, topic, callback, always
         self.heard: float | None = None
 
     def __call__(self, *received) -> None:
@@ -52,7 +52,7 @@ class Receiver:
         message, info = received if len(received) == 2 else received[0]
         stage = self._stage
         self.heard = time.monotonic()
-        if not stage.active:
+        if not (stage.active or self._always):
             return
         stage.hop_ns = time.time_ns() - info["source_timestamp"]
         stage.diagnostics.latency(f"hop {self._topic}").add(stage.hop_ns)
@@ -84,13 +84,20 @@ class Connections:
         return publisher
 
     def listen(
-        self, message_type, topic: str, callback: Callable, best_effort: bool, optional: bool, live: bool
+        self,
+        message_type,
+        topic: str,
+        callback: Callable,
+        best_effort: bool,
+        optional: bool,
+        live: bool,
+        always: bool = False,
     ) -> None:
-        """Call ``callback(message)`` while the node is active; see :meth:`Stage.listen`."""
+        """Call ``callback(message)`` while the node is active, or ``always``; see :meth:`Stage.listen`."""
         qos = QoSProfile(depth=DEPTH)
         if best_effort:
             qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
-        receiver = Receiver(self._stage, topic, callback)
+        receiver = Receiver(self._stage, topic, callback, always)
         subscription = self._made(topic, self._stage.create_subscription, message_type, topic, receiver, qos)
         self._listening.append((subscription, receiver, optional, live))
 

@@ -61,6 +61,7 @@ class GateNode(Stage):
             "command_interfaces", texts, "joint/field of each command, or the path to a number of another message"
         )
         self._lockstep = self.mode == "lockstep"
+        self._pressed = False  # of the node, not of an activation: no transition releases the e-stop
 
     def configure(self) -> None:
         """Check the limits; nothing is ever without one."""
@@ -80,7 +81,7 @@ class GateNode(Stage):
         self._warm()
         self._publisher = self.speak(robot.message_type, self._topic, to_robot=True)
         self.listen(JointState, graph.COMMAND, self._on_command)
-        self.listen(Bool, graph.E_STOP, self._on_e_stop, optional=True)
+        self.listen(Bool, graph.E_STOP, self._on_e_stop, optional=True, always=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
         self.create_timer(self._watchdog_s, self._look, clock=self._steady)
 
@@ -89,9 +90,11 @@ class GateNode(Stage):
         admit(self._limits, self._state, self._limits.safe, 0, 0)
 
     def activate(self) -> None:
-        """Begin with the safe command standing."""
-        self._state = initial_state(self._limits)
+        """Begin with the safe command standing, and the e-stop as it was."""
         self._stamp_ns = 0
+        self._state = initial_state(self._limits)
+        if self._pressed:
+            self._state = press(self._limits, self._state, self._stamp_ns)
         self._heard = time.monotonic_ns()
 
     def deactivate(self) -> None:
@@ -138,14 +141,17 @@ class GateNode(Stage):
 
     def _on_e_stop(self, message: Bool) -> None:
         if message.data:
-            self._state = press(self._limits, self._state, self._stamp_ns)
-            self._send(self._stamp_ns, self._limits.safe)
+            self._pressed = True
+            if self.active:
+                self._state = press(self._limits, self._state, self._stamp_ns)
+                self._send(self._stamp_ns, self._limits.safe)
             self.get_logger().warning("e-stop pressed; release it with the service ~/reset_e_stop")
 
     def _on_reset_e_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self.active and self._state.stopped
-        response.message = "released" if response.success else "the e-stop is not pressed"
+        response.success = self.active and self._pressed
+        response.message = "released" if response.success else "the e-stop is not pressed, or the gate is not active"
         if response.success:
+            self._pressed = False
             self._state = release(self._state)
         return response
 
@@ -154,9 +160,8 @@ class GateNode(Stage):
 
     def diagnose(self) -> None:
         """Tell of the e-stop."""
-        stopped = self.active and self._state.stopped
-        self.diagnostics.values["e_stop"] = stopped
-        if stopped:
+        self.diagnostics.values["e_stop"] = self._pressed
+        if self._pressed:
             self.diagnostics.complain(ERROR, "e-stop pressed")
 
 

@@ -32,7 +32,7 @@ SILENCE_S = 0.15
 LOOK_S = 0.02
 #: So long does a packet wait for the offload node before the node counts as lost [s].
 ANSWER_S = 0.05
-#: In real time packets older than this are dropped, for the newer ones behind them; a storm must not make all late [ns].
+#: In real time older packets are dropped, for the newer ones behind them: a storm must not make all late [ns].
 MAX_AGE_NS = 15_000_000
 
 

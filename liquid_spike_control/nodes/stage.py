@@ -154,6 +154,7 @@ class Stage(LifecycleNode):
         best_effort: bool = False,
         optional: bool = False,
         from_robot: bool = False,
+        always: bool = False,
     ) -> None:
         """Call ``callback(message)`` while active.
 
@@ -162,9 +163,10 @@ class Stage(LifecycleNode):
             best_effort: the default quality of service, as of sensors.
             optional: activation does not wait for a publisher.
             from_robot: activation waits for a message, where ``live_inputs`` says so.
+            always: call it while the node is configured, active or not.
         """
         live = from_robot and self.live_inputs
-        self._connections.listen(message_type, topic, callback, best_effort, optional, live)
+        self._connections.listen(message_type, topic, callback, best_effort, optional, live, always)
 
     # lifecycle
 

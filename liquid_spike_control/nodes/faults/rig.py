@@ -76,7 +76,7 @@ class Observer:
         def keep(message, info) -> None:
             heard.append(Heard(info["received_timestamp"], message))
 
-        self.node.create_subscription(message_type, topic, keep, qos)
+        self.node.create_subscription(message_type, topic, keep, qos)  # type: ignore[arg-type]
         return heard
 
     def change(self, node: str, transition: int, timeout_s: float = 30.0) -> bool:
@@ -139,18 +139,26 @@ class Rig:
             raise
         return self
 
-    def bring_up(self) -> None:
-        """Configure and activate all, by a node of its own: the observer's is spun elsewhere."""
+    def bring_up(self, *names: str) -> None:
+        """Configure and activate some nodes, or all, by a node of its own: the observer's is spun elsewhere."""
+        names = names or tuple(spec.name for spec in self._specs)
         node = Node("liquid_spike_bringup", context=self.observer.node.context, enable_rosout=False)
         executor = SingleThreadedExecutor(context=self.observer.node.context)
         executor.add_node(node)
         try:
-            Bringup(node, executor, [spec.name for spec in self._specs], self._processes.check).up()
+            Bringup(node, executor, names, self._processes.check).up()
         except GraphError as error:
             raise GraphError(self._processes.why(str(error))) from None
         finally:
             executor.shutdown()
             node.destroy_node()
+
+    def restart(self, name: str) -> None:
+        """Start a node that has ended anew, configured and active."""
+        (spec,) = (spec for spec in self._specs if spec.name == name)
+        wait_for(lambda: self.ended(name) is not None, 10, f"end of {name}")
+        self._processes.start((spec,), share("config/pencil.yaml"))
+        self.bring_up(name)
 
     def _stop(self) -> None:
         for name in self._processes.children:

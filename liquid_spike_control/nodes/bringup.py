@@ -20,6 +20,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from ..errors import GraphError
 
@@ -28,6 +29,8 @@ CONFIGURE_TIMEOUT_S = 300.0
 ACTIVATE_TIMEOUT_S = 15.0
 #: The whole graph is down within this, whatever its nodes do [s].
 DOWN_S = 2.0
+#: Between two requests to a node that may still be starting [s].
+INSIST_S = 0.5
 #: A node that fails more often than ATTEMPTS times in a while [s] is not brought up again.
 ATTEMPTS, WHILE_S = 3, 60.0
 
@@ -50,13 +53,14 @@ class Bringup:
         self._failed: deque[str] = deque()
         self._failures: dict[str, deque[float]] = {name: deque() for name in names}
         for name in names:
-            node.create_subscription(
-                TransitionEvent, f"/{name}/transition_event", lambda event, name=name: self._on_event(name, event), 10
-            )
+            node.create_subscription(TransitionEvent, f"/{name}/transition_event", self._hear(name), 10)
 
-    def _on_event(self, name: str, event: TransitionEvent) -> None:
-        if event.start_state.id == State.TRANSITION_STATE_ERRORPROCESSING:
-            self._failed.append(name)
+    def _hear(self, name: str) -> Callable[[TransitionEvent], None]:
+        def on_event(event: TransitionEvent) -> None:
+            if event.start_state.id == State.TRANSITION_STATE_ERRORPROCESSING:
+                self._failed.append(name)
+
+        return on_event
 
     def up(self, ready: Callable[[], bool] = lambda: True) -> None:
         """Configure all at once, then activate one after the other.
@@ -90,9 +94,23 @@ class Bringup:
             failures.popleft()
         if len(failures) > ATTEMPTS:
             raise GraphError(f"{name} failed {len(failures)} times in {WHILE_S:.0f} s; its log says why")
-        self._wait(self._clients[name].service_is_ready, 30.0, "start")
-        self._change((name,), Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
+        self._insist(name, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
         self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
+
+    def _insist(self, name: str, transition: int, verb: str, timeout_s: float) -> None:
+        """Ask until an answer comes: for 20 s after a process was killed, discovery takes it for the new one."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        futures: list[Future] = []
+
+        def answered() -> bool:
+            if len(futures) * INSIST_S <= time.monotonic() - began:
+                futures.append(self._clients[name].call_async(request))
+            return any(future.done() for future in futures)
+
+        began = time.monotonic()
+        self._wait(answered, timeout_s, verb)
+        if not any(future.done() and future.result().success for future in futures):
+            raise GraphError(f"{name} could not {verb}")
 
     def down(self) -> None:
         """Deactivate in reverse order, the gate last: the robot's last command is the safe one. Nodes that do not

@@ -65,6 +65,21 @@ class Stage(LifecycleNode):
         )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(period, self.report, clock=self._steady)
+        (service,) = (service for service in self.services if service.srv_name.endswith("/change_state"))
+        service.callback = self._guarded(service.callback)
+
+    def _guarded(self, change: Callable) -> Callable:
+        """Refuse a transition that the state does not have: rclpy raises, and leaves the caller without an answer."""
+
+        def on_change_state(request, response):
+            possible = {transition_id for transition_id, *_ in self._state_machine.available_transitions}
+            if not request.transition.label and request.transition.id not in possible:
+                self.get_logger().warning(f"no transition {request.transition.id} from the present state")
+                response.success = False
+                return response
+            return change(request, response)
+
+        return on_change_state
 
     def parameter(
         self,

@@ -45,6 +45,7 @@ class Supervisor:
         self._closing.callback(Claim(domain_id(env), "run").close)
         os.environ.update(env)
         self._specs, self._file, self._console = specs, file, console
+        self._running = False
 
     def __enter__(self):
         self._processes = Processes(self._console)
@@ -72,6 +73,7 @@ class Supervisor:
             with self._console.status(starting):
                 self._bringup.up(self._attended)
             self._processes.release()
+            self._running = True
         except GraphError as error:
             self._bringup.down()  # those that are active already
             raise GraphError(self._processes.why(str(error))) from None
@@ -86,6 +88,8 @@ class Supervisor:
 
     def _check(self) -> None:
         self._processes.check()
+        if self._running:
+            return
         names = self._node.get_node_names()
         for spec in self._specs:
             if names.count(spec.name) > 1:

@@ -14,17 +14,17 @@ from sensor_msgs.msg import JointState
 
 from ..errors import GraphError
 from ..events.codec import ENCODINGS, Decoder, PacketSequence, encode
-from ..events.windows import SensorClock, Windows
+from ..events.windows import STEP_NS, SensorClock, Windows
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
 from ..spiking.nir_io import read_perception_model
-from ..types import EVENT, SpikeTrain
+from ..types import EVENT, SpikeTrain, begins_episode
 from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
 from .diagnostics import ERROR, STALE, WARN
 from .network import load_backend, tell_work
 from .process import run
-from .stage import EPISODE_GAP_NS, Stage
+from .stage import Stage
 
 #: A camera sends packets in a still scene too; one that is silent for so long is dead, which is told within 0.2 s [s].
 SILENCE_S = 0.15
@@ -139,7 +139,7 @@ class PerceptionNode(Stage):
             self.diagnostics.complain(ERROR, f"{self._topic}: {size} pixels, camera_width and camera_height say other")
             return
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
-        begins = last is None or not 0 <= stamp - last <= EPISODE_GAP_NS
+        begins = begins_episode(last, stamp, STEP_NS if self._on_sensor_clock else 0)
         if begins:
             self._begin(stamp)
         # drivers leave the time base of evt3 undefined
@@ -164,12 +164,12 @@ class PerceptionNode(Stage):
         """Begin an episode: what comes next is later than ``stamp_ns``."""
         self._perception.reset(stamp_ns)
         self._began_ns = self._until_ns = stamp_ns
+        self._decoder.reset()  # or it would wait for a clock that ran back
         self.diagnostics.count("episodes")
         if self._backend is not None:
             self._backend.reset()
         if self._windows is not None:
             self._windows.reset(stamp_ns)
-            self._decoder.reset()
             self._sensor_clock = SensorClock()
 
     def _perceive(self, events: np.ndarray, stamp: int) -> None:
@@ -220,6 +220,7 @@ class PerceptionNode(Stage):
             "duplicated": self._sequence.duplicated,
             "reordered": self._sequence.reordered,
             "malformed": self._decoder.malformed,
+            "backward": self._decoder.backward,
             "rejected": self._perception.rejected,
         }
         if self._backend is not None:

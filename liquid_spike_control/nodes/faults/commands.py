@@ -156,7 +156,7 @@ def check_output(
     assert (np.abs(output - before.output) <= reach * (1 + 1e-12) + 1e-14).all(), (verdict, before.output, output)
 
 
-def clock_jump(thorough: bool = False) -> list[Measurement]:
+def jumped_stamps() -> list[Measurement]:
     """Stamps that run back a second, jump ten ahead, or repeat: bounded commands, and accepted a period later."""
     limits = gate_of_two()
     controller = LiquidController.from_file(zoo("pencil_controller.safetensors"))

@@ -122,12 +122,12 @@ def _sound(rng: np.random.Generator, encoding: str) -> tuple[str, bytes]:
     return encoding, encode(events, encoding, 0)
 
 
-def seq_gap(thorough: bool = False) -> list[Measurement]:
+def counted_losses() -> list[Measurement]:
     """A tenth of 10^4 packets dropped, a tenth late and a tenth twice, across the wrap of seq: all counted exactly, and
     the time of decoded events never runs back.
     """
     n, first = 10_000, 2**64 - 5_000
-    order = _spoilt(n, np.random.default_rng(1))
+    order = spoilt(n, np.random.default_rng(1))
     seen: set[int] = set()
     newest, duplicated, reordered = -1, 0, 0
     sequence, decoder, last_ns, backward = PacketSequence(), Decoder(), 0, 0
@@ -155,7 +155,7 @@ def seq_gap(thorough: bool = False) -> list[Measurement]:
     ]
 
 
-def _spoilt(n: int, rng: np.random.Generator) -> list[int]:
+def spoilt(n: int, rng: np.random.Generator) -> list[int]:
     """The numbers below ``n`` as a bad link delivers them; the first and the last arrive in their place."""
     sent = np.arange(n)
     kept = sent[(rng.random(n) >= 0.1) | (sent == 0) | (sent == n - 1)]

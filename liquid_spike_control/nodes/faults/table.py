@@ -28,10 +28,12 @@ FAULTS = {
     "poisoned_state": "losses",
     "gate_property": "commands",
     "estop": "stops",
-    "clock_jump": "commands",
+    "clock_jump": "camera",
     "dt_batch": "commands",
     "codec_fuzz": "packets",
-    "seq_gap": "packets",
+    "seq_gap": "camera",
+    "camera_dead": "camera",
+    "event_storm": "camera",
     "backend_parity": "models",
 }
 

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from ..errors import ModelError
+from ..hdf5 import open_hdf5
 from .network import INPUT, LoihiNetwork
 from .netx_layer import Layer
 from .netx_neurons import read_neurons
@@ -71,7 +72,7 @@ def read_netx(path: str | Path, spike_exp: int = 6, input_shape: tuple[int, ...]
     if not path.is_file():
         raise ModelError(f"{path}: no such file; check the path")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             groups = file.get("layer")
             if not isinstance(groups, h5py.Group) or not len(groups):
                 raise ModelError(f"{path}: it has no group 'layer'; export it with lava-dl's net.export_hdf5")
@@ -85,7 +86,7 @@ def read_netx(path: str | Path, spike_exp: int = 6, input_shape: tuple[int, ...]
                 except ModelError as error:  # populations and connections do not know where they come from
                     raise error if str(error).startswith(str(path)) else layer.error(str(error)) from None
             return reader.finish()
-    except (OSError, RuntimeError, KeyError) as error:  # what h5py makes of damage
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # what h5py makes of damage
         raise ModelError(f"{path}: not a whole netx file ({' '.join(str(error).split())}); export it again") from None
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import ModelError
 
-# A layer with more numbers than this is damaged rather than large.
+# A layer with more numbers, or more neurons, than this is damaged rather than large.
 _MOST = 2**27
+_MOST_NEURONS = 2**24
 
 
 class Layer:
@@ -117,7 +118,7 @@ class Layer:
 
     def _shape(self) -> tuple[int, ...]:
         sizes = self.integers("shape", None).ravel()
-        if sizes.size not in (1, 2, 3) or sizes.min() < 1 or np.prod(sizes.astype(float)) > _MOST:
+        if sizes.size not in (1, 2, 3) or sizes.min() < 1 or np.prod(sizes.astype(float)) > _MOST_NEURONS:
             raise self.error(f"shape {sizes.tolist()[:4]} must be (channels, height, width) or (n,)")
         return (1, *sizes.tolist()) if sizes.size == 2 else tuple(sizes.tolist())
 

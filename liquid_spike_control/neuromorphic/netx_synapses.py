@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+from ..errors import ModelError
+
+#: A kernel with more numbers than this, zeros and all, is taken for damage.
+MOST_WEIGHTS = 2**27
 
 
 def storage(weights: np.ndarray) -> tuple[int, int]:
@@ -35,9 +42,14 @@ def whole_kernel(grouped: np.ndarray, n_channels: int, groups: int, dilation: tu
 
     Returns:
         int64 ``(C_out, K', L', C_in)``, as :class:`~.synapses.Conv` takes it.
+
+    Raises:
+        ModelError: the dilation makes it too large.
     """
     n, inside = grouped.shape[:2]
     size = [d * (k - 1) + 1 for d, k in zip(dilation, grouped.shape[2:], strict=True)]
+    if math.prod((n, *size, n_channels)) > MOST_WEIGHTS:
+        raise ModelError(f"dilation {dilation} makes a kernel of {size[0]} x {size[1]}; the file is damaged")
     weights = np.zeros((n, *size, n_channels), np.int64)
     for o in range(n):
         first = o * groups // n * inside

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
+from ..hdf5 import open_hdf5
 from ..types import EVENT, SpikeTrain
 from .event_files import RECORDINGS, read_recording
 from .graded import GradedTrain
@@ -191,7 +192,8 @@ def _read_npy(path: Path, n_inputs: int, dt: float, shape: tuple[int, ...] | Non
 def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTrain:
     import nir
 
-    data = nir.read_data(path)
+    with open_hdf5(path):
+        data = nir.read_data(path)
     held = sorted(name for name, part in data.nodes.items() if isinstance(part, nir.NIRNodeData))
     node = node or ("input" if "input" in held else held[0] if len(held) == 1 else None)
     if node not in held:

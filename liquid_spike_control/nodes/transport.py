@@ -7,10 +7,13 @@ Fast-DDS by itself has 512 KiB of shared memory a process, and loses best-effort
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 from ..resources import share
 
-#: Where Fast-DDS looks for the name of its profiles' file: 2.14 (Jazzy) and 3.2 (Kilted) know one name each.
+#: Where Fast-DDS looks for the name of its profiles' file: up to 2.14 (Jazzy), and from 3.0 (Kilted), where the older
+#: name gives a warning on every start.
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 PROFILE = "config/fastdds.xml"
 
@@ -22,5 +25,16 @@ def profile_file(environment: Mapping[str, str]) -> str:
 
 
 def profile_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """What to put into a process's environment before it joins ROS: the same file under both names."""
-    return dict.fromkeys(VARIABLES, profile_file(environment))
+    """What to put into a process's environment before it joins ROS: the name that its Fast-DDS looks for."""
+    return {VARIABLES[rclpy_version() >= (8,)]: profile_file(environment)}
+
+
+@cache
+def rclpy_version() -> tuple[int, ...]:
+    """Version of rclpy, (7, 1, 6) on Jazzy; empty without it."""
+    for name in ("ros-rclpy", "rclpy"):  # the wheels, a system ROS
+        try:
+            return tuple(int(part) for part in version(name).split(".")[:3])
+        except (PackageNotFoundError, ValueError):
+            continue
+    return ()

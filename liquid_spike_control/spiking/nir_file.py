@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from ..errors import ModelError
+from ..hdf5 import open_hdf5
 
 #: Parameters that each kind of node must have.
 PARAMETERS = {
@@ -39,8 +40,6 @@ PARAMETERS = {
     "SumPool2d": ("kernel_size", "stride", "padding"),
     "Threshold": ("threshold",),
 }
-# More numbers than this in one entry are taken for damage.
-_MOST = 2**30
 _DIMENSIONS = {"Affine": 2, "Conv1d": 3, "Conv2d": 4, "Linear": 2}
 #: Ends of a subgraph, which pass their input on.
 JUNCTION = "Junction"
@@ -74,7 +73,7 @@ def read_nir_file(path: str | Path) -> NirFile:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; name a NIR file")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             content = _content(file["node"])
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:160]
@@ -95,12 +94,7 @@ def _content(group: h5py.Group) -> dict[str, Any]:
     def text(x: Any) -> Any:
         return x.decode(errors="replace") if isinstance(x, bytes) else x
 
-    def value(dataset: h5py.Dataset) -> Any:
-        if (dataset.size or 0) > _MOST:
-            raise ValueError(f"{dataset.name} is said to hold {dataset.size:,} numbers")
-        return text(dataset[()])
-
-    return {text(k): _content(v) if isinstance(v, h5py.Group) else value(v) for k, v in group.items()}
+    return {text(k): _content(v) if isinstance(v, h5py.Group) else text(v[()]) for k, v in group.items()}
 
 
 def _flatten(graph: dict[str, Any], prefix: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:

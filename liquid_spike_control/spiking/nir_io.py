@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
 import numpy as np
 
 from ..errors import ModelError
+from ..hdf5 import open_hdf5
 from .graph import INPUT, Linear, SpikingGraph
 from .nir_reader import NEURONS, WEIGHTS, Reader
 from .readout import Readout
@@ -171,7 +171,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]], dict[str, 
         raise ModelError(f"{path}: no such file; train it or name another")
     names = {kind.__name__ for kind in _KNOWN}
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             kinds = {name: node["type"][()].decode() for name, node in file["node/nodes"].items()}
     except Exception as error:
         raise ModelError(f"{path}: not a whole NIR file ({_line(error)}); fetch or write it again") from None

@@ -76,9 +76,9 @@ def test_large_best_effort_packets_all_arrive(probe, size, period_s):
 
 def test_the_graph_is_started_with_the_shipped_profile_unless_the_user_names_one(tmp_path):
     shipped = str(share("config/fastdds.xml"))
-    assert {environment()[name] for name in VARIABLES} == {os.environ[VARIABLES[0]]} == {shipped}
+    (name,) = set(VARIABLES) & set(os.environ)
+    assert environment()[name] == os.environ[name] == shipped
     own = str(tmp_path / "own.xml")
-    for name in VARIABLES:
-        # Jazzy's Fast-DDS knows only one of the names and Kilted's only the other
-        assert profile_variables({name: own}) == dict.fromkeys(VARIABLES, own)
-    assert profile_file({VARIABLES[0]: ""}) == shipped
+    for given in VARIABLES:  # Jazzy's Fast-DDS knows only one of the names, and Kilted's complains of it
+        assert profile_variables({given: own}) == {name: own}
+    assert profile_file({name: ""}) == shipped

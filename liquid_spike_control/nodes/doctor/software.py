@@ -19,10 +19,11 @@ from ...neuromorphic.workers.oracles import KINDS, find_oracle
 from ...resources import PACKAGE
 from ..capture import get_message
 from ..graph import TOPICS
+from ..transport import rclpy_version
 from .finding import Finding, error, ok, warning
 
 #: First number of rclpy's version, by ROS distribution.
-DISTRIBUTIONS = {"7": "Jazzy", "9": "Kilted", "10": "Lyrical"}
+DISTRIBUTIONS = {7: "Jazzy", 9: "Kilted", 10: "Lyrical"}
 #: Distributions that the tests pass on.
 TESTED = ("Jazzy", "Kilted")
 #: What each simulator of Loihi reaches a chip through; none of it is public.
@@ -68,9 +69,9 @@ def _ros() -> Finding:
         import rclpy  # noqa: F401
     except ImportError as failure:
         return error("ros", f"rclpy: {failure}", "pip install '.[ros]', or source a system ROS: docs/installation.md")
-    have = _rclpy_version()
-    name = os.environ.get("ROS_DISTRO", "").capitalize() or DISTRIBUTIONS.get(have.partition(".")[0], "unknown")
-    text = f"{name}, rclpy {have}"
+    have = rclpy_version()
+    name = os.environ.get("ROS_DISTRO", "").capitalize() or DISTRIBUTIONS.get(have[0] if have else 0, "unknown")
+    text = f"{name}, rclpy {'.'.join(map(str, have))}"
     missing = []
     for kind in sorted(set(TOPICS.values())):
         try:
@@ -83,15 +84,6 @@ def _ros() -> Finding:
     if name not in TESTED:
         return warning("ros", text, f"the tests pass on {' and '.join(TESTED)}")
     return ok("ros", text)
-
-
-def _rclpy_version() -> str:
-    for name in ("ros-rclpy", "rclpy"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "of no known version"
 
 
 def examine_backends() -> Iterator[Finding]:

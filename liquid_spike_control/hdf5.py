@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HDF5 files from anywhere, looked through before anything in them is read.
+
+HDF5 is a container for more than numbers: links into other files, data sets kept in any file of the disk, trees with
+loops, and shapes that a file of a kilobyte may claim to be a terabyte. A model has none of that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+#: All that a file may say it holds [bytes], unpacked.
+MAX_BYTES = 1 << 30
+#: Groups and data sets in a file, how deep they lie, and strings in a data set.
+MAX_OBJECTS, MAX_DEPTH, MAX_STRINGS = 100_000, 64, 1 << 16
+
+
+@contextmanager
+def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
+    """An open file, of which everything may be read without surprises.
+
+    Raises:
+        OSError: it is no HDF5 file.
+        ValueError: it holds more than :data:`MAX_BYTES`, links that are not its own tree, or data kept elsewhere; one
+            line that names the place.
+    """
+    with h5py.File(path, "r") as file:
+        try:
+            _look_through(file)
+        except (TypeError, KeyError, RuntimeError) as error:  # what h5py makes of damage
+            raise ValueError(" ".join(str(error).split())) from None
+        yield file
+
+
+def _look_through(file: h5py.File) -> None:
+    held, seen = 0, {_address(file)}
+    waiting = [(file["/"], 1)]
+    while waiting:
+        group, depth = waiting.pop()
+        for name in group:
+            where = f"{group.name}/{name}".replace("//", "/")[:100]
+            if type(group.get(name, getlink=True)) is not h5py.HardLink:
+                raise ValueError(f"{where} is a link to elsewhere")
+            part = group[name]
+            if (address := _address(part)) in seen:
+                raise ValueError(f"{where} is linked twice")
+            seen.add(address)
+            if len(seen) > MAX_OBJECTS or depth > MAX_DEPTH:
+                raise ValueError(f"{where}: more than {MAX_OBJECTS} groups and data sets, or {MAX_DEPTH} levels")
+            if isinstance(part, h5py.Group):
+                waiting.append((part, depth + 1))
+            elif isinstance(part, h5py.Dataset):
+                held += _size(part, where, MAX_BYTES - held)
+
+
+def _size(dataset: h5py.Dataset, where: str, room: int) -> int:
+    """What a data set takes in memory [bytes]."""
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{where} is kept in another file")
+    count, size = dataset.size or 0, dataset.dtype.itemsize
+    strings = h5py.check_string_dtype(dataset.dtype)
+    if dataset.dtype.hasobject and strings is None:
+        raise ValueError(f"{where} holds {dataset.dtype.name}, neither numbers nor text")
+    # the chunk is unpacked whole, and may be larger than the data set
+    taken = size * max(count, math.prod(dataset.chunks or ()))
+    if strings is not None and strings.length is None:
+        if count > MAX_STRINGS:
+            raise ValueError(f"{where} is said to hold {count:,} strings")
+        for text in _strings(dataset, count):
+            taken += len(text)
+            if taken > room:
+                break
+    if taken > room:
+        raise ValueError(f"{where} is said to hold {taken:,} bytes; all together may be {MAX_BYTES:,}")
+    return taken
+
+
+def _strings(dataset: h5py.Dataset, count: int) -> Iterator[bytes]:
+    """One after the other: thousands may be one and the same text of the file, and large."""
+    if not dataset.shape:
+        yield dataset[()]
+        return
+    for k in range(count):
+        place, rest = [], k
+        for length in reversed(dataset.shape):
+            rest, index = divmod(rest, length)
+            place.append(index)
+        yield dataset[tuple(reversed(place))]
+
+
+def _address(part: h5py.Group | h5py.Dataset) -> int:
+    return h5py.h5o.get_info(part.id).addr

@@ -229,11 +229,9 @@ class ReplayOptions:
     """A .safetensors file; the shipped one if not given."""
     other_models: bool = False
     """Replay although the models are not those of the bag, to see what differs."""
-    stages: bool = False
-    """Give each stage what the bag holds, not what the stage before it made, so that a difference stays where it is."""
     mode: Literal["lockstep", "realtime"] | None = None
-    """lockstep: every packet must be answered. realtime: what the bag does not answer was lost. As the bag tells, or
-    else realtime."""
+    """lockstep: from the events to the robot's command, and nothing may be lost. realtime: stage by stage, what the bag
+    does not answer was lost. As the bag tells, or else realtime."""
     events: str | None = None
     """Topic of the event packets; as the bag tells, or /event_camera/events."""
     joints: str | None = None

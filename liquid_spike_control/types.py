@@ -15,6 +15,17 @@ EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "<u1")], align
 EPISODE_GAP_NS = 500_000_000
 
 
+def begins_episode(last_ns: int | None, stamp_ns: int, jitter_ns: int = 0) -> bool:
+    """Whether a stamp begins an episode.
+
+    Args:
+        last_ns: the stamp before it [ns]; None if there is none.
+        stamp_ns: of the message [ns].
+        jitter_ns: how far a stamp may run back without meaning anything [ns].
+    """
+    return last_ns is None or not -jitter_ns <= stamp_ns - last_ns <= EPISODE_GAP_NS
+
+
 @dataclass(frozen=True, slots=True)
 class SpikeTrain:
     """Spikes of a population over consecutive steps, in compressed sparse rows.

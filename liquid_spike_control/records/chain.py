@@ -1,64 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graph's perception and controller in this process, fed with what a bag holds: their state follows the nodes'."""
+"""The graph's perception, offload node and controller in this process: their state follows the nodes'."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..events.codec import Decoder, encode_spikes
-from ..events.windows import SensorClock, Windows
+from ..events.codec import Decoder, decode_spikes, encode_spikes
+from ..events.windows import STEP_NS, SensorClock, Windows
 from ..joints import to_ns
 from ..liquid.controller import LiquidController
 from ..loop import observation_for
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
-from ..types import EPISODE_GAP_NS, Quantities
+from ..types import EPISODE_GAP_NS, Quantities, SpikeTrain, begins_episode
 
 
-@dataclass(frozen=True, slots=True)
-class Perceived:
-    """What became of one packet of events.
+class SpikePacket(NamedTuple):
+    """Address-event spikes of some steps, in the bytes of the ``spikes`` encoding.
 
     Attributes:
-        spikes_in, spikes_out: in the bytes of the ``spikes`` encoding.
-        estimate: named, with the packet's stamp.
+        stamp_ns: of the events that they came of.
+        start_ns: start of the first step.
+        n_steps: how many steps.
+        data: the spikes.
     """
 
-    spikes_in: bytes
-    spikes_out: bytes
-    estimate: Quantities
+    stamp_ns: int
+    start_ns: int
+    n_steps: int
+    data: bytes
+
+    @classmethod
+    def of(cls, stamp_ns: int, start_ns: int, spikes: SpikeTrain) -> SpikePacket:
+        """Of a spike train."""
+        return cls(stamp_ns, start_ns, spikes.n_steps, encode_spikes(spikes))
 
 
-class PerceptionReplay:
-    """Packets of events to estimates, as the perception and the offload node do it.
+class EncoderReplay:
+    """Packets of events to packets of spikes, as the perception node makes them.
 
     Args:
-        perception: its state is followed.
-        backend: runs the network.
+        perception: encodes.
         sensor_clock, window_ns: how the stream is cut, see the perception node's parameters.
+
+    Attributes:
+        begins: stamps at which an episode began [ns].
     """
 
-    def __init__(self, perception: Perception, backend: Backend, sensor_clock: bool, window_ns: int) -> None:
-        self._perception, self._backend = perception, backend
+    def __init__(self, perception: Perception, sensor_clock: bool, window_ns: int) -> None:
+        self._perception = perception
         self._decoder = Decoder()
         self._on_sensor_clock, self._clock = sensor_clock, SensorClock()
         self._windows = Windows(window_ns) if window_ns else None
         self._last_ns: int | None = None
+        self._until_ns = 0
+        self.begins: list[int] = []
 
-    def perceive(self, packet: Any) -> Perceived | None:
+    def take(self, packet: Any) -> SpikePacket | None:
         """Take the next packet that the perception took; None where no window is complete."""
         stamp = to_ns(packet.header.stamp)
-        begins = _begins(self._last_ns, stamp)
+        begins = begins_episode(self._last_ns, stamp, STEP_NS if self._on_sensor_clock else 0)
         if begins:
             self._begin(stamp)
         self._last_ns = stamp
         base = 0 if self._on_sensor_clock and packet.encoding == "evt3" else packet.time_base
         events = self._decoder.decode(packet.events, packet.encoding, base, packet.width, packet.height)
         if self._windows is None:
-            return self._step(events, stamp)
+            return self._encode(events, stamp)
         latest = stamp
         if self._on_sensor_clock:
             steps = self._clock.steps
@@ -67,20 +78,84 @@ class PerceptionReplay:
             if self._clock.steps > steps and not begins:
                 self._begin(stamp)
         window = self._windows.add(events, latest)
-        return None if window is None else self._step(*window)
+        return None if window is None else self._encode(*window)
 
     def _begin(self, stamp: int) -> None:
+        self.begins.append(stamp)
         self._perception.reset(stamp)
-        self._backend.reset()
+        self._until_ns = stamp
         if self._windows is not None:
             self._windows.reset(stamp)
             self._decoder.reset()
             self._clock = SensorClock()
 
-    def _step(self, events: np.ndarray, stamp: int) -> Perceived:
+    def _encode(self, events: np.ndarray, stamp: int) -> SpikePacket:
         spikes = self._perception.encode(events, stamp)
-        output = self._backend.run(spikes)
-        return Perceived(encode_spikes(spikes), encode_spikes(output), self._perception.decode(output, stamp))
+        made = SpikePacket.of(stamp, self._until_ns, spikes)
+        self._until_ns += spikes.n_steps * self._perception.step_ns
+        return made
+
+
+class NetworkReplay:
+    """Spikes in, spikes out, as the offload node makes them: steps that nobody sent are run without input.
+
+    Args:
+        backend: runs the network.
+        step_ns: length of a step [ns].
+        begins: of a network in the perception's process, which knows the episodes; None for the offload node.
+    """
+
+    def __init__(self, backend: Backend, step_ns: int, begins: Iterable[int] | None = None) -> None:
+        self._backend, self._step_ns = backend, step_ns
+        self._begins = None if begins is None else set(begins)
+        self._until_ns: int | None = None
+
+    def run(self, packet: SpikePacket) -> SpikePacket:
+        """The answer to a packet.
+
+        Raises:
+            ValueError: it is malformed.
+        """
+        spikes = decode_spikes(packet.data, packet.n_steps, self._backend.n_inputs)
+        if spikes is None:
+            raise ValueError("malformed spikes")
+        if self._begins is not None:
+            if packet.start_ns in self._begins:
+                self._backend.reset()
+        else:
+            gap = None if self._until_ns is None else packet.start_ns - self._until_ns
+            if gap is None or not 0 <= gap <= EPISODE_GAP_NS:
+                self._backend.reset()
+            elif gap >= self._step_ns:
+                self._backend.run(SpikeTrain(np.zeros(gap // self._step_ns + 1, np.int64), np.empty(0, np.int32)))
+            self._until_ns = packet.start_ns + packet.n_steps * self._step_ns
+        return SpikePacket.of(packet.stamp_ns, packet.start_ns, self._backend.run(spikes))
+
+
+class ReadoutReplay:
+    """The network's spikes to estimates, as the perception node makes them.
+
+    Args:
+        perception: decodes.
+        n_neurons: of the network's output.
+        begins: stamps at which an episode began [ns], ascending; the readout is reset there.
+    """
+
+    def __init__(self, perception: Perception, n_neurons: int, begins: list[int]) -> None:
+        self._perception, self._n_neurons, self._begins = perception, n_neurons, list(begins)
+
+    def decode(self, packet: SpikePacket) -> Quantities:
+        """The estimate.
+
+        Raises:
+            ValueError: the packet is malformed.
+        """
+        spikes = decode_spikes(packet.data, packet.n_steps, self._n_neurons)
+        if spikes is None:
+            raise ValueError("malformed spikes")
+        while self._begins and self._begins[0] <= packet.start_ns:
+            self._perception.reset(self._begins.pop(0))
+        return self._perception.decode(spikes, packet.stamp_ns)
 
 
 class ControllerReplay:
@@ -104,7 +179,7 @@ class ControllerReplay:
         """
         controller, stamp = self._controller, estimate.stamp_ns
         elapsed = controller.nominal_period_s
-        if _begins(self._last_ns, stamp):
+        if begins_episode(self._last_ns, stamp):
             controller.reset()
         else:
             elapsed = (stamp - self._last_ns) * 1e-9  # type: ignore[operator]
@@ -119,8 +194,3 @@ class ControllerReplay:
         assert first is not None, "no candidate"
         controller.state = first[1]
         return first[0]
-
-
-def _begins(last_ns: int | None, stamp_ns: int) -> bool:
-    """Whether a stamp begins an episode, as the nodes see it."""
-    return last_ns is None or not 0 <= stamp_ns - last_ns <= EPISODE_GAP_NS

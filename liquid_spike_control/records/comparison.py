@@ -47,6 +47,11 @@ class Comparison:
         self.first = self.first or self.last
         self.differing += 1
 
+    def excuse(self) -> None:
+        """Count the differences as following from something that is not in the bag."""
+        self.outside += self.differing
+        self.differing, self.first, self.last = 0, None, None
+
     def compare(self, stamp_ns: int, recorded: bytes, replayed: bytes, texts: tuple[str, str]) -> bool:
         """Count a message; ``texts`` say what was recorded and replayed. Returns whether it is the same."""
         if recorded == replayed:

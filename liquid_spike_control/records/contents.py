@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import TaskError
-from ..joints import JOINT_STATE, MULTI_ARRAY, from_joint_state, to_ns
+from ..joints import JOINT_STATE, from_joint_state, to_ns
 from ..types import Quantities
 from .bag import Bag
+from .chain import SpikePacket
 from .mcap_file import EVENT_PACKET
 from .mcap_scan import Raw
 from .setup import Setup, Topics
 
 BOOL = "std_msgs/msg/Bool"
+DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ class Contents:
 
     Attributes:
         joints, estimates, commands, gated: in the order of the bag.
-        spikes_in, spikes_out: stamp of a packet [ns] to the :func:`digest` of its spikes.
+        spikes_in, spikes_out: of the network, likewise.
         e_stops: times [ns] at which the e-stop was pressed.
+        dropped: packets of events that the perception lost or dropped, by its diagnostics.
         network: hash of the network that the packets of spikes name, or empty.
         n_events: packets of events.
     """
@@ -43,16 +45,12 @@ class Contents:
     estimates: list[Published] = field(default_factory=list)
     commands: list[Published] = field(default_factory=list)
     gated: list[Published] = field(default_factory=list)
-    spikes_in: dict[int, bytes] = field(default_factory=dict)
-    spikes_out: dict[int, bytes] = field(default_factory=dict)
+    spikes_in: list[SpikePacket] = field(default_factory=list)
+    spikes_out: list[SpikePacket] = field(default_factory=list)
     e_stops: list[int] = field(default_factory=list)
+    dropped: int = 0
     network: str = ""
     n_events: int = 0
-
-
-def digest(data: Any) -> bytes:
-    """A short hash of bytes, to compare them later without keeping them."""
-    return hashlib.blake2b(memoryview(data).cast("B"), digest_size=16).digest()
 
 
 def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
@@ -64,6 +62,7 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
     contents = Contents()
     kinds = dict.fromkeys((setup.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
     kinds |= dict.fromkeys((topics.estimate, topics.command), JOINT_STATE) | {topics.e_stop: BOOL}
+    kinds[topics.diagnostics] = DIAGNOSTICS
     kinds |= {setup.joints: setup.joint_readings.kind, setup.gated: setup.gated_readings.kind}
     numbers = {
         topics.estimate: (contents.estimates, lambda message: from_joint_state(message, setup.estimate_names)),
@@ -84,8 +83,6 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
                 held.append(Published(raw.stamp_ns, quantities))
         else:
             _take(contents, topics, raw, bag.read(raw))
-    if setup.gated_readings.kind == MULTI_ARRAY:
-        _stamp(contents)
     return contents
 
 
@@ -101,22 +98,21 @@ def _take(contents: Contents, topics: Topics, raw: Raw, message: Any) -> None:
         if message.data:
             contents.e_stops.append(raw.stamp_ns)
         return
+    if raw.topic == topics.diagnostics:
+        contents.dropped = max(contents.dropped, *map(_dropped, message.status))
+        return
     spikes = contents.spikes_in if raw.topic == topics.spikes_in else contents.spikes_out
-    spikes[to_ns(message.header.stamp)] = digest(message.events)
+    data = message.events.tobytes()
+    spikes.append(SpikePacket(to_ns(message.header.stamp), message.time_base, message.height, data))
     contents.network = message.header.frame_id
 
 
-def _stamp(contents: Contents) -> None:
-    """Give gated commands without a stamp that of the command that was published last before them."""
-    commands = sorted(contents.commands, key=lambda command: command.at_ns)
-    k, used = -1, -1
-    for number, message in enumerate(contents.gated):
-        while k + 1 < len(commands) and commands[k + 1].at_ns <= message.at_ns:
-            k += 1
-        if k > used:
-            used = k
-            stamped = replace(message.quantities, stamp_ns=commands[k].quantities.stamp_ns)
-            contents.gated[number] = replace(message, quantities=stamped)
+def _dropped(status: Any) -> int:
+    """Packets that the perception has lost or dropped so far; 0 for the status of another."""
+    if not status.name.startswith("perception:"):
+        return 0
+    told = {pair.key: pair.value for pair in status.values}
+    return sum(int(told.get(name, "0")) for name in ("lost", "too_old", "out_of_order"))
 
 
 def event_packets(bag: Bag, topic: str) -> Iterator[Any]:

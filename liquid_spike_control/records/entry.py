@@ -37,7 +37,6 @@ def replay_command(options: ReplayOptions) -> int:
             Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated),
             options.mode,
             options.other_models,
-            options.stages,
             patience.show,
         )
     _print(outcome)
@@ -75,7 +74,8 @@ def _print(outcome: Replay) -> None:
     for note in outcome.notes:
         console.print(f"note: {note}")
     if outcome.identical:
-        console.print("identical: every command is the recorded one, byte for byte")
+        made = "the recorded one" if outcome.setup.lockstep else "what its stage makes of what the bag says it was given"
+        console.print(f"identical: every message is {made}, byte for byte")
         return
     start = outcome.contents.commands[0].quantities.stamp_ns
     for c in outcome.comparisons:

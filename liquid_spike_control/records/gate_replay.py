@@ -13,12 +13,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
 from .comparison import Comparison
-from .contents import Contents
+from .contents import Contents, Published
+
+#: A command without a stamp is looked for among those published so long before, and as long as one may stand [ns].
+UNDER_WAY_NS = 50_000_000
 
 
 class GateReplay:
@@ -27,10 +31,12 @@ class GateReplay:
     Args:
         limits: of the gate.
         strict: lock-step, where every command is answered at its own stamp.
+        stamped: whether the gated commands carry the stamp of the command; those of a Float64MultiArray do not, and are
+            matched by their order and value.
     """
 
-    def __init__(self, limits: GateLimits, strict: bool) -> None:
-        self._limits, self._strict = limits, strict
+    def __init__(self, limits: GateLimits, strict: bool, stamped: bool = True) -> None:
+        self._limits, self._strict, self._stamped = limits, strict, stamped
         self._state = initial_state(limits)
         self._ramp = False  # the safe command set in, and nobody knows when
         self._safe = limits.safe.tobytes()
@@ -45,8 +51,10 @@ class GateReplay:
         """
         account = Comparison(topic)
         unanswered, presses = dict(commands), deque(contents.e_stops)
+        waiting = deque(contents.commands)
         for number, message in enumerate(contents.gated):
-            stamp, values = message.quantities.stamp_ns, message.quantities.values
+            values = message.quantities.values
+            stamp = message.quantities.stamp_ns if self._stamped else self._match(message, waiting, commands)
             while presses and presses[0] <= message.at_ns:
                 presses.popleft()
                 self._state = press(self._limits, self._state, stamp)
@@ -57,11 +65,29 @@ class GateReplay:
                 self._admitted(account, stamp, values, command)
         stamps = [message.quantities.stamp_ns for message in contents.gated] or [0]
         for stamp in unanswered:
-            if self._strict and stamps[0] < stamp < stamps[-1]:
+            if self._strict and self._stamped and stamps[0] < stamp < stamps[-1]:
                 account.differs(stamp, "", "a command that was not answered")
             else:
                 account.unanswered += 1
         return account
+
+    def _match(self, message: Published, waiting: deque[Published], commands: dict[int, np.ndarray]) -> int:
+        """The stamp of the command that a message without one answers; when it was published if it answers none."""
+        while waiting and waiting[0].at_ns < message.at_ns - self._limits.max_age_ns - UNDER_WAY_NS:
+            waiting.popleft()
+        there = [c.quantities.stamp_ns for c in takewhile(lambda c: c.at_ns <= message.at_ns, waiting)]
+        recorded = message.quantities.values.tobytes()
+        for stamp in there:
+            _, output, _ = admit(self._limits, self._state, commands[stamp], stamp, stamp)
+            if output.tobytes() == recorded:
+                break
+        else:
+            if recorded == self._safe or not there:
+                return message.at_ns
+            stamp = there[0]
+        while waiting.popleft().quantities.stamp_ns != stamp:
+            pass
+        return stamp
 
     def _admitted(self, account: Comparison, stamp: int, values: np.ndarray, command: np.ndarray) -> None:
         recorded = values.tobytes()

@@ -31,6 +31,7 @@ class Topics:
     spikes_out: str = "/neuromorphic/output"
     estimate: str = "/perception/state"
     e_stop: str = "/e_stop"
+    diagnostics: str = "/diagnostics"
 
 
 @dataclass

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each stage of a replay beside what the bag has of it. See :mod:`.replay` for what each is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..types import Quantities
+from .chain import ControllerReplay, EncoderReplay, NetworkReplay, ReadoutReplay, SpikePacket
+from .comparison import Comparison
+from .contents import Published
+
+#: Joint states that are tried for a command, where the tolerance leaves a choice.
+CANDIDATES = 4
+
+
+def encode(
+    packets: Iterable, stage: EncoderReplay, recorded: list[SpikePacket], account: Comparison, lockstep: bool
+) -> list[SpikePacket]:
+    """Packets of events to packets of spikes; compared where spikes were recorded."""
+    told = {packet.stamp_ns: packet for packet in recorded}
+    made = [packet for taken in packets if (packet := stage.take(taken)) is not None]
+    _compare_spikes(made, told, account, lockstep)
+    return made
+
+
+def run(
+    packets: list[SpikePacket], stage: NetworkReplay, recorded: list[SpikePacket], account: Comparison, lockstep: bool
+) -> list[SpikePacket]:
+    """Packets of spikes through the network; one that was not answered never came, and its steps are silent."""
+    told = {packet.stamp_ns: packet for packet in recorded}
+    made = [stage.run(packet) for packet in packets if not told or lockstep or packet.stamp_ns in told]
+    account.unanswered += len(packets) - len(made)
+    _compare_spikes(made, told, account, lockstep)
+    return made
+
+
+def _compare_spikes(
+    made: list[SpikePacket], told: dict[int, SpikePacket], account: Comparison, lockstep: bool
+) -> None:
+    if not told:
+        return
+    latest = max(told)
+    for packet in made:
+        held = told.get(packet.stamp_ns)
+        if held is not None:
+            account.compare(packet.stamp_ns, held.data, packet.data, (_spikes(held), _spikes(packet)))
+        elif lockstep and packet.stamp_ns < latest:
+            account.differs(packet.stamp_ns, "", _spikes(packet))
+        else:
+            account.unanswered += 1
+    for stamp in sorted(told.keys() - {packet.stamp_ns for packet in made}):
+        account.differs(stamp, _spikes(told[stamp]), "")
+
+
+def decode(
+    packets: list[SpikePacket], stage: ReadoutReplay, recorded: list[Published], account: Comparison, lockstep: bool
+) -> dict[int, Quantities]:
+    """The network's spikes to estimates, by stamp."""
+    told = {message.quantities.stamp_ns: message.quantities.values for message in recorded}
+    estimates = {}
+    for packet in packets:
+        stamp = packet.stamp_ns
+        if told and stamp not in told and not lockstep:
+            account.unanswered += 1
+            continue
+        estimates[stamp] = estimate = stage.decode(packet)
+        if stamp in told:
+            texts = text(told[stamp]), text(estimate.values)
+            account.compare(stamp, told[stamp].tobytes(), estimate.values.tobytes(), texts)
+        elif told and stamp < max(told):
+            account.differs(stamp, "", text(estimate.values))
+        else:
+            account.unanswered += 1
+    for stamp in sorted(told.keys() - estimates.keys()):
+        account.differs(stamp, text(told[stamp]), "")
+    return estimates
+
+
+def decide(
+    estimates: dict[int, Quantities],
+    joints: Nearby,
+    stage: ControllerReplay,
+    recorded: list[Published],
+    account: Comparison,
+    lockstep: bool,
+) -> dict[int, np.ndarray]:
+    """The command for each recorded one's stamp; the recorded one where the bag lacks what it was made of."""
+    commands: dict[int, np.ndarray] = {}
+    for message in recorded:
+        stamp, values = message.quantities.stamp_ns, message.quantities.values
+        estimate, near = estimates.get(stamp), joints.to(stamp, message.at_ns)
+        if estimate is None or not near:
+            account.unanswered += 1
+            commands[stamp] = values
+            continue
+        commands[stamp] = made = stage.command(estimate, near, values.tobytes())
+        account.compare(stamp, values.tobytes(), made.tobytes(), (text(values), text(made)))
+    for stamp in sorted(estimates.keys() - commands.keys()):
+        if lockstep and min(commands) < stamp < max(commands):
+            account.differs(stamp, "", "an estimate that was not answered")
+        else:
+            account.unanswered += 1
+    return commands
+
+
+class Nearby:
+    """The joint states that the controller may have taken.
+
+    Args:
+        joints: of the bag.
+        tolerance_ns: how far one may be from the estimate [ns].
+    """
+
+    def __init__(self, joints: list[Published], tolerance_ns: int) -> None:
+        self._joints = sorted(joints, key=lambda j: j.quantities.stamp_ns)
+        self._stamps = np.array([j.quantities.stamp_ns for j in self._joints], np.int64)
+        self._tolerance_ns = tolerance_ns
+
+    def to(self, stamp_ns: int, before_ns: int) -> list[Quantities]:
+        """Those within the tolerance of a stamp and published before a time [ns], the nearest first."""
+        begin = np.searchsorted(self._stamps, stamp_ns - self._tolerance_ns)
+        end = np.searchsorted(self._stamps, stamp_ns + self._tolerance_ns, "right")
+        exact = not self._tolerance_ns  # then there is no choice, whatever the clocks of two machines say
+        found = [j.quantities for j in self._joints[begin:end] if exact or j.at_ns <= before_ns]
+        return sorted(found, key=lambda quantities: abs(quantities.stamp_ns - stamp_ns))[:CANDIDATES]
+
+
+def text(values: np.ndarray) -> str:
+    """Numbers to the last bit."""
+    return ", ".join(repr(value) for value in values.tolist())
+
+
+def _spikes(packet: SpikePacket) -> str:
+    return f"{len(packet.data) // 8} spikes in {packet.n_steps} steps"

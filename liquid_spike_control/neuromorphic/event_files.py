@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import TaskError
 from ..events.codec import Decoder
+from ..events.files import MAGIC, open_events
 from ..types import EVENT
 
 EVENT_CAMERA = ("/event_camera/events", "event_camera_msgs/msg/EventPacket")
-RECORDINGS = (".mcap", ".es", ".raw", ".dat", ".aedat")
+RECORDINGS = (".mcap", *MAGIC)
 
 
 def read_recording(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]:
@@ -53,15 +54,6 @@ def _messages(path: Path, topic: str, kind: str) -> Iterator:
 
 
 def _faery(path: Path) -> tuple[np.ndarray, tuple[int, int], None]:
-    try:
-        import faery
-    except ImportError:
-        raise TaskError(f"{path}: needs faery; pip install 'liquid_spike_control[events]'") from None
-    stream = faery.events_stream_from_file(path)
-    packets = list(stream)
-    events = np.zeros(sum(map(len, packets)), EVENT)
-    if packets:
-        joined = np.concatenate(packets)
-        events["t"], events["p"] = joined["t"].astype(np.int64) * 1000, joined["on"]
-        events["x"], events["y"] = joined["x"], joined["y"]
-    return events, stream.dimensions(), None
+    file = open_events(path)
+    pieces = list(file.pieces())
+    return np.concatenate(pieces) if pieces else np.empty(0, EVENT), (file.width, file.height), None

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError
+from ..joints import JOINT_STATE, MULTI_ARRAY, Readings
 from ..types import Quantities
 from .capture import get_message
-from .convert import to_ns, to_time
+from .convert import to_time
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
-MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 FIELDS = ("position", "velocity", "effort")
 
 
@@ -52,6 +51,7 @@ class Interfaces:
                 f"parameter {parameter}_interfaces: {list(interfaces)}; give one for each of {', '.join(self.names)}"
             )
         self._check(interfaces)
+        self._readings = Readings(kind, self.names, tuple(interfaces))
 
     def _check(self, interfaces: Sequence[str]) -> None:
         if self.kind == JOINT_STATE:
@@ -77,19 +77,7 @@ class Interfaces:
 
     def read(self, message: Any) -> Quantities | None:
         """The quantities of a stamped message; NaN where a joint is missing, None where all of them are."""
-        if self.kind != JOINT_STATE:
-            values = np.array([attrgetter(path)(message) for path in self._paths])
-            return Quantities(to_ns(message.header.stamp), self.names, values)
-        index = {joint: i for i, joint in enumerate(message.name)}
-        if not any(joint in index for joint, _ in self._joints):
-            return None
-        values = np.full(len(self.names), np.nan)
-        for k, (joint, field) in enumerate(self._joints):
-            column = getattr(message, field)
-            i = index.get(joint, len(column))
-            if i < len(column):
-                values[k] = column[i]
-        return Quantities(to_ns(message.header.stamp), self.names, values)
+        return self._readings.read(message)
 
     def write(self, stamp_ns: int, values: np.ndarray) -> Any:
         """A message with the quantities; joints' other fields are NaN, other numbers of a message 0."""

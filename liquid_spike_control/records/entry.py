@@ -74,7 +74,7 @@ def _print(outcome: Replay) -> None:
     for note in outcome.notes:
         console.print(f"note: {note}")
     if outcome.identical:
-        made = "the recorded one" if outcome.setup.lockstep else "what its stage makes of what the bag says it was given"
+        made = "the recorded one" if outcome.setup.lockstep else "what its stage makes of what it was given"
         console.print(f"identical: every message is {made}, byte for byte")
         return
     start = outcome.contents.commands[0].quantities.stamp_ns

@@ -76,7 +76,8 @@ class GateReplay:
         while waiting and waiting[0].at_ns < message.at_ns - self._limits.max_age_ns - UNDER_WAY_NS:
             waiting.popleft()
         there = [c.quantities.stamp_ns for c in takewhile(lambda c: c.at_ns <= message.at_ns, waiting)]
-        recorded = message.quantities.values.tobytes()
+        values = message.quantities.values
+        recorded = values.tobytes()
         for stamp in there:
             _, output, _ = admit(self._limits, self._state, commands[stamp], stamp, stamp)
             if output.tobytes() == recorded:
@@ -84,7 +85,9 @@ class GateReplay:
         else:
             if recorded == self._safe or not there:
                 return message.at_ns
-            stamp = there[0]
+            start = self._state.output
+            plausible = [s for s in there if self._ramp and self._between(start, values, commands[s])]
+            stamp = (plausible or there)[0]
         while waiting.popleft().quantities.stamp_ns != stamp:
             pass
         return stamp

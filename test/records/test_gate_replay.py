@@ -2,6 +2,7 @@
 """The gate of a real-time run, whose clock is not in the bag: what can be told, and what must still be found."""
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,23 @@ def test_a_changed_bit_is_found_wherever_the_bag_tells_all(seed):
         found += account.differing == 1
         assert account.first is None or account.first.stamp_ns == gated[index].quantities.stamp_ns
     assert found >= 8
+
+
+def without_stamps(contents):
+    """As a Float64MultiArray has them."""
+    gated = [Published(m.at_ns, Quantities(0, NAMES, m.quantities.values)) for m in contents.gated]
+    return replace(contents, gated=gated)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_commands_without_stamps_are_matched_by_order_and_value(seed):
+    contents = without_stamps(run(seed).contents)
+    account = GateReplay(LIMITS, False, stamped=False).compare(contents, commands_of(contents), "/gated")
+    assert account.differing == 0
+    assert account.identical > 450
+    contents.gated[100].quantities.values.view(np.uint64)[0] ^= 1
+    account = GateReplay(LIMITS, False, stamped=False).compare(contents, commands_of(contents), "/gated")
+    assert account.differing == 1
 
 
 def test_a_command_from_nowhere_is_found():

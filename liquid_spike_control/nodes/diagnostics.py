@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import re
 import time
 from typing import Any
 
@@ -54,8 +55,8 @@ class Diagnostics:
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self.level = self._told = OK
-        self.message = "ok"
+        self.level, self.message = OK, "ok"
+        self._told = ""
         self.counts: dict[str, int] = {}
         self.values: dict[str, Any] = {}
         self.latencies: dict[str, Latency] = {}
@@ -63,7 +64,7 @@ class Diagnostics:
 
     def restart(self) -> None:
         """Forget the counts and latencies of an earlier activation."""
-        self.level, self.message, self._told = OK, "ok", OK
+        self.level, self.message, self._told = OK, "ok", ""
         self.counts.clear()
         self.latencies.clear()
         self._began = time.monotonic()
@@ -88,7 +89,11 @@ class Diagnostics:
         """Whether there is an error or a silence that the last report did not tell of: it must not wait for the next
         period.
         """
-        return self.level >= ERROR and self.level > self._told
+        return self.level >= ERROR and self._kind() != self._told
+
+    def _kind(self) -> str:
+        """The message without its numbers, which change from one complaint to the next."""
+        return re.sub(r"[\d.]+", "", self.message)
 
     def report(self, stamp) -> DiagnosticArray:
         """The status since activation; complaints are told once."""
@@ -105,7 +110,8 @@ class Diagnostics:
             hardware_id="liquid_spike_control",
             values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
         )  # fmt: skip
-        self.level, self.message, self._told = OK, "ok", self.level
+        self._told = self._kind()
+        self.level, self.message = OK, "ok"
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp
         return message

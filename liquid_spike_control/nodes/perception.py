@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
 from ..errors import GraphError
-from ..events.codec import ENCODINGS, Decoder, PacketSequence, encode
+from ..events.codec import DECODED, ENCODINGS, Decoder, PacketSequence, encode
 from ..events.windows import STEP_NS, SensorClock, Windows
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
@@ -31,7 +31,7 @@ SILENCE_S = 0.15
 #: Between two looks at the silence [s].
 LOOK_S = 0.02
 #: So long does a packet wait for the offload node before the node counts as lost [s].
-ANSWER_S = 0.05
+ANSWER_S = 0.04
 #: In real time older packets are dropped, for the newer ones behind them: a storm must not make all late [ns].
 MAX_AGE_NS = 15_000_000
 
@@ -105,6 +105,8 @@ class PerceptionNode(Stage):
             )
             decoded = self._decoder.decode(packet.events, encoding, 0, perception.width, perception.height)
             self._decoder.reset()
+        for encoding in DECODED:
+            self._decoder.decode(b"", encoding, 0, perception.width, perception.height)
         spikes = perception.encode(decoded, 5 * perception.step_ns)
         packet_to_spikes(spikes_to_packet(spikes, perception.n_axons, "", 0, 0, 0), perception.n_axons, "")
         silent = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))

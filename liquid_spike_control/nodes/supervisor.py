@@ -16,10 +16,11 @@ from rich.console import Console
 
 from ..errors import GraphError
 from .bringup import Bringup
-from .graph import GraphOptions, NodeSpec, describe, domain_id, environment, params_file
+from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment, params_file
 from .monitor import Monitor
 from .process import Claim, new_executor
 from .processes import Processes
+from .pulse import Pulse
 
 #: Between two looks at the graph [s]; the nodes need the cores more.
 PERIOD_S = 0.2
@@ -59,7 +60,7 @@ class Supervisor:
         return self
 
     def _connect(self) -> None:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
         self._closing.callback(rclpy.shutdown)
         self._node = Node("liquid_spike_supervisor", enable_rosout=False, start_parameter_services=False)
         self._closing.callback(self._node.destroy_node)
@@ -68,6 +69,7 @@ class Supervisor:
         self._attend()
         names = [spec.name for spec in self._specs]
         self._bringup = Bringup(self._node, self._executor, names, self._check)
+        self._pulse = Pulse(self._node, names)
         starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
             with self._console.status(starting):
@@ -77,7 +79,6 @@ class Supervisor:
         except GraphError as error:
             self._bringup.down()  # those that are active already
             raise GraphError(self._processes.why(str(error))) from None
-        os.nice(5)  # watching must not delay what is watched
 
     def _attend(self) -> None:
         """Begin to watch the topics, before the nodes speak."""
@@ -98,7 +99,7 @@ class Supervisor:
                 )
 
     def attend(self) -> None:
-        """Keep the graph up until Ctrl-C: a node that fails or ends is brought up again, and meanwhile the gate sends
+        """Keep the graph up until Ctrl-C: a node that fails, ends or hangs is brought up again; meanwhile the gate sends
         the safe command; then take it down in reverse.
 
         Raises:
@@ -115,6 +116,10 @@ class Supervisor:
 
     def _bring_back(self) -> None:
         name = self._bringup.failed()
+        for hung in self._pulse.hung():
+            self._pulse.forget(hung)
+            self._processes.children[hung].kill()
+            self._processes.children[hung].wait()
         for spec in self._specs:
             if self._processes.children[spec.name].poll() is not None:
                 self._processes.start((spec,), self._file)
@@ -158,6 +163,7 @@ class EpisodeSupervisor(Supervisor):
         Raises:
             GraphError: a node ended or failed, or did not answer in lock-step.
         """
+        os.nice(5)  # watching must not delay what is watched
         while not self.monitor.finished:
             time.sleep(PERIOD_S)
             self.monitor.poll()

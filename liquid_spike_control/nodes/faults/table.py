@@ -34,6 +34,7 @@ FAULTS = {
     "seq_gap": "camera",
     "camera_dead": "camera",
     "event_storm": "camera",
+    "offload_lost": "offload",
     "backend_parity": "models",
 }
 

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pencil's graph under the supervisor that brings lost nodes back, as a robot's graph is run; a program."""
+
+from __future__ import annotations
+
+import signal
+
+from rich.console import Console
+
+from ..graph import describe, params_file
+from ..supervisor import Supervisor
+from .losses import GENTLE
+
+
+def _interrupt(_signum, _frame) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Attend until SIGTERM."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with Supervisor(describe(GENTLE), params_file(GENTLE), Console(stderr=True)) as supervisor:
+            supervisor.attend()
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The offload node is killed, freezes, or answers late: the declared fallback, and the worker's return."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from event_camera_msgs.msg import EventPacket
+from rclpy.executors import Executor
+from std_srvs.srv import Trigger
+
+from .. import graph
+from ..graph import describe
+from ..neuromorphic import NeuromorphicNode
+from ..process import run
+from .losses import GENTLE, Robot, Sabotaged, worst
+from .measurement import Measurement
+from .rig import Observer, Rig, wait_for
+
+#: How late the answers of :class:`Late` are once it is told to be [s].
+LATE_S = 0.05
+FALLBACK = "safe command"
+
+
+class Late(NeuromorphicNode):
+    """The offload node, whose answers are 50 ms late from SIGUSR1 on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._late_s = 0.0
+        self._held: deque[tuple[float, EventPacket]] = deque()
+        signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame) -> None:
+        self._late_s = LATE_S
+
+    def _on_spikes(self, message: EventPacket) -> None:
+        if self._late_s:
+            self._held.append((time.monotonic() + self._late_s, message))
+        else:
+            super()._on_spikes(message)
+
+    def work(self, executor: Executor) -> None:
+        """One turn, and what is due."""
+        executor.spin_once(timeout_sec=0.002 if self._held else 0.1)
+        while self._held and self._held[0][0] <= time.monotonic():
+            super()._on_spikes(self._held.popleft()[1])
+
+
+def offload_lost(thorough: bool = False) -> list[Measurement]:
+    """SIGKILL, SIGSTOP and 50 ms of delay: the perception tells, the gate sends the safe command, and the supervisor
+    brings the worker back.
+    """
+    n = 5 if thorough else 1
+    found = []
+    specs = describe(GENTLE)
+    late = tuple(LateSpec(s.name, s.parameters) if s.name == "neuromorphic" else s for s in specs)
+    for injected, number, graph_of in (
+        ("SIGKILL", signal.SIGKILL, specs),
+        ("SIGSTOP", signal.SIGSTOP, specs),
+        ("answers 50 ms late", signal.SIGUSR1, late),
+    ):
+        safe, told = [], []
+        for _ in range(n):
+            with Rig(graph_of) as rig:
+                robot = Robot(rig)
+                began = rig.send("neuromorphic", number)
+                safe.append(robot.safe_after_ms(began))
+                told.append(robot.told_after_ms(began, "perception", 2, "offload node does not answer"))
+        found += [
+            Measurement(injected, f"declared fallback: {FALLBACK}", worst(safe), 100, f"ms, of {n}"),
+            Measurement(injected, "diagnostic ERROR", worst(told), 100, f"ms, of {n}"),
+        ]
+    for injected, number in (("SIGKILL", signal.SIGKILL), ("SIGSTOP", signal.SIGSTOP)):
+        back = [_back_after_s(number) for _ in range(n)]
+        found.append(Measurement(injected, "the worker answers again", worst(back), 5, f"s, of {n}"))
+    return found
+
+
+class LateSpec(Sabotaged):
+    """The offload node whose program is this module."""
+
+    @property
+    def module(self) -> str:
+        """What ``python -m`` runs."""
+        return __spec__.name
+
+
+def _back_after_s(number: signal.Signals) -> float:
+    """From the loss of the worker to its next answer, under the supervisor [s]; NaN if none came in 20 s."""
+    with _attended() as supervisor, Observer() as observer:
+        answers = observer.hear(EventPacket, graph.SPIKES_OUT)
+        wait_for(lambda: len(answers) > 40, 60, "the graph")
+        (worker,) = (pid for pid in _children(supervisor) if b"nodes.neuromorphic" in _command_line(pid))
+        began = time.time_ns()
+        os.kill(worker, number)
+        time.sleep(0.1)
+        n = len(answers)
+        deadline = time.monotonic() + 20
+        while len(answers) == n and time.monotonic() < deadline:
+            observer.call(Trigger, "/simulator/reset_world", Trigger.Request())  # the pole falls meanwhile
+            for _ in range(50 * (len(answers) == n)):
+                time.sleep(0.005)
+        return (answers[n].arrived_ns - began) / 1e9 if len(answers) > n else np.nan
+
+
+@contextmanager
+def _attended() -> Iterator[int]:
+    """The graph under its supervisor; its pid."""
+    module = f"{__package__}.attended"
+    with subprocess.Popen([sys.executable, "-m", module], stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process.pid
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+if __name__ == "__main__":
+    run(Late)

@@ -11,11 +11,12 @@ import numpy as np
 
 from ..errors import TaskError
 from ..types import EVENT
-from . import evt3, mono
+from . import evt3, libcaer, mono
 from .spikes import decode_spikes, encode_spikes
 from .words import from_words, survey, to_words
 
 __all__ = [
+    "DECODED",
     "ENCODINGS",
     "MAX_SPAN_NS",
     "Decoder",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 ENCODINGS = ("evt3", "mono")
+#: What a :class:`Decoder` reads besides: libcaer_driver's.
+DECODED = (*ENCODINGS, "libcaer", "libcaer_cmp")
+_WORDS = {"evt3": np.uint16, "mono": np.uint64, "libcaer": np.uint64, "libcaer_cmp": np.uint16}
 
 #: Longest time from the time base of a packet to its last event [ns]: what fits the 32 bits of ``mono`` and
 #: half a turn of the clock of ``evt3``.
@@ -124,7 +128,7 @@ class Decoder:
 
         Args:
             data: any bytes-like object.
-            encoding: ``"mono"`` or ``"evt3"``. An ``evt3`` packet with a time base is decoded by itself; with
+            encoding: one of :data:`DECODED`. An ``evt3`` packet with a time base is decoded by itself; with
                 time base 0 it continues the stream of the packets before it, on the sensor's own clock, as
                 metavision_driver publishes it.
             time_base_ns: the packet's time base [ns].
@@ -135,7 +139,7 @@ class Decoder:
             EVENT, sorted by time; empty if the packet is malformed.
         """
         data = np.frombuffer(data, np.uint8)
-        word = {"evt3": np.uint16, "mono": np.uint64}.get(encoding)
+        word = _WORDS.get(encoding)
         if word is None or data.size % np.dtype(word).itemsize or not 0 <= time_base_ns < _LATEST_NS:
             return self._drop()
         words = data.view(word)
@@ -144,6 +148,16 @@ class Decoder:
         latest_ns = time_base_ns + self.max_span_ns
         if encoding == "mono":
             events, *dropped = mono.decode_words(words, time_base_ns, self._last_ns, latest_ns, width, height)
+        elif encoding == "libcaer":
+            # its time base is that of the sensor's zero, up to 36 minutes ago
+            events, *dropped = libcaer.decode_words(words, time_base_ns, self._last_ns, _LATEST_NS, width, height)
+        elif encoding == "libcaer_cmp":
+            events, incomplete, *dropped = libcaer.decode_compressed(
+                words, time_base_ns, self._last_ns, latest_ns, width, height
+            )
+            if incomplete < 0:
+                return self._drop()
+            self.incomplete += incomplete
         else:
             latest_ns = latest_ns if time_base_ns else _LATEST_NS
             events, incomplete, *dropped = evt3.decode_words(

@@ -21,6 +21,7 @@ import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from event_camera_msgs.msg import EventPacket
+from libcaer_packets import libcaer, libcaer_cmp
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -153,7 +154,14 @@ class Standin(Node):
         message.header.stamp = _time(time.time_ns() - (self.plant.now_ns - first))
         # of evt3 the drivers leave it undefined
         message.time_base = 7 if self._encoding == "evt3" else first
-        message.events = array.array("B", encode(events, self._encoding, first))
+        if self._encoding == "libcaer_cmp":
+            data = libcaer_cmp(events, first)
+        elif self._encoding == "libcaer":
+            message.time_base = SENSOR_START_NS
+            data = libcaer(events, SENSOR_START_NS)
+        else:
+            data = encode(events, self._encoding, first)
+        message.events = array.array("B", data)
         self._events.publish(message)
         self._seq += 1
 

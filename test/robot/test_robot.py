@@ -53,7 +53,7 @@ def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe
     assert "Traceback" not in (tmp_path / "graph.log").read_text()
 
 
-@pytest.mark.parametrize(("encoding", "how"), [("mono", "joint_state"), ("evt3", "array")])
+@pytest.mark.parametrize(("encoding", "how"), [("libcaer_cmp", "joint_state"), ("libcaer", "array"), ("mono", "array")])
 def test_other_messages_of_the_same_robot(probe, tmp_path, encoding, how):
     changes = {"backend: offload": "backend: in_process"}
     if how == "joint_state":

@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from ...errors import GraphError
+from ...events.codec import DECODED
 from .. import graph
 from ..capture import Capture
 from ..shared_memory import FOLDER, own_segment_bytes, stale_segments
@@ -185,6 +186,6 @@ def _tell(capture: Capture, topic: str, camera: _Camera) -> Finding:
         f"{rate:.0f} packets/s, {camera.size / camera.packets / 1e3:.1f} kB each, {packet.encoding},"
         f" {packet.width}x{packet.height}"
     )
-    if packet.encoding not in ("evt3", "mono"):
-        return warning(topic, text, "evt3 and mono are read here; set the driver's encoding")
+    if packet.encoding not in DECODED:
+        return warning(topic, text, f"{', '.join(DECODED)} are read here; set the driver's encoding")
     return ok(topic, text)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Robots' messages and quantities."""
+
+import math
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.errors import GraphError
+from liquid_spike_control.nodes.interfaces import JOINT_STATE, MULTI_ARRAY, Interfaces
+
+NAMES = ("lift", "lift_rate", "turn_rate")
+
+
+@pytest.mark.parametrize(
+    ("kind", "interfaces"),
+    [
+        (JOINT_STATE, ("a/position", "a/velocity", "b/velocity")),
+        ("geometry_msgs/msg/TwistStamped", ("twist.linear.x", "twist.linear.z", "twist.angular.z")),
+        ("nav_msgs/msg/Odometry", ("pose.pose.position.z", "twist.twist.linear.z", "twist.twist.angular.z")),
+        ("sensor_msgs/msg/Imu", ("linear_acceleration.z", "angular_velocity.x", "angular_velocity.z")),
+    ],
+)
+def test_what_is_written_is_read_bit_by_bit(kind, interfaces):
+    both = Interfaces(kind, NAMES, interfaces, "command")
+    values = np.random.default_rng(0).normal(size=3)
+    read = both.read(both.write(1_795_000_000_123_456_789, values))
+    assert (read.stamp_ns, read.names) == (1_795_000_000_123_456_789, NAMES)
+    assert read.values.tobytes() == values.tobytes()
+
+
+def test_what_a_forward_command_controller_takes():
+    message = Interfaces(MULTI_ARRAY, NAMES, (), "command").write(5, np.array([1.0, 2.0, 3.0]))
+    assert list(message.data) == [1.0, 2.0, 3.0]
+
+
+def test_joints_of_others_are_passed_over_and_missing_ones_are_nan():
+    reader = Interfaces(JOINT_STATE, NAMES, ("a/position", "a/velocity", "b/velocity"), "joint")
+    writer = Interfaces(JOINT_STATE, ("grip",), ("gripper/position",), "joint")
+    assert reader.read(writer.write(0, np.array([1.0]))) is None
+    message = Interfaces(JOINT_STATE, ("lift",), ("a/position",), "joint").write(0, np.array([4.0]))
+    values = reader.read(message).values
+    assert values[0] == 4.0 and math.isnan(values[1]) and math.isnan(values[2])
+
+
+def test_fields_of_a_joint_that_are_no_command_are_nan():
+    message = Interfaces(JOINT_STATE, ("x", "y"), ("a/position", "b/effort"), "command").write(0, np.array([1.0, 2.0]))
+    assert list(message.name) == ["a", "b"]
+    assert message.position[0] == 1.0 and math.isnan(message.position[1])
+    assert message.effort[1] == 2.0 and math.isnan(message.effort[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "interfaces", "says"),
+    [
+        ("sensor_msgs/JointState", ("x",), ("a/position",), "joint_type: 'sensor_msgs/JointState'"),
+        ("os/msg/system", ("x",), ("a/position",), "joint_type: 'os/msg/system'"),
+        ("std_msgs/msg/Float64", ("x",), ("data",), "joint_type: std_msgs/msg/Float64 carries no stamp"),
+        (JOINT_STATE, (), (), "joint_names"),
+        (JOINT_STATE, ("x", "x"), ("a/position", "b/position"), "joint_names"),
+        (JOINT_STATE, ("x",), (), "joint_interfaces"),
+        (JOINT_STATE, ("x",), ("position",), "joint_interfaces: 'position'"),
+        (JOINT_STATE, ("x",), ("a/temperature",), "joint_interfaces: 'a/temperature'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("header.stamp.sec",), "joint_interfaces: 'header.stamp.sec'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity",), "joint_interfaces: 'angular_velocity'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.w",), "joint_interfaces: 'angular_velocity.w'"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(kind, names, interfaces, says):
+    with pytest.raises(GraphError, match=f"parameter {says}"):
+        Interfaces(kind, names, interfaces, "joint")

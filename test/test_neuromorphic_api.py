@@ -14,9 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = (ROOT / "docs/neuromorphic/README.md").read_text()
 
 
-def test_the_python_of_the_tutorial(monkeypatch, capsys):
+@pytest.mark.parametrize("text", [TUTORIAL, (ROOT / "README.md").read_text()], ids=["tutorial", "readme"])
+def test_the_python_of_the_documents(monkeypatch, capsys, text):
     monkeypatch.chdir(ROOT / "test/data/nir")
-    (code,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["output"].n_steps == 1000 and len(names["output"].ids) > 0

@@ -53,9 +53,10 @@ setup(
         "ros-kilted": ["ros-rclpy[fastrtps]>=9.1.2,<10", "ros-common-interfaces>=5.5.1,<5.6"],
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
+        "security": ["cryptography>=42"],  # liquid-spike security keystore
         "view": ["mujoco-studio>=4.0,<5", "rerun-sdk>=0.22"],
-        "test": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis"],
-        "dev": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "ruff", "mypy"],
+        "test": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "cryptography>=42"],
+        "dev": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "cryptography>=42", "ruff", "mypy"],
     },
     zip_safe=True,
 )

@@ -25,6 +25,7 @@ def start(context):
             name=spec.name,
             namespace="",
             output="screen",
+            ros_arguments=["--enclave", f"/{spec.name}"],
             parameters=[str(params_file(options)), spec.parameters],
         )
         for spec in describe(options)

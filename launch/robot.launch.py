@@ -19,6 +19,7 @@ def start(context):
             name=spec.name,
             namespace="",
             output="screen",
+            ros_arguments=["--enclave", f"/{spec.name}"],
             parameters=[str(options.config), spec.parameters],
         )
         for spec in describe(options)

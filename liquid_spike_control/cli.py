@@ -23,6 +23,8 @@ from .options import (
     FaultsOptions,
     FuzzOptions,
     InspectOptions,
+    KeystoreOptions,
+    PolicyOptions,
     RecordOptions,
     ReplayOptions,
     RunOptions,
@@ -174,6 +176,28 @@ def faults(options: Annotated[FaultsOptions, tyro.conf.arg(name="")]) -> int:
     from .nodes.faults.table import faults_command
 
     return faults_command(options)
+
+
+security = tyro.extras.SubcommandApp()
+
+
+@security.command
+def policy(options: Annotated[PolicyOptions, tyro.conf.arg(name="")]) -> int:
+    """The graph's permissions as a policy of SROS2: each node may say and hear what it needs, and no more."""
+    from .nodes.security.command import policy_command
+
+    return policy_command(options)
+
+
+@security.command
+def keystore(options: Annotated[KeystoreOptions, tyro.conf.arg(name="")]) -> int:
+    """Keys, certificates and signed permissions for every process of the graph. Needs the extra [security]."""
+    from .nodes.security.command import keystore_command
+
+    return keystore_command(options)
+
+
+app.command(security, name="security", help="Permissions and keys of a graph, for SROS2.")
 
 
 def main() -> None:

@@ -320,3 +320,31 @@ class FaultsOptions:
     """Inject as often and as long as the published table did: half an hour."""
     json: Path | None = None
     """Write the table."""
+
+
+@dataclass
+class SecurityOptions:
+    """Which graph the permissions are for."""
+
+    config: Path | None = None
+    """A robot's yaml file; the pencil's graph if not given."""
+    mode: Literal["lockstep", "realtime"] = "realtime"
+    """Of the pencil's graph."""
+    backend: Literal["offload", "in_process"] = "offload"
+    """Of the pencil's graph: where the spiking network runs."""
+
+
+@dataclass
+class PolicyOptions(SecurityOptions):
+    """What can be said about a policy."""
+
+    out: Path | None = None
+    """File to write; printed if not given."""
+
+
+@dataclass
+class KeystoreOptions(SecurityOptions):
+    """What can be said about a keystore."""
+
+    folder: tyro.conf.Positional[Path] = tyro.MISSING
+    """Folder to make."""

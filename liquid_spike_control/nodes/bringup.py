@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from ..errors import GraphError
+from .graph import ENCLAVE
 
 #: Compiling the kernels of a new machine takes a minute; with the kernels cached, configuring takes a second.
 CONFIGURE_TIMEOUT_S = 300.0
@@ -176,7 +177,7 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
     node = Node("liquid_spike_bringup")
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -111,6 +111,10 @@ class GraphOptions:
             raise GraphError(f"{self.record} exists; give --record another name")
 
 
+#: Arguments of the process that brings the nodes up, for its keys where ROS_SECURITY_ENABLE is set; nodes have theirs.
+ENCLAVE = ("--ros-args", "--enclave", "/liquid_spike_supervisor")
+
+
 @dataclass(frozen=True)
 class NodeSpec:
     """One node of the graph: its name, the module that is its program, and the parameters it is started
@@ -127,7 +131,7 @@ class NodeSpec:
 
     def arguments(self, params_file: Path) -> list[str]:
         """Command line after ``python -m <module>``."""
-        arguments = ["--ros-args", "--params-file", str(params_file)]
+        arguments = ["--ros-args", "--enclave", f"/{self.name}", "--params-file", str(params_file)]
         for key, value in self.parameters.items():
             arguments += ["-p", f"{self.name}:{key}:={json.dumps(value)}"]
         return arguments

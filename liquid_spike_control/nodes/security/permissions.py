@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each node of a graph may say, hear, serve and ask for: what it needs, and no more.
+
+Worked out from the description that the graph is started from, see :mod:`..graph` and :mod:`..robot`. Names are
+absolute, or ``~/name`` for what is the node's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import graph, robot
+from ..graph import GraphOptions, NodeSpec
+from ..robot import RobotOptions
+
+#: Every topic or service, in the patterns of DDS Security.
+EVERYTHING = "/*"
+PARAMETER_SERVICES = tuple(
+    f"~/{name}"
+    for name in (
+        "describe_parameters", "get_parameter_types", "get_parameters", "list_parameters", "set_parameters",
+        "set_parameters_atomically",
+    )
+)  # fmt: skip
+LIFECYCLE_SERVICES = tuple(
+    f"~/{name}"
+    for name in (
+        "change_state", "get_state", "get_available_states", "get_available_transitions", "get_transition_graph"
+    )
+)  # fmt: skip
+SUPERVISOR, MONITOR, OPERATOR = "liquid_spike_supervisor", "liquid_spike_monitor", "operator"
+#: The recorder's second node, which hears the topics.
+CAPTURE = "recorder_capture"
+#: Brings the nodes up where a launch file starts them; uses the supervisor's keys.
+BRINGUP = "liquid_spike_bringup"
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Names of the topics that a node publishes and subscribes to, and of the services that it serves and calls."""
+
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    serve: tuple[str, ...] = ()
+    call: tuple[str, ...] = ()
+
+
+def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Permissions]]:
+    """For each process (an enclave, such as ``/gate``) its nodes, and what each may do.
+
+    Raises:
+        GraphError: the robot's description does not hold together.
+    """
+    if isinstance(options, RobotOptions):
+        specs, yaml = robot.describe(options), options.config
+    else:
+        specs, yaml = graph.describe(options), graph.params_file(options)
+    blocks = robot.read_parameters(yaml)
+    names = [spec.name for spec in specs]
+    enclaves = {}
+    for spec in specs:
+        parameters = {**blocks.get("/**", {}), **blocks.get(spec.name, {}), **spec.parameters}
+        enclaves[f"/{spec.name}"] = {spec.name: _stage(spec, parameters, names)}
+        if spec.name == "recorder":
+            heard = tuple(parameters.get("topics") or (EVERYTHING,))
+            enclaves["/recorder"][CAPTURE] = _plain(subscribe=heard)
+    attends = _supervisor(names)
+    watchers = {SUPERVISOR: attends, BRINGUP: _logging(attends)}
+    if isinstance(options, GraphOptions):
+        shown = (graph.GROUND_TRUTH, graph.ESTIMATE, graph.GATED_COMMAND, graph.DIAGNOSTICS, graph.EVENTS)
+        spikes = (graph.SPIKES_OUT,) if options.backend == "offload" else ()
+        watchers[MONITOR] = _plain(subscribe=(*shown, *spikes))
+    enclaves[f"/{SUPERVISOR}"] = watchers
+    enclaves[f"/{OPERATOR}"] = {OPERATOR: _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))}
+    return enclaves
+
+
+def _stage(spec: NodeSpec, parameters: dict[str, Any], names: list[str]) -> Permissions:
+    own = _own(spec.name, parameters, names)
+    clock = (graph.CLOCK,) if parameters.get("use_sim_time") else ()
+    return Permissions(
+        publish=("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", *own.publish),
+        subscribe=tuple(dict.fromkeys((*clock, *own.subscribe))),
+        serve=(*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, *own.serve),
+        call=own.call,
+    )
+
+
+def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions:
+    """What a node does besides what every stage does."""
+    offload = parameters.get("backend") != "in_process"
+    if name == "gate":
+        command = parameters.get("command_topic", graph.GATED_COMMAND)
+        return Permissions((command,), (graph.COMMAND, graph.E_STOP), ("~/reset_e_stop",))
+    if name == "controller":
+        return Permissions((graph.COMMAND,), (parameters.get("joint_topic", graph.JOINT_STATES), graph.ESTIMATE))
+    if name == "perception":
+        events = parameters.get("events_topic", graph.EVENTS)
+        spikes_in, spikes_out = ((graph.SPIKES_IN,), (graph.SPIKES_OUT,)) if offload else ((), ())
+        return Permissions((graph.ESTIMATE, *spikes_in), (events, *spikes_out))
+    if name == "neuromorphic":
+        return Permissions((graph.SPIKES_OUT,), (graph.SPIKES_IN,))
+    if name == "simulator":
+        told = (graph.DIAGNOSTICS,) if parameters.get("mode") == "lockstep" else ()
+        return Permissions(
+            (graph.CLOCK, graph.JOINT_STATES, graph.EVENTS, graph.GROUND_TRUTH),
+            (graph.GATED_COMMAND, *told),
+            ("~/reset_world", "~/set_pause", "~/step_simulation"),
+        )
+    asked = tuple(f"/{n}/{service}" for n in names for service in ("list_parameters", "get_parameters") if n != name)
+    return Permissions(call=asked if parameters.get("topics") else (EVERYTHING,))
+
+
+def _supervisor(names: list[str]) -> Permissions:
+    return _plain(
+        subscribe=(graph.DIAGNOSTICS, *(f"/{name}/transition_event" for name in names)),
+        call=tuple(f"/{name}/change_state" for name in names),
+    )
+
+
+def _logging(allowed: Permissions) -> Permissions:
+    """The same for a node with services for its parameters, and a log on a topic."""
+    publish, serve = ("/rosout", *allowed.publish), (*PARAMETER_SERVICES, *allowed.serve)
+    return replace(allowed, publish=publish, serve=serve)
+
+
+def _plain(
+    publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = (), call: tuple[str, ...] = ()
+) -> Permissions:
+    """A node without a lifecycle, services for its parameters, or a log of its own on a topic."""
+    return Permissions(("/parameter_events", *publish), subscribe, ("~/get_type_description",), call)

@@ -224,14 +224,13 @@ class ReplayOptions:
     bag: tyro.conf.Positional[Path]
     """A .mcap or .db3 file, or a folder of ros2 bag; one that a crash cut off is read up to the cut."""
     perception_model: Path | None = None
-    """A .nir file; the shipped one if not given."""
+    """A .nir file; the one that the bag names if it is still there and the same, or the shipped one."""
     controller_model: Path | None = None
-    """A .safetensors file; the shipped one if not given."""
+    """A .safetensors file, likewise."""
     other_models: bool = False
     """Replay although the models are not those of the bag, to see what differs."""
     mode: Literal["lockstep", "realtime"] | None = None
-    """lockstep: from the events to the robot's command, and nothing may be lost. realtime: stage by stage, what the bag
-    does not answer was lost. As the bag tells, or else realtime."""
+    """lockstep: end to end, nothing may be lost. realtime: stage by stage. As the bag tells, or else realtime."""
     events: str | None = None
     """Topic of the event packets; as the bag tells, or /event_camera/events."""
     joints: str | None = None

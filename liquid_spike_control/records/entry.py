@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import TaskError
-from ..resources import zoo
 from .patience import Patience
 from .replay import Replay, replay
 from .setup import Topics
@@ -32,8 +31,8 @@ def replay_command(options: ReplayOptions) -> int:
     with Patience("replaying", "packets") as patience:
         outcome = replay(
             options.bag,
-            options.perception_model or zoo("pencil_perception.nir"),
-            options.controller_model or zoo("pencil_controller.safetensors"),
+            options.perception_model,
+            options.controller_model,
             Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated),
             options.mode,
             options.other_models,

@@ -24,6 +24,7 @@ from ..joints import MULTI_ARRAY, to_ns
 from ..liquid.controller import LiquidController
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
+from ..resources import zoo
 from ..spiking.nir_io import PerceptionModel, read_perception_model
 from ..types import Quantities
 from . import stages
@@ -70,8 +71,8 @@ class Replay:
 
 def replay(
     path: Path,
-    perception_model: Path,
-    controller_model: Path,
+    perception_model: Path | None,
+    controller_model: Path | None,
     topics: Topics,
     mode: str | None = None,
     other_models: bool = False,
@@ -81,7 +82,8 @@ def replay(
 
     Args:
         path: of the bag.
-        perception_model, controller_model: their files.
+        perception_model, controller_model: their files; by default those that the bag names, if they are still there
+            and the same, or the pencil's.
         topics: where the messages are.
         mode: "lockstep" or "realtime"; as the bag tells if not given, or else realtime.
         other_models: replay although the models' hashes are not those of the bag.
@@ -102,16 +104,19 @@ def replay(
     if bag.cut:
         outcome.notes.append(f"cut: {bag.cut}; replayed up to there")
 
-    model, file = read_perception_model(perception_model), read_controller(controller_model)
+    files = {
+        "perception_model": perception_model or _own(description, "perception", "perception_model"),
+        "controller_model": controller_model or _own(description, "controller", "controller_model"),
+    }
+    model, file = read_perception_model(files["perception_model"]), read_controller(files["controller_model"])
     controller = LiquidController(file)
     for source, found, wanted in (
-        (perception_model, Perception(model).feature_names, setup.estimate_names),
-        (controller_model, file.command_names, setup.command_names),
+        (files["perception_model"], Perception(model).feature_names, setup.estimate_names),
+        (files["controller_model"], file.command_names, setup.command_names),
     ):
         if found != wanted:
             names = f"{', '.join(found)}, the bag has {', '.join(wanted)}"
             raise ModelError(f"{source}: it tells {names}; give the model that was recorded")
-    files = {"perception_model": perception_model, "controller_model": controller_model}
     outcome.notes += _check_models(outcome, files, model.hash, other_models)
 
     with new_backend(model, "float" if setup.backend == "float" else "loihi") as backend:
@@ -132,6 +137,13 @@ def replay(
     gate = GateReplay(limits, setup.lockstep, stamped)
     outcome.comparisons.append(gate.compare(contents, commands, setup.gated))
     return outcome
+
+
+def _own(description: Description, node: str, name: str) -> Path:
+    path = Path(description.parameter(node, name, ""))
+    if path.is_file() and file_hash(path) == description.models.get(name):
+        return path
+    return zoo({"perception_model": "pencil_perception.nir", "controller_model": "pencil_controller.safetensors"}[name])
 
 
 def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_models: bool) -> list[str]:

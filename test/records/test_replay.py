@@ -10,6 +10,7 @@ from bags import CONTROLLER, LOST, PERCEPTION, SECOND, TICKS, TOPICS, changed, d
 
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.errors import ModelError, TaskError
+from liquid_spike_control.records.mcap_file import file_hash
 from liquid_spike_control.records.replay import replay
 
 
@@ -100,6 +101,17 @@ def test_another_model_is_refused_by_its_hash_and_differs_if_insisted_on(tmp_pat
     outcome = replay(bag, PERCEPTION, other_controller, TOPICS, other_models=True)
     assert account(outcome, TOPICS.estimate).differing == 0
     assert account(outcome, TOPICS.command).differing > 0
+
+
+def test_the_models_that_the_bag_names_are_taken_while_they_are_the_same(tmp_path, other_controller):
+    told = described(controller_model=file_hash(other_controller))
+    told["nodes"]["/controller"]["controller_model"] = str(other_controller)
+    bag = write(tmp_path / "o.mcap", episode(), told)
+    outcome = replay(bag, None, None, TOPICS)
+    assert account(outcome, TOPICS.command).differing > 0  # the loop had the shipped one
+    other_controller.write_bytes(CONTROLLER.read_bytes())
+    with pytest.raises(ModelError, match="pencil_controller.safetensors: its hash is"):
+        replay(bag, None, None, TOPICS)
 
 
 def test_a_bag_that_does_not_tell_is_replayed_with_a_note(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import TaskError
 from ..events.codec import Decoder, decode_spikes, encode_spikes
 from ..events.windows import STEP_NS, SensorClock, Windows
 from ..joints import to_ns
@@ -16,6 +17,9 @@ from ..loop import observation_for
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..types import EPISODE_GAP_NS, Quantities, SpikeTrain, begins_episode
+
+#: Steps that a packet of spikes may hold, as the nodes have it.
+MAX_STEPS = 10_000
 
 
 class SpikePacket(NamedTuple):
@@ -37,6 +41,20 @@ class SpikePacket(NamedTuple):
     def of(cls, stamp_ns: int, start_ns: int, spikes: SpikeTrain) -> SpikePacket:
         """Of a spike train."""
         return cls(stamp_ns, start_ns, spikes.n_steps, encode_spikes(spikes))
+
+    def train(self, n_neurons: int) -> SpikeTrain:
+        """The spikes of a population.
+
+        Raises:
+            TaskError: they are malformed, or of too many steps; no node would have answered them.
+        """
+        spikes = decode_spikes(self.data, self.n_steps, n_neurons) if self.n_steps <= MAX_STEPS else None
+        if spikes is None:
+            raise TaskError(
+                f"the bag's packet of spikes at {self.stamp_ns} ns is not of {n_neurons} neurons and at most"
+                f" {MAX_STEPS} steps; give the model that was recorded"
+            )
+        return spikes
 
 
 class EncoderReplay:
@@ -114,11 +132,9 @@ class NetworkReplay:
         """The answer to a packet.
 
         Raises:
-            ValueError: it is malformed.
+            TaskError: it is malformed.
         """
-        spikes = decode_spikes(packet.data, packet.n_steps, self._backend.n_inputs)
-        if spikes is None:
-            raise ValueError("malformed spikes")
+        spikes = packet.train(self._backend.n_inputs)
         if self._begins is not None:
             if packet.start_ns in self._begins:
                 self._backend.reset()
@@ -148,11 +164,9 @@ class ReadoutReplay:
         """The estimate.
 
         Raises:
-            ValueError: the packet is malformed.
+            TaskError: the packet is malformed.
         """
-        spikes = decode_spikes(packet.data, packet.n_steps, self._n_neurons)
-        if spikes is None:
-            raise ValueError("malformed spikes")
+        spikes = packet.train(self._n_neurons)
         while self._begins and self._begins[0] <= packet.start_ns:
             self._perception.reset(self._begins.pop(0))
         return self._perception.decode(spikes, packet.stamp_ns)

@@ -136,7 +136,7 @@ def setup_of(description: Description, topics: Topics, mode: str | None) -> Setu
             command_names=commands,
             tolerance_ns=round(told("controller", "tolerance_s", 0.0) * 1e9),
             sensor_clock=told("perception", "event_clock", "stamp") == "sensor",
-            window_ns=round(told("perception", "window_s", 0.0) * 1e9),
+            window_ns=max(0, round(told("perception", "window_s", 0.0) * 1e9)),
             backend=told("neuromorphic", "backend", "loihi"),
             limits=GateLimits(
                 commands,
@@ -147,7 +147,7 @@ def setup_of(description: Description, topics: Topics, mode: str | None) -> Setu
                 np.array(told("gate", "safe", [0.0])),
             ),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
 
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags in every layout, whole, cut and damaged."""
 
+import struct
+import zlib
 from collections import Counter
 from pathlib import Path
 
+import lz4.frame
 import pytest
 from bags import CONTROLLER, PERCEPTION, TOPICS, described, episode, write, write_rosbag2
 from hypothesis import HealthCheck, given, settings
@@ -137,3 +140,32 @@ def test_foreign_files_are_refused_in_one_line(tmp_path, name, content, says):
 def test_a_folder_without_a_bag(tmp_path):
     with pytest.raises(TaskError, match="no .mcap or .db3 file in this folder"):
         Bag(tmp_path)
+
+
+def repacked(data: bytes, spoil: bool) -> bytes:
+    """A plain file with its chunks compressed by lz4 and their checksums stated; one of them wrong if ``spoil``."""
+    out, at = bytearray(data[:8]), 8
+    while data[at] != 0x0F:  # the end of the data
+        kind, length = struct.unpack_from("<BQ", data, at)
+        body = data[at + 9 : at + 9 + length]
+        if kind == 0x06:
+            (size,) = struct.unpack_from("<Q", body, 16)
+            content = body[len(body) - size :]
+            packed = lz4.frame.compress(content)
+            crc = zlib.crc32(content) ^ spoil
+            body = body[:24] + struct.pack("<II3sQ", crc, 3, b"lz4", len(packed)) + packed
+        out += struct.pack("<BQ", kind, len(body)) + body
+        at += 9 + length
+    return bytes(out) + data[at : at + 9 + 4]
+
+
+def test_lz4_and_checksums(tmp_path):
+    plain = write(tmp_path / "o.mcap", episode(), described())
+    packed = tmp_path / "packed.mcap"
+    packed.write_bytes(repacked(plain.read_bytes(), spoil=False))
+    scan = McapScan(packed)
+    assert list(scan.messages()) == list(McapScan(plain).messages())
+    assert scan.cut is None
+    packed.write_bytes(repacked(plain.read_bytes(), spoil=True))
+    assert list(scan.messages()) == []
+    assert "the checksum of a chunk is wrong" in scan.cut

@@ -9,7 +9,7 @@ import pytest
 from bags import CONTROLLER, LOST, PERCEPTION, SECOND, TICKS, TOPICS, changed, described, episode, write
 
 from liquid_spike_control.checkpoint import read_controller, write_controller
-from liquid_spike_control.errors import ModelError, TaskError
+from liquid_spike_control.errors import LiquidSpikeError, ModelError, TaskError
 from liquid_spike_control.records.mcap_file import file_hash
 from liquid_spike_control.records.replay import replay
 
@@ -125,6 +125,25 @@ def test_a_bag_without_what_is_to_be_replayed(tmp_path, missing):
     bag = write(tmp_path / "o.mcap", [m for m in episode() if m.topic != missing], described())
     with pytest.raises(TaskError, match=f"nothing on {missing}"):
         replayed(bag)
+
+
+@pytest.mark.parametrize(
+    ("node", "parameters", "says"),
+    [
+        ("/gate", {"rate": "fast"}, "rate"),
+        ("/gate", {"max_age_s": [1]}, "the bag's parameters cannot be read"),
+        ("/gate", {"safe": [99.0]}, "gate: safe"),
+        ("/controller", {"joint_interfaces": [1, 2]}, "the bag's parameters cannot be read"),
+        ("/controller", {"joint_type": "geometry_msgs/msg/Twist"}, "is a sensor_msgs/msg/JointState, not a geometry"),
+        ("/controller", {"estimate_names": ["x", "y"]}, "it tells pole_angle, pole_rate, the bag has x, y"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, node, parameters, says):
+    told = described()
+    told["nodes"][node] |= parameters
+    with pytest.raises(LiquidSpikeError, match=says) as refused:
+        replayed(write(tmp_path / "o.mcap", episode()[:40], told))
+    assert "\n" not in str(refused.value)
 
 
 def run(*arguments):

@@ -81,6 +81,35 @@ def graph(folder: Path, config: Path = CONFIG) -> Iterator[subprocess.Popen]:
         yield child
 
 
+#: A robot whose own loop stood still for longer than this had no CPU: it was no robot then [s].
+STARVED_S = 0.05
+#: For a machine that does other things besides: ages that a robot would not be given.
+PATIENT = {"max_age_s: 0.03": "max_age_s: 0.1", "tolerance_s: 0.012": "tolerance_s: 0.05"}
+
+
+@contextmanager
+def balanced(probe: Probe, folder: Path, seconds: float, changes=(), arguments=()) -> Iterator[tuple]:
+    """The robot and the graph, after they have balanced the pole for so long.
+
+    A robot that falls although its world had the time to run fails the test; one that was starved is tried again.
+    """
+    config = configured(PATIENT | dict(changes), folder)
+    for attempt in range(4):
+        with robot(probe, folder, "--seed", "3", *arguments) as standin, graph(folder, config) as child:
+            told = standin.until(
+                lambda told, child=child: told["driven_s"] >= seconds or child.poll() is not None or told["fallen"],
+                60, "balance",
+            )  # fmt: skip
+            assert child.poll() is None, (folder / "graph.log").read_text()
+            if told["fallen"] and told["lost_s"] > STARVED_S and attempt < 3:
+                continue
+            assert not told["fallen"] and not told["tripped"], told
+            assert told["refused"] == 0
+            assert 0 < told["greatest_effort"] <= 10.0
+            yield standin, child
+            return
+
+
 def node_pid(child: subprocess.Popen, name: str) -> int:
     """The process of one of the graph's nodes."""
     found = [

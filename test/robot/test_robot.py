@@ -8,7 +8,7 @@ import time
 
 import pytest
 from processes import Probe, alive, children_of
-from robots import configured, graph, node_pid, robot
+from robots import balanced, configured, graph, node_pid
 from std_msgs.msg import Float64MultiArray
 
 
@@ -19,24 +19,10 @@ def probe(ros_domain):
     probe.close()
 
 
-def balances(standin, child, folder, seconds: float) -> dict:
-    """Wait until the robot has been driven for a while, and see that it stands."""
-    log = folder / "graph.log"
-    told = standin.until(
-        lambda told: told["driven_s"] >= seconds or child.poll() is not None or told["fallen"], 60, "balance"
-    )
-    assert child.poll() is None, log.read_text()
-    assert not told["fallen"] and not told["tripped"], told
-    assert told["refused"] == 0
-    assert 0 < told["greatest_effort"] <= 10.0
-    return told
-
-
 def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe, tmp_path):
     """evt3 on the sensor's clock, Float64MultiArray; ten seconds; then SIGTERM."""
     sent = probe.hear(Float64MultiArray, "/effort_controller/commands")
-    with robot(probe, tmp_path, "--seed", "3") as standin, graph(tmp_path) as child:
-        balances(standin, child, tmp_path, 10.0)
+    with balanced(probe, tmp_path, 10.0) as (standin, child):
         children = children_of(child.pid)
         assert len(children) == 4
         began = time.monotonic()
@@ -53,7 +39,14 @@ def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe
     assert "Traceback" not in (tmp_path / "graph.log").read_text()
 
 
-@pytest.mark.parametrize(("encoding", "how"), [("libcaer_cmp", "joint_state"), ("libcaer", "array"), ("mono", "array")])
+@pytest.mark.parametrize(
+    ("encoding", "how"),
+    [
+        ("libcaer_cmp", "joint_state"),
+        pytest.param("libcaer", "array", marks=pytest.mark.slow),
+        pytest.param("mono", "array", marks=pytest.mark.slow),
+    ],
+)
 def test_other_messages_of_the_same_robot(probe, tmp_path, encoding, how):
     changes = {"backend: offload": "backend: in_process"}
     if how == "joint_state":
@@ -61,16 +54,13 @@ def test_other_messages_of_the_same_robot(probe, tmp_path, encoding, how):
             "/effort_controller/commands": "/robot_joint_command",
             "command_type: std_msgs/msg/Float64MultiArray": "command_type: sensor_msgs/msg/JointState",
         }
-    config = configured(changes, tmp_path)
-    arguments = ("--seed", "3", "--encoding", encoding, "--command", how)
-    with robot(probe, tmp_path, *arguments) as standin, graph(tmp_path, config) as child:
-        balances(standin, child, tmp_path, 3.0)
+    arguments = ("--encoding", encoding, "--command", how)
+    with balanced(probe, tmp_path, 3.0, changes, arguments) as (_, child):
         assert len(children_of(child.pid)) == 3
 
 
 def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(probe, tmp_path):
-    with robot(probe, tmp_path) as standin, graph(tmp_path) as child:
-        balances(standin, child, tmp_path, 1.0)
+    with balanced(probe, tmp_path, 1.0) as (standin, child):
         first = node_pid(child, "neuromorphic")
         os.kill(first, signal.SIGKILL)
         standin.until(lambda told: told["effort"] == 0.0, 3, "the safe command")
@@ -83,8 +73,7 @@ def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(p
 
 
 def test_a_hung_node_does_not_keep_the_robot_from_being_left_safe(probe, tmp_path):
-    with robot(probe, tmp_path) as standin, graph(tmp_path) as child:
-        balances(standin, child, tmp_path, 1.0)
+    with balanced(probe, tmp_path, 1.0) as (standin, child):
         hung = node_pid(child, "controller")
         os.kill(hung, signal.SIGSTOP)
         began = time.monotonic()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rclpy.parameter import Parameter
 
-from ..errors import GraphError
+from ..errors import GraphError, LiquidSpikeError
+from .diagnostics import ERROR
 from .process import run
 from .recording import Recording
 from .stage import Stage, wait_until
@@ -66,13 +67,20 @@ class RecorderNode(Stage):
     def _poll(self) -> None:
         if self._recording is None:
             return
-        self._recording.look()
-        if self.active:
-            self._recording.poll()
+        try:
+            self._recording.look()
+            if self.active:
+                self._recording.poll()
+        except LiquidSpikeError as error:  # a full disk must not stop a robot
+            self.get_logger().error(str(error))
+            self._recording = None
 
     def diagnose(self) -> None:
         """Tell how much was written."""
-        if self._recording is not None:
+        if self._recording is None:
+            if self.active:
+                self.diagnostics.complain(ERROR, f"{self._output}: nothing more is recorded; the log says why")
+        else:
             self.diagnostics.values["messages"] = self._recording.counts.total()
             self.diagnostics.values["bytes"] = self._recording.file.size
 

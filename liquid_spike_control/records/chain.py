@@ -102,9 +102,9 @@ class EncoderReplay:
         self.begins.append(stamp)
         self._perception.reset(stamp)
         self._until_ns = stamp
+        self._decoder.reset()
         if self._windows is not None:
             self._windows.reset(stamp)
-            self._decoder.reset()
             self._clock = SensorClock()
 
     def _encode(self, events: np.ndarray, stamp: int) -> SpikePacket:

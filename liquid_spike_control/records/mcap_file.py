@@ -7,6 +7,8 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +85,15 @@ class McapFile:
         return kind in self.types.fielddefs
 
     def write(self, topic: str, kind: str, stamp_ns: int, data: bytes) -> None:
-        """Add a serialised message (CDR) of type ``kind``, one of those that the file :meth:`knows`."""
-        if topic not in self._topics:
-            self._topics[topic] = self._writer.add_connection(topic, kind, typestore=self.types)
-        self._writer.write(self._topics[topic], stamp_ns, data)
+        """Add a serialised message (CDR) of type ``kind``, one of those that the file :meth:`knows`.
+
+        Raises:
+            LiquidSpikeError: the disk is full, or has failed; so with all that writes.
+        """
+        with self._to_disk():
+            if topic not in self._topics:
+                self._topics[topic] = self._writer.add_connection(topic, kind, typestore=self.types)
+            self._writer.write(self._topics[topic], stamp_ns, data)
         self.size += len(data)
 
     def write_message(self, topic: str, stamp_ns: int, message: Any) -> None:
@@ -105,13 +112,28 @@ class McapFile:
 
         storage = self._writer.storage
         if isinstance(storage, McapWriter) and storage.chunk.msgs:
-            storage.close_chunk()
-            storage.bio.flush()
+            with self._to_disk():
+                storage.close_chunk()
+                storage.bio.flush()
 
     def close(self, custom_data: dict[str, str] | None = None) -> None:
         """Write the summary, with ``custom_data`` in its metadata, where ``ros2 bag info`` shows it."""
         for key, value in (custom_data or {}).items():
             self._writer.set_custom_data(key, value)
-        with tempfile.TemporaryDirectory() as folder:
+        with self._to_disk(), tempfile.TemporaryDirectory() as folder:
             self._writer.metapath = Path(folder) / "metadata.yaml"  # the same is in the file
             self._writer.close()
+
+    def abandon(self) -> None:
+        """Let go of the file as it is."""
+        with suppress(OSError):
+            self._writer.abort()
+
+    @contextmanager
+    def _to_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.abandon()
+            kept = "what was flushed before is kept"
+            raise LiquidSpikeError(f"{self.path}: {error.strerror}; {kept}, make room and record anew") from None

@@ -18,6 +18,14 @@ EPISODE = ("--mode", "lockstep", "--duration", "1.5", "--push", "0.02", "--seed"
 PERCEPTION, CONTROLLER = models()[1::2]
 
 
+#: Runs its arguments with files of at most a megabyte.
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def recorder(path, *arguments) -> subprocess.Popen:
     command = [sys.executable, "-m", "liquid_spike_control.cli", "record", "--out", str(path), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -121,6 +129,35 @@ def test_best_effort_publishers_are_heard(ros_domain, tmp_path, probe):
         process.communicate(timeout=10)
     bag = Bag(file)
     assert [bag.read(raw).seq for raw in bag.messages() if raw.topic == graph.EVENTS] == [7]
+
+
+def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_domain, tmp_path, probe):
+    """A limit on the file's size fails its writes as a full disk does."""
+    from std_msgs.msg import String
+
+    file = tmp_path / "o.mcap"
+    command = [sys.executable, "-m", "liquid_spike_control.cli", "record", "--out", str(file), "--topics", "/much"]
+    limited = [sys.executable, "-c", LIMITED, *command]
+    process = subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    much = probe.node.create_publisher(String, "/much", 10)
+    try:
+        probe.spin_until(lambda: much.get_subscription_count(), 20, "recorder")
+        for k in range(200):
+            much.publish(String(data=f"{k} " * 5000))
+            probe.spin_for(0.02)
+            if process.poll() is not None:
+                break
+        _, log = process.communicate(timeout=10)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert process.returncode == 2, log
+    assert "File too large; what was flushed before is kept" in log.splitlines()[-1]
+    assert "Traceback" not in log
+    bag = Bag(file)
+    kept = [bag.read(raw).data for raw in bag.messages() if raw.topic == "/much"]
+    assert kept and kept[0].startswith("0 0 ") and bag.cut
 
 
 @pytest.mark.parametrize(

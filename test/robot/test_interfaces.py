@@ -56,6 +56,7 @@ def test_fields_of_a_joint_that_are_no_command_are_nan():
         ("sensor_msgs/JointState", ("x",), ("a/position",), "joint_type: 'sensor_msgs/JointState'"),
         ("os/msg/system", ("x",), ("a/position",), "joint_type: 'os/msg/system'"),
         ("std_msgs/msg/Float64", ("x",), ("data",), "joint_type: std_msgs/msg/Float64 carries no stamp"),
+        (MULTI_ARRAY, ("x",), ("data",), f"joint_type: {MULTI_ARRAY} carries no stamp"),
         (JOINT_STATE, (), (), "joint_names"),
         (JOINT_STATE, ("x", "x"), ("a/position", "b/position"), "joint_names"),
         (JOINT_STATE, ("x",), (), "joint_interfaces"),

@@ -54,8 +54,8 @@ def nodes(*names: str, backend: str = "offload") -> tuple[NodeSpec, ...]:
     )
 
 
-class Robot:
-    """Nodes that perceive, and a camera and encoders in front of them; a context manager.
+class StandIn:
+    """Nodes on the system's clock, and in front of them a camera and encoders of this process; a context manager.
 
     Args:
         specs: of the nodes, see :func:`nodes`.
@@ -63,6 +63,7 @@ class Robot:
     Attributes:
         events: events in a packet.
         estimates: what the perception said.
+        commands: what the gate sent.
         told: diagnostics.
     """
 
@@ -82,6 +83,7 @@ class Robot:
             self._packets = node.create_publisher(EventPacket, graph.EVENTS, sensor)
             self._joints = node.create_publisher(JointState, graph.JOINT_STATES, 10)
             self.estimates = self.rig.observer.hear(JointState, graph.ESTIMATE)
+            self.commands = self.rig.observer.hear(JointState, graph.GATED_COMMAND)
             self.told = self.rig.observer.hear(DiagnosticArray, graph.DIAGNOSTICS)
             self.rig.bring_up()
             wait_for(self._packets.get_subscription_count, 10, "the perception's subscription")
@@ -163,7 +165,7 @@ def camera_dead(thorough: bool = False) -> list[Measurement]:
     """No packets: STALE. Empty packets, as of a still scene: healthy."""
     n = 20 if thorough else 3
     stale, unhealthy, still = [], 0, 0
-    with Robot(nodes("perception", backend="in_process")) as robot:
+    with StandIn(nodes("perception", backend="in_process")) as robot:
         for _ in range(n):
             robot.events = 0
             robot.run()
@@ -186,7 +188,7 @@ def camera_dead(thorough: bool = False) -> list[Measurement]:
 def event_storm(thorough: bool = False) -> list[Measurement]:
     """Ten times the rated rate for 60 s if thorough, or 5: and in the middle the perception stands still for 0.2 s."""
     seconds = 60.0 if thorough else 5.0
-    with Robot(nodes("perception", "neuromorphic", "controller", "gate")) as robot:
+    with StandIn(nodes("perception", "neuromorphic", "controller", "gate")) as robot:
         robot.run()
         time.sleep(1.0)
         held = robot.rss_mb()
@@ -219,7 +221,7 @@ def seq_gap(thorough: bool = False) -> list[Measurement]:
     exactly, and time never runs back.
     """
     n = 2000 if thorough else 400
-    with Robot(nodes("perception", backend="in_process")) as robot:
+    with StandIn(nodes("perception", backend="in_process")) as robot:
         began = time.time_ns()
         order = spoilt(n, np.random.default_rng(2))
         for seq in order:
@@ -242,7 +244,7 @@ def clock_jump(thorough: bool = False) -> list[Measurement]:
     answers the next packet.
     """
     found = jumped_stamps()
-    with Robot(nodes("perception", backend="in_process")) as robot:
+    with StandIn(nodes("perception", backend="in_process")) as robot:
         stamp, seq = time.time_ns(), 0
         for name, jump_ns in (("-1 s", -1_000_000_000), ("+10 s", 10_000_000_000), ("equal stamps", -PERIOD_NS)):
             for _ in range(40):

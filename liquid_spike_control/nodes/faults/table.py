@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
@@ -27,7 +28,6 @@ FAULTS = {
     "nonfinite_command": "commands",
     "poisoned_state": "losses",
     "gate_property": "commands",
-    "estop": "stops",
     "clock_jump": "camera",
     "dt_batch": "commands",
     "codec_fuzz": "packets",
@@ -36,7 +36,13 @@ FAULTS = {
     "event_storm": "camera",
     "offload_lost": "offload",
     "backend_parity": "models",
+    "estop": "stops",
+    "bad_checkpoint": "files",
+    "replay": "files",
+    "soak": "soak",
 }
+#: How often a fault is injected at most, see :func:`measure`.
+TRIALS = 3
 
 
 def fault(name: str) -> Callable[[bool], list[Measurement]]:
@@ -50,6 +56,21 @@ def fault(name: str) -> Callable[[bool], list[Measurement]]:
     return getattr(import_module(f".{FAULTS[name]}", __package__), name)
 
 
+def measure(name: str, thorough: bool = False) -> list[Measurement]:
+    """Inject a fault. Where a promise was broken while more was to be run than the machine has cores, the trial says
+    nothing about us: it is repeated, twice at most.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    inject = fault(name)
+    for _ in range(TRIALS - 1):
+        found = inject(thorough)
+        if all(m.kept for m in found) or os.getloadavg()[0] < (os.cpu_count() or 1):
+            return found
+    return inject(thorough)
+
+
 def faults_command(options: FaultsOptions) -> int:
     """Inject the faults; 0 if every promise was kept, 1 if one was not.
 
@@ -59,12 +80,13 @@ def faults_command(options: FaultsOptions) -> int:
     if options.json is not None and not options.json.absolute().parent.is_dir():
         raise TaskError(f"{options.json}: there is no folder {options.json.absolute().parent}; make it first")
     names = options.only or tuple(FAULTS)
-    injections = {name: fault(name) for name in names}
+    for name in names:
+        fault(name)
     found: dict[str, list[Measurement]] = {}
     with Console(stderr=True).status("") as status:
-        for name, inject in injections.items():
-            status.update(f"{name} ({len(found) + 1} of {len(injections)})")
-            found[name] = inject(options.thorough)
+        for name in names:
+            status.update(f"{name} ({len(found) + 1} of {len(names)})")
+            found[name] = measure(name, options.thorough)
     print_table(found, Console())
     if options.json is not None:
         options.json.write_text(json.dumps(numbers(found), indent=2) + "\n")

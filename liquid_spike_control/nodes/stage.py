@@ -16,24 +16,22 @@ import traceback
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException, ParameterException
 from rclpy.executors import Executor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ..errors import GraphError, LiquidSpikeError
 from ..types import EPISODE_GAP_NS as EPISODE_GAP_NS
 from . import graph
 from .connections import Connections
+from .described import DescribedNode
 from .diagnostics import ERROR, Diagnostics
 
 #: How long activation waits for the nodes that a stage hears and is heard by, and for the robot's messages [s].
 MATCH_TIMEOUT_S = 10.0
 
 
-class Stage(LifecycleNode):
+class Stage(DescribedNode):
     """A lifecycle node of the graph.
 
     Attributes:
@@ -80,59 +78,6 @@ class Stage(LifecycleNode):
             return change(request, response)
 
         return on_change_state
-
-    def parameter(
-        self,
-        name: str,
-        default,
-        description: str,
-        least=None,
-        most=None,
-        choices: tuple[str, ...] = (),
-        fixed: bool = True,
-    ):
-        """Declare a parameter and return its value; it is set at the start and read-only after, unless it is not
-        ``fixed``: then what is set later acts at the next configure.
-
-        Args:
-            name, description: of the parameter.
-            default: its value where nobody sets it; a :class:`Parameter.Type` instead has no default, the value is
-                then None and :meth:`demand` refuses it.
-            least, most: range of a number.
-            choices: the texts that it may be.
-            fixed: see above.
-
-        Raises:
-            GraphError: the value is of the wrong type, out of range or not among the choices.
-        """
-        if not fixed:
-            description += "; read at configure"
-        descriptor = ParameterDescriptor(name=name, description=description, read_only=fixed)
-        if choices:
-            descriptor.additional_constraints = f"one of {', '.join(choices)}"
-        if isinstance(default, float) or default == Parameter.Type.DOUBLE:
-            descriptor.floating_point_range = [FloatingPointRange(from_value=least, to_value=most)]
-        elif default == Parameter.Type.INTEGER or isinstance(default, int) and not isinstance(default, bool):
-            descriptor.integer_range = [IntegerRange(from_value=least, to_value=most)]
-        try:
-            value = self.declare_parameter(name, default, descriptor).value
-        except (InvalidParameterValueException, InvalidParameterTypeException, ParameterException) as error:
-            text = " ".join(str(error).split())
-            raise GraphError(f"parameter {name}: {text}; {description}") from None
-        if choices and value not in choices:
-            raise GraphError(f"parameter {name}: {value!r}; give {descriptor.additional_constraints}")
-        return value
-
-    def demand(self, *names: str) -> None:
-        """Refuse to go on without these parameters.
-
-        Raises:
-            GraphError: one of them has no value; names it.
-        """
-        for name in names:
-            if self.get_parameter_or(name).value is None:
-                description = self.describe_parameter(name).description
-                raise GraphError(f"parameter {name} is not set and has no default; give it: {description}")
 
     # what a stage adds
 

@@ -116,6 +116,7 @@ class PerceptionNode(Stage):
         """Begin an episode."""
         self.diagnostics.values.pop("answered_ns", None)
         self._last_stamp_ns: int | None = None
+        self._began_ns = 0
         self._sensor_clock = SensorClock()
         self._sequence = PacketSequence()
         self._heard = time.monotonic()
@@ -204,6 +205,9 @@ class PerceptionNode(Stage):
         except ValueError as error:
             self.diagnostics.count("refused")
             self.diagnostics.complain(ERROR, f"packet refused: {error}")
+            return
+        if message.time_base < self._began_ns:
+            self.diagnostics.count("of_the_episode_before")  # it would be decoded into the new one's state
             return
         self._publish(self._perception.decode(spikes, to_ns(message.header.stamp)))
 

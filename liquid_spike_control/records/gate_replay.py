@@ -20,6 +20,7 @@ import numpy as np
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
 from .comparison import Comparison
 from .contents import Contents, Published
+from .stages import ends
 
 #: A command without a stamp is looked for among those published so long before, and as long as one may stand [ns].
 UNDER_WAY_NS = 50_000_000
@@ -66,9 +67,9 @@ class GateReplay:
                 self._own(account, stamp, values, number == len(contents.gated) - 1)
             else:
                 self._admitted(account, stamp, values, command)
-        stamps = [message.quantities.stamp_ns for message in contents.gated] or [0]
+        first, final = min(latest, default=0), ends(commands)
         for stamp in unanswered:
-            if self._strict and self._stamped and stamps[0] < stamp < stamps[-1]:
+            if self._strict and self._stamped and stamp > first and stamp not in final:
                 account.differs(stamp, "", "a command that was not answered")
             else:
                 account.unanswered += 1

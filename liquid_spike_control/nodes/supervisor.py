@@ -99,8 +99,8 @@ class Supervisor:
                 )
 
     def attend(self) -> None:
-        """Keep the graph up until Ctrl-C: a node that fails, ends or hangs is brought up again; meanwhile the gate sends
-        the safe command; then take it down in reverse.
+        """Keep the graph up until Ctrl-C: a node that fails, ends or hangs is brought up again, and meanwhile the gate
+        sends the safe command; then take it down in reverse.
 
         Raises:
             GraphError: a node fails again and again, or refuses.

@@ -113,6 +113,7 @@ class SimulatorNode(Stage):
         self._steps_due = 0
         self._force, self._force_stamp_ns = 0.0, start_ns
         self._answered_ns = -1
+        self._stopped = False
         self._began = time.monotonic()
         self._fresh = True
 
@@ -144,6 +145,9 @@ class SimulatorNode(Stage):
             if stamp - self._force_stamp_ns > self._command_timeout_ns:
                 self._force = 0.0
                 self.diagnostics.complain(ERROR, "no command: the plant has stopped")
+                if not self._stopped:
+                    self._stopped = True
+                    self.report()  # at once, also where it had stopped a moment ago
         self._advance(executor)
 
     def _advance(self, executor: Executor) -> None:
@@ -230,6 +234,7 @@ class SimulatorNode(Stage):
             self.diagnostics.count("late_commands")
         self._force, self._force_stamp_ns = float(command.values[0]), command.stamp_ns
         self._answered_ns = command.stamp_ns
+        self._stopped = False
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self._told |= read_status(message)

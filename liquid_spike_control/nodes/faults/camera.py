@@ -251,14 +251,16 @@ def clock_jump(thorough: bool = False) -> list[Measurement]:
                 robot.send(seq, stamp)
                 stamp, seq = stamp + PERIOD_NS, seq + 1
                 time.sleep(0.005)
-            decoded = int(robot.status()["events"])
+            time.sleep(0.3)
+            decoded = int(robot.status().get("events", 0))
             stamp += jump_ns
             jumped = stamp
             for _ in range(20):
                 robot.send(seq, stamp)
                 stamp, seq = stamp + PERIOD_NS, seq + 1
                 time.sleep(0.005)
-            decoded = int(robot.status()["events"]) - decoded
+            time.sleep(0.3)
+            decoded = int(robot.status().get("events", 0)) - decoded
             answered = robot.stamps()[-25:]
             after = answered[(answered >= jumped) & (answered < jumped + 20 * PERIOD_NS)]
             late = (after.min() - jumped) / 1e6 if len(after) else np.nan

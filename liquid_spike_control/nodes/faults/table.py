@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -94,8 +95,12 @@ def faults_command(options: FaultsOptions) -> int:
 
 
 def numbers(found: dict[str, list[Measurement]]) -> list[dict]:
-    """The measurements as JSON has them."""
-    return [{"fault": name} | asdict(m) | {"kept": m.kept} for name, several in found.items() for m in several]
+    """The measurements as JSON has them; null where nothing came."""
+    rows = [(name, m, float(m.measured)) for name, several in found.items() for m in several]
+    return [
+        {"fault": name} | asdict(m) | {"measured": None if math.isnan(measured) else measured, "kept": bool(m.kept)}
+        for name, m, measured in rows
+    ]
 
 
 def print_table(found: dict[str, list[Measurement]], console: Console) -> None:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``liquid-spike record`` beside a real graph, ended by Ctrl-C and by SIGKILL; and the replay of what it recorded."""
 
+import itertools
 import signal
 import subprocess
 import sys
 
 import pytest
-from processes import models, run, wait_for
+from processes import command, models, run, wait_for
 
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.records.bag import Bag
@@ -180,3 +181,28 @@ def test_nothing_to_record_is_told(ros_domain, tmp_path):
     assert process.returncode == 1, log
     assert "nothing was said on /silent" in said
     assert list(Bag(tmp_path / "o.mcap").messages()) == []
+
+
+def test_episodes_are_replayed_each_from_its_start(probe, tmp_path):
+    """The world is reset in the middle of a tick; what is still under way belongs to the episode before."""
+    from std_srvs.srv import Trigger
+
+    bag = tmp_path / "o.mcap"
+    arguments = command("--mode", "lockstep", "--duration", "60", "--push", "0.02", *models(), "--record", str(bag))
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: bag.exists() and bag.stat().st_size > 100_000, 60, "messages in the file")
+        for _ in range(3):
+            assert probe.call(Trigger, "/simulator/reset_world", Trigger.Request()).success
+            probe.spin_for(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(10)
+    outcome = replayed(bag)
+    stamps = [message.quantities.stamp_ns for message in outcome.contents.commands]
+    # on a loaded machine an episode may end before its first command
+    assert 1 <= sum(b - a > 500_000_000 for a, b in itertools.pairwise(stamps)) <= 3
+    assert outcome.setup.lockstep and outcome.identical, outcome.comparisons

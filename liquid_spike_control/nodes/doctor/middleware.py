@@ -25,7 +25,7 @@ from .finding import Finding, error, ok, warning
 FAST_DDS = ("rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
 PACKET = graph.TOPICS[graph.EVENTS]
 #: How long the domain is given to show a camera, and then how long its packets are counted [s].
-LISTEN_S = 1.5
+DISCOVER_S, LISTEN_S = 3.0, 1.5
 #: Between two drains of what has come [s].
 _PERIOD_S = 0.05
 #: Packets larger than this need more shared memory than Fast-DDS has by itself [bytes].
@@ -134,44 +134,39 @@ class _Camera:
 
 
 def _cameras(capture: Capture) -> Iterator[Finding]:
-    name = "event cameras"
     domain = os.environ["ROS_DOMAIN_ID"]
-    topics = _await_topics(capture)
-    if not topics:
-        remedy = "start the camera's driver, or set ROS_DOMAIN_ID and ROS_AUTOMATIC_DISCOVERY_RANGE to where it is"
-        yield warning(name, f"none on domain {domain} within {LISTEN_S} s", remedy)
-        return
-    for topic in topics:
-        capture.add(topic, PACKET)
-    heard = {topic: _Camera() for topic in topics}
-    until = time.monotonic() + LISTEN_S
+    heard: dict[str, _Camera] = {}
+    until = time.monotonic() + DISCOVER_S
     while time.monotonic() < until:
         time.sleep(_PERIOD_S)
+        for topic in _topics(capture):
+            if topic not in heard:
+                if not heard:
+                    until = time.monotonic() + LISTEN_S
+                heard[topic] = _Camera()
+                capture.add(topic, PACKET)
         for topic, stamp, data in capture.drain():
             camera = heard[topic]
             camera.packets += 1
             camera.size += len(data)
             camera.latest = data
             camera.stamps.append(stamp)
-    for topic, camera in heard.items():
+    if not heard:
+        remedy = "start the camera's driver, or set ROS_DOMAIN_ID and ROS_AUTOMATIC_DISCOVERY_RANGE to where it is"
+        yield warning("event cameras", f"none on domain {domain} within {DISCOVER_S} s", remedy)
+    for topic, camera in sorted(heard.items()):
         yield _tell(capture, topic, camera)
 
 
-def _await_topics(capture: Capture) -> list[str]:
+def _topics(capture: Capture) -> list[str]:
     """Topics of event packets that somebody publishes, without our own topics of spikes."""
-    until = time.monotonic() + LISTEN_S
-    found: list[str] = []
-    while time.monotonic() < until:
-        found = [
-            topic
-            for topic, kinds in sorted(capture.node.get_topic_names_and_types())
-            if PACKET in kinds and topic not in (graph.SPIKES_IN, graph.SPIKES_OUT)
-            and capture.node.count_publishers(topic)
-        ]  # fmt: skip
-        if found:
-            break
-        time.sleep(_PERIOD_S)
-    return found
+    return [
+        topic
+        for topic, kinds in sorted(capture.node.get_topic_names_and_types())
+        if PACKET in kinds
+        and topic not in (graph.SPIKES_IN, graph.SPIKES_OUT)
+        and capture.node.count_publishers(topic)
+    ]
 
 
 def _tell(capture: Capture, topic: str, camera: _Camera) -> Finding:

@@ -37,7 +37,7 @@ class Pulse:
         now = time.monotonic()
         for name in self._names & read_status(message).keys():
             if name in self._heard:
-                self._period[name] = max(now - self._heard[name], 0.9 * self._period.get(name, 0.0))
+                self._period[name] = max(now - self._heard[name], 0.5 * self._period.get(name, 0.0))
             self._heard[name] = now
 
     def forget(self, name: str) -> None:

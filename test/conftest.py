@@ -13,12 +13,16 @@ os.environ.update(
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 import fcntl
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+# A job that a script puts into the background ignores Ctrl-C, and so would all that the tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

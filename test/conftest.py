@@ -13,6 +13,7 @@ os.environ.update(
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 import fcntl
+import itertools
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -25,15 +26,20 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_DOMAINS = itertools.cycle(range(1, 102))
+
+
 @contextmanager
 def _free_domain() -> Iterator[int]:
     """A ROS domain held by a file lock, which the kernel releases whatever becomes of this process.
 
-    Domain 0 is left to people, and domains above 101 meet the kernel's ephemeral ports.
+    Domain 0 is left to people, and domains above 101 meet the kernel's ephemeral ports. Each call begins behind the
+    last domain: discovery knows a killed node for 20 s more, and the next test must not meet it.
     """
     folder = Path(tempfile.gettempdir()) / f"liquid_spike_control_domains_{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    for domain in range(1, 102):
+    for _ in range(101):
+        domain = next(_DOMAINS)
         with open(folder / str(domain), "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

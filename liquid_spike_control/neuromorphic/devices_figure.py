@@ -40,7 +40,8 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
         fontsize=9,
         frameon=False,
     )
-    figure.suptitle("Energy of one inference of the same network\nestimates by published prices, nothing was measured", fontsize=11)
+    title = "Energy of one inference of the same network\nestimates by published prices, nothing was measured"
+    figure.suptitle(title, fontsize=11)
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:

@@ -169,6 +169,15 @@ def write_controller(path: str | Path, controller: ControllerFile) -> None:
     metadata = json.dumps(controller._metadata() | {"sha256": controller.sha256}, sort_keys=True)
     tensors = {k: np.ascontiguousarray(v) for k, v in controller.tensors.items()}
     data = safetensors.numpy.save(tensors, {_ENTRY: metadata})
+    replace_file(path, data)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:

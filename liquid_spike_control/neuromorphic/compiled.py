@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ..checkpoint import replace_file
 from ..errors import ModelError
 from . import neurons, synapses
 from .network import LoihiNetwork
@@ -106,7 +106,7 @@ def write_network(path: str | Path, network: LoihiNetwork, metadata: Mapping[str
     header["sha256"] = _digest(header, tensors)
     # Ordered by name, so that it does not matter in which order they came.
     data = safetensors.numpy.save(dict(sorted(tensors.items())), {_ENTRY: json.dumps(header, sort_keys=True)})
-    _replace(path, data)
+    replace_file(path, data)
     return network.hash
 
 
@@ -244,22 +244,6 @@ def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if header["sha256"] != (found := _digest(header, tensors)):
         raise ModelError(f"{source}: sha256: expected {str(header['sha256'])[:64]}, found {found}; {_RECOPY}")
     return tensors, header
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
 
 
 def _line(error: BaseException) -> str:

@@ -52,12 +52,50 @@ def train(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
     return train_command(options)
 
 
-@app.command
-def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
-    """Closed-loop benchmarks on held-out seeds, in process, with true rendering."""
+bench = tyro.extras.SubcommandApp()
+
+
+@bench.command(name="pencil")
+def bench_pencil(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+    """Success, accuracy, work and latency of five ways to balance the pencil, with true rendering."""
     from .bench.entry import bench_command
 
-    return bench_command(options)
+    return bench_command("pencil", options)
+
+
+@bench.command(name="push")
+def bench_push(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+    """The largest push that each of them survives."""
+    from .bench.entry import bench_command
+
+    return bench_command("push", options)
+
+
+@bench.command(name="snn")
+def bench_snn(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+    """One step of a 49,224-neuron network, beside plain torch."""
+    from .bench.entry import bench_command
+
+    return bench_command("snn", options)
+
+
+@bench.command(name="lava")
+def bench_lava(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+    """That network and two others beside Intel's Lava, which `make oracles` installs."""
+    from .bench.entry import bench_command
+
+    return bench_command("lava", options)
+
+
+@bench.command(name="energy")
+def bench_energy(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+    """Energy estimates for that network and the pencil's perception."""
+    from .bench.entry import bench_command
+
+    return bench_command("energy", options)
+
+
+app.command(bench, name="bench", help="Benchmarks: closed loops on held-out seeds, and the speed of single steps.")
 
 
 neuromorphic = tyro.extras.SubcommandApp()

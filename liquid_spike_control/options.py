@@ -70,11 +70,6 @@ class TrainOptions:
 class BenchOptions:
     """What can be said about a benchmark."""
 
-    what: tyro.conf.Positional[Literal["pencil", "push", "snn", "lava", "energy"]]
-    """pencil: success, accuracy, work and latency of five controllers. push: the largest push each survives. snn: one
-    step of a 49,224-neuron network, beside plain torch. lava: that and two others beside Intel's Lava, which `make
-    oracles` installs. energy: estimates for that network and the pencil's perception.
-    """
     seeds: str = "1000:1020"
     """Held-out seeds, first:last+1."""
     duration: float = 60.0

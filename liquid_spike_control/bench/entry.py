@@ -32,31 +32,31 @@ def seed_range(text: str) -> range:
     return seeds
 
 
-def bench_command(options: BenchOptions) -> int:
-    """Run the benchmark that the options say, print its table and write what was asked for."""
+def bench_command(what: str, options: BenchOptions) -> int:
+    """Run the benchmark of that name as the options say, print its table and write what was asked for."""
     console = Console()
     for option, path in (("--json", options.json), ("--plot", options.plot)):
         if path is not None and not path.absolute().parent.is_dir():  # now, not after minutes of work
             raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
-    if options.what == "snn":
+    if what == "snn":
         return _finish(snn_step, snn_step.run(console), options, console)
-    if options.plot and options.what in ("pencil", "lava"):
+    if options.plot and what in ("pencil", "lava"):
         raise TaskError("--plot belongs to bench push, snn and energy; leave it out")
-    if options.what == "lava":
+    if what == "lava":
         return _finish(lava, lava.run(console), options, console)
     everything = tuple(pencil.VARIANTS)
     chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
     benchmark = pencil.PencilBenchmark(
         task=task_by_name("pencil", duration_s=options.duration, push=options.push),
         seeds=seed_range(options.seeds),
-        variants=chosen or (everything if options.what == "pencil" else ("lqr_true", "cfc_loihi")),
+        variants=chosen or (everything if what == "pencil" else ("lqr_true", "cfc_loihi")),
         perception_model=options.perception_model or zoo("pencil_perception.nir"),
         controller_model=options.controller_model or zoo("pencil_controller.safetensors"),
         jobs=options.jobs,
     )
-    if options.what == "energy":
+    if what == "energy":
         return energy.energy_command(benchmark, options, console)
-    if options.what == "push":
+    if what == "push":
         return _finish(push, push.run(benchmark, console), options, console)
     return _finish(pencil, pencil.run(benchmark, console), options, console)
 

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tasks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import TaskError
+from .swing_up import SwingUp
+from .task import ControlTask
+
+#: What makes each task, in the order of tables.
+TASKS: dict[str, Callable[[], ControlTask]] = {
+    "swing-up": SwingUp,
+    "swing-up-full": lambda: SwingUp(full=True),
+}
+
+
+def task_named(name: str) -> ControlTask:
+    """A new task of a name, at the beginning of episode 0.
+
+    Raises:
+        TaskError: there is no such task.
+    """
+    if name not in TASKS:
+        raise TaskError(f"unknown task '{name}'; known tasks: {', '.join(TASKS)}")
+    return TASKS[name]()

@@ -8,6 +8,8 @@ from setuptools import find_packages, setup
 package_name = "liquid_spike_control"
 share = f"share/{package_name}"
 nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
+gym = ["imageio>=2.31,<3", "glfw>=2.5,<3"]
+test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "cryptography>=42"]
 
 setup(
     name=package_name,
@@ -18,7 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["zoo/*"]},
+    package_data={package_name: ["zoo/*", "tasks/*.json"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (share, ["package.xml"]),
@@ -53,10 +55,11 @@ setup(
         "ros-kilted": ["ros-rclpy[fastrtps]>=9.1.2,<10", "ros-common-interfaces>=5.5.1,<5.6"],
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
+        "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco-core
         "security": ["cryptography>=42"],  # liquid-spike security keystore
         "view": ["mujoco-studio>=4.0,<5", "rerun-sdk>=0.22"],
-        "test": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "cryptography>=42"],
-        "dev": ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "cryptography>=42", "ruff", "mypy"],
+        "test": [*gym, *test],
+        "dev": [*gym, *test, "ruff", "mypy"],
     },
     zip_safe=True,
 )

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imitation of a task's expert by any policy: DAgger, with behaviour cloning as the case in which the expert drives.
+
+The policy drives while the expert, who knows the true state, says what it would have done there. Many episodes run side
+by side, under faults of sensing and timing that are drawn anew for each, so that a policy with a memory can find out
+what a sample is worth. What a late command ought to have been is asked for when it acts: the expert's answer to the
+state that the command meets, which teaches the policy to look ahead.
+
+Ross, Gordon, Bagnell: A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning
+(DAgger), AISTATS 2011.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..tasks.catalogue import task_named
+from ..tasks.perturbations import Perturbation
+from ..tasks.perturbed import PerturbedTask
+from ..tasks.task import ControlTask
+from .policy import State, TrainablePolicy, run_sequences
+from .resume import read_checkpoint, write_checkpoint
+from .streams import CONTROLLER_SEEDS
+
+#: Errors of a command above this count linearly, in units of its limit.
+HUBER = 0.2
+#: The seeds that tell which round's policy is kept: the end of the training range.
+N_VALIDATION_SEEDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class DaggerTraining:
+    """What the training is made of.
+
+    Attributes:
+        n_rounds: of collecting and learning.
+        n_episodes: side by side; each round lasts as long as one whole episode, and those that end begin anew.
+        expert_share: of the episodes of a round that the expert drives, beside the first round, where it drives all: a
+            factor from round to round. 1 is behaviour cloning.
+        exploration: noise on the commands of the driving expert, in units of their limits.
+        passes: sweeps over the newest sequences, and as many older ones, in a round.
+        batch: sequences in a sweep.
+        chunk: length of the truncated backpropagation [samples].
+        learning_rate: at the start; it falls to a twentieth along a cosine.
+        most_gradient: norm to which gradients are cut.
+        noise, drop, jitter, latency_steps: greatest faults; see :class:`~..tasks.perturbations.Perturbation`. Each is
+            absent in half of the episodes and uniform up to the greatest in the others.
+        plant_spread: the plant's factors are uniform in 1 +- plant_spread.
+        n_validations: episodes on which a round's policy is judged; 0: the last round's is kept.
+        seed: of everything.
+    """
+
+    n_rounds: int = 8
+    n_episodes: int = 32
+    expert_share: float = 0.5
+    exploration: float = 0.1
+    passes: int = 12
+    batch: int = 64
+    chunk: int = 125
+    learning_rate: float = 3e-3
+    most_gradient: float = 1.0
+    noise: float = 0.05
+    drop: float = 0.3
+    jitter: float = 0.4
+    latency_steps: int = 1
+    plant_spread: float = 0.0
+    n_validations: int = 32
+    seed: int = 1
+
+    def draw(self, rng: np.random.Generator, task: ControlTask) -> Perturbation:
+        """The faults of an episode."""
+        noise, drop, jitter = np.maximum(rng.uniform(-1, 1, 3), 0) * (self.noise, self.drop, self.jitter)
+        latency_steps = int(rng.integers(self.latency_steps + 1))
+        factors = rng.uniform(1 - self.plant_spread, 1 + self.plant_spread, len(task.variable))
+        plant = dict(zip(task.variable, factors.tolist(), strict=True)) if self.plant_spread else {}
+        return Perturbation("training", float(noise), float(drop), float(jitter), latency_steps, **plant)
+
+
+@dataclass(slots=True)
+class Sequences:
+    """What policies saw and what the expert would have done; ``n`` sequences of ``t`` samples that arrived.
+
+    Attributes:
+        observations: float32 ``(n, t, n_observations)``.
+        elapsed: float32 ``(n, t)``, seconds since the sample before.
+        expert: float32 ``(n, t, n_commands)``, in units of the limits.
+        known: bool ``(n, t)``, the expert has answered; it has not where the episode ended before the command acted.
+        fresh: bool ``(n, t)``, an episode begins here and the state is zero.
+    """
+
+    observations: Tensor
+    elapsed: Tensor
+    expert: Tensor
+    known: Tensor
+    fresh: Tensor
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """All of them, in order."""
+        return self.observations, self.elapsed, self.expert, self.known, self.fresh
+
+
+class DaggerTrainer:
+    """Alternates between :meth:`collect` and :meth:`learn`; :meth:`round` does both and judges.
+
+    Args:
+        task_name: of the catalogue.
+        policy: of :mod:`..liquid.policies` or :mod:`..spiking.policy`; trained in place, on the device where it is.
+        config: see :class:`DaggerTraining`.
+
+    Raises:
+        TaskError: there is no such task.
+        ModelError: its expert cannot be had.
+    """
+
+    def __init__(self, task_name: str, policy: TrainablePolicy, config: DaggerTraining) -> None:
+        self.task_name, self.policy, self.config = task_name, policy, config
+        tasks = [task_named(task_name) for _ in range(max(config.n_episodes, config.n_validations))]
+        self._experts = [task.expert() for task in tasks[: config.n_episodes]]
+        calm = Perturbation("calm")
+        self._loops = [PerturbedTask(task, calm) for task in tasks]
+        self._task = tasks[0]
+        self._limits = np.array(self._task.command_limits, np.float32)
+        self._device = next(policy.parameters()).device
+        self._optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
+        self._rng = np.random.default_rng([config.seed, 1])
+        self._next_seed = CONTROLLER_SEEDS[0]
+        self._kept: Sequences | None = None
+        self._best: tuple[float, dict[str, Tensor]] = (-math.inf, {})
+        self.rounds = 0
+
+    @property
+    def n_samples(self) -> int:
+        """Of a sequence: as many control periods as an episode has."""
+        return math.ceil(self._task.duration_s / self._task.period_s)
+
+    def round(self) -> dict[str, float]:
+        """Collect, learn and judge; returns figures for the log."""
+        figures = self.collect()
+        figures["loss"] = self.learn()
+        if self.config.n_validations:
+            figures |= self.validate()
+        self.rounds += 1
+        if self.rounds == self.config.n_rounds and self._best[1]:
+            self.policy.load_state_dict(self._best[1])
+        return figures
+
+    @torch.no_grad()
+    def collect(self) -> dict[str, float]:
+        """Let policy and expert drive for the length of an episode."""
+        config, n, n_samples = self.config, self.config.n_episodes, self.n_samples
+        share = config.expert_share**self.rounds
+        # As many as the share says, not more or fewer by chance
+        by_expert = self._rng.permutation(n) < round(share * n)
+        observations = np.zeros((n, n_samples, len(self._task.observation_names)), np.float32)
+        elapsed = np.zeros((n, n_samples), np.float32)
+        expert = np.zeros((n, n_samples, len(self._limits)), np.float32)
+        known, fresh = np.zeros((n, n_samples), bool), np.zeros((n, n_samples), bool)
+        # Of each loop, samples whose commands have yet to act, with the periods until they do
+        waiting: list[list[list[int]]] = [[] for _ in range(n)]
+        fresh[:, 0] = True
+        for i in range(n):
+            self._begin(i)
+        state = self._initial_state(n)
+        n_over = n_success = 0
+        for k in range(n_samples):
+            for i, loop in enumerate(self._loops[:n]):
+                observations[i, k], elapsed[i, k] = loop.observation, loop.elapsed_s
+            command, state = self._step(observations[:, k], elapsed[:, k], state)
+            noise = config.exploration * self._rng.normal(size=command.shape)
+            began = np.zeros(n, bool)
+            for i, loop in enumerate(self._loops[:n]):
+                waiting[i].append([k, loop.perturbation.latency_steps])
+                self._ask(i, waiting[i], expert, known)
+                if by_expert[i]:
+                    loop.decide(self._experts[i].act(loop.task) + noise[i] * self._limits)
+                else:
+                    loop.decide(command[i])
+                while True:
+                    loop.advance()
+                    for entry in waiting[i]:
+                        entry[1] -= 1
+                    if loop.task.over or loop.received:
+                        break
+                    self._ask(i, waiting[i], expert, known)
+                if loop.task.over:
+                    if not by_expert[i]:
+                        n_over, n_success = n_over + 1, n_success + loop.task.success
+                    waiting[i].clear()
+                    self._begin(i)
+                    began[i] = True
+            if k + 1 < n_samples:
+                fresh[:, k + 1] = began
+            state = self._keep(state, ~began)
+        arrays = (observations, elapsed, expert, known, fresh)
+        newest = Sequences(*(torch.from_numpy(a).to(self._device) for a in arrays))
+        kept = self._kept
+        self._kept = newest if kept is None else Sequences(
+            *(torch.cat([new, old]) for new, old in zip(newest.parts(), kept.parts(), strict=True))
+        )  # fmt: skip
+        return {"expert_share": float(by_expert.mean())} | ({"driven_success": n_success / n_over} if n_over else {})
+
+    def _begin(self, i: int) -> None:
+        self._loops[i].reset(self._next_seed, self.config.draw(self._rng, self._task))
+        self._experts[i].reset()
+        self._next_seed += 1
+
+    def _ask(self, i: int, waiting: list[list[int]], expert: np.ndarray, known: np.ndarray) -> None:
+        """Ask the expert for the commands that begin to act now."""
+        while waiting and waiting[0][1] <= 0:
+            k = waiting.pop(0)[0]
+            expert[i, k] = np.clip(self._experts[i].act(self._loops[i].task) / self._limits, -1, 1)
+            known[i, k] = True
+
+    def learn(self) -> float:
+        """Sweep over the newest sequences and as many older ones as a batch has room for; returns the mean loss."""
+        config = self.config
+        total, count = 0.0, 0
+        limits = torch.from_numpy(self._limits).to(self._device)
+        assert self._kept is not None  # collect comes first
+        for _ in range(config.passes):
+            batch = self._sample(self._kept)
+            observations, elapsed, expert, known, fresh = batch.parts()
+            state = self._initial_state(len(elapsed))
+            for first in range(0, self.n_samples, config.chunk):
+                part = slice(first, first + config.chunk)
+                commands, state = run_sequences(
+                    self.policy, observations[:, part], elapsed[:, part], fresh[:, part], state
+                )
+                error = nn.functional.huber_loss(commands / limits, expert[:, part], delta=HUBER, reduction="none")
+                loss = (error.mean(-1) * known[:, part]).sum() / known[:, part].sum().clamp(min=1)
+                self._set_rate()
+                self._optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.policy.parameters(), config.most_gradient)
+                self._optimiser.step()
+                self.policy.constrain()
+                state = tuple(x.detach() for x in state)
+                total, count = total + loss.item(), count + 1
+                self._updates += 1
+        return total / count / HUBER**2
+
+    def _sample(self, kept: Sequences) -> Sequences:
+        n = self.config.n_episodes
+        rows = list(range(n))
+        n_old = min(len(kept.elapsed), self.config.batch) - n
+        if n_old > 0:
+            rows += (n + self._rng.choice(len(kept.elapsed) - n, size=n_old, replace=False)).tolist()
+        return Sequences(*(part[rows] for part in kept.parts()))
+
+    _updates = 0
+
+    def _set_rate(self) -> None:
+        config = self.config
+        n_updates = config.n_rounds * config.passes * math.ceil(self.n_samples / config.chunk)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self._updates / n_updates)))
+        for group in self._optimiser.param_groups:
+            group["lr"] = config.learning_rate * (0.05 + 0.95 * cosine)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Judge the policy on episodes of their own, under faults as in training; remember it if it is the best."""
+        n = self.config.n_validations
+        loops, rng = self._loops[:n], np.random.default_rng([self.config.seed, 3])
+        for i, loop in enumerate(loops):
+            loop.reset(CONTROLLER_SEEDS[-1] - N_VALIDATION_SEEDS + i, self.config.draw(rng, self._task))
+        rewards = np.zeros(n)
+        state = self._initial_state(n)
+        while not all(loop.task.over for loop in loops):
+            seen = np.stack([loop.observation for loop in loops]).astype(np.float32)
+            command, state = self._step(seen, np.array([loop.elapsed_s for loop in loops], np.float32), state)
+            for i, loop in enumerate(loops):
+                if loop.task.over:
+                    continue
+                loop.decide(command[i])
+                while True:
+                    loop.advance()
+                    rewards[i] += loop.task.reward
+                    if loop.task.over or loop.received:
+                        break
+        success = float(np.mean([loop.task.success for loop in loops]))
+        # Success first; among equals the reward, squeezed to less than one episode's weight
+        reward = float(rewards.mean())
+        judged = success + (0.5 + math.atan(reward) / math.pi) / (n + 1)
+        if judged >= self._best[0]:
+            self._best = judged, {k: v.detach().clone() for k, v in self.policy.state_dict().items()}
+        return {"success": success, "reward": reward}
+
+    def _initial_state(self, n: int) -> State:
+        return tuple(part.to(self._device) for part in self.policy.initial_state(n))
+
+    def _step(self, observations: np.ndarray, elapsed: np.ndarray, state: State):
+        seen, since = (torch.from_numpy(np.ascontiguousarray(x)).to(self._device) for x in (observations, elapsed))
+        command, state = self.policy.step(seen, since, state)
+        return command.cpu().double().numpy(), state
+
+    def _keep(self, state: State, keep: np.ndarray) -> State:
+        if keep.all():
+            return state
+        mask = torch.from_numpy(keep).to(self._device)[:, None]
+        return tuple(part * mask for part in state)
+
+    def state(self) -> dict:
+        """Everything that the next round depends on: tensors, numbers and strings."""
+        kept = self._kept.parts() if self._kept else ()
+        return {
+            "policy": self.policy.state_dict(), "optimiser": self._optimiser.state_dict(), "kept": list(kept),
+            "best": list(self._best), "rng": self._rng.bit_generator.state, "next_seed": self._next_seed,
+            "updates": self._updates, "rounds": self.rounds,
+        }  # fmt: skip
+
+    def restore(self, state: dict) -> None:
+        """Go on from :meth:`state`."""
+        self.policy.load_state_dict(state["policy"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._kept = Sequences(*(part.to(self._device) for part in state["kept"])) if state["kept"] else None
+        self._best = (state["best"][0], state["best"][1])
+        self._rng.bit_generator.state = state["rng"]
+        self._next_seed, self._updates, self.rounds = state["next_seed"], state["updates"], state["rounds"]
+
+
+def train(
+    task_name: str, policy: TrainablePolicy, config: DaggerTraining,
+    progress: Callable[[int, dict[str, float]], None] | None = None, checkpoint: Path | None = None,
+) -> None:  # fmt: skip
+    """Train a policy to do as a task's expert does, in place.
+
+    Args:
+        task_name: of the catalogue.
+        policy: freshly made; the same policy, task and config give the same weights.
+        config: see :class:`DaggerTraining`.
+        progress: called after each round with the number of rounds done and the figures.
+        checkpoint: written after each round; if it is there, the training goes on from it and ends with the same
+            weights as one that was never interrupted.
+
+    Raises:
+        TaskError: the task is unknown, or the checkpoint is damaged or that of another training.
+        ModelError: the task's expert cannot be had.
+    """
+    trainer = DaggerTrainer(task_name, policy, config)
+    recipe = {"task": task_name, "config": asdict(config), "shapes": str({k: tuple(v.shape) for k, v in
+              policy.state_dict().items()})}  # fmt: skip
+    if checkpoint is not None and checkpoint.exists():
+        trainer.restore(read_checkpoint(checkpoint, recipe))
+    while trainer.rounds < config.n_rounds:
+        figures = trainer.round()
+        if checkpoint is not None:
+            write_checkpoint(checkpoint, recipe, trainer.state())
+        if progress:
+            progress(trainer.rounds, figures)

@@ -24,12 +24,12 @@ import numpy as np
 import safetensors.numpy
 
 from .errors import ModelError
+from .liquid.architecture import Architecture, tensor_shapes
 
-KIND = "cfc_mixed_memory"
-VERSION = 1
+KIND = "controller"
+VERSION = 2
 MAX_FILE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 1 << 20
-MAX_WIDTH = 4096  # of any layer
 
 _RETRAIN = "train it again (liquid-spike train)"
 _RECOPY = "copy or download the file again"
@@ -47,10 +47,11 @@ class ControllerFile:
         command_limits: greatest magnitude of each command, in its unit; positive.
         nominal_period_s: the control period [s] that counts as an elapsed time of 1.
         task: what it was trained on, e.g. ``"pencil"``.
-        units, backbone_units, backbone_layers: the architecture.
+        architecture: what it is made of.
         training_command: the command line that made it.
         training_seeds: first and last seed of the episodes it was trained on.
-        tensors: float32 arrays with the names and shapes of :func:`tensor_shapes`.
+        tensors: float32 arrays with the names and shapes of :func:`.liquid.architecture.tensor_shapes`; of a wiring
+            int8.
         source: where it came from; the subject of error messages.
     """
 
@@ -62,9 +63,7 @@ class ControllerFile:
     command_limits: tuple[float, ...]
     nominal_period_s: float
     task: str
-    units: int
-    backbone_units: int
-    backbone_layers: int
+    architecture: Architecture
     training_command: str
     training_seeds: tuple[int, int]
     tensors: Mapping[str, np.ndarray]
@@ -86,9 +85,8 @@ class ControllerFile:
                 self._refuse(field, "finite numbers above 0", list(getattr(self, field)))
         if not _positive(self.nominal_period_s):
             self._refuse("nominal_period_s", "a finite number above 0", self.nominal_period_s)
-        for field, most in (("units", MAX_WIDTH), ("backbone_units", MAX_WIDTH), ("backbone_layers", 16)):
-            if not _integer(getattr(self, field)) or not 1 <= getattr(self, field) <= most:
-                self._refuse(field, f"an integer from 1 to {most}", getattr(self, field))
+        if not isinstance(self.architecture, Architecture):
+            self._refuse("architecture", "an architecture", self.architecture)
         for field in ("task", "training_command"):
             if not isinstance(getattr(self, field), str):
                 self._refuse(field, "a string", getattr(self, field))
@@ -105,18 +103,21 @@ class ControllerFile:
         return value
 
     def _check_tensors(self) -> None:
-        n_observations, n_commands = len(self.observation_names), len(self.command_names)
-        shapes = tensor_shapes(
-            n_observations, n_commands, self.units, self.backbone_units, self.backbone_layers
-        )
+        try:
+            shapes = tensor_shapes(self.architecture, len(self.observation_names), len(self.command_names))
+        except ModelError as error:
+            raise ModelError(f"{self.source}: {error}") from None
         if missing := sorted(shapes.keys() - self.tensors.keys()):
             self._refuse(f"tensor {missing[0]}", f"float32 {shapes[missing[0]]}", "none")
         if foreign := sorted(self.tensors.keys() - shapes.keys()):
             self._refuse(f"tensor {foreign[0]}", "no such tensor", self.tensors[foreign[0]].shape)
         for name, shape in shapes.items():
-            tensor = self.tensors[name]
-            if tensor.shape != shape or tensor.dtype != np.float32:
-                self._refuse(f"tensor {name}", f"float32 {shape}", f"{tensor.dtype} {tensor.shape}")
+            tensor, wiring = self.tensors[name], ".wiring_" in name
+            dtype = np.dtype(np.int8 if wiring else np.float32)
+            if tensor.shape != shape or tensor.dtype != dtype:
+                self._refuse(f"tensor {name}", f"{dtype} {shape}", f"{tensor.dtype} {tensor.shape}")
+            if wiring and np.abs(tensor.astype(int)).max(initial=0) > 1:
+                self._refuse(f"tensor {name}", "-1, 0 or 1", "other numbers")
             if not np.isfinite(tensor).all():
                 bad = int(np.count_nonzero(~np.isfinite(tensor)))
                 self._refuse(f"tensor {name}", "finite weights", f"{bad} that are not")
@@ -135,28 +136,12 @@ class ControllerFile:
         return digest.hexdigest()
 
     def _metadata(self) -> dict[str, Any]:
-        return {"kind": KIND, "version": VERSION} | {f: getattr(self, f) for f in _METADATA}
+        values = {f: getattr(self, f) for f in _METADATA} | {"architecture": self.architecture.as_dict()}
+        return {"kind": KIND, "version": VERSION} | values
 
 
 _METADATA = tuple(f.name for f in fields(ControllerFile) if f.name not in ("tensors", "source"))
 _LISTS = tuple(f.name for f in fields(ControllerFile) if str(f.type).startswith("tuple"))
-
-
-def tensor_shapes(
-    n_observations: int, n_commands: int, units: int, backbone_units: int, backbone_layers: int
-) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a controller's tensors: the names of ncps, weights as (outputs, inputs)."""
-    n_x = n_observations + 1  # elapsed time is an input too
-
-    def linear(name: str, n_in: int, n_out: int) -> dict[str, tuple[int, ...]]:
-        return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
-
-    shapes = linear("lstm.input_map", n_x, 4 * units) | {"lstm.recurrent_map.weight": (4 * units, units)}
-    for k in range(backbone_layers):
-        shapes |= linear(f"cell.backbone.{2 * k}", n_x + units if k == 0 else backbone_units, backbone_units)
-    for head in ("ff1", "ff2", "time_a", "time_b"):
-        shapes |= linear(f"cell.{head}", backbone_units, units)
-    return shapes | linear("project", units, n_commands)
 
 
 def write_controller(path: str | Path, controller: ControllerFile) -> None:
@@ -239,6 +224,10 @@ def _parse(path: str, entries: Mapping[str, str]) -> dict[str, Any]:
     for field in (*_METADATA, "sha256"):
         if field not in metadata:
             _refuse(path, field, "a value", "none", _RETRAIN)
+    try:
+        metadata["architecture"] = Architecture.from_dict(metadata["architecture"])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
     return {k: tuple(v) if k in _LISTS and isinstance(v, list) else v for k, v in metadata.items()}
 
 

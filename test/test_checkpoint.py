@@ -13,16 +13,17 @@ from liquid_spike_control.checkpoint import (
     ControllerFile,
     check_fits,
     read_controller,
-    tensor_shapes,
     write_controller,
 )
 from liquid_spike_control.errors import ModelError
+from liquid_spike_control.liquid.architecture import named, tensor_shapes
 
 
 @pytest.fixture(scope="module")
 def controller():
     rng = np.random.default_rng(0)
-    shapes = tensor_shapes(2, 1, 4, 6, 2)
+    architecture = named("cfc_mm", units=4, backbone_units=6, backbone_layers=2)
+    shapes = tensor_shapes(architecture, 2, 1)
     return ControllerFile(
         observation_names=("cart_position", "pole_angle"),
         observation_units=("m", "rad"),
@@ -32,9 +33,7 @@ def controller():
         command_limits=(10.0,),
         nominal_period_s=0.005,
         task="pencil",
-        units=4,
-        backbone_units=6,
-        backbone_layers=2,
+        architecture=architecture,
         training_command="liquid-spike train pencil",
         training_seeds=(0, 999),
         tensors={k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()},
@@ -133,7 +132,7 @@ def test_metadata_that_is_not_a_json_object_is_refused(path, text):
     "field, value",
     [
         ("kind", "mlp"),
-        ("version", 2),
+        ("version", 1),
         ("sha256", "0" * 64),
         ("task", 3),
         ("task", None),
@@ -156,10 +155,8 @@ def test_metadata_that_is_not_a_json_object_is_refused(path, text):
         ("nominal_period_s", 0),
         ("nominal_period_s", float("nan")),
         ("nominal_period_s", "5 ms"),
-        ("units", 0),
-        ("units", 4.0),
-        ("units", 10**9),
-        ("backbone_layers", 10**9),
+        ("architecture", None),
+        ("architecture", "cfc"),
         ("training_seeds", [5]),
         ("training_seeds", [9, 0]),
         ("training_command", 7),
@@ -168,6 +165,42 @@ def test_metadata_that_is_not_a_json_object_is_refused(path, text):
 def test_a_field_that_is_wrong_is_refused_by_name(path, field, value):
     rewrite(path, **{field: value})
     refused(path, field)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("cell", "transformer"),
+        ("cell", ["cfc"]),
+        ("units", None),
+        ("units", 0),
+        ("units", 4.0),
+        ("units", 10**9),
+        ("units", True),
+        ("layers", 10**9),
+        ("backbone_layers", 10**9),
+        ("backbone_layers", 0),
+        ("mode", "fast"),
+        ("mixed_memory", 1),
+        ("unfolds", 0),
+        ("period_span", float("nan")),
+        ("period_span", -1),
+        ("output", "softmax"),
+        ("wiring", "auto"),
+        ("wiring", {"kind": "auto"}),
+        ("wiring", {"sparsity": "half"}),
+        ("wiring", {"fan": 3}),
+        ("wiring", {"kind": "ncp", "motor": 1}),
+        ("wiring", {"seed": -1}),
+        ("bias", True),
+    ],
+)
+def test_an_architecture_that_is_wrong_is_refused_by_name(path, controller, field, value):
+    architecture = {k: v for k, v in (controller.architecture.as_dict() | {field: value}).items() if v is not None}
+    rewrite(path, architecture=architecture)
+    with pytest.raises(ModelError) as error:
+        read_controller(path)
+    assert str(error.value).startswith(f"{path}: ") and field in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +288,7 @@ def test_a_misfit_is_refused_by_name(path, field, value, named):
 
 
 def test_a_controller_is_checked_when_made(controller):
-    with pytest.raises(ModelError, match="units"):
-        replace(controller, units=5.5)
+    with pytest.raises(ModelError, match="architecture"):
+        replace(controller, architecture="cfc")
     with pytest.raises(ModelError, match="finite"):
         replace(controller, tensors={**controller.tensors, "project.bias": np.full(1, np.inf, np.float32)})

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from liquid_spike_control.checkpoint import ControllerFile, tensor_shapes, write_controller
+from liquid_spike_control.checkpoint import ControllerFile, write_controller
+from liquid_spike_control.liquid.architecture import named, tensor_shapes
 from liquid_spike_control.liquid.controller import LiquidController
 
 PERIOD = 0.005
@@ -13,7 +14,8 @@ PERIOD = 0.005
 
 def controller_file(units=8):
     rng = np.random.default_rng(0)
-    shapes = tensor_shapes(2, 1, units, 16, 1)
+    architecture = named("cfc_mm", units=units, backbone_units=16)
+    shapes = tensor_shapes(architecture, 2, 1)
     return ControllerFile(
         observation_names=("cart_position", "pole_angle"),
         observation_units=("m", "rad"),
@@ -23,9 +25,7 @@ def controller_file(units=8):
         command_limits=(10.0,),
         nominal_period_s=PERIOD,
         task="pencil",
-        units=units,
-        backbone_units=16,
-        backbone_layers=1,
+        architecture=architecture,
         training_command="none",
         training_seeds=(0, 9),
         tensors={k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()},

@@ -6,16 +6,17 @@ from numba import njit
 
 from liquid_spike_control.checkpoint import ControllerFile
 from liquid_spike_control.liquid import kernels
-from liquid_spike_control.liquid.cells import CfCMixedMemory
+from liquid_spike_control.liquid.architecture import named
 from liquid_spike_control.liquid.controller import LiquidController
+from liquid_spike_control.liquid.policies import Policy, new_policy
 
 PERIOD = 0.005
 SCALES = [1.0, 3.0, 0.1, 0.5, 10.0]
 
 
-def network_and_file(units, backbone_units, layers, n_commands=1) -> tuple[CfCMixedMemory, ControllerFile]:
-    torch.manual_seed(0)
-    network = CfCMixedMemory(SCALES, [10.0] * n_commands, PERIOD, units, backbone_units, layers)
+def network_and_file(units, backbone_units, layers, n_commands=1) -> tuple[Policy, ControllerFile]:
+    architecture = named("cfc_mm", units=units, backbone_units=backbone_units, backbone_layers=layers)
+    network = new_policy(architecture, SCALES, [10.0] * n_commands, PERIOD, seed=0)
     return network, network.to_file(
         observation_names="abcde",
         observation_units="mnopq",

@@ -1,174 +1,296 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trainable liquid controller: ncps cells, with elapsed time done right.
+"""The trainable layers of liquid and other recurrent networks, with elapsed time done right.
 
-The equations are at the head of :mod:`liquid_spike_control.liquid.kernels`, which runs the same network
-without torch. ``ncps.torch.CfC`` mixes up batch and units when it is given time spans, so its two cells are
-called here directly, with time spans of shape ``(batch, 1)``. Elapsed time enters twice: as the time span of
-the CfC gate and as an input, which is what lets a network trained with irregular periods use it.
+The equations are at the head of :mod:`liquid_spike_control.liquid.kernels`, which runs the same cells without torch.
+They are those of ncps, to rounding. ``ncps.torch.CfC`` mixes up batch and units when it is given time spans; here a
+time span belongs to its row of the batch. What depends only on inputs and weights is computed for a whole sequence
+at once; only what depends on the state goes step by step.
 
-Sources: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence 2022;
-Lechner and Hasani, "Learning long-term dependencies in irregularly-sampled time series", arXiv:2006.04418.
+Sources: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence 2022 (CfC);
+Hasani et al., "Liquid time-constant networks", AAAI 2021 (LTC); Lechner and Hasani, "Learning long-term dependencies
+in irregularly-sampled time series", arXiv:2006.04418 (mixed memory); Cho et al., arXiv:1406.1078 (GRU).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
-from ncps.torch import CfCCell
-from ncps.torch.lstm import LSTMCell
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ..checkpoint import ControllerFile
-from .kernels import ELAPSED_RANGE
+from .architecture import Architecture
+from .wiring import Wiring
 
-State = tuple[Tensor, Tensor]
+#: Step k of a sequence: hidden state ``(batch, units)`` before it to the one after it.
+Advance = Callable[[int, Tensor], Tensor]
+State = tuple[Tensor, ...]
+
+#: Keeps the LTC's quotient finite.
+EPSILON = 1e-8
 
 
-class CfCMixedMemory(nn.Module):
-    """A CfC with an LSTM memory before it, from observations to limited commands.
+def lecun_tanh(x: Tensor) -> Tensor:
+    """``1.7159 tanh(0.666 x)``."""
+    return 1.7159 * torch.tanh(0.666 * x)
 
-    Args:
-        observation_scales: what one unit of network input is, in each observation's unit.
-        command_limits: greatest magnitude of each command, in its unit; the output is ``limit * tanh(...)``.
-        nominal_period_s: period [s] that counts as an elapsed time of 1.
-        units: size of the hidden state and of the memory cell.
-        backbone_units, backbone_layers: of the CfC backbone, at least one layer.
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "lecun_tanh": lecun_tanh,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+}
+
+
+class Memory(nn.Linear):
+    """The LSTM of a mixed memory, or an LSTM layer of its own: four gates of ``(x, h)``, side by side."""
+
+    def __init__(self, n_inputs: int, units: int):
+        super().__init__(n_inputs + units, 4 * units)
+        self.n_inputs = n_inputs
+        nn.init.xavier_uniform_(self.weight[:, :n_inputs])
+        nn.init.orthogonal_(self.weight[:, n_inputs:])
+        nn.init.uniform_(self.bias, -0.1, 0.1)
+
+    def over(self, x: Tensor) -> Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The step function over inputs ``(batch, time, n_inputs)``: (k, h, c) to (h, c)."""
+        driven = functional.linear(x, self.weight[:, : self.n_inputs], self.bias).unbind(1)
+        recurrent = self.weight[:, self.n_inputs :].T
+
+        def advance(k: int, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+            a, i, f, g = torch.addmm(driven[k], hidden, recurrent).chunk(4, 1)
+            memory = memory * torch.sigmoid(f + 1.0) + torch.tanh(a) * torch.sigmoid(i)
+            return torch.tanh(memory) * torch.sigmoid(g), memory
+
+        return advance
+
+
+class CfC(nn.Module):
+    """Closed-form continuous-time neurons, wired or not, with a backbone or not."""
+
+    wiring_sensory: Tensor
+    wiring_synapses: Tensor
+
+    def __init__(self, n_inputs: int, architecture: Architecture, stages: tuple[int, ...], wiring: Wiring | None):
+        super().__init__()
+        a = architecture
+        self.n_inputs, self.mode, self.sizes = n_inputs, a.mode, stages
+        self.activation = ACTIVATIONS[a.activation]
+        widths = [n_inputs + a.units] + [a.backbone_units] * a.backbone_layers
+        self.backbone = nn.ModuleList(nn.Linear(m, n) for m, n in zip(widths, widths[1:], strict=False))
+        below = [n_inputs, *stages[:-1]]
+        inputs = [a.backbone_units or m + n for m, n in zip(below, stages, strict=True)]
+        self.stages = nn.ModuleList(nn.Linear(m, a.heads * n) for m, n in zip(inputs, stages, strict=True))
+        for part in self.backbone:
+            nn.init.xavier_uniform_(part.weight)
+        for part in self.stages:
+            for head in part.weight.chunk(a.heads):
+                nn.init.xavier_uniform_(head)
+        if self.mode == "pure":
+            self.w_tau = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, a.units))[0])
+            self.asymptote = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, a.units))[0])
+        self.masked = wiring is not None
+        if wiring is not None:
+            register_wiring(self, wiring)
+            masked = a.heads if a.wiring is None or a.wiring.sparse_gates else min(a.heads, 2)
+            for j in range(len(stages)):
+                mask = torch.from_numpy(wiring.stage_mask(j)).float()
+                gates = torch.ones_like(mask).repeat(a.heads - masked, 1)
+                self.register_buffer(f"mask_{j}", torch.cat([mask.repeat(masked, 1), gates]), persistent=False)
+
+    def over(self, x: Tensor, span: Tensor) -> Advance:
+        """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""
+        spans = span.unbind(1)
+        weights = [part.weight for part in self.stages]
+        if self.masked:
+            weights = [w * self.get_buffer(f"mask_{j}") for j, w in enumerate(weights)]
+        below = self.backbone[0] if self.backbone else self.stages[0]
+        first = below.weight if self.backbone else weights[0]
+        driven = functional.linear(x, first[:, : self.n_inputs], below.bias).unbind(1)
+        recurrent = first[:, self.n_inputs :].T
+
+        if self.backbone:
+
+            def advance(k: int, hidden: Tensor) -> Tensor:
+                z = self.activation(torch.addmm(driven[k], hidden, recurrent))
+                for layer in self.backbone[1:]:
+                    z = self.activation(layer(z))
+                return self._mix(self.stages[0](z), spans[k], slice(None))
+
+            return advance
+
+        def advance_stages(k: int, hidden: Tensor) -> Tensor:
+            states = hidden.split(self.sizes, 1)
+            new, begin = [], 0
+            for j, state in enumerate(states):
+                if j == 0:
+                    heads = torch.addmm(driven[k], state, recurrent)
+                else:
+                    heads = functional.linear(torch.cat([new[-1], state], 1), weights[j], self.stages[j].bias)
+                new.append(self._mix(heads, spans[k], slice(begin, begin + self.sizes[j])))
+                begin += self.sizes[j]
+            return torch.cat(new, 1) if len(new) > 1 else new[0]
+
+        return advance_stages
+
+    def _mix(self, heads: Tensor, span: Tensor, neurons: slice) -> Tensor:
+        if self.mode == "pure":
+            a = self.asymptote[neurons]
+            return a - a * torch.exp(-span * (self.w_tau[neurons].abs() + heads.abs())) * heads
+        f1, f2, a, b = heads.chunk(4, 1)
+        gate = torch.sigmoid(a * span + b)
+        f1, f2 = torch.tanh(f1), torch.tanh(f2)
+        return f1 + gate * f2 if self.mode == "no_gate" else f1 + gate * (f2 - f1)
+
+
+class LTC(nn.Module):
+    """Liquid time-constant neurons: leaky membranes, and synapses whose conductance saturates with the potential."""
+
+    wiring_sensory: Tensor
+    wiring_synapses: Tensor
+
+    def __init__(self, n_inputs: int, architecture: Architecture, wiring: Wiring):
+        super().__init__()
+        n, self.unfolds = architecture.units, architecture.unfolds
+
+        def uniform(low: float, high: float, *shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape).uniform_(low, high))
+
+        self.gleak, self.vleak, self.cm = uniform(0.001, 1, n), uniform(-0.2, 0.2, n), uniform(0.4, 0.6, n)
+        self.w, self.sigma, self.mu = uniform(0.001, 1, n, n), uniform(3, 8, n, n), uniform(0.3, 0.8, n, n)
+        self.erev = nn.Parameter(torch.from_numpy(wiring.synapses).float())
+        shape = n_inputs, n
+        self.sensory_w, self.sensory_sigma = uniform(0.001, 1, *shape), uniform(3, 8, *shape)
+        self.sensory_mu = uniform(0.3, 0.8, *shape)
+        self.sensory_erev = nn.Parameter(torch.from_numpy(wiring.sensory).float())
+        self.input_w, self.input_b = nn.Parameter(torch.ones(n_inputs)), nn.Parameter(torch.zeros(n_inputs))
+        self.masked = architecture.wiring is not None
+        if self.masked:
+            register_wiring(self, wiring)
+
+    def over(self, x: Tensor, span: Tensor) -> Advance:
+        """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""
+        x = (x * self.input_w + self.input_b).unsqueeze(-1)
+        sensory = torch.sigmoid(self.sensory_sigma * (x - self.sensory_mu))
+        w, sensory_w = self.w, self.sensory_w
+        if self.masked:
+            w, sensory_w = w * self.wiring_synapses.abs(), sensory_w * self.wiring_sensory.abs()
+        driven = torch.einsum("btij,ij->btj", sensory, sensory_w * self.sensory_erev) + self.gleak * self.vleak
+        conducting = torch.einsum("btij,ij->btj", sensory, sensory_w) + self.gleak
+        capacity = self.cm / (span / self.unfolds)
+        numerators, denominators = driven.unbind(1), (conducting + capacity + EPSILON).unbind(1)
+        capacities, threshold = capacity.unbind(1), self.sigma * self.mu
+        w_erev = w * self.erev
+
+        def advance(k: int, potential: Tensor) -> Tensor:
+            for _ in range(self.unfolds):
+                open_ = torch.sigmoid(self.sigma * potential.unsqueeze(-1) - threshold)
+                current = (open_ * w_erev).sum(1) + numerators[k] + capacities[k] * potential
+                potential = current / ((open_ * w).sum(1) + denominators[k])
+            return potential
+
+        return advance
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Conductances and capacities are not negative."""
+        for parameter in (self.w, self.sensory_w, self.cm, self.gleak):
+            parameter.clamp_(min=0)
+
+
+class GRU(nn.Module):
+    """A gated recurrent unit; time spans mean nothing to it."""
+
+    def __init__(self, n_inputs: int, units: int):
+        super().__init__()
+        self.input, self.recurrent = nn.Linear(n_inputs, 3 * units), nn.Linear(units, 3 * units)
+        for gate in self.input.weight.chunk(3):
+            nn.init.xavier_uniform_(gate)
+        for gate in self.recurrent.weight.chunk(3):
+            nn.init.orthogonal_(gate)
+
+    def over(self, x: Tensor, span: Tensor) -> Advance:
+        """The step function over inputs ``(batch, time, n_inputs)``."""
+        driven = self.input(x).unbind(1)
+
+        def advance(k: int, hidden: Tensor) -> Tensor:
+            r, z, n = driven[k].chunk(3, 1)
+            hr, hz, hn = self.recurrent(hidden).chunk(3, 1)
+            new = torch.tanh(n + torch.sigmoid(r + hr) * hn)
+            return new + torch.sigmoid(z + hz) * (hidden - new)
+
+        return advance
+
+
+class Recurrent(nn.Module):
+    """A layer: a memory, a cell, or a memory before a cell.
+
+    Its state is the hidden state and, with a memory, the memory's cell, each ``(batch, units)``. Its output is the
+    hidden state of its last ``n_outputs`` neurons.
     """
 
-    scales: Tensor
-    limits: Tensor
-
-    def __init__(
-        self,
-        observation_scales: Sequence[float],
-        command_limits: Sequence[float],
-        nominal_period_s: float,
-        units: int = 32,
-        backbone_units: int = 128,
-        backbone_layers: int = 1,
-    ):
+    def __init__(self, n_outputs: int, memory: Memory | None, cell: nn.Module | None):
         super().__init__()
-        if backbone_layers < 1:
-            raise ValueError(f"backbone_layers must be at least 1, not {backbone_layers}")
-        self.nominal_period_s = float(nominal_period_s)
-        self.units, self.backbone_units, self.backbone_layers = units, backbone_units, backbone_layers
-        # Held as float64 so that a file has the numbers that were given, and kept out of the trained tensors.
-        scales = torch.tensor(list(observation_scales), dtype=torch.float64)
-        limits = torch.tensor(list(command_limits), dtype=torch.float64)
-        self.register_buffer("scales", scales, persistent=False)
-        self.register_buffer("limits", limits, persistent=False)
-        n_inputs = len(self.scales) + 1
-        self.lstm = LSTMCell(n_inputs, units)
-        self.cell = CfCCell(n_inputs, units, backbone_units=backbone_units, backbone_layers=backbone_layers)
-        self.project = nn.Linear(units, len(self.limits))
+        self.n_outputs = n_outputs
+        if memory is not None:
+            self.memory = memory
+        if cell is not None:
+            self.cell = cell
+        self.n_states = 1 if memory is None else 2
 
-    def initial_state(self, batch: int) -> State:
-        """Zeros: hidden state and memory cell, each ``(batch, units)``."""
-        zeros = self.project.weight.new_zeros(batch, self.units)
-        return zeros, zeros
+    def forward(self, x: Tensor, span: Tensor, state: State) -> tuple[Tensor, State]:
+        """Outputs ``(batch, time, n_outputs)`` and the new state, of inputs and spans as the cells take them."""
+        hidden = state[0]
+        remember = self.memory.over(x) if self.n_states == 2 else None
+        advance = self.cell.over(x, span) if hasattr(self, "cell") else None
+        outputs = []
+        for k in range(x.shape[1]):
+            if remember:
+                hidden, memory = remember(k, hidden, state[1])
+                state = hidden, memory
+            if advance:
+                hidden = advance(k, hidden)
+                state = hidden, *state[1:]
+            outputs.append(hidden)
+        return torch.stack(outputs, 1)[..., -self.n_outputs :], state
 
-    def inputs(self, observation: Tensor, elapsed: Tensor) -> Tensor:
-        """Scaled observations and elapsed time in nominal periods, last: ``(..., n_observations + 1)``."""
-        ratio = (elapsed / self.nominal_period_s).clamp(*ELAPSED_RANGE)
-        dtype = self.project.weight.dtype
-        return torch.cat([observation.to(dtype) / self.scales.to(dtype), ratio.unsqueeze(-1).to(dtype)], -1)
 
-    def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """One step of a closed loop.
+class Dense(nn.Linear):
+    """A layer of an MLP: ``tanh(W x + b)``, without a state."""
 
-        Args:
-            observation: ``(batch, n_observations)``.
-            elapsed: ``(batch,)``, seconds since the observation before.
-            state: from the step before; ``None`` begins an episode.
+    n_states = 0
 
-        Returns:
-            Commands ``(batch, n_commands)`` within the limits, and the new state.
-        """
-        state = state or self.initial_state(len(observation))
-        hidden, state = self._advance(self.inputs(observation, elapsed), state)
-        return self._command(hidden), state
+    def forward(self, x: Tensor, span: Tensor, state: State) -> tuple[Tensor, State]:  # type: ignore[override]
+        """Outputs ``(batch, time, units)``."""
+        return torch.tanh(super().forward(x)), ()
 
-    def forward(
-        self, observation: Tensor, elapsed: Tensor, state: State | None = None
-    ) -> tuple[Tensor, State]:
-        """A sequence of steps; fed in pieces with the state carried over, it gives what the whole gives.
 
-        Args:
-            observation: ``(batch, time, n_observations)``.
-            elapsed: ``(batch, time)``, seconds since the observation before.
-            state: from the piece before; ``None`` begins an episode.
+def new_layer(architecture: Architecture, n_inputs: int, stages: tuple[int, ...], wiring: Wiring) -> nn.Module:
+    """An untrained layer, drawn from torch's random numbers.
 
-        Returns:
-            Commands ``(batch, time, n_commands)`` within the limits, and the new state.
-        """
-        state = state or self.initial_state(len(observation))
-        hidden = []
-        for x in self.inputs(observation, elapsed).unbind(1):
-            h, state = self._advance(x, state)
-            hidden.append(h)
-        return self._command(torch.stack(hidden, 1)), state
+    Args:
+        architecture: what it is made of.
+        n_inputs: width of what enters it.
+        stages: sizes of its groups of neurons.
+        wiring: its synapses; for an LTC without a plan the signs of all of them, otherwise without meaning.
+    """
+    a = architecture
+    if a.cell == "mlp":
+        return Dense(n_inputs, a.units)
+    memory = Memory(n_inputs, a.units) if a.mixed_memory or a.cell == "lstm" else None
+    cell: nn.Module | None = None
+    if a.cell == "cfc":
+        cell = CfC(n_inputs, a, stages, wiring if a.wiring else None)
+    elif a.cell == "ltc":
+        cell = LTC(n_inputs, a, wiring)
+    elif a.cell == "gru":
+        cell = GRU(n_inputs, a.units)
+    return Recurrent(stages[-1], memory, cell)
 
-    def _advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        hidden, memory = self.lstm(x, state)
-        hidden, _ = self.cell(x, hidden, x[:, -1:])
-        return hidden, (hidden, memory)
 
-    def _command(self, hidden: Tensor) -> Tensor:
-        return torch.tanh(self.project(hidden)) * self.limits.to(hidden.dtype)
-
-    def to_file(
-        self,
-        *,
-        observation_names: Sequence[str],
-        observation_units: Sequence[str],
-        command_names: Sequence[str],
-        command_units: Sequence[str],
-        task: str,
-        training_command: str,
-        training_seeds: tuple[int, int],
-    ) -> ControllerFile:
-        """What :func:`liquid_spike_control.checkpoint.write_controller` writes.
-
-        Args:
-            observation_names: of each input, in order.
-            observation_units: of each input.
-            command_names: of each output, in order.
-            command_units: of each output.
-            task: what it was trained on.
-            training_command: the command line that made it.
-            training_seeds: first and last seed of the training episodes.
-
-        Raises:
-            ModelError: the parts do not fit each other, or a weight is not finite.
-        """
-        return ControllerFile(
-            observation_names=tuple(observation_names),
-            observation_units=tuple(observation_units),
-            observation_scales=tuple(self.scales.tolist()),
-            command_names=tuple(command_names),
-            command_units=tuple(command_units),
-            command_limits=tuple(self.limits.tolist()),
-            nominal_period_s=self.nominal_period_s,
-            task=task,
-            units=self.units,
-            backbone_units=self.backbone_units,
-            backbone_layers=self.backbone_layers,
-            training_command=training_command,
-            training_seeds=training_seeds,
-            tensors={k: v.detach().cpu().float().numpy().copy() for k, v in self.state_dict().items()},
-        )
-
-    @classmethod
-    def from_file(cls, file: ControllerFile) -> CfCMixedMemory:
-        """The network of a controller file, to train on or to compare with."""
-        network = cls(
-            file.observation_scales,
-            file.command_limits,
-            file.nominal_period_s,
-            file.units,
-            file.backbone_units,
-            file.backbone_layers,
-        )
-        network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in file.tensors.items()})
-        return network
+def register_wiring(cell: nn.Module, wiring: Wiring) -> None:
+    """Keep the synapses beside the weights, in the names of a controller file."""
+    cell.register_buffer("wiring_sensory", torch.from_numpy(wiring.sensory.copy()))
+    cell.register_buffer("wiring_synapses", torch.from_numpy(wiring.synapses.copy()))

@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from ..checkpoint import ControllerFile, read_controller
-from .kernels import ELAPSED_RANGE, controller_step, pack
+from .architecture import ELAPSED_RANGE
+from .kernels import controller_step, pack
 
 
 class Controller(Protocol):
@@ -49,9 +50,10 @@ class LiquidController:
         self.clamped = 0
         self.poisoned = 0
         self._scales = np.array(file.observation_scales, float)
-        self._weights = pack(file.tensors, file.backbone_layers)
-        self._layers, self._backbone_units = file.backbone_layers, file.backbone_units
-        self._state = np.zeros((2, file.units), np.float32)
+        a = file.architecture
+        self._weights = pack(file.tensors, a.backbone_layers)
+        self._layers, self._backbone_units = a.backbone_layers, a.backbone_units
+        self._state = np.zeros((2, a.units), np.float32)
         self._shortest, self._longest = (r * file.nominal_period_s for r in ELAPSED_RANGE)
 
     @classmethod
@@ -126,3 +128,8 @@ class LiquidController:
             tau,
             command,
         )
+
+
+def new_controller(file: ControllerFile) -> LiquidController:
+    """The controller of a file, whatever its architecture."""
+    return LiquidController(file)

@@ -30,9 +30,6 @@ from collections.abc import Mapping
 import numpy as np
 from numba import njit
 
-#: Elapsed time is held within these multiples of the nominal period, in training as at run time.
-ELAPSED_RANGE = (0.1, 10.0)
-
 _ONE = np.float32(1.0)
 _HALF = np.float32(0.5)
 _LECUN_GAIN = np.float32(1.7159)
@@ -179,17 +176,13 @@ def pack(tensors: Mapping[str, np.ndarray], n_layers: int) -> np.ndarray:
     def layer(weight: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
         return [bias, weight.T.ravel()]
 
-    def named(*names: str) -> list[np.ndarray]:
-        return layer(
-            np.concatenate([tensors[f"{n}.weight"] for n in names]),
-            np.concatenate([tensors[f"{n}.bias"] for n in names]),
-        )
+    def named(name: str) -> list[np.ndarray]:
+        return layer(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
 
-    memory = np.hstack([tensors["lstm.input_map.weight"], tensors["lstm.recurrent_map.weight"]])
-    parts = layer(memory, tensors["lstm.input_map.bias"])
+    parts = named("layers.0.memory")
     for k in range(n_layers):
-        parts += named(f"cell.backbone.{2 * k}")
-    parts += named("cell.ff1", "cell.ff2", "cell.time_a", "cell.time_b")
+        parts += named(f"layers.0.cell.backbone.{k}")
+    parts += named("layers.0.cell.stages.0")
     parts += named("project")
     flat = np.concatenate(parts).astype(np.float32)
     # Begin on a cache line: a step is bound by reading the weights, and split lines cost it a seventh.

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from ..control.experts import pencil_lqr
-from ..liquid.cells import CfCMixedMemory
+from ..liquid.architecture import named
+from ..liquid.policies import new_policy
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..sim.plant import FORCE_LIMIT, PencilPlant
@@ -91,12 +92,10 @@ class ImitationTrainer:
         self, config: ImitationTraining, model: PerceptionModel, new_backend: Callable[[], Backend], progress=None
     ) -> None:
         self.config = config
-        torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
         task = PencilTask()
-        self.network = CfCMixedMemory(
-            OBSERVATION_SCALES, (FORCE_LIMIT,), task.period_s, config.units, config.backbone_units
-        )
+        architecture = named("cfc_mm", units=config.units, backbone_units=config.backbone_units)
+        self.network = new_policy(architecture, OBSERVATION_SCALES, (FORCE_LIMIT,), task.period_s, config.seed)
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self._lqr = pencil_lqr(task)
         self._period_ms = round(task.period_s * 1e3)

@@ -10,8 +10,8 @@ import numpy as np
 from ...checkpoint import read_controller
 from ...control.gate import GateLimits, GateState, Verdict, admit, initial_state, press, release, watchdog
 from ...errors import TaskError
+from ...liquid.architecture import ELAPSED_RANGE
 from ...liquid.controller import LiquidController
-from ...liquid.kernels import ELAPSED_RANGE
 from ...resources import zoo
 from .measurement import Measurement
 
@@ -193,12 +193,12 @@ def dt_batch(thorough: bool = False) -> list[Measurement]:
         TaskError: torch is not installed.
     """
     try:
-        from ...liquid.cells import CfCMixedMemory
+        from ...liquid.policies import read_policy
     except ModuleNotFoundError:
         raise TaskError("dt_batch is about training; install the extra [train], or choose others with --only") from None
-    network = CfCMixedMemory.from_file(read_controller(zoo("pencil_controller.safetensors")))
+    network = read_policy(read_controller(zoo("pencil_controller.safetensors")))
     rng = np.random.default_rng(0)
-    worst, sizes = 0.0, (1, 8, network.units)
+    worst, sizes = 0.0, (1, 8, network.architecture.units)
     for batch in sizes:
         observation = network.scales.new_tensor(rng.normal(size=(batch, 30, 4)))
         elapsed = network.scales.new_tensor(rng.uniform(0.3, 3, (batch, 30)) * network.nominal_period_s)

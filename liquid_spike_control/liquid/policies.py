@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainable controllers of any architecture: scaled observations and elapsed time in, limited commands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import ControllerFile
+from .architecture import ELAPSED_RANGE, Architecture, wirings_of
+from .cells import LTC, State, new_layer
+from .wiring import Wiring, WiringPlan
+
+
+class Policy(nn.Module):
+    """A network from observations to commands; made by :func:`new_policy` or :func:`read_policy`.
+
+    Attributes:
+        architecture: what it is made of.
+        scales: float64 ``(n_observations,)``, what one unit of network input is, in each observation's unit.
+        limits: float64 ``(n_commands,)``, greatest magnitude of each command, in its unit.
+        nominal_period_s: period [s] that counts as an elapsed time of 1.
+    """
+
+    scales: Tensor
+    limits: Tensor
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        observation_scales: Sequence[float],
+        command_limits: Sequence[float],
+        nominal_period_s: float,
+        wirings: Sequence[Wiring | None],
+    ):
+        super().__init__()
+        self.architecture, self.nominal_period_s = architecture, float(nominal_period_s)
+        # float64, so that a file has the numbers that were given; not persistent, as they are no weights.
+        for name, values in (("scales", observation_scales), ("limits", command_limits)):
+            self.register_buffer(name, torch.tensor([float(v) for v in values], dtype=torch.float64), persistent=False)
+        n_observations, n_commands = len(self.scales), len(self.limits)
+        widths, stages = architecture.layer_inputs(n_observations, n_commands), architecture.stages(n_commands)
+        if architecture.encoder_units:
+            self.encode = nn.Linear(n_observations + architecture.elapsed_input, architecture.encoder_units)
+        self.layers = nn.ModuleList()
+        full = WiringPlan("fully_connected")
+        for k, (n, wiring) in enumerate(zip(widths, wirings, strict=True)):
+            wiring = wiring or full.build(n, architecture.units, n_commands, k)
+            self.layers.append(new_layer(architecture, n, stages, wiring))
+        self.project = nn.Linear(stages[-1], n_commands)
+
+    def initial_state(self, batch: int) -> State:
+        """Zeros: for each layer the hidden state and the memory cell, if it has them, each ``(batch, units)``."""
+        return tuple(self.project.weight.new_zeros(batch, n) for n in self.architecture.state_sizes)
+
+    def inputs(self, observation: Tensor, elapsed: Tensor) -> tuple[Tensor, Tensor]:
+        """What enters the first layer, ``(..., n_inputs)``, and the cells' time spans ``(..., 1)``."""
+        dtype = self.project.weight.dtype
+        ratio = (elapsed / self.nominal_period_s).clamp(*ELAPSED_RANGE).unsqueeze(-1).to(dtype)
+        x = observation.to(dtype) / self.scales.to(dtype)
+        if self.architecture.elapsed_input:
+            x = torch.cat([x, ratio], -1)
+        span = ratio if self.architecture.elapsed_span else torch.ones_like(ratio)
+        return x, span * self.architecture.period_span
+
+    def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One step of a closed loop.
+
+        Args:
+            observation: ``(batch, n_observations)``.
+            elapsed: ``(batch,)``, seconds since the observation before.
+            state: from the step before; ``None`` begins an episode.
+
+        Returns:
+            Commands ``(batch, n_commands)`` within the limits, and the new state.
+        """
+        command, state = self(observation.unsqueeze(1), elapsed.unsqueeze(1), state)
+        return command.squeeze(1), state
+
+    def forward(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """A sequence of steps; fed in pieces with the state carried over, it gives what the whole gives.
+
+        Args:
+            observation: ``(batch, time, n_observations)``.
+            elapsed: ``(batch, time)``, seconds since the observation before.
+            state: from the piece before; ``None`` begins an episode.
+
+        Returns:
+            Commands ``(batch, time, n_commands)`` within the limits, and the new state.
+        """
+        output, state = self.outputs(observation, elapsed, state)
+        output = torch.tanh(output) if self.architecture.output == "tanh" else output.clamp(-1, 1)
+        return output * self.limits.to(output.dtype), state
+
+    def outputs(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As :meth:`forward`, but before the output is limited; 1 is a command at its limit."""
+        hidden, state = self.features(observation, elapsed, state)
+        return self.project(hidden), state
+
+    def features(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """What the last layer tells, ``(batch, time, n_outputs)``, and the new state."""
+        x, span = self.inputs(observation, elapsed)
+        left = self.initial_state(len(x)) if state is None else state
+        new: State = ()
+        if self.architecture.encoder_units:
+            x = self.encode(x)
+        for layer in self.layers:
+            own, left = left[: layer.n_states], left[layer.n_states :]
+            x, own = layer(x, span, own)
+            new += own
+        return x, new
+
+    def constrain(self) -> None:
+        """Bring the weights back to where they mean something; to be called after each step of an optimiser."""
+        for layer in self.layers:
+            if isinstance(getattr(layer, "cell", None), LTC):
+                layer.cell.constrain()
+
+    def to_file(
+        self,
+        *,
+        observation_names: Sequence[str],
+        observation_units: Sequence[str],
+        command_names: Sequence[str],
+        command_units: Sequence[str],
+        task: str,
+        training_command: str,
+        training_seeds: tuple[int, int],
+    ) -> ControllerFile:
+        """What :func:`liquid_spike_control.checkpoint.write_controller` writes.
+
+        Args:
+            observation_names: of each input, in order.
+            observation_units: of each input.
+            command_names: of each output, in order.
+            command_units: of each output.
+            task: what it was trained on.
+            training_command: the command line that made it.
+            training_seeds: first and last seed of the training episodes.
+
+        Raises:
+            ModelError: the parts do not fit each other, or a weight is not finite.
+        """
+        return ControllerFile(
+            observation_names=tuple(observation_names),
+            observation_units=tuple(observation_units),
+            observation_scales=tuple(self.scales.tolist()),
+            command_names=tuple(command_names),
+            command_units=tuple(command_units),
+            command_limits=tuple(self.limits.tolist()),
+            nominal_period_s=self.nominal_period_s,
+            task=task,
+            architecture=self.architecture,
+            training_command=training_command,
+            training_seeds=training_seeds,
+            tensors={k: v.detach().cpu().numpy().copy() for k, v in self.state_dict().items()},
+        )
+
+
+def new_policy(
+    architecture: Architecture,
+    observation_scales: Sequence[float],
+    command_limits: Sequence[float],
+    nominal_period_s: float,
+    seed: int,
+) -> Policy:
+    """An untrained policy; the same seed gives the same weights, and torch's own random numbers are left alone.
+
+    Args:
+        architecture: what it is made of.
+        observation_scales: what one unit of network input is, in each observation's unit.
+        command_limits: greatest magnitude of each command, in its unit.
+        nominal_period_s: period [s] that counts as an elapsed time of 1.
+        seed: of the weights.
+
+    Raises:
+        ModelError: the wiring cannot be drawn for so many observations and commands.
+    """
+    wirings = architecture.wirings(len(observation_scales), len(command_limits))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Policy(architecture, observation_scales, command_limits, nominal_period_s, wirings)
+
+
+def read_policy(file: ControllerFile) -> Policy:
+    """The network of a controller file, to train on or to compare with."""
+    wirings = wirings_of(file.architecture, file.tensors, len(file.command_names))
+    with torch.random.fork_rng(devices=[]):
+        policy = Policy(
+            file.architecture, file.observation_scales, file.command_limits, file.nominal_period_s, wirings
+        )
+    policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in file.tensors.items()})
+    return policy

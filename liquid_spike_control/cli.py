@@ -12,6 +12,7 @@ import tyro
 from .errors import LiquidSpikeError
 from .options import (
     BenchOptions,
+    ClosedLoopOptions,
     CompareOptions,
     CompileOptions,
     DoctorOptions,
@@ -93,6 +94,17 @@ def bench_energy(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> in
     from .bench.entry import bench_command
 
     return bench_command("energy", options)
+
+
+@bench.command(name="closed-loop")
+def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="")]) -> int:
+    """Liquid, gated, memoryless and spiking controllers on tasks under perturbations. Needs the extra [train].
+
+    Exit status 1: cells came to nothing.
+    """
+    from .bench.closed_loop.command import closed_loop_command
+
+    return closed_loop_command(options)
 
 
 app.command(bench, name="bench", help="Benchmarks: closed loops on held-out seeds, and the speed of single steps.")

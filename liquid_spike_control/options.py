@@ -91,6 +91,34 @@ class BenchOptions:
 
 
 @dataclass
+class ClosedLoopOptions:
+    """What can be said about the comparison of controllers on tasks."""
+
+    plan: Literal["smoke", "published"] = "smoke"
+    """smoke: two controllers on one task, a minute. published: everything, hours. The options below change it."""
+    controllers: str = ""
+    """Comma-separated; an unknown name lists them all."""
+    tasks: str = ""
+    """Comma-separated; an unknown name lists them all."""
+    perturbations: str = ""
+    """Comma-separated; an unknown name lists them all."""
+    training_seeds: str = ""
+    """Of the networks, first:last+1, from 1 on."""
+    episodes: int | None = None
+    """Of each perturbation."""
+    cache: Path | None = None
+    """Folder where results and networks are kept; by default the user's cache."""
+    results: tuple[Path, ...] = ()
+    """Folders of results that are read too, e.g. docs/benchmark/results."""
+    engine: Literal["processes", "ray"] = "processes"
+    """processes: of this machine. ray: tasks of the cluster at RAY_ADDRESS, or of one that is started here."""
+    jobs: int = 2
+    """Cells at once."""
+    out: Path | None = None
+    """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
+
+
+@dataclass
 class ModelOptions:
     """Which network, and how it becomes steps."""
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from ..options import BenchOptions
 
 
-def seed_range(text: str) -> range:
-    """``"1000:1100"`` as a range.
+def seed_range(text: str, option: str = "--seeds") -> range:
+    """``"1000:1100"`` as a range; errors name the option.
 
     Raises:
         TaskError: it is not two whole numbers, or the range is empty.
     """
     first, colon, stop = text.partition(":")
     if not colon or not first.isdecimal() or not stop.isdecimal():
-        raise TaskError(f"--seeds {text}; give first:last+1, e.g. 1000:1100")
+        raise TaskError(f"{option} {text}; give first:last+1, e.g. 1000:1100")
     seeds = range(int(first), int(stop))
     if not seeds:
-        raise TaskError(f"--seeds {text} is empty; give first:last+1, e.g. 1000:1100")
+        raise TaskError(f"{option} {text} is empty; give first:last+1, e.g. 1000:1100")
     return seeds
 
 

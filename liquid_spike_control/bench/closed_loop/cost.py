@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long cells take: as long as others of their kind did, or as long as they did where this was written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import median
+
+from ...tasks.catalogue import task_named
+from .contenders import contender
+from .plan import Cell
+from .record import Record
+
+#: Training of one network [s] where nothing of its kind is known, on a core of an AMD EPYC.
+TRAINING_S = 180.0
+#: Simulated seconds a second of an evaluation, where nothing is known.
+REAL_TIME_FACTOR = 50.0
+#: Start of a process: imports, compiled kernels out of their cache [s].
+START_S = 5.0
+
+
+class Costs:
+    """What cells of a kind took.
+
+    Args:
+        records: of cells that have been run.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._training, self._factor = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+        for record in records:
+            if record.training:
+                for kind in _kinds(record.controller, record.task):
+                    self._training[kind].append(record.training.seconds)
+            for evaluation in record.evaluations.values():
+                for kind in _kinds(record.controller, record.task):
+                    self._factor[kind].append(evaluation.simulated_s / max(evaluation.wall_s, 1e-9))
+
+    def of(self, cell: Cell) -> float:
+        """Seconds of one core."""
+        learns = contender(cell.controller).learns
+        training = _known(self._training, cell, TRAINING_S) if learns else 0.0
+        simulated = task_named(cell.task).duration_s * cell.episodes * len(cell.perturbations)
+        return START_S + training + simulated / _known(self._factor, cell, REAL_TIME_FACTOR)
+
+
+def _kinds(controller: str, task: str) -> tuple[str, ...]:
+    """The nearest first: the same contender on the same task, the same contender, the same task."""
+    return f"{task} {controller}", controller, task
+
+
+def _known(figures: dict[str, list[float]], cell: Cell, otherwise: float) -> float:
+    known = (figures[kind] for kind in _kinds(cell.controller, cell.task) if figures.get(kind))
+    return median(next(known, [otherwise]))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be run: which contenders, on which tasks, under which perturbations, how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ...errors import TaskError
+from ...tasks.catalogue import TASKS, task_named
+from ...tasks.perturbations import PERTURBATIONS, perturbation_named
+from .contenders import CONTENDERS, contender
+from .model_based import has_law
+
+#: Seed of the first episode of an evaluation; they count up. Training never draws from below 1,000,000,000.
+FIRST_EPISODE = 1000
+#: Tasks that the claims are made on.
+CLAIMED = ("pencil-hard", "swing-up", "hover")
+LAWS = ("expert", "model_based")
+LEARNERS = tuple(name for name, c in CONTENDERS.items() if c.learns)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A contender on a task: trains once, then meets every perturbation.
+
+    Attributes:
+        controller: name of the contender.
+        task: name of the task.
+        training_seed: from which all of its training follows; 0 for a contender that learns nothing.
+        perturbations: their names.
+        episodes: of each perturbation.
+    """
+
+    controller: str
+    task: str
+    training_seed: int
+    perturbations: tuple[str, ...]
+    episodes: int
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.controller}" + (f", seed {self.training_seed}" if self.training_seed else "")
+
+    @property
+    def episode_seeds(self) -> range:
+        """Of the evaluation."""
+        return range(FIRST_EPISODE, FIRST_EPISODE + self.episodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A task's part of a plan; the attributes are those of :class:`Cell`, in the plural."""
+
+    task: str
+    controllers: tuple[str, ...]
+    perturbations: tuple[str, ...]
+    training_seeds: range
+    episodes: int
+
+    def cells(self) -> list[Cell]:
+        """Every cell, those of the first training seed first, so that a part of them already shows everything."""
+        return [
+            Cell(controller, self.task, seed, self.perturbations, self.episodes)
+            for seed in (0, *self.training_seeds)
+            for controller in self.controllers
+            if contender(controller).learns == (seed > 0)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A benchmark run.
+
+    Attributes:
+        name: for the report.
+        shares: one a task.
+    """
+
+    name: str
+    shares: tuple[Share, ...]
+
+    def cells(self) -> list[Cell]:
+        """Every cell, the first training seed of every task before the second of any."""
+        cells = [cell for share in self.shares for cell in share.cells()]
+        return sorted(cells, key=lambda cell: cell.training_seed)
+
+
+def _applicable(task_name: str) -> tuple[str, ...]:
+    """Perturbations that apply to a task."""
+    task, found = task_named(task_name), []
+    for name, perturbation in PERTURBATIONS.items():
+        with suppress(TaskError):
+            perturbation.check_applies(task)
+            found.append(name)
+    return tuple(found)
+
+
+def _published_share(task_name: str) -> Share:
+    """All that fits a task; 5 training seeds and 100 episodes on the tasks of the claims, 2 and 50 on the others."""
+    laws = tuple(name for name in LAWS if name == "expert" or has_law(task_name))
+    seeds, episodes = (range(1, 6), 100) if task_name in CLAIMED else (range(1, 3), 50)
+    return Share(task_name, laws + LEARNERS, _applicable(task_name), seeds, episodes)
+
+
+def plan_named(name: str) -> Plan:
+    """``"smoke"``: what a minute allows. ``"published"``: every task and contender, hours.
+
+    Raises:
+        TaskError: there is no such plan.
+    """
+    if name == "smoke":
+        return Plan(name, (Share("swing-up", LAWS, ("clean", "drop30", "jitter40", "latency1"), range(0), 20),))
+    if name == "published":
+        return Plan(name, tuple(_published_share(task) for task in TASKS))
+    raise TaskError(f"unknown plan '{name}'; known plans: smoke, published")
+
+
+def changed(
+    plan: Plan,
+    controllers: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    perturbations: Sequence[str] = (),
+    training_seeds: range | None = None,
+    episodes: int | None = None,
+) -> Plan:
+    """A plan with some of it replaced by a choice; what is empty or None stays as it is.
+
+    Args:
+        plan: to begin with; a chosen task that it has not is run as the published plan would.
+        controllers, tasks, perturbations: names.
+        training_seeds: of the networks, from 1 on.
+        episodes: of each perturbation.
+
+    Raises:
+        TaskError: a name is unknown, a number is below 1, or a choice does not apply to a task of the plan.
+    """
+    if training_seeds is not None and training_seeds[0] < 1:
+        raise TaskError(f"--training-seeds {training_seeds[0]}:{training_seeds[-1] + 1}: a training seed is at least 1")
+    if episodes is not None and episodes < 1:
+        raise TaskError(f"--episodes {episodes}: give at least 1")
+    have = {share.task: share for share in plan.shares}
+    shares = []
+    for name in tasks or have:
+        task = task_named(name)
+        share = have.get(name) or _published_share(name)
+        for chosen in controllers:
+            if contender(chosen).name == "model_based" and not has_law(name):
+                raise TaskError(f"controller 'model_based' has no law for task '{name}'; leave one of them out")
+        for chosen in perturbations:
+            perturbation_named(chosen).check_applies(task)
+        seeds = share.training_seeds if training_seeds is None else training_seeds
+        if any(contender(c).learns for c in controllers):
+            seeds = seeds or range(1, 2)
+        shares.append(
+            replace(
+                share,
+                controllers=tuple(controllers) or share.controllers,
+                perturbations=tuple(perturbations) or share.perturbations,
+                training_seeds=seeds,
+                episodes=episodes or share.episodes,
+            )
+        )
+    return Plan(plan.name if shares == list(plan.shares) else f"{plan.name}, in part or changed", tuple(shares))

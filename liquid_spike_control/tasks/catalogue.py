@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import TaskError
+from .hover import Hover
 from .swing_up import SwingUp
 from .task import ControlTask
 
@@ -13,6 +14,8 @@ from .task import ControlTask
 TASKS: dict[str, Callable[[], ControlTask]] = {
     "swing-up": SwingUp,
     "swing-up-full": lambda: SwingUp(full=True),
+    "hover": Hover,
+    "hover-partial": lambda: Hover(full=False),
 }
 
 

@@ -154,8 +154,9 @@ class Architecture:
             ModelError: the plan cannot be drawn.
         """
         widths = self.layer_inputs(n_observations, n_commands)
-        plan = self.wiring
-        return [plan and plan.build(n, self.units, n_commands, k) for k, n in enumerate(widths)]
+        if self.wiring is None:
+            return [None] * self.layers
+        return [self.wiring.build(n, self.units, n_commands, k) for k, n in enumerate(widths)]
 
 
 

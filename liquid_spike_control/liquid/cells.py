@@ -13,7 +13,7 @@ in irregularly-sampled time series", arXiv:2006.04418 (mixed memory); Cho et al.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -70,8 +70,8 @@ class Memory(nn.Linear):
 class CfC(nn.Module):
     """Closed-form continuous-time neurons, wired or not, with a backbone or not."""
 
-    wiring_sensory: Tensor
-    wiring_synapses: Tensor
+    backbone: Sequence[nn.Linear]
+    stages: Sequence[nn.Linear]
 
     def __init__(self, n_inputs: int, architecture: Architecture, stages: tuple[int, ...], wiring: Wiring | None):
         super().__init__()
@@ -79,15 +79,13 @@ class CfC(nn.Module):
         self.n_inputs, self.mode, self.sizes = n_inputs, a.mode, stages
         self.activation = ACTIVATIONS[a.activation]
         widths = [n_inputs + a.units] + [a.backbone_units] * a.backbone_layers
-        self.backbone = nn.ModuleList(nn.Linear(m, n) for m, n in zip(widths, widths[1:], strict=False))
+        backbone = [nn.Linear(m, n) for m, n in zip(widths, widths[1:], strict=False)]
         below = [n_inputs, *stages[:-1]]
         inputs = [a.backbone_units or m + n for m, n in zip(below, stages, strict=True)]
-        self.stages = nn.ModuleList(nn.Linear(m, a.heads * n) for m, n in zip(inputs, stages, strict=True))
-        for part in self.backbone:
-            nn.init.xavier_uniform_(part.weight)
-        for part in self.stages:
-            for head in part.weight.chunk(a.heads):
-                nn.init.xavier_uniform_(head)
+        heads = [nn.Linear(m, a.heads * n) for m, n in zip(inputs, stages, strict=True)]
+        for weight in [part.weight for part in backbone] + [w for part in heads for w in part.weight.chunk(a.heads)]:
+            nn.init.xavier_uniform_(weight)
+        self.backbone, self.stages = nn.ModuleList(backbone), nn.ModuleList(heads)  # type: ignore[assignment]
         if self.mode == "pure":
             self.w_tau = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, a.units))[0])
             self.asymptote = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, a.units))[0])
@@ -103,7 +101,7 @@ class CfC(nn.Module):
     def over(self, x: Tensor, span: Tensor) -> Advance:
         """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""
         spans = span.unbind(1)
-        weights = [part.weight for part in self.stages]
+        weights: list[Tensor] = [part.weight for part in self.stages]
         if self.masked:
             weights = [w * self.get_buffer(f"mask_{j}") for j, w in enumerate(weights)]
         below = self.backbone[0] if self.backbone else self.stages[0]
@@ -123,7 +121,8 @@ class CfC(nn.Module):
 
         def advance_stages(k: int, hidden: Tensor) -> Tensor:
             states = hidden.split(self.sizes, 1)
-            new, begin = [], 0
+            new: list[Tensor] = []
+            begin = 0
             for j, state in enumerate(states):
                 if j == 0:
                     heads = torch.addmm(driven[k], state, recurrent)
@@ -174,9 +173,8 @@ class LTC(nn.Module):
         """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""
         x = (x * self.input_w + self.input_b).unsqueeze(-1)
         sensory = torch.sigmoid(self.sensory_sigma * (x - self.sensory_mu))
-        w, sensory_w = self.w, self.sensory_w
-        if self.masked:
-            w, sensory_w = w * self.wiring_synapses.abs(), sensory_w * self.wiring_sensory.abs()
+        mask, sensory_mask = (self.wiring_synapses.abs(), self.wiring_sensory.abs()) if self.masked else (1, 1)
+        w, sensory_w = self.w * mask, self.sensory_w * sensory_mask
         driven = torch.einsum("btij,ij->btj", sensory, sensory_w * self.sensory_erev) + self.gleak * self.vleak
         conducting = torch.einsum("btij,ij->btj", sensory, sensory_w) + self.gleak
         capacity = self.cm / (span / self.unfolds)
@@ -231,20 +229,16 @@ class Recurrent(nn.Module):
     hidden state of its last ``n_outputs`` neurons.
     """
 
-    def __init__(self, n_outputs: int, memory: Memory | None, cell: nn.Module | None):
+    def __init__(self, n_outputs: int, memory: Memory | None, cell: CfC | LTC | GRU | None):
         super().__init__()
-        self.n_outputs = n_outputs
-        if memory is not None:
-            self.memory = memory
-        if cell is not None:
-            self.cell = cell
-        self.n_states = 1 if memory is None else 2
+        self.n_outputs, self.n_states = n_outputs, 1 if memory is None else 2
+        self.memory, self.cell = memory, cell
 
     def forward(self, x: Tensor, span: Tensor, state: State) -> tuple[Tensor, State]:
         """Outputs ``(batch, time, n_outputs)`` and the new state, of inputs and spans as the cells take them."""
         hidden = state[0]
-        remember = self.memory.over(x) if self.n_states == 2 else None
-        advance = self.cell.over(x, span) if hasattr(self, "cell") else None
+        remember = self.memory.over(x) if self.memory is not None else None
+        advance = self.cell.over(x, span) if self.cell is not None else None
         outputs = []
         for k in range(x.shape[1]):
             if remember:
@@ -267,7 +261,10 @@ class Dense(nn.Linear):
         return torch.tanh(super().forward(x)), ()
 
 
-def new_layer(architecture: Architecture, n_inputs: int, stages: tuple[int, ...], wiring: Wiring) -> nn.Module:
+Layer = Recurrent | Dense
+
+
+def new_layer(architecture: Architecture, n_inputs: int, stages: tuple[int, ...], wiring: Wiring) -> Layer:
     """An untrained layer, drawn from torch's random numbers.
 
     Args:
@@ -280,7 +277,7 @@ def new_layer(architecture: Architecture, n_inputs: int, stages: tuple[int, ...]
     if a.cell == "mlp":
         return Dense(n_inputs, a.units)
     memory = Memory(n_inputs, a.units) if a.mixed_memory or a.cell == "lstm" else None
-    cell: nn.Module | None = None
+    cell: CfC | LTC | GRU | None = None
     if a.cell == "cfc":
         cell = CfC(n_inputs, a, stages, wiring if a.wiring else None)
     elif a.cell == "ltc":

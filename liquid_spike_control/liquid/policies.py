@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..checkpoint import ControllerFile
 from .architecture import ELAPSED_RANGE, Architecture, wirings_of
-from .cells import LTC, State, new_layer
+from .cells import LTC, Layer, Recurrent, State, new_layer
 from .wiring import Wiring, WiringPlan
 
 
@@ -26,6 +26,7 @@ class Policy(nn.Module):
 
     scales: Tensor
     limits: Tensor
+    layers: Sequence[Layer]
 
     def __init__(
         self,
@@ -44,11 +45,11 @@ class Policy(nn.Module):
         widths, stages = architecture.layer_inputs(n_observations, n_commands), architecture.stages(n_commands)
         if architecture.encoder_units:
             self.encode = nn.Linear(n_observations + architecture.elapsed_input, architecture.encoder_units)
-        self.layers = nn.ModuleList()
-        full = WiringPlan("fully_connected")
+        full, layers = WiringPlan("fully_connected"), []
         for k, (n, wiring) in enumerate(zip(widths, wirings, strict=True)):
             wiring = wiring or full.build(n, architecture.units, n_commands, k)
-            self.layers.append(new_layer(architecture, n, stages, wiring))
+            layers.append(new_layer(architecture, n, stages, wiring))
+        self.layers = nn.ModuleList(layers)  # type: ignore[assignment]
         self.project = nn.Linear(stages[-1], n_commands)
 
     def initial_state(self, batch: int) -> State:
@@ -115,7 +116,7 @@ class Policy(nn.Module):
     def constrain(self) -> None:
         """Bring the weights back to where they mean something; to be called after each step of an optimiser."""
         for layer in self.layers:
-            if isinstance(getattr(layer, "cell", None), LTC):
+            if isinstance(layer, Recurrent) and isinstance(layer.cell, LTC):
                 layer.cell.constrain()
 
     def to_file(

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import TaskError
+from .gymnasium_tasks import WALKERS, GymnasiumTask
 from .hover import Hover
 from .swing_up import SwingUp
 from .task import ControlTask
@@ -16,6 +18,8 @@ TASKS: dict[str, Callable[[], ControlTask]] = {
     "swing-up-full": lambda: SwingUp(full=True),
     "hover": Hover,
     "hover-partial": lambda: Hover(full=False),
+    **{name: partial(GymnasiumTask, name) for name in WALKERS},
+    **{f"{name}-positions": partial(GymnasiumTask, name, velocities=False) for name in WALKERS},
 }
 
 

@@ -29,7 +29,9 @@ from .options import (
     RecordOptions,
     ReplayOptions,
     RunOptions,
+    TrainExpertOptions,
     TrainOptions,
+    TrainPolicyOptions,
 )
 
 DESCRIPTION = "Perceive with spikes, decide with a liquid neural network: run a robot, train its models, measure them."
@@ -45,12 +47,42 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
     return run_command(options)
 
 
-@app.command
-def train(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
-    """Train the pencil's models from nothing, as the shipped ones were. Needs the extra [train]."""
+train = tyro.extras.SubcommandApp()
+
+
+@train.command(name="perception")
+def train_perception(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
+    """The pencil's spiking network, from nothing, as the shipped one was."""
     from .training.entry import train_command
 
-    return train_command(options)
+    return train_command("perception", options)
+
+
+@train.command(name="controller")
+def train_controller(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
+    """The pencil's liquid network, on a trained perception."""
+    from .training.entry import train_command
+
+    return train_command("controller", options)
+
+
+@train.command(name="policy")
+def train_policy(options: Annotated[TrainPolicyOptions, tyro.conf.arg(name="")]) -> int:
+    """A controller of any architecture that imitates the expert of a task (DAgger)."""
+    from .training.entry import policy_command
+
+    return policy_command(options)
+
+
+@train.command(name="expert")
+def train_expert(options: Annotated[TrainExpertOptions, tyro.conf.arg(name="")]) -> int:
+    """The expert of a Gymnasium task, by its rewards (PPO), as the shipped one was."""
+    from .training.entry import expert_command
+
+    return expert_command(options)
+
+
+app.command(train, name="train", help="Train models, as the shipped ones were. Needs the extra [train].")
 
 
 bench = tyro.extras.SubcommandApp()

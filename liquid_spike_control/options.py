@@ -48,10 +48,8 @@ class RunOptions:
 
 @dataclass
 class TrainOptions:
-    """What can be said about a training."""
+    """What can be said about a training of the pencil's models."""
 
-    what: tyro.conf.Positional[Literal["perception", "controller"]]
-    """perception: the spiking network. controller: the liquid network, on a trained perception."""
     task: tyro.conf.Positional[str] = "pencil"
     """What for: pencil."""
     out: Path | None = None
@@ -64,6 +62,54 @@ class TrainOptions:
     """perception: optimiser steps of the first stage, if not the full training; the others follow in proportion."""
     rounds: int | None = None
     """controller: DAgger rounds, if not the full training."""
+
+
+@dataclass
+class LearningOptions:
+    """What can be said about a training on a task of the catalogue."""
+
+    task: tyro.conf.Positional[str]
+    """Such as swing-up; an unknown name lists them all."""
+    out: Path | None = None
+    """File to write; by default named after the task, in this folder. Beside it lies a checkpoint while it is made:
+    the same command goes on from there.
+    """
+    seed: int = 1
+    """Of everything that chance decides."""
+    logs: Path | None = None
+    """Folder for event files that TensorBoard reads."""
+
+
+@dataclass
+class TrainPolicyOptions(LearningOptions):
+    """What can be said about an imitation of a task's expert."""
+
+    controller: str = "cfc_mm"
+    """Its architecture, such as cfc, ltc or gru; an unknown name lists them all."""
+    units: int | None = None
+    """Neurons of a layer; the architecture's own if not given."""
+    budget_parameters: int | None = None
+    """Instead of units: the size with the number of parameters nearest to this."""
+    hide_elapsed: bool = False
+    """Do not tell the network how much time has passed: neither as an input nor as a time span."""
+    rounds: int | None = None
+    """Of collecting and learning, if not the full training."""
+    passes: int | None = None
+    """Sweeps over the collected sequences in a round."""
+    learning_rate: float | None = None
+    """At the start."""
+    cloning: bool = False
+    """Behaviour cloning: the expert drives in all rounds."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is one. Its weights differ from those of the CPU by rounding."""
+
+
+@dataclass
+class TrainExpertOptions(LearningOptions):
+    """What can be said about the training of an expert."""
+
+    updates: int | None = None
+    """Rollouts, each followed by an optimisation, if not the full training."""
 
 
 @dataclass

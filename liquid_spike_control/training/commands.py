@@ -21,14 +21,20 @@ from .perception import PerceptionTrainer, PerceptionTraining, stages
 from .streams import CONTROLLER_SEEDS
 
 
-def _progress(console: Console) -> Progress:
+def progress_bars(console: Console) -> Progress:
+    """Bars with the time left and, in the field ``figures``, how it goes."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"), console=console,
     )  # fmt: skip
 
 
-def _writable(path: Path) -> None:
+def writable(path: Path) -> None:
+    """Refuse a file in a folder that is not there, before hours of work.
+
+    Raises:
+        TaskError: the folder does not exist.
+    """
     if not path.parent.is_dir():
         raise TaskError(f"{path.parent} is no folder; give --out a file in one that exists")
 
@@ -39,10 +45,10 @@ def train_perception(config: PerceptionTraining, command: str, out: Path, consol
     Raises:
         TaskError: the folder of ``out`` does not exist.
     """
-    _writable(out)
+    writable(out)
     torch.set_num_threads(1)
     begin = time.monotonic()
-    with _progress(console) as progress:
+    with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
         trainer = PerceptionTrainer(config, lambda share: progress.update(bar, completed=share))
         for stage in stages(config):
@@ -81,11 +87,11 @@ def train_controller(
         TaskError: the folder of ``out`` does not exist.
         ModelError: the perception model is damaged.
     """
-    _writable(out)
+    writable(out)
     torch.set_num_threads(1)
     begin = time.monotonic()
     model = read_perception_model(perception)
-    with _progress(console) as progress:
+    with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
         trainer = ImitationTrainer(
             config, model, lambda: new_backend(model), lambda share: progress.update(bar, completed=share)

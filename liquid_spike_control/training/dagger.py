@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
-from .resume import read_checkpoint, write_checkpoint
+from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .streams import CONTROLLER_SEEDS
 
 #: Errors of a command above this count linearly, in units of its limit.
@@ -344,8 +344,7 @@ def train(
         ModelError: the task's expert cannot be had.
     """
     trainer = DaggerTrainer(task_name, policy, config)
-    recipe = {"task": task_name, "config": asdict(config), "shapes": str({k: tuple(v.shape) for k, v in
-              policy.state_dict().items()})}  # fmt: skip
+    recipe = recipe_of(task_name, policy, config)
     if checkpoint is not None and checkpoint.exists():
         trainer.restore(read_checkpoint(checkpoint, recipe))
     while trainer.rounds < config.n_rounds:

@@ -4,22 +4,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ..errors import LiquidSpikeError
+from ..errors import LiquidSpikeError, TaskError
+from ..liquid.architecture import matched, named
 from ..resources import zoo
 from ..sim.tasks import task_by_name
+from ..tasks.catalogue import task_named
 
 if TYPE_CHECKING:
-    from ..options import TrainOptions
+    from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
 
 
-def train_command(options: TrainOptions) -> int:
-    """Train what the options say.
+def train_command(what: str, options: TrainOptions) -> int:
+    """Train the pencil's perception or controller.
 
     Raises:
         LiquidSpikeError: torch or ncps is missing, or an option is out of range.
@@ -29,16 +33,12 @@ def train_command(options: TrainOptions) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise LiquidSpikeError(f"--{name} {value}; give at least 1")
-    try:
+    with _training_installed():
         from .commands import train_controller, train_perception
         from .imitation import ImitationTraining
         from .perception import PerceptionTraining
-    except ImportError as error:
-        raise LiquidSpikeError(
-            f"training needs {error.name}; install it: pip install 'liquid_spike_control[train]'"
-        ) from None
     console = Console()
-    if options.what == "perception":
+    if what == "perception":
         perception = PerceptionTraining(seed=options.seed)
         if options.updates:
             share = options.updates / perception.n_updates
@@ -48,22 +48,101 @@ def train_command(options: TrainOptions) -> int:
                 n_refinements=math.ceil(share * perception.n_refinements),
                 n_prunings=math.ceil(share * perception.n_prunings),
             )
-        train_perception(perception, _command(options), options.out or Path("pencil_perception.nir"), console)
+        train_perception(perception, _command(what, options), options.out or Path("pencil_perception.nir"), console)
     else:
         controller = ImitationTraining(seed=options.seed)
         if options.rounds:
             controller = replace(controller, n_rounds=options.rounds)
         source = options.perception or zoo("pencil_perception.nir")
         out = options.out or Path("pencil_controller.safetensors")
-        train_controller(controller, _command(options), source, out, console)
+        train_controller(controller, _command(what, options), source, out, console)
     return 0
 
 
-def _command(options: TrainOptions) -> str:
+def policy_command(options: TrainPolicyOptions) -> int:
+    """Train a controller to imitate a task's expert.
+
+    Raises:
+        LiquidSpikeError: something is missing, unknown or out of range.
+    """
+    if options.units is not None and options.budget_parameters is not None:
+        raise TaskError("--units and --budget-parameters both give the size; leave one out")
+    _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
+    task = task_named(options.task)
+    hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
+    if options.budget_parameters is not None:
+        sizes = len(task.observation_names), len(task.command_names)
+        architecture = matched(options.controller, options.budget_parameters, *sizes, **hidden)
+    else:
+        size = {} if options.units is None else {"units": options.units}
+        architecture = named(options.controller, **size, **hidden)
+    with _training_installed():
+        from .dagger import DaggerTraining
+        from .learning import Products, learn_policy
+    config = DaggerTraining(seed=options.seed, expert_share=1.0 if options.cloning else DaggerTraining.expert_share)
+    given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
+    config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    out = options.out or Path(f"{options.task}_{options.controller}.safetensors".replace("-", "_"))
+    products = Products(out, options.logs, _command_line("policy", options))
+    learn_policy(options.task, architecture, config, options.device, products, Console())
+    return 0
+
+
+def expert_command(options: TrainExpertOptions) -> int:
+    """Train the expert of a Gymnasium task.
+
+    Raises:
+        LiquidSpikeError: something is missing, unknown or out of range.
+    """
+    _check_positive(options, "updates")
+    with _training_installed():
+        from .gym_expert import EXPERTS
+        from .learning import Products, learn_expert
+    if options.task not in EXPERTS:
+        raise TaskError(f"no expert of '{options.task}' is trained; known tasks: {', '.join(EXPERTS)}")
+    config = replace(EXPERTS[options.task], seed=options.seed)
+    if options.updates is not None:
+        config = replace(config, n_updates=options.updates)
+    out = options.out or Path(f"{options.task}_expert.safetensors".replace("-", "_"))
+    learn_expert(options.task, config, Products(out, options.logs, _command_line("expert", options)), Console())
+    return 0
+
+
+def _check_positive(options: LearningOptions, *names: str) -> None:
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise TaskError(f"--{name.replace('_', '-')} {value}; give a number above 0")
+
+
+@contextmanager
+def _training_installed() -> Iterator[None]:
+    """Around the imports that need torch."""
+    try:
+        yield
+    except ImportError as error:
+        raise LiquidSpikeError(
+            f"training needs {error.name}; install it: pip install 'liquid_spike_control[train]'"
+        ) from None
+
+
+def _command_line(what: str, options: LearningOptions) -> str:
+    """The command line that repeats the training: what was said, but not where its products went."""
+    said = []
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.name in ("task", "out", "logs", "device") or value == field.default:
+            continue
+        name = f"--{field.name.replace('_', '-')}"
+        said.append(name if value is True else f"{name} {value}")
+    return " ".join([f"liquid-spike train {what} {options.task}", *said])
+
+
+def _command(what: str, options: TrainOptions) -> str:
     """The command line that repeats the training."""
     said = [
         f"--{field.name} {getattr(options, field.name)}"
         for field in fields(options)
         if field.name in ("seed", "updates", "rounds") and getattr(options, field.name) != field.default
     ]
-    return " ".join([f"liquid-spike train {options.what} {options.task}", *said])
+    return " ".join([f"liquid-spike train {what} {options.task}", *said])

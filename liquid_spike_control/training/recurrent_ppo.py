@@ -23,13 +23,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..tasks.catalogue import task_named
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
+from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .streams import CONTROLLER_SEEDS
 
 #: Standard deviations beyond which what the critic sees, and rewards, are cut off.
@@ -145,9 +148,14 @@ class PpoTrainer:
         tasks: ``n_tasks`` of one kind.
         policy: the actor: ``initial_state``, ``step``, ``limits`` and ``nominal_period_s`` of a policy.
         config: see :class:`PpoTraining`.
+        after_rollout: called with the observations of a rollout, ``(n_rows, n_observations)``, once it is used up.
     """
 
-    def __init__(self, tasks: Sequence[ControlTask], policy: TrainablePolicy, config: PpoTraining) -> None:
+    def __init__(
+        self, tasks: Sequence[ControlTask], policy: TrainablePolicy, config: PpoTraining,
+        after_rollout: Callable[[np.ndarray], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._after_rollout = after_rollout
         self.tasks, self.policy, self.config = list(tasks), policy, config
         n = len(self.tasks)
         self._rng = np.random.default_rng([config.seed, 2])
@@ -155,7 +163,6 @@ class PpoTrainer:
         self._totals, self._discounted = np.zeros(n), np.zeros(n)
         self._fresh, self._elapsed = np.ones(n, bool), np.full(n, tasks[0].period_s, np.float32)
         self._state: State = ()
-        self._begin_all()
         n_truths, n_commands = len(self.tasks[0].truth()), len(self.tasks[0].command_names)
         width = config.critic_units
         with torch.random.fork_rng():
@@ -173,10 +180,12 @@ class PpoTrainer:
 
     def update(self) -> dict[str, float]:
         """One rollout and one optimisation; returns figures for the log."""
-        if self.updates and self.updates % self.config.fresh_every == 0:
+        if self.updates % self.config.fresh_every == 0:
             self._begin_all()
         rollout, figures = self.collect()
         figures |= self.optimise(rollout)
+        if self._after_rollout:
+            self._after_rollout(rollout.observations.reshape(-1, rollout.observations.shape[-1]))
         self.updates += 1
         return figures
 
@@ -319,12 +328,54 @@ class PpoTrainer:
         self._next_seed += 1
         self._totals[i], self._fresh[i] = 0.0, True
 
+    def state(self) -> dict:
+        """Everything that the next update depends on, where all episodes begin anew: tensors, numbers, strings."""
+        moments = [[m.count, m.mean.tolist(), m.squares.tolist()] for m in (self._truths, self._returns)]
+        return {
+            "policy": self.policy.state_dict(), "critic": self.critic.state_dict(), "moments": moments,
+            "log_spread": self.log_spread.detach(), "optimiser": self._optimiser.state_dict(),
+            "rng": self._rng.bit_generator.state, "next_seed": self._next_seed, "updates": self.updates,
+        }  # fmt: skip
 
-def train(tasks: Sequence[ControlTask], policy: TrainablePolicy, config: PpoTraining,
-          progress: Callable[[int, dict[str, float]], None] | None = None) -> None:  # fmt: skip
-    """Train a policy, in place; ``progress`` is called with the number of updates done and the figures."""
-    trainer = PpoTrainer(tasks, policy, config)
+    def restore(self, state: dict) -> None:
+        """Go on from :meth:`state`."""
+        self.policy.load_state_dict(state["policy"])
+        self.critic.load_state_dict(state["critic"])
+        self.log_spread.data.copy_(state["log_spread"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        for moments, (count, mean, squares) in zip((self._truths, self._returns), state["moments"], strict=True):
+            moments.count, moments.mean, moments.squares = count, np.array(mean), np.array(squares)
+        self._rng.bit_generator.state = state["rng"]
+        self._next_seed, self.updates = state["next_seed"], state["updates"]
+
+
+def train(
+    task_name: str, policy: TrainablePolicy, config: PpoTraining,
+    progress: Callable[[int, dict[str, float]], None] | None = None, checkpoint: Path | None = None,
+    after_rollout: Callable[[np.ndarray], None] | None = None,
+) -> None:  # fmt: skip
+    """Train a policy by its rewards, in place.
+
+    Args:
+        task_name: of the catalogue.
+        policy: freshly made; the same policy, task and config give the same weights.
+        config: see :class:`PpoTraining`.
+        progress: called after each update with the number of updates done and the figures.
+        checkpoint: written whenever all episodes begin anew; if it is there, the training goes on from it and ends
+            with the same weights as one that was never interrupted.
+        after_rollout: see :class:`PpoTrainer`.
+
+    Raises:
+        TaskError: the task is unknown, or the checkpoint is damaged or that of another training.
+    """
+    tasks = [task_named(task_name) for _ in range(config.n_tasks)]
+    trainer = PpoTrainer(tasks, policy, config, after_rollout)
+    recipe = recipe_of(task_name, policy, config)
+    if checkpoint is not None and checkpoint.exists():
+        trainer.restore(read_checkpoint(checkpoint, recipe))
     while trainer.updates < config.n_updates:
         figures = trainer.update()
+        if checkpoint is not None and trainer.updates % config.fresh_every == 0:
+            write_checkpoint(checkpoint, recipe, trainer.state())
         if progress:
             progress(trainer.updates, figures)

@@ -1,20 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: a training that was killed goes on where it was, to the same weights."""
+"""Checkpoints: a training that was killed goes on from the last of them, to the same weights."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..checkpoint import replace_file
 from ..errors import TaskError
+from .policy import TrainablePolicy
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 #: Checkpoints of other versions are refused.
 VERSION = 1
+
+
+def recipe_of(task_name: str, policy: TrainablePolicy, config: DataclassInstance) -> dict[str, Any]:
+    """What tells one training from another: its task, the untrained policy and the configuration.
+
+    Args:
+        task_name: of the catalogue.
+        policy: before any training.
+        config: of the training.
+    """
+    digest = hashlib.sha256()
+    for name, weights in policy.state_dict().items():
+        digest.update(name.encode() + weights.detach().cpu().numpy().tobytes())
+    return {"task": task_name, "policy": digest.hexdigest(), "config": asdict(config)}
 
 
 def write_checkpoint(path: Path, recipe: dict[str, Any], state: dict[str, Any]) -> None:

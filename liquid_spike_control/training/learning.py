@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike train policy`` and ``train expert``: any controller on any task of the catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from ..checkpoint import ControllerFile, write_controller
+from ..errors import TaskError
+from ..liquid.architecture import Architecture
+from ..liquid.controller import new_controller
+from ..liquid.policies import Policy, new_policy
+from ..tasks.catalogue import task_named
+from ..tasks.episode import run_episode
+from ..tasks.perturbations import perturbation_named
+from .commands import progress_bars, writable
+from .dagger import DaggerTraining
+from .dagger import train as train_dagger
+from .gym_expert import train_expert
+from .logs import EventLog
+from .recurrent_ppo import PpoTraining
+from .streams import CONTROLLER_SEEDS
+
+#: Held-out episodes on which a new model is tried.
+TRIAL_SEEDS = range(20)
+
+
+@dataclass(frozen=True)
+class Products:
+    """What a training leaves behind.
+
+    Attributes:
+        out: the controller file.
+        logs: folder of event files, or None.
+        command: the command line that repeats the training.
+    """
+
+    out: Path
+    logs: Path | None
+    command: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """From where an interrupted training goes on; removed when it has ended."""
+        return self.out.with_name(f"{self.out.name}.checkpoint")
+
+
+def device_named(name: str) -> torch.device:
+    """``auto``: CUDA where there is one.
+
+    Raises:
+        TaskError: there is no such device.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TaskError("--device cuda: torch finds no CUDA device; give --device cpu, or install a torch with CUDA")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def learn_policy(
+    task_name: str, architecture: Architecture, config: DaggerTraining, device: str, products: Products,
+    console: Console,
+) -> None:  # fmt: skip
+    """Train a controller by imitation and write it.
+
+    Raises:
+        TaskError: the task or the device is not there, the folder does not exist, or the checkpoint is another's.
+        ModelError: the task's expert cannot be had, or a file cannot be written.
+    """
+    writable(products.out)
+    task = task_named(task_name)
+    policy = new_policy(
+        architecture, task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
+    ).to(device_named(device))
+    n_parameters = sum(weights.numel() for weights in policy.parameters())
+    console.print(f"{task_name}: {architecture.cell}, {architecture.units} units, {n_parameters} weights")
+    _learn(
+        lambda report: train_dagger(task_name, policy, config, report, products.checkpoint),
+        config.n_rounds, "rounds", ("loss", "success", "reward"), products, console,
+    )  # fmt: skip
+    _finish(task_name, policy, products, console)
+
+
+def learn_expert(task_name: str, config: PpoTraining, products: Products, console: Console) -> None:
+    """Train a task's expert and write it.
+
+    Raises:
+        TaskError: the task is not there, the folder does not exist, or the checkpoint is another's.
+        ModelError: a file cannot be written.
+    """
+    writable(products.out)
+    policy: list[Policy] = []
+    _learn(
+        lambda report: policy.append(train_expert(task_name, config, report, products.checkpoint)),
+        config.n_updates, "updates", ("reward", "spread", "divergence"), products, console,
+    )  # fmt: skip
+    _finish(task_name, policy[0], products, console)
+
+
+def _learn(
+    training: Callable[[Callable[[int, dict[str, float]], None]], None], n_steps: int, what: str,
+    shown: tuple[str, ...], products: Products, console: Console,
+) -> None:  # fmt: skip
+    torch.set_num_threads(1)  # networks of this size are quicker so, and sums always run in the same order
+    begin = time.monotonic()
+    log = EventLog(products.logs) if products.logs else None
+    if products.checkpoint.exists():
+        console.print(f"going on from {products.checkpoint}")
+    with progress_bars(console) as progress:
+        bar = progress.add_task(what, total=n_steps, figures="")
+        latest: dict[str, float] = {}
+
+        def report(step: int, figures: dict[str, float]) -> None:
+            latest.update(figures)
+            text = ", ".join(f"{name} {latest[name]:.3g}" for name in shown if name in latest)
+            progress.update(bar, completed=step, figures=text)
+            if log:
+                log.write(step, figures)
+
+        training(report)
+    if log:
+        log.close()
+    console.print(f"trained in {time.monotonic() - begin:.0f} s")
+
+
+def _finish(task_name: str, policy: Policy, products: Products, console: Console) -> None:
+    """Write the file and try it, compiled, on held-out episodes."""
+    task = task_named(task_name)
+    file: ControllerFile = policy.to_file(
+        observation_names=task.observation_names, observation_units=task.observation_units,
+        command_names=task.command_names, command_units=task.command_units, task=task_name,
+        training_command=products.command, training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
+    )  # fmt: skip
+    write_controller(products.out, file)
+    products.checkpoint.unlink(missing_ok=True)
+    controller, calm = new_controller(file), perturbation_named("clean")
+    results = [run_episode(task, controller, calm, seed) for seed in TRIAL_SEEDS]
+    rewards = [result.total_reward for result in results]
+    console.print(
+        f"{products.out}: on {len(results)} held-out episodes {np.mean([r.success for r in results]):.0%} success, "
+        f"reward {np.mean(rewards):.1f} +- {np.std(rewards):.1f}"
+    )

@@ -29,6 +29,7 @@ from .options import (
     RecordOptions,
     ReplayOptions,
     RunOptions,
+    ScaleOptions,
     TrainExpertOptions,
     TrainOptions,
     TrainPolicyOptions,
@@ -137,6 +138,14 @@ def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="
     from .bench.closed_loop.command import closed_loop_command
 
     return closed_loop_command(options)
+
+
+@bench.command(name="scale")
+def bench_scale(options: Annotated[ScaleOptions, tyro.conf.arg(name="")]) -> int:
+    """What random commands and the expert earn on each task: the 0 and the 100 of its scores."""
+    from .bench.scale import scale_command
+
+    return scale_command(options)
 
 
 app.command(bench, name="bench", help="Benchmarks: closed loops on held-out seeds, and the speed of single steps.")

@@ -137,6 +137,18 @@ class BenchOptions:
 
 
 @dataclass
+class ScaleOptions:
+    """What can be said about the measuring of the tasks' scales."""
+
+    tasks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Names of tasks; all if not given."""
+    seeds: str = "500000:500100"
+    """Held-out seeds, first:last+1; the scales' own, so that nothing else is judged on them."""
+    record: bool = False
+    """Write the figures into the package, in place of those of the same tasks."""
+
+
+@dataclass
 class ClosedLoopOptions:
     """What can be said about the comparison of controllers on tasks."""
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One scale for all tasks: 0 is what random commands earn, 100 what the expert earns.
+
+The two anchors of each task were measured by ``liquid-spike bench scale`` on seeds of their own and lie beside this
+module in ``anchors.json``, with the version of the task that they belong to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import TaskError
+from .catalogue import task_named
+from .episode import EpisodeController, ExpertController, RandomController, run_episode
+from .perturbations import perturbation_named
+
+#: Seeds of the anchors' episodes; nothing else is evaluated on them, and training begins far above.
+ANCHOR_SEEDS = range(500_000, 500_100)
+_FILE = Path(__file__).with_name("anchors.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What random commands and the expert earn in clean episodes.
+
+    Attributes:
+        version: of the task.
+        first_seed, episodes: the seeds, ``first_seed`` and up.
+        random, expert: mean total reward.
+        random_success, expert_success: part of the episodes that succeeded.
+    """
+
+    version: int
+    first_seed: int
+    episodes: int
+    random: float
+    expert: float
+    random_success: float
+    expert_success: float
+
+    def __post_init__(self) -> None:
+        if not self.expert > self.random:
+            raise TaskError(f"the expert earns {self.expert:.4g}, random commands {self.random:.4g}: no scale")
+
+
+def measure(task_name: str, seeds: range = ANCHOR_SEEDS, progress: Callable[[], None] = lambda: None) -> Anchors:
+    """Run the expert and random commands on a task.
+
+    Args:
+        task_name: of the catalogue.
+        seeds: of the episodes.
+        progress: called after each episode, two for each seed.
+
+    Raises:
+        TaskError: the task is unknown, or its expert is no better than chance.
+        ModelError: the expert's file is missing.
+    """
+    task, clean = task_named(task_name), perturbation_named("clean")
+
+    def earns(controller: EpisodeController) -> tuple[float, float]:
+        results = []
+        for seed in seeds:
+            results.append(run_episode(task, controller, clean, seed))
+            progress()
+        return float(np.mean([r.total_reward for r in results])), float(np.mean([r.success for r in results]))
+
+    expert, expert_success = earns(ExpertController(task.expert(), task))
+    random, random_success = earns(RandomController(task, seeds[0]))
+    return Anchors(task.version, seeds[0], len(seeds), random, expert, random_success, expert_success)
+
+
+def score(task_name: str, total_reward: float | np.ndarray) -> float | np.ndarray:
+    """Total rewards on the task's scale, of the same shape: random = 0, expert = 100.
+
+    Raises:
+        TaskError: there are no anchors for the task, or they belong to another version of it.
+    """
+    anchors = anchors_of(task_name)
+    return (total_reward - anchors.random) / (anchors.expert - anchors.random) * 100
+
+
+@cache
+def anchors_of(task_name: str) -> Anchors:
+    """The recorded anchors of a task.
+
+    Raises:
+        TaskError: there are none, or they belong to another version of the task.
+    """
+    version, recorded = task_named(task_name).version, read()
+    if task_name not in recorded:
+        raise TaskError(f"task '{task_name}' has no scale yet; run liquid-spike bench scale {task_name}")
+    anchors = recorded[task_name]
+    if anchors.version != version:
+        raise TaskError(
+            f"{_FILE.name}: the scale of '{task_name}' is of version {anchors.version}, the task of version {version}; "
+            f"run liquid-spike bench scale {task_name}"
+        )
+    return anchors
+
+
+def read() -> dict[str, Anchors]:
+    """All recorded anchors, by name of the task."""
+    return {name: Anchors(**numbers) for name, numbers in json.loads(_FILE.read_text()).items()}
+
+
+def write(anchors: dict[str, Anchors]) -> Path:
+    """Record anchors in place of those of the same tasks; returns the file.
+
+    Raises:
+        TaskError: it cannot be written.
+    """
+    merged = {name: asdict(a) for name, a in (read() | anchors).items()}
+    try:
+        _FILE.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise TaskError(f"{_FILE}: cannot be written ({error.strerror}); use a source tree") from None
+    anchors_of.cache_clear()
+    return _FILE

@@ -9,7 +9,7 @@ package_name = "liquid_spike_control"
 share = f"share/{package_name}"
 nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
 gym = ["imageio>=2.31,<3", "glfw>=2.5,<3"]
-test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "hypothesis", "cryptography>=42"]
+test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
 
 setup(
     name=package_name,
@@ -31,7 +31,7 @@ setup(
         # them the Python that runs colcon, which is not the one of an activated virtual environment.
         (f"lib/{package_name}", [f"executables/{node}" for node in nodes]),
     ],
-    entry_points={"console_scripts": [f"liquid-spike = {package_name}.cli:main"]},
+    entry_points={"console_scripts": [f"liquid-spike = {package_name}.__main__:main"]},
     install_requires=[
         "numpy>=2,<3",
         "numba>=0.61",

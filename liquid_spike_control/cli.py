@@ -306,7 +306,3 @@ def main() -> None:
     except BrokenPipeError:  # whoever read has seen enough, as in `liquid-spike --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
         sys.exit(141)  # as a process that SIGPIPE ended
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,7 @@ PERCEPTION, CONTROLLER = zoo("pencil_perception.nir"), zoo("pencil_controller.sa
 
 
 def bench(*arguments):
-    command = [sys.executable, "-m", "liquid_spike_control.cli", "bench", *map(str, arguments)]
+    command = [sys.executable, "-m", "liquid_spike_control", "bench", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=110)
 
 

@@ -238,7 +238,7 @@ def test_what_the_user_gets_wrong(call, tmp_path):
 
 
 def process(*arguments: str, **options) -> subprocess.Popen:
-    command = [sys.executable, "-m", "liquid_spike_control.cli", *arguments]
+    command = [sys.executable, "-m", "liquid_spike_control", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 

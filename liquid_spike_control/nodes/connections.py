@@ -19,6 +19,7 @@ from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverriding
 from rclpy.subscription import Subscription
 
 from ..errors import GraphError
+from . import graph
 
 if TYPE_CHECKING:
     from .stage import Stage
@@ -129,11 +130,21 @@ class Connections:
             topic = publisher.topic_name
             known, matched = self._stage.count_subscribers(topic), publisher.get_subscription_count()
             # as many as the graph knows of, so that a recorder does not pass for the node that is meant
-            if matched < known:
+            if absent := self._absent(topic):
+                complaints.append(f"{topic}: {', '.join(absent)} does not listen; start the whole graph")
+            elif matched < known:
                 complaints.append(f"{topic}: {known - matched} of {known} listeners ask for another QoS or type")
             elif needed and not known:
                 complaints.append(f"{topic}: nobody listens; is the robot's controller running?")
         return complaints
+
+    def _absent(self, topic: str) -> list[str]:
+        """Who must hear the first message and is not known to listen yet."""
+        wanted = [name for name in graph.LISTENERS.get(topic, ()) if name in self._stage.peers]
+        if not wanted:
+            return []
+        known = {info.node_name for info in self._stage.get_subscriptions_info_by_topic(topic)}
+        return [name for name in wanted if name not in known]
 
     def _why_unheard(self, subscription: Subscription) -> str:
         topic, own = subscription.topic, getattr(subscription.msg_type, "__name__", "")

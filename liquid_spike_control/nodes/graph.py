@@ -49,6 +49,17 @@ TOPICS = {
     E_STOP: "std_msgs/msg/Bool",
 }
 
+#: Who must hear a topic's first message: in lock-step one that is lost halts the graph.
+LISTENERS = {
+    EVENTS: ("perception",),
+    JOINT_STATES: ("controller",),
+    SPIKES_IN: ("neuromorphic",),
+    SPIKES_OUT: ("perception",),
+    ESTIMATE: ("controller",),
+    COMMAND: ("gate",),
+    GATED_COMMAND: ("simulator",),
+}
+
 #: What every node's process is started with; the user's own settings win.
 ENVIRONMENT = {
     "ROS_DOMAIN_ID": "42",
@@ -168,6 +179,9 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
         recorder = {"output": str(Path(options.record).resolve()), "topics": list(topics(options))}
         nodes.insert(0, NodeSpec("recorder", mode | perception | controller | recorder))
     nodes.append(NodeSpec("simulator", mode | simulator))
+    if options.mode == "lockstep":
+        peers = {"peers": [node.name for node in nodes]}
+        nodes = [NodeSpec(node.name, node.parameters | peers) for node in nodes]
     return tuple(nodes)
 
 

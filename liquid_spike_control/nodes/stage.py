@@ -19,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from ..errors import GraphError, LiquidSpikeError
 from ..types import EPISODE_GAP_NS as EPISODE_GAP_NS
@@ -41,6 +42,7 @@ class Stage(DescribedNode):
         hop_ns: how long the message of the running callback was under way, by the system's clock [ns].
         failure: the exception that ended a callback, if any; the main loop then calls :meth:`recover`.
         live_inputs: whether activation waits for the robot's messages, and for somebody to take the commands.
+        peers: nodes that activation waits for wherever they listen, see :data:`.graph.LISTENERS`.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,6 +63,9 @@ class Stage(DescribedNode):
         self.live_inputs = self.parameter(
             "live_inputs", True, "activate only when the robot's messages come; false: the graph has its own robot"
         )
+        texts = Parameter.Type.STRING_ARRAY
+        peers = self.parameter("peers", texts, "the graph's nodes, none of which may miss a first message")
+        self.peers: frozenset[str] = frozenset(peers or ())
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(period, self.report, clock=self._steady)
         (service,) = (service for service in self.services if service.srv_name.endswith("/change_state"))

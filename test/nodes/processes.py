@@ -37,7 +37,7 @@ def controller_model() -> str:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "liquid_spike_control.cli", "run", *arguments]
+    return [sys.executable, "-m", "liquid_spike_control", "run", *arguments]
 
 
 def run(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:

@@ -51,7 +51,7 @@ def cameras():
 
 def doctor(folder: Path, **environment: str) -> tuple[int, dict[str, dict], str]:
     """Status, findings by name and output of ``liquid-spike doctor``."""
-    command = [sys.executable, "-m", "liquid_spike_control.cli", "doctor", "--json", folder / "findings.json"]
+    command = [sys.executable, "-m", "liquid_spike_control", "doctor", "--json", folder / "findings.json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=os.environ | environment)
     assert "Traceback" not in done.stderr
     findings = json.loads((folder / "findings.json").read_text())

@@ -32,7 +32,7 @@ def recording(tmp_path):
 
 
 def playing(*arguments) -> subprocess.Popen:
-    command = [sys.executable, "-m", "liquid_spike_control.cli", "events", "play", *map(str, arguments)]
+    command = [sys.executable, "-m", "liquid_spike_control", "events", "play", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

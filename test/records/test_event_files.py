@@ -215,7 +215,7 @@ def test_packets_of_a_driver_are_on_the_sensors_clock(tmp_path):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "liquid_spike_control.cli", "events", *map(str, arguments)]
+    command = [sys.executable, "-m", "liquid_spike_control", "events", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

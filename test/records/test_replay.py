@@ -147,7 +147,7 @@ def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, node, param
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "liquid_spike_control.cli", "replay", *map(str, arguments)]
+    command = [sys.executable, "-m", "liquid_spike_control", "replay", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

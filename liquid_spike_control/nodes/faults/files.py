@@ -108,5 +108,5 @@ def replay(thorough: bool = False) -> list[Measurement]:
 
 
 def _command(*arguments: str) -> subprocess.CompletedProcess:
-    program = [sys.executable, "-m", "liquid_spike_control.cli", *arguments]
+    program = [sys.executable, "-m", "liquid_spike_control", *arguments]
     return subprocess.run(program, capture_output=True, text=True, timeout=300, env=dict(os.environ))

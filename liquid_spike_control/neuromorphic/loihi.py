@@ -82,6 +82,9 @@ class LoihiEmulator:
         self._done = np.zeros(layout.n // vectors.BLOCK, np.int64)
         self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
+        self._changing = (
+            self._state, self._acc, self._active, self._touched, self._resting, self._done, self._counters
+        )  # fmt: skip
         largest = max(p.n for p in network.populations.values())
         self._arrays = {
             kernels.POPULATIONS: layout.populations,
@@ -123,6 +126,16 @@ class LoihiEmulator:
             array[:] = 0
         self._state[membrane.COUNTER] = self._layout.start
         self._active[:] = self._layout.active_at_start
+
+    @property
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Copies of all that the next step depends on, and of the counts; assign it to restore."""
+        return tuple(array.copy() for array in self._changing)
+
+    @state.setter
+    def state(self, state: tuple[np.ndarray, ...]) -> None:
+        for array, value in zip(self._changing, state, strict=True):
+            array[:] = value
 
     def step(self, ids: np.ndarray) -> np.ndarray:
         """Advance one step.

@@ -127,6 +127,19 @@ class FloatReference:
         self._counter[:] = self._rules[START]
         self._steps = self._in = self._spikes = self._operations = 0
 
+    @property
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Copies of all that the next step depends on, and of the counts; assign it to restore."""
+        counts = np.array([self._steps, self._in, self._spikes, self._operations])
+        return self._u.copy(), self._v.copy(), self._counter.copy(), self._due.copy(), counts
+
+    @state.setter
+    def state(self, state: tuple[np.ndarray, ...]) -> None:
+        *arrays, counts = state
+        for array, value in zip((self._u, self._v, self._counter, self._due), arrays, strict=True):
+            array[:] = value
+        self._steps, self._in, self._spikes, self._operations = counts.tolist()
+
     def step(self, ids: np.ndarray) -> np.ndarray:
         """Advance one step; see :meth:`.backend.Backend.step`."""
         return self.run(SpikeTrain.from_steps([np.asarray(ids)])).ids

@@ -78,6 +78,15 @@ class Readout:
         """Forget all spikes."""
         self._x[:] = 0
 
+    @property
+    def state(self) -> np.ndarray:
+        """Copy of the leaky sums, float64 ``(n_x,)``; assign it to restore."""
+        return self._x.copy()
+
+    @state.setter
+    def state(self, state: np.ndarray) -> None:
+        self._x[:] = state
+
     def step(self, spikes: SpikeTrain) -> np.ndarray:
         """Take the spikes of some steps and return the features after the last, float64 ``(n_features,)``.
 

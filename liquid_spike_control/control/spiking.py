@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spiking controllers at run time: observation and elapsed time in, spikes through a backend, command out. No torch."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+
+from ..liquid.architecture import ELAPSED_RANGE
+from ..neuromorphic.backend import Backend, BackendStats
+from ..neuromorphic.model import SpikingModel, new_backend
+from ..spiking.policy_file import SpikingControllerFile, read_spiking_controller
+from ..spiking.population_coding import encode
+from ..types import SpikeTrain
+
+
+class SpikingController:
+    """A population-coded CUBA-LIF network from a file, on any backend, as a
+    :class:`~liquid_spike_control.liquid.controller.Controller`.
+
+    Args:
+        file: from :func:`~liquid_spike_control.spiking.policy_file.read_spiking_controller`.
+        backend: ``"loihi"`` (integers, as the chip computes), ``"float"`` (float64) or another of
+            :data:`~liquid_spike_control.neuromorphic.model.BACKENDS`.
+
+    Attributes:
+        observation_names, command_names, nominal_period_s: see ``Controller``.
+        command_limits: float64 ``(n_commands,)``, greatest magnitude of each command, in its unit.
+        clamped: steps whose ``dt`` was outside 0.1 to 10 nominal periods, or not a number.
+        poisoned: steps that ended in a reset because an observation was not finite.
+        backend: what runs the network.
+
+    Raises:
+        TaskError: there is no such backend.
+        ModelError: the network does not fit it.
+    """
+
+    def __init__(self, file: SpikingControllerFile, backend: str = "loihi"):
+        self.observation_names = file.observation_names
+        self.command_names = file.command_names
+        self.nominal_period_s = file.nominal_period_s
+        self.command_limits = np.array(file.command_limits, float)
+        self.clamped = 0
+        self.poisoned = 0
+        self.backend: Backend = new_backend(spiking_model(file), backend)
+        self._architecture = file.architecture
+        self._scales = np.array(file.observation_scales, float)
+        self._readout = copy.deepcopy(file.readout)
+        self._shortest, self._longest = (r * file.nominal_period_s for r in ELAPSED_RANGE)
+        n_steps, n_axons = file.architecture.steps, file.graph.n_inputs
+        self._x = np.zeros((1, n_axons // file.architecture.fields))
+        self._charge = np.zeros((1, n_axons))
+        # No axon spikes in the last step of a period: its row is as long as the one before
+        self._indptr = np.zeros((1, n_steps + 1), np.int64)
+        self._ids = np.zeros((1, n_axons * n_steps), np.int32)
+        self.reset()
+
+    @classmethod
+    def from_file(cls, path: str | Path, backend: str = "loihi") -> SpikingController:
+        """Read a spiking controller.
+
+        Raises:
+            ModelError: it is missing, damaged or not fit for use.
+            TaskError: there is no such backend.
+        """
+        return cls(read_spiking_controller(path), backend)
+
+    def reset(self) -> None:
+        """Begin an episode: encoders, network and readout at rest. Clamped and poisoned steps stay counted."""
+        self._charge[:] = 0
+        self.backend.reset()
+        self._readout.reset()
+
+    @property
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Copies of the encoders' charge, the readout's traces and the backend's state; assign it to restore.
+
+        Raises:
+            AttributeError: the backend runs in another process and keeps its state there.
+        """
+        return (self._charge.copy(), self._readout.state, *self.backend.state)  # type: ignore[attr-defined]
+
+    @state.setter
+    def state(self, state: tuple[np.ndarray, ...]) -> None:
+        charge, traces, *inner = state
+        if np.shape(charge) != self._charge.shape:
+            raise ValueError(f"the charge of a state has shape {self._charge.shape}, not {np.shape(charge)}")
+        self._charge[:] = charge
+        self._readout.state = traces
+        self.backend.state = tuple(inner)  # type: ignore[attr-defined]
+
+    def warm(self) -> None:
+        """Compile the kernels, or load them from the cache; the state does not change."""
+        state = self.state
+        self.step(np.zeros(len(self._scales)), self.nominal_period_s)
+        self.state = state
+
+    def stats(self) -> BackendStats:
+        """Work of the network since the last reset; ``stats().steps`` are SNN steps."""
+        return self.backend.stats()
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Command for an observation.
+
+        A ``dt`` outside 0.1 to 10 nominal periods is held at the nearer bound; NaN counts as one nominal period. A
+        number in the observation that is not finite never spreads: the state is reset and the command is NaN, which
+        the gate answers with the safe command.
+
+        Args:
+            observation: float64 ``(n_observations,)``, in the units of the file.
+            dt: seconds since the observation before, measured from stamps.
+
+        Returns:
+            float64 ``(n_commands,)``, within ``command_limits``, or all NaN.
+
+        Raises:
+            ValueError: the observation has the wrong shape.
+        """
+        observation = np.ascontiguousarray(observation, float)
+        if observation.shape != self._scales.shape:
+            raise ValueError(f"an observation has shape {self._scales.shape}, not {observation.shape}")
+        if not self._shortest <= dt <= self._longest:
+            self.clamped += 1
+            dt = self.nominal_period_s if dt != dt else min(max(dt, self._shortest), self._longest)
+        if not np.isfinite(observation).all():
+            self.poisoned += 1
+            self.reset()
+            return np.full(len(self.command_limits), np.nan)
+        self._x[0, : len(observation)] = observation / self._scales
+        if self._architecture.elapsed_input:
+            self._x[0, -1] = 2 * np.log(dt / self.nominal_period_s)
+        n_steps = self._architecture.steps - 1
+        encode(self._x, self._architecture.fields, n_steps, self._charge, self._indptr, self._ids)
+        self._indptr[0, -1] = self._indptr[0, n_steps]
+        output = self.backend.run(SpikeTrain(self._indptr[0], self._ids[0, : self._indptr[0, -1]]))
+        return np.tanh(self._readout.step(output)) * self.command_limits
+
+
+def spiking_model(file: SpikingControllerFile) -> SpikingModel:
+    """The network of a spiking controller, for the tools of :mod:`liquid_spike_control.neuromorphic`."""
+    return SpikingModel(
+        graph=file.graph,
+        compiled=None,
+        hash=file.hash,
+        step_s=file.step_s,
+        weight_scale=file.weight_scale,
+        source=file.source,
+    )

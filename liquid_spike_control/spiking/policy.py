@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainable spiking policy: population-coded observations, CUBA-LIF neurons, population-decoded commands (torch).
+
+One control period is a fixed number of SNN steps: observations and elapsed time become spikes
+(:mod:`.population_coding`), the neurons run (:mod:`.control_period`), and leaky traces of their spikes give the
+commands, ``limit * tanh(sum of traces + offset)``. Weights and decays lie on Loihi's grid in the forward pass
+(:class:`~.network.SpikingNetwork`), so that what is trained is what the chip runs, up to the truncation of its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..liquid.architecture import ELAPSED_RANGE
+from . import control_period
+from .graph import INPUT, CubaPopulation, Linear, SpikingGraph
+from .network import SpikingNetwork
+from .policy_file import POPULATION, SpikingArchitecture, SpikingControllerFile
+from .population_coding import encode
+from .readout import Readout
+
+#: Charge of the encoders; current, membrane potential and spikes of the neurons; readout traces.
+State = tuple[Tensor, ...]
+
+_WEIGHTS = ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")
+#: Spikes that one observation puts on its axons in a step, on average: the sum of its fields' rates.
+_SPIKES_PER_FIELD_SET = 2.5
+
+
+class SpikingPolicy(nn.Module):
+    """From observations to limited commands, by spikes.
+
+    Args:
+        architecture: its sizes and initial time constants.
+        observation_scales: what one unit of network input is, in each observation's unit.
+        command_limits: greatest magnitude of each command, in its unit.
+        nominal_period_s: control period [s] that counts as an elapsed time of 1.
+        seed: of the initial weights.
+    """
+
+    scales: Tensor
+    limits: Tensor
+
+    def __init__(
+        self,
+        architecture: SpikingArchitecture,
+        observation_scales: Sequence[float],
+        command_limits: Sequence[float],
+        nominal_period_s: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.nominal_period_s = float(nominal_period_s)
+        # Held as float64 so that a file has the numbers that were given
+        scales = torch.tensor(list(observation_scales), dtype=torch.float64)
+        limits = torch.tensor(list(command_limits), dtype=torch.float64)
+        self.register_buffer("scales", scales, persistent=False)
+        self.register_buffer("limits", limits, persistent=False)
+        self.network = SpikingNetwork(
+            _input_weights(architecture, len(scales), seed),
+            _recurrent_mask(architecture),
+            architecture.threshold,
+            np.array(architecture.synaptic_taus),
+            np.array(architecture.membrane_taus),
+            np.array(architecture.readout_taus),
+            n_features=len(limits),
+            seed=seed,
+        )
+
+    def initial_state(self, batch: int) -> State:
+        """Zeros, each part of shape ``(batch, its size)``."""
+        net = self.network
+        sizes = net.n_axons, net.n_neurons, net.n_neurons, net.n_neurons, net.w_out.shape[1]
+        return tuple(net.w_in.new_zeros(batch, size) for size in sizes)
+
+    def constrain(self) -> None:
+        """Nothing: the grid is kept in the forward pass."""
+
+    def inputs(self, observation: Tensor, elapsed: Tensor) -> Tensor:
+        """What is coded: scaled observations and the logarithm of the elapsed time, ``(..., n_quantities)``."""
+        dtype = self.network.w_in.dtype
+        x = observation.to(dtype) / self.scales.to(dtype)
+        if not self.architecture.elapsed_input:
+            return x
+        ratio = (elapsed / self.nominal_period_s).clamp(*ELAPSED_RANGE).to(dtype)
+        return torch.cat([x, 2 * torch.log(ratio).unsqueeze(-1)], -1)
+
+    def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One control period.
+
+        Args:
+            observation: ``(batch, n_observations)``.
+            elapsed: ``(batch,)``, seconds since the observation before.
+            state: from the step before; ``None`` begins an episode.
+
+        Returns:
+            Commands ``(batch, n_commands)`` within the limits, and the new state.
+        """
+        state = state or self.initial_state(len(observation))
+        return self._advance(self.inputs(observation, elapsed), state, self.network.effective())
+
+    def forward(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """A sequence of control periods; fed in pieces with the state carried over, it gives what the whole gives.
+
+        Args:
+            observation: ``(batch, time, n_observations)``.
+            elapsed: ``(batch, time)``, seconds since the observation before.
+            state: from the piece before; ``None`` begins an episode.
+
+        Returns:
+            Commands ``(batch, time, n_commands)`` within the limits, and the new state.
+        """
+        state, effective = state or self.initial_state(len(observation)), self.network.effective()
+        commands = []
+        for x in self.inputs(observation, elapsed).unbind(1):
+            command, state = self._advance(x, state, effective)
+            commands.append(command)
+        return torch.stack(commands, 1), state
+
+    def _advance(self, x: Tensor, state: State, effective: dict[str, Tensor]) -> tuple[Tensor, State]:
+        charge, u, v, s, r = state
+        charge, indptr, ids = _spikes(x, charge, self.architecture)
+        u, v, s, r = _ControlPeriod.apply(
+            self.architecture.steps, indptr, ids, u, v, s, r, *(effective[name] for name in _WEIGHTS)
+        )
+        command = torch.tanh(self.network.read(r)) * self.limits.to(r.dtype)
+        return command, (charge, u, v, s, r)
+
+    def to_file(
+        self,
+        *,
+        observation_names: Sequence[str],
+        observation_units: Sequence[str],
+        command_names: Sequence[str],
+        command_units: Sequence[str],
+        task: str,
+        training_command: str,
+        training_seeds: tuple[int, int],
+    ) -> SpikingControllerFile:
+        """What :func:`.policy_file.write_spiking_controller` writes.
+
+        Args:
+            observation_names, observation_units: of each input, in order.
+            command_names, command_units: of each output, in order.
+            task: what it was trained on.
+            training_command: the command line that made it.
+            training_seeds: first and last seed of the training episodes.
+
+        Raises:
+            ModelError: the parts do not fit each other, or a weight is not finite.
+        """
+        with torch.no_grad():
+            w = {name: x.double().cpu().numpy() for name, x in self.network.effective().items()}
+            offset = self.network.offset.double().cpu().numpy()
+        graph = SpikingGraph(
+            self.network.n_axons,
+            {POPULATION: CubaPopulation(w["du"], w["dv"], np.ones_like(w["du"]), w["bias"])},
+            [Linear(INPUT, POPULATION, w["w_in"].T), Linear(POPULATION, POPULATION, w["w_rec"].T)],
+            outputs=(POPULATION,),
+        )
+        mix = np.kron(np.eye(len(self.limits)), np.ones(len(self.architecture.readout_taus)))
+        return SpikingControllerFile(
+            observation_names=tuple(observation_names),
+            observation_units=tuple(observation_units),
+            observation_scales=tuple(self.scales.tolist()),
+            command_names=tuple(command_names),
+            command_units=tuple(command_units),
+            command_limits=tuple(self.limits.tolist()),
+            nominal_period_s=self.nominal_period_s,
+            task=task,
+            training_command=training_command,
+            training_seeds=training_seeds,
+            architecture=self.architecture,
+            graph=graph,
+            readout=Readout(w["w_out"].T, w["dr"], mix, offset),
+        )
+
+
+def _spikes(x: Tensor, charge: Tensor, architecture: SpikingArchitecture) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """The charge after a period, and the axons' spikes in all its steps but the last."""
+    n_steps = architecture.steps - 1
+    after = charge.detach().cpu().numpy().copy()
+    indptr = np.empty((len(after), n_steps + 1), np.int64)
+    ids = np.empty((len(after), after.shape[1] * n_steps), np.int32)
+    encode(np.ascontiguousarray(x.detach().cpu().numpy()), architecture.fields, n_steps, after, indptr, ids)
+    return torch.from_numpy(after).to(charge.device), indptr, ids
+
+
+class _ControlPeriod(torch.autograd.Function):
+    """:mod:`.control_period` in an autograd graph."""
+
+    @staticmethod
+    def forward(ctx, n_steps, indptr, ids, u, v, s, r, *weights):
+        w = [np.ascontiguousarray(x.detach().numpy()) for x in weights]
+        state = []
+        for before in (u, v, s, r):
+            whole = np.empty((len(before), n_steps + 1, before.shape[1]), w[0].dtype)
+            whole[:, 0] = before.detach().numpy()
+            state.append(whole)
+        control_period.forward(indptr, ids, *w, *state)
+        ctx.run = indptr, ids, w, state
+        return tuple(torch.from_numpy(whole[:, -1].copy()) for whole in state)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        indptr, ids, w, state = ctx.run
+        w_in, w_rec, w_out, du, dv, dr, _ = w
+        by_state = [np.ascontiguousarray(g.numpy()).copy() for g in grads]
+        by_weights = control_period.backward(indptr, ids, w_rec, w_out, du, dv, dr, *state, *by_state, len(w_in))
+        return (None, None, None, *map(torch.from_numpy, by_state), *map(torch.from_numpy, by_weights))
+
+
+def _recurrent_mask(architecture: SpikingArchitecture) -> np.ndarray:
+    """Where synapses between neurons may be: from each layer to the next and, if recurrent, within it."""
+    ends = np.cumsum([0, *architecture.units])
+    layer = np.repeat(np.arange(len(architecture.units)), architecture.units)
+    mask = layer[:, None] + 1 == layer[None, :]
+    if architecture.recurrent:
+        mask |= (layer[:, None] == layer[None, :]) & ~np.eye(ends[-1], dtype=bool)
+    return mask
+
+
+def _input_weights(architecture: SpikingArchitecture, n_observations: int, seed: int) -> np.ndarray:
+    """Random weights into the first layer that bring every neuron, whatever its time constants, near its threshold."""
+    n_axons, n_first, n = architecture.n_axons(n_observations), architecture.units[0], sum(architecture.units)
+    taus = np.stack([architecture.synaptic_taus, architecture.membrane_taus])
+    decays = 1 - np.exp(-1 / taus)
+    gain = 1 / decays.prod(0)[np.arange(n_first) % taus.shape[1]]
+    spikes = _SPIKES_PER_FIELD_SET * n_axons / architecture.fields
+    weights = np.zeros((n_axons, n))
+    weights[:, :n_first] = np.random.default_rng([seed, 1]).normal(size=(n_axons, n_first)) / gain / np.sqrt(spikes)
+    return weights

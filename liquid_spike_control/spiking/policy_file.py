@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spiking controllers as files: one NIR graph with the network, its readout and all that is needed to use it safely.
+
+``Input (axons of the population code) -> Linear -> CubaLIF (recurrent) -> Linear -> LI -> Linear -> Output``; the
+command is ``limit * tanh(output)``. The metadata hold the fields of :class:`SpikingControllerFile`. Nothing here needs
+torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..errors import ModelError
+from .graph import SpikingGraph
+from .nir_io import read_perception_model, write_perception_model
+from .readout import Readout
+
+KIND = "spiking_controller"
+VERSION = 1
+#: The one population of the graph.
+POPULATION = "hidden"
+_RETRAIN = "train it again"
+
+
+@dataclass(frozen=True)
+class SpikingArchitecture:
+    """What a spiking policy is made of.
+
+    Attributes:
+        units: neurons of each layer. All layers are blocks of one population, so that each costs one step of delay.
+        recurrent: whether the neurons of a layer reach each other.
+        fields: receptive fields of each observation, at least 2.
+        steps: SNN steps in a control period, whatever its length; at least one more than there are layers. Elapsed
+            time is an input, coded like an observation.
+        threshold: of the neurons, in units of the 8 bit weights; the largest weight is ``254 / threshold`` thresholds.
+        synaptic_taus, membrane_taus: initial time constants [steps]; shared by groups of neurons, and trained.
+        readout_taus: initial time constants of the traces that every command is read from [steps].
+        elapsed_input: whether the policy is told how long ago the observation before was.
+    """
+
+    units: tuple[int, ...] = (128,)
+    recurrent: bool = True
+    fields: int = 16
+    steps: int = 6
+    threshold: int = 1024
+    synaptic_taus: tuple[float, ...] = (1.5, 2.0, 3.0, 5.0)
+    membrane_taus: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0)
+    readout_taus: tuple[float, ...] = (2.0, 6.0, 20.0)
+    elapsed_input: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("fields", "steps", "threshold"):
+            if not _integer(getattr(self, name)):
+                _refuse("the spiking architecture", name, "an integer", getattr(self, name))
+        for name in ("units", "synaptic_taus", "membrane_taus", "readout_taus"):
+            values = tuple(getattr(self, name))
+            if not values or not all(_positive(value) for value in values):
+                _refuse("the spiking architecture", name, "numbers above 0", values)
+            object.__setattr__(self, name, values)
+        if not all(_integer(n) and n <= 4096 for n in self.units):
+            _refuse("the spiking architecture", "units", "integers from 1 to 4096", self.units)
+        if len(self.synaptic_taus) != len(self.membrane_taus):
+            expected = f"{len(self.synaptic_taus)} of them, as of synaptic_taus"
+            _refuse("the spiking architecture", "membrane_taus", expected, self.membrane_taus)
+        for name, least, most in (("fields", 2, 256), ("steps", len(self.units) + 1, 64), ("threshold", 64, 16384)):
+            if not least <= getattr(self, name) <= most:
+                _refuse("the spiking architecture", name, f"{least} to {most}", getattr(self, name))
+
+    def n_axons(self, n_observations: int) -> int:
+        """Number of input axons."""
+        return self.fields * (n_observations + self.elapsed_input)
+
+    def n_parameters(self, n_observations: int, n_commands: int) -> int:
+        """Number of trained numbers: synapses, biases, time constants and readout."""
+        before = (self.n_axons(n_observations), *self.units[:-1])
+        synapses = sum(n * m for n, m in zip(before, self.units, strict=True))
+        synapses += sum(n * (n - 1) for n in self.units) if self.recurrent else 0
+        traces = n_commands * len(self.readout_taus)
+        return synapses + sum(self.units) + 2 * len(self.synaptic_taus) + (sum(self.units) + 1) * traces + n_commands
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingControllerFile:
+    """A trained spiking controller and what it was trained for. Checked when made; raises ModelError.
+
+    Attributes:
+        observation_names, observation_units, observation_scales, command_names, command_units, command_limits,
+            nominal_period_s, task, training_command, training_seeds: as in
+            :class:`~liquid_spike_control.checkpoint.ControllerFile`.
+        architecture: how observations become spikes, and how many steps a period has.
+        graph: one population, in units of its threshold.
+        readout: from its spikes to one number a command, of which the tanh is taken.
+        hash: hex SHA-256 of the file's content; empty before it is written.
+        source: where it came from; the subject of error messages.
+    """
+
+    observation_names: tuple[str, ...]
+    observation_units: tuple[str, ...]
+    observation_scales: tuple[float, ...]
+    command_names: tuple[str, ...]
+    command_units: tuple[str, ...]
+    command_limits: tuple[float, ...]
+    nominal_period_s: float
+    task: str
+    training_command: str
+    training_seeds: tuple[int, int]
+    architecture: SpikingArchitecture
+    graph: SpikingGraph
+    readout: Readout
+    hash: str = ""
+    source: str = "the spiking controller"
+
+    def __post_init__(self) -> None:
+        for quantity, other in (("observation", "scales"), ("command", "limits")):
+            for field in (f"{quantity}_names", f"{quantity}_units"):
+                if not all(isinstance(text, str) and text for text in getattr(self, field)):
+                    _refuse(self.source, field, "texts", list(getattr(self, field)))
+            names = getattr(self, f"{quantity}_names")
+            if not names or len(set(names)) < len(names):
+                _refuse(self.source, f"{quantity}_names", "at least one name, none twice", list(names))
+            for field in (f"{quantity}_units", f"{quantity}_{other}"):
+                if len(getattr(self, field)) != len(names):
+                    _refuse(self.source, field, f"one for each of {len(names)} names", list(getattr(self, field)))
+            numbers = getattr(self, f"{quantity}_{other}")
+            if not all(_positive(number) for number in numbers):
+                _refuse(self.source, f"{quantity}_{other}", "finite numbers above 0", list(numbers))
+        if not _positive(self.nominal_period_s):
+            _refuse(self.source, "nominal_period_s", "a finite number above 0", self.nominal_period_s)
+        seeds = self.training_seeds
+        if len(seeds) != 2 or not all(map(_integer, seeds)) or seeds[0] > seeds[1]:
+            _refuse(self.source, "training_seeds", "first and last seed", seeds)
+        n_axons, n = self.architecture.n_axons(len(self.observation_names)), sum(self.architecture.units)
+        for field, expected, found in (
+            ("input", n_axons, self.graph.n_inputs),
+            ("populations", {POPULATION: n}, {name: p.n for name, p in self.graph.populations.items()}),
+            ("outputs", (POPULATION,), self.graph.outputs),
+            ("readout", len(self.command_names), self.readout.n_features),
+        ):
+            if expected != found:
+                _refuse(self.source, field, expected, found)
+
+    @property
+    def step_s(self) -> float:
+        """How long an SNN step lasts in a nominal control period [s]."""
+        return self.nominal_period_s / self.architecture.steps
+
+    @property
+    def weight_scale(self) -> Mapping[str, float]:
+        """The grid the weights were trained on, for :func:`~..neuromorphic.quantize.quantise`."""
+        return {POPULATION: 1.0 / self.architecture.threshold}
+
+
+_LISTS = tuple(f.name for f in fields(SpikingControllerFile) if str(f.type).startswith("tuple"))
+_PLAIN = ("nominal_period_s", "task", "training_command")
+
+
+def write_spiking_controller(path: str | Path, file: SpikingControllerFile) -> str:
+    """Write a spiking controller, whole or not at all; it reads back to the bit, biases to the last bit of a float64.
+
+    Returns:
+        The hash of its content.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    metadata = {name: list(getattr(file, name)) for name in _LISTS} | {name: getattr(file, name) for name in _PLAIN}
+    metadata |= {"kind": KIND, "version": VERSION, "architecture": asdict(file.architecture)}
+    metadata |= {"weight_scale": dict(file.weight_scale)}
+    try:
+        return write_perception_model(path, file.graph, file.readout, metadata, dt=file.step_s)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def read_spiking_controller(path: str | Path) -> SpikingControllerFile:
+    """Read and check a spiking controller.
+
+    Raises:
+        ModelError: it is missing, damaged, no spiking controller, or not fit for use.
+    """
+    model = read_perception_model(path)
+    metadata = model.metadata
+    for field, known in (("kind", KIND), ("version", VERSION)):
+        if metadata.get(field) != known:
+            _refuse(str(path), field, known, metadata.get(field, "none"), "give a spiking controller of this version")
+    for field in (*_LISTS, *_PLAIN, "architecture"):
+        if field not in metadata:
+            _refuse(str(path), field, "a value", "none")
+    try:
+        values: dict[str, Any] = {name: tuple(metadata[name]) for name in _LISTS}
+        values |= {name: metadata[name] for name in _PLAIN}
+        values |= {"architecture": SpikingArchitecture(**metadata["architecture"])}
+        return SpikingControllerFile(
+            **values, graph=model.graph, readout=model.readout, hash=model.hash, source=str(path)
+        )
+    except TypeError as error:
+        raise ModelError(f"{path}: its metadata are spoilt ({error}); {_RETRAIN}") from None
+
+
+def _positive(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and value > 0 and math.isfinite(value)
+
+
+def _integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _refuse(source: str, field: str, expected: Any, found: Any, remedy: str = _RETRAIN) -> NoReturn:
+    found = " ".join(str(found).split())[:300]
+    raise ModelError(f"{source}: {field}: expected {expected}, found {found}; {remedy}")

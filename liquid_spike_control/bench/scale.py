@@ -40,7 +40,7 @@ def _table(measured: dict[str, Anchors]) -> Table:
     table = Table(title=f"seeds {some.first_seed} to {some.first_seed + some.episodes - 1}")
     for title in ("task", "version", "random earns", "succeeds", "expert earns", "succeeds"):
         table.add_column(title, justify="left" if title == "task" else "right")
-    for name, a in measured.items():
-        cells = (f"{a.random:.4g}", f"{a.random_success:.0%}", f"{a.expert:.4g}", f"{a.expert_success:.0%}")
-        table.add_row(name, str(a.version), *cells)
+    for name, anchors in measured.items():
+        earned = [cell for e in (anchors.random, anchors.expert) for cell in (f"{e.reward:.4g}", f"{e.success:.0%}")]
+        table.add_row(name, str(anchors.version), *earned)
     return table

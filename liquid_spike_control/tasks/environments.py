@@ -20,7 +20,7 @@ from .swing_up import SwingUp
 
 #: Size of a picture: rows, columns.
 PICTURE = (240, 320)
-_TASKS = {"SwingUp": SwingUp, "Hover": Hover}
+_TASKS: dict[str, type[SwingUp] | type[Hover]] = {"SwingUp": SwingUp, "Hover": Hover}
 
 
 class TaskEnv(gymnasium.Env):

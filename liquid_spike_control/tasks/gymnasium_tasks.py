@@ -14,11 +14,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from ..checkpoint import check_fits, read_controller
 from ..errors import TaskError
-from ..liquid.controller import Controller, new_controller
 from ..resources import zoo
-from .task import ControlTask, bounded
+from .task import Expert, bounded
 from .variation import NOMINAL, Variation, VariedModel
 
 #: Name, unit and scale of an observation.
@@ -173,39 +171,16 @@ class GymnasiumTask:
         self._steps += frames
         self.reward = float(reward) * frames / self._frames
 
-    def expert(self) -> NetworkExpert:
+    def expert(self) -> Expert:
         """The trained expert that ships with the package.
 
         Raises:
             ModelError: its file is missing or does not fit.
         """
-        about = WALKERS[self._walker]
-        names, units, _ = zip(*about.positions, *about.velocities, strict=True)
-        file = read_controller(zoo(f"{self._walker.replace('-', '_')}_expert.safetensors"))
-        check_fits(
-            file, observation_names=names, observation_units=units, command_names=self.command_names,
-            command_units=self.command_units, period_s=self.period_s, command_limits=self.command_limits.tolist(),
-        )  # fmt: skip
-        return NetworkExpert(new_controller(file))
+        from .trained import TrainedExpert  # compiled kernels, which nothing else here needs
 
-
-class NetworkExpert:
-    """A trained controller that sees the true state.
-
-    Args:
-        controller: of what a task's :meth:`~.task.ControlTask.truth` gives.
-    """
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-
-    def reset(self) -> None:
-        """Begin an episode."""
-        self._controller.reset()
-
-    def act(self, task: ControlTask) -> np.ndarray:
-        """Command ``(m,)`` for the task's present state."""
-        return self._controller.step(task.truth(), task.period_s)
+        full = GymnasiumTask(self._walker)
+        return TrainedExpert.from_file(zoo(f"{self._walker.replace('-', '_')}_expert.safetensors"), full)
 
 
 def _environment(name: str, environment: str):

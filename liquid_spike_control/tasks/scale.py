@@ -8,7 +8,7 @@ module in ``anchors.json``, with the version of the task that they belong to.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import TaskError
 from .catalogue import task_named
-from .episode import EpisodeController, ExpertController, RandomController, run_episode
+from .episode import EpisodeController, EpisodeResult, ExpertController, RandomController, run_episode
 from .perturbations import perturbation_named
 
 #: Seeds of the anchors' episodes; nothing else is evaluated on them, and training begins far above.
@@ -26,27 +26,41 @@ _FILE = Path(__file__).with_name("anchors.json")
 
 
 @dataclass(frozen=True, slots=True)
+class Earnings:
+    """What a controller earns in clean episodes.
+
+    Attributes:
+        reward: mean total reward.
+        success: part of the episodes that succeeded.
+        first: total reward of the first episode, by which a change of the task shows.
+    """
+
+    reward: float
+    success: float
+    first: float
+
+    @classmethod
+    def of(cls, results: Sequence[EpisodeResult]) -> Earnings:
+        """Those of some episodes."""
+        rewards = [r.total_reward for r in results]
+        return cls(float(np.mean(rewards)), float(np.mean([r.success for r in results])), rewards[0])
+
+
+@dataclass(frozen=True, slots=True)
 class Anchors:
-    """What random commands and the expert earn in clean episodes.
+    """The ends of a task's scale.
 
     Attributes:
         version: of the task.
         first_seed, episodes: the seeds, ``first_seed`` and up.
-        random, expert: mean total reward.
-        random_success, expert_success: part of the episodes that succeeded.
+        random, expert: what they earn.
     """
 
     version: int
     first_seed: int
     episodes: int
-    random: float
-    expert: float
-    random_success: float
-    expert_success: float
-
-    def __post_init__(self) -> None:
-        if not self.expert > self.random:
-            raise TaskError(f"the expert earns {self.expert:.4g}, random commands {self.random:.4g}: no scale")
+    random: Earnings
+    expert: Earnings
 
 
 def measure(task_name: str, seeds: range = ANCHOR_SEEDS, progress: Callable[[], None] = lambda: None) -> Anchors:
@@ -63,16 +77,17 @@ def measure(task_name: str, seeds: range = ANCHOR_SEEDS, progress: Callable[[], 
     """
     task, clean = task_named(task_name), perturbation_named("clean")
 
-    def earns(controller: EpisodeController) -> tuple[float, float]:
+    def earnings(controller: EpisodeController) -> Earnings:
         results = []
         for seed in seeds:
             results.append(run_episode(task, controller, clean, seed))
             progress()
-        return float(np.mean([r.total_reward for r in results])), float(np.mean([r.success for r in results]))
+        return Earnings.of(results)
 
-    expert, expert_success = earns(ExpertController(task.expert(), task))
-    random, random_success = earns(RandomController(task, seeds[0]))
-    return Anchors(task.version, seeds[0], len(seeds), random, expert, random_success, expert_success)
+    expert, random = earnings(ExpertController(task.expert(), task)), earnings(RandomController(task, seeds[0]))
+    if not expert.reward > random.reward:
+        raise TaskError(f"task '{task_name}': its expert earns {expert.reward:.4g}, chance {random.reward:.4g}")
+    return Anchors(task.version, seeds[0], len(seeds), random, expert)
 
 
 def score(task_name: str, total_reward: float | np.ndarray) -> float | np.ndarray:
@@ -82,7 +97,8 @@ def score(task_name: str, total_reward: float | np.ndarray) -> float | np.ndarra
         TaskError: there are no anchors for the task, or they belong to another version of it.
     """
     anchors = anchors_of(task_name)
-    return (total_reward - anchors.random) / (anchors.expert - anchors.random) * 100
+    random, expert = anchors.random.reward, anchors.expert.reward
+    return (total_reward - random) / (expert - random) * 100
 
 
 @cache
@@ -106,7 +122,10 @@ def anchors_of(task_name: str) -> Anchors:
 
 def read() -> dict[str, Anchors]:
     """All recorded anchors, by name of the task."""
-    return {name: Anchors(**numbers) for name, numbers in json.loads(_FILE.read_text()).items()}
+    recorded = json.loads(_FILE.read_text())
+    for numbers in recorded.values():
+        numbers |= {who: Earnings(**numbers[who]) for who in ("random", "expert")}
+    return {name: Anchors(**numbers) for name, numbers in recorded.items()}
 
 
 def write(anchors: dict[str, Anchors]) -> Path:

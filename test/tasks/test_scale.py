@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tasks' scales."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.errors import TaskError
+from liquid_spike_control.tasks import scale
+from liquid_spike_control.tasks.catalogue import TASKS, task_named
+
+NATIVE = ("swing-up", "swing-up-full", "hover", "hover-partial")
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_the_anchors_are_those_of_the_task(name):
+    """The first episode of each earns what is recorded; if the task has changed, its version must, and its anchors."""
+    recorded = scale.read()[name]
+    measured = scale.measure(name, range(recorded.first_seed, recorded.first_seed + 2))
+    assert recorded.version == task_named(name).version and recorded.episodes >= 50
+    for who in ("random", "expert"):
+        assert getattr(measured, who).first == pytest.approx(getattr(recorded, who).first, rel=1e-3)
+    assert recorded.random.success <= 0.02 and recorded.expert.success >= 0.99
+
+
+def test_every_recorded_scale_belongs_to_a_task():
+    assert set(scale.read()) <= set(TASKS) and set(NATIVE) <= set(scale.read())
+    assert scale.ANCHOR_SEEDS[-1] < 1_000_000_000
+
+
+def test_chance_is_0_and_the_expert_100():
+    anchors = scale.anchors_of("hover")
+    rewards = np.array([anchors.random.reward, anchors.expert.reward, 2 * anchors.expert.reward])
+    scores = scale.score("hover", rewards)
+    np.testing.assert_allclose(scores[:2], [0, 100])
+    assert scores[2] > 200 and scale.score("hover", anchors.expert.reward) == pytest.approx(100)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "_FILE", tmp_path / "anchors.json")
+    (tmp_path / "anchors.json").write_text("{}")
+    scale.anchors_of.cache_clear()
+    yield
+    scale.anchors_of.cache_clear()
+
+
+def test_no_scale_and_an_old_scale_are_refused(elsewhere):
+    with pytest.raises(TaskError, match="'swing-up' has no scale yet; run liquid-spike bench scale swing-up"):
+        scale.score("swing-up", 1.0)
+    anchors = scale.measure("swing-up", range(2))
+    scale.write({"swing-up": anchors})
+    assert scale.anchors_of("swing-up") == anchors
+    scale.write({"swing-up": replace(anchors, version=0), "hover": anchors})
+    with pytest.raises(TaskError, match="'swing-up' is of version 0, the task of version 1; run liquid-spike bench"):
+        scale.score("swing-up", 1.0)
+    assert set(scale.read()) == {"swing-up", "hover"}

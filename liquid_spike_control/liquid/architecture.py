@@ -140,6 +140,12 @@ class Architecture:
         """Affine maps side by side on top of a CfC: two candidates and two time gates, or one in pure mode."""
         return 1 if self.mode == "pure" else 4
 
+    def head_mask(self, wiring: Wiring, stage: int) -> np.ndarray:
+        """Which weights of a wired CfC's heads there are: bool, of the shape of the weights."""
+        mask = wiring.stage_mask(stage)
+        sparse = self.heads if self.wiring is None or self.wiring.sparse_gates else min(self.heads, 2)
+        return np.concatenate([mask] * sparse + [np.ones_like(mask)] * (self.heads - sparse))
+
     @property
     def state_sizes(self) -> tuple[int, ...]:
         """Width of each part of the state: for each layer the hidden state, then its memory cell if it has one."""
@@ -182,9 +188,9 @@ def named(name: str, **changes: Any) -> Architecture:
     if name not in NAMES:
         raise TaskError(f"unknown architecture '{name}'; known architectures: {', '.join(NAMES)}")
     values = NAMES[name] | changes
-    if name in ("cfc", "cfc_mm") and "backbone_layers" not in changes and not values.get("wiring"):
+    if values["cell"] == "cfc" and not values.get("wiring") and values.get("backbone_layers") != 0:
         values.setdefault("backbone_units", 2 * values["units"])
-        values["backbone_layers"] = 1 if values["backbone_units"] else 0
+        values.setdefault("backbone_layers", 1 if values["backbone_units"] else 0)
     return Architecture(**values)
 
 
@@ -252,9 +258,7 @@ def used(architecture: Architecture, shapes: Shapes, wirings: Sequence[Wiring | 
                 counts[f"{cell}.sensory_{name}"] = int(np.count_nonzero(wiring.sensory))
             continue
         for j in range(len(wiring.stages)):
-            mask = wiring.stage_mask(j)
-            masked = architecture.heads if architecture.wiring.sparse_gates else min(architecture.heads, 2)  # type: ignore[union-attr]
-            counts[f"{cell}.stages.{j}.weight"] = masked * int(mask.sum()) + (architecture.heads - masked) * mask.size
+            counts[f"{cell}.stages.{j}.weight"] = int(architecture.head_mask(wiring, j).sum())
     return counts
 
 

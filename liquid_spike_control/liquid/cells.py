@@ -92,11 +92,9 @@ class CfC(nn.Module):
         self.masked = wiring is not None
         if wiring is not None:
             register_wiring(self, wiring)
-            masked = a.heads if a.wiring is None or a.wiring.sparse_gates else min(a.heads, 2)
             for j in range(len(stages)):
-                mask = torch.from_numpy(wiring.stage_mask(j)).float()
-                gates = torch.ones_like(mask).repeat(a.heads - masked, 1)
-                self.register_buffer(f"mask_{j}", torch.cat([mask.repeat(masked, 1), gates]), persistent=False)
+                mask = torch.from_numpy(a.head_mask(wiring, j)).float()
+                self.register_buffer(f"mask_{j}", mask, persistent=False)
 
     def over(self, x: Tensor, span: Tensor) -> Advance:
         """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Liquid controllers at run time: observation and elapsed time in, command out. No torch."""
+"""Controllers at run time: observation and elapsed time in, command out. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from ..checkpoint import ControllerFile, read_controller
 from .architecture import ELAPSED_RANGE
-from .kernels import controller_step, pack
+from .interpreter import run
+from .program import Program
 
 
 class Controller(Protocol):
@@ -19,11 +20,15 @@ class Controller(Protocol):
     Attributes:
         observation_names, command_names: order of the values.
         nominal_period_s: the control period [s] it was made for.
+        command_limits: float64 ``(n_commands,)``, greatest magnitude of each command, in its unit.
+        state: copy of all that it remembers; assign it to restore.
     """
 
     observation_names: tuple[str, ...]
     command_names: tuple[str, ...]
     nominal_period_s: float
+    command_limits: np.ndarray
+    state: np.ndarray
 
     def reset(self) -> None:
         """Begin an episode."""
@@ -33,11 +38,10 @@ class Controller(Protocol):
 
 
 class LiquidController:
-    """A mixed-memory CfC from a controller file, run by compiled kernels.
+    """A network of any architecture from a controller file, run by compiled kernels.
 
     Attributes:
-        observation_names, command_names, nominal_period_s: see :class:`Controller`.
-        command_limits: float64 ``(n_commands,)``, greatest magnitude of each command, in its unit.
+        observation_names, command_names, nominal_period_s, command_limits: see :class:`Controller`.
         clamped: steps whose ``dt`` was outside 0.1 to 10 nominal periods, or not a number.
         poisoned: steps that ended in a reset because a number was not finite.
     """
@@ -49,11 +53,9 @@ class LiquidController:
         self.command_limits = np.array(file.command_limits, float)
         self.clamped = 0
         self.poisoned = 0
-        self._scales = np.array(file.observation_scales, float)
-        a = file.architecture
-        self._weights = pack(file.tensors, a.backbone_layers)
-        self._layers, self._backbone_units = a.backbone_layers, a.backbone_units
-        self._state = np.zeros((2, a.units), np.float32)
+        self._program = program = Program(file)
+        self._observation, self._command, self._block = program.observation, program.command, program.block
+        self._shape = program.observation.shape
         self._shortest, self._longest = (r * file.nominal_period_s for r in ELAPSED_RANGE)
 
     @classmethod
@@ -67,23 +69,26 @@ class LiquidController:
 
     def warm(self) -> None:
         """Compile the kernels, or load them from the cache; the state does not change."""
-        observation, command = np.zeros(len(self._scales)), np.empty(len(self.command_limits))
-        self._run(np.zeros_like(self._state), observation, 1.0, command)
+        before = self.state
+        run(self._block, 1.0)
+        self.state = before
 
     def reset(self) -> None:
         """Begin an episode: the state is zero. The counts stay."""
-        self._state[:] = 0
+        self._program.state[:] = 0
 
     @property
     def state(self) -> np.ndarray:
-        """Copy of the hidden state and the memory cell, float32 ``(2, units)``; assign it to restore."""
-        return self._state.copy()
+        """Copy of the hidden states of all layers, then of their memory cells, float32 ``(parts, units)``; assign it to
+        restore.
+        """
+        return self._program.state.copy()
 
     @state.setter
     def state(self, state: np.ndarray) -> None:
-        if np.shape(state) != self._state.shape:
-            raise ValueError(f"a state has shape {self._state.shape}, not {np.shape(state)}")
-        self._state[:] = state
+        if np.shape(state) != self._program.state.shape:
+            raise ValueError(f"a state has shape {self._program.state.shape}, not {np.shape(state)}")
+        self._program.state[:] = state
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command for an observation.
@@ -103,33 +108,24 @@ class LiquidController:
         Raises:
             ValueError: the observation has the wrong shape.
         """
-        observation = np.ascontiguousarray(observation, float)
-        if observation.shape != self._scales.shape:
-            raise ValueError(f"an observation has shape {self._scales.shape}, not {observation.shape}")
+        observation = np.asarray(observation)
+        if observation.shape != self._shape:
+            raise ValueError(f"an observation has shape {self._shape}, not {observation.shape}")
+        self._observation[:] = observation
         if not self._shortest <= dt <= self._longest:
             self.clamped += 1
             dt = self.nominal_period_s if dt != dt else min(max(dt, self._shortest), self._longest)
-        command = np.empty(len(self.command_limits))
-        if not self._run(self._state, observation, dt / self.nominal_period_s, command):
-            self.poisoned += 1
-            self._state[:] = 0
-            command[:] = np.nan
-        return command
-
-    def _run(self, state: np.ndarray, observation: np.ndarray, tau: float, command: np.ndarray) -> bool:
-        return controller_step(
-            self._weights,
-            self._layers,
-            self._backbone_units,
-            self._scales,
-            self.command_limits,
-            state,
-            observation,
-            tau,
-            command,
-        )
+        if run(self._block, dt / self.nominal_period_s):
+            return self._command.copy()
+        self.poisoned += 1
+        self._program.state[:] = 0
+        return np.full(self._command.shape, np.nan)
 
 
-def new_controller(file: ControllerFile) -> LiquidController:
-    """The controller of a file, whatever its architecture."""
-    return LiquidController(file)
+def new_controller(file: ControllerFile | str | Path) -> LiquidController:
+    """The controller of a file that has been read, or is to be read, whatever its architecture.
+
+    Raises:
+        ModelError: the file is missing, damaged or not fit for use.
+    """
+    return LiquidController(file if isinstance(file, ControllerFile) else read_controller(file))

@@ -1,39 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One step of a liquid controller, compiled.
+"""The cells' arithmetic, compiled.
 
-With the scaled observation ``o``, the elapsed time ``tau`` in nominal periods, the input ``x = (o, tau)``,
-the hidden state ``h``, the memory cell ``c``, ``s`` the logistic function and ``.`` the product by element:
+With the input ``x``, the hidden state ``h``, the memory cell ``c``, the time span ``tau``, ``s`` the logistic function
+and ``.`` the product by element:
 
-    (a, i, f, g) = W_x x + W_h h + b                       LSTM before the cell: the mixed memory
-    c <- c . s(f + 1) + tanh(a) . s(i)                     (Lechner and Hasani, arXiv:2006.04418)
+Memory: an LSTM, or what a mixed memory has before its cell (Lechner and Hasani, arXiv:2006.04418)::
+
+    (a, i, f, g) = W (x, h) + b
+    c <- c . s(f + 1) + tanh(a) . s(i)
     h <- tanh(c) . s(g)
 
-    z = backbone(x, h),  each layer 1.7159 tanh(0.666 (W z + b))
-    k = s(A z . tau + B z)                                 CfC: closed-form continuous time
-    h <- (1 - k) . tanh(F1 z) + k . tanh(F2 z)             (Hasani et al., Nature MI 2022, equation 10)
+CfC: closed-form continuous time (Hasani et al., Nature MI 2022, equation 10)::
 
-    command = limit . tanh(P h + p)
+    z = backbone(x, h),  each layer activation(W z + b); without a backbone z = (x, h)
+    k = s(A z . tau + B z)
+    h <- (1 - k) . tanh(F1 z) + k . tanh(F2 z)               default
+    h <- tanh(F1 z) + k . tanh(F2 z)                         no_gate
+    h <- m - m . exp(-tau (|w| + |F z|)) . F z               pure, with the asymptote m
 
-Everything is float32, as the network was trained, and differs from ncps by rounding only. The same input
-gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, so no mathematical
-library has a say.
+LTC: liquid time constants (Hasani et al., AAAI 2021), the fused solver in n steps of tau / n; ``q`` are the inputs and
+the neurons' own potentials, each synapse with its conductance ``w``, slope, threshold ``mu`` and reversal ``e``::
 
-All weights lie in one flat array in the order of use, each layer as its bias (outputs) followed by its
-weights (inputs, outputs). The inner loop therefore runs over outputs, which vectorises without reordering a
-sum.
+    g_ij = w_ij s(slope_ij (q_i - mu_ij))
+    h_j <- (C_j n / tau h_j + G_j E_j + sum_i g_ij e_ij) / (C_j n / tau + G_j + sum_i g_ij)
+
+GRU (Cho et al., arXiv:1406.1078), in torch's form, with gates of the input and of the state::
+
+    r, z = s(x_r + h_r), s(x_z + h_z);  n = tanh(x_n + r . h_n);  h <- (1 - z) . n + z . h
+
+Everything is float32, as the networks were trained, and differs from ncps and torch by rounding only. The same input
+gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, so no mathematical library has a
+say; only the activation gelu asks one, for the error function.
+
+An affine layer lies in memory as its bias (outputs) followed by its weights (inputs, outputs). The inner loop
+therefore runs over outputs, which vectorises without reordering a sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
 import numpy as np
 from numba import njit
 
-_ONE = np.float32(1.0)
-_HALF = np.float32(0.5)
-_LECUN_GAIN = np.float32(1.7159)
-_LECUN_SLOPE = np.float32(0.666)
+_ONE, _HALF, _ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
+_LECUN_GAIN, _LECUN_SLOPE = np.float32(1.7159), np.float32(0.666)
+_INVERSE_ROOT_2 = np.float32(math.sqrt(0.5))
 
 # tanh(x) = x P(x^2) / Q(x^2) on [-9, 9], within 4e-7 (the single precision form used by Eigen).
 _EDGE = np.float32(9.0)
@@ -43,6 +55,14 @@ _P0, _P1, _P2, _P3, _P4, _P5, _P6 = np.array(
 _Q0, _Q1, _Q2, _Q3 = np.array(
     [4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06], np.float32
 )
+
+# The same in fewer terms on [-8, 8], within 5e-7, for the many synapses of an LTC: fitted here by least squares,
+# reweighted until the greatest error stopped falling.
+_SHORT_EDGE = np.float32(8.0)
+_S0, _S1, _S2, _S3, _S4 = np.array(
+    [9.999990651e-01, 1.269978895e-01, 2.684502179e-03, 7.083496208e-06, -6.020064745e-09], np.float32
+)
+_R1, _R2, _R3 = np.array([4.603278172e-01, 2.279742109e-02, 1.952999259e-04], np.float32)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -56,19 +76,52 @@ def tanh32(x):
 
 
 @njit(cache=True, error_model="numpy", inline="always")
+def short_tanh32(x):
+    """As :func:`tanh32`, absolutely within 5e-7."""
+    x = _SHORT_EDGE if x > _SHORT_EDGE else x
+    x = -_SHORT_EDGE if x < -_SHORT_EDGE else x
+    y = x * x
+    p = ((((_S4 * y + _S3) * y + _S2) * y + _S1) * y + _S0) * x
+    return p / (((_R3 * y + _R2) * y + _R1) * y + _ONE)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def sigmoid32(x):
     """Logistic function of a float32: ``(1 + tanh(x / 2)) / 2``."""
     return _HALF + _HALF * tanh32(_HALF * x)
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def decay32(x):
+    """``exp(-x)`` of a float32 of at least 0, absolutely within 1e-6: ``(1 - tanh(x / 2)) / (1 + tanh(x / 2))``."""
+    t = tanh32(_HALF * x)
+    return (_ONE - t) / (_ONE + t)
+
+
 @njit(cache=True, error_model="numpy")
-def _affine(weights, offset, source, target):
-    """``target = W source + b``, the layer that begins at ``offset``; returns where the next begins."""
+def affine(weights, source, target):
+    """``target = W source + b``."""
     n_in, n_out = len(source), len(target)
-    target[:] = weights[offset : offset + n_out]
-    offset += n_out
+    target[:] = weights[:n_out]
+    offset = n_out
     i = 0
-    while i + 4 <= n_in:  # four rows a pass: a quarter of the traffic on target
+    while i + 8 <= n_in:  # eight rows a pass, for less traffic on target; summed by fours, as the rest is
+        s0, s1, s2, s3 = source[i], source[i + 1], source[i + 2], source[i + 3]
+        s4, s5, s6, s7 = source[i + 4], source[i + 5], source[i + 6], source[i + 7]
+        r0 = weights[offset : offset + n_out]
+        r1 = weights[offset + n_out : offset + 2 * n_out]
+        r2 = weights[offset + 2 * n_out : offset + 3 * n_out]
+        r3 = weights[offset + 3 * n_out : offset + 4 * n_out]
+        r4 = weights[offset + 4 * n_out : offset + 5 * n_out]
+        r5 = weights[offset + 5 * n_out : offset + 6 * n_out]
+        r6 = weights[offset + 6 * n_out : offset + 7 * n_out]
+        r7 = weights[offset + 7 * n_out : offset + 8 * n_out]
+        for j in range(n_out):
+            t = target[j] + (s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j])
+            target[j] = t + (s4 * r4[j] + s5 * r5[j] + s6 * r6[j] + s7 * r7[j])
+        offset += 8 * n_out
+        i += 8
+    while i + 4 <= n_in:
         s0, s1, s2, s3 = source[i], source[i + 1], source[i + 2], source[i + 3]
         r0 = weights[offset : offset + n_out]
         r1 = weights[offset + n_out : offset + 2 * n_out]
@@ -85,108 +138,113 @@ def _affine(weights, offset, source, target):
             target[j] += s0 * r0[j]
         offset += n_out
         i += 1
-    return offset
 
 
 @njit(cache=True, error_model="numpy")
-def lstm_step(weights, offset, n_x, source, cell):
-    """Memory: new ``h`` in ``source = (x, h)`` and new ``c`` in ``cell``; returns the next offset."""
-    n = len(cell)
-    z = np.empty(4 * n, np.float32)
-    offset = _affine(weights, offset, source, z)
-    a, i, f, g = z[:n], z[n : 2 * n], z[2 * n : 3 * n], z[3 * n :]
-    h = source[n_x:]
-    for j in range(n):
-        c = cell[j] * sigmoid32(f[j] + _ONE) + tanh32(a[j]) * sigmoid32(i[j])
-        cell[j] = c
-        h[j] = tanh32(c) * sigmoid32(g[j])
-    return offset
-
-
-@njit(cache=True, error_model="numpy")
-def cfc_step(weights, offset, n_x, n_layers, backbone_units, source, tau):
-    """CfC: new ``h`` in ``source = (x, h)``; ``tau`` in nominal periods; returns the next offset."""
-    h = source[n_x:]
-    n = len(h)
-    z = source
-    for _ in range(n_layers):
-        below, z = z, np.empty(backbone_units, np.float32)
-        offset = _affine(weights, offset, below, z)
-        for j in range(backbone_units):
+def activate(kind, z):
+    """An activation in place; kinds count as in :data:`.architecture.ACTIVATIONS`."""
+    if kind == 0:
+        for j in range(len(z)):
             z[j] = _LECUN_GAIN * tanh32(_LECUN_SLOPE * z[j])
-    heads = np.empty(4 * n, np.float32)
-    offset = _affine(weights, offset, z, heads)
-    f1, f2, a, b = heads[:n], heads[n : 2 * n], heads[2 * n : 3 * n], heads[3 * n :]
-    for j in range(n):
-        k = sigmoid32(a[j] * tau + b[j])
-        h[j] = tanh32(f1[j]) * (_ONE - k) + k * tanh32(f2[j])
-    return offset
+    elif kind == 1:
+        for j in range(len(z)):
+            z[j] = tanh32(z[j])
+    elif kind == 2:
+        for j in range(len(z)):
+            z[j] = _ZERO if z[j] < _ZERO else z[j]
+    elif kind == 3:
+        for j in range(len(z)):
+            z[j] = z[j] * sigmoid32(z[j])
+    else:
+        for j in range(len(z)):
+            z[j] = _HALF * z[j] * (_ONE + np.float32(math.erf(_INVERSE_ROOT_2 * z[j])))
 
 
 @njit(cache=True, error_model="numpy")
-def controller_step(weights, n_layers, backbone_units, scales, limits, state, observation, tau, command):
-    """The whole step: observation to command, state in place.
+def remember(gates, h, c):
+    """The memory's new ``h`` and ``c``, of its four gates side by side."""
+    n = len(c)
+    a, i, f, g = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    for j in range(n):
+        cell = c[j] * sigmoid32(f[j] + _ONE) + tanh32(a[j]) * sigmoid32(i[j])
+        c[j] = cell
+        h[j] = tanh32(cell) * sigmoid32(g[j])
 
-    Args:
-        weights: float32, from :func:`pack`.
-        n_layers: of the CfC backbone.
-        backbone_units: of each of its layers.
-        scales: float64 ``(n_observations,)``, what one unit of network input is in each observation's unit.
-        limits: float64 ``(n_commands,)``, symmetric, in each command's unit.
-        state: float32 ``(2, units)``, hidden state and memory cell; written.
-        observation: float64 ``(n_observations,)``.
-        tau: elapsed time in nominal periods.
-        command: float64 ``(n_commands,)``; written, within the limits.
 
-    Returns:
-        Whether the input, the new state and the command are all finite; if not, none of them is to be used.
+@njit(cache=True, error_model="numpy")
+def mix(heads, h, tau, gated):
+    """The CfC's new ``h``, of its four heads side by side; ``gated`` is true for the mode default."""
+    n = len(h)
+    f1, f2, a, b = heads[:n], heads[n : 2 * n], heads[2 * n : 3 * n], heads[3 * n :]
+    if gated:
+        for j in range(n):
+            k = sigmoid32(a[j] * tau + b[j])
+            h[j] = tanh32(f1[j]) * (_ONE - k) + k * tanh32(f2[j])
+    else:
+        for j in range(n):
+            h[j] = tanh32(f1[j]) + sigmoid32(a[j] * tau + b[j]) * tanh32(f2[j])
+
+
+@njit(cache=True, error_model="numpy")
+def solve(head, h, tau, rates, asymptotes):
+    """The CfC's new ``h`` in the mode pure; ``rates`` are ``|w|``."""
+    for j in range(len(h)):
+        h[j] = asymptotes[j] - asymptotes[j] * decay32(tau * (rates[j] + abs(head[j]))) * head[j]
+
+
+@njit(cache=True, error_model="numpy")
+def gate(x, hh, h):
+    """The GRU's new ``h``, of the three gates of the input and those of the state."""
+    n = len(h)
+    xr, xz, xn, hr, hz, hn = x[:n], x[n : 2 * n], x[2 * n :], hh[:n], hh[n : 2 * n], hh[2 * n :]
+    for j in range(n):
+        new = tanh32(xn[j] + sigmoid32(xr[j] + hr[j]) * hn[j])
+        h[j] = new + sigmoid32(xz[j] + hz[j]) * (h[j] - new)
+
+
+# An LTC's conductances are w s(z) = w/2 + w/2 tanh(z/2). The first terms are constant and summed beforehand; what
+# lies in memory for each synapse is slope/2, -slope mu/2, w/2 and w e/2, in four rows for the synapses that are
+# computed side by side.
+
+
+@njit(cache=True, error_model="numpy")
+def conduct(synapses, sources, numerator, denominator):
+    """Add the synapses from each source to all neurons: their currents and their conductances."""
+    n, offset = len(numerator), 0
+    for i in range(len(sources)):
+        q = sources[i]
+        slope, threshold = synapses[offset : offset + n], synapses[offset + n : offset + 2 * n]
+        w, we = synapses[offset + 2 * n : offset + 3 * n], synapses[offset + 3 * n : offset + 4 * n]
+        offset += 4 * n
+        for j in range(n):
+            t = short_tanh32(slope[j] * q + threshold[j])
+            numerator[j] += we[j] * t
+            denominator[j] += w[j] * t
+
+
+@njit(cache=True, error_model="numpy")
+def conduct_sparse(synapses, sources_of, lengths, sources, gathered, numerator, denominator):
+    """Add a few synapses to each neuron, in jagged diagonal storage.
+
+    Neurons are in the order of falling numbers of synapses. Diagonal k has the k-th synapse of the first
+    ``lengths[k]`` neurons, and ``sources_of`` says where each comes from.
     """
-    n_observations, n_units = len(observation), state.shape[1]
-    n_x = n_observations + 1
-    source = np.empty(n_x + n_units, np.float32)
-    for i in range(n_observations):
-        source[i] = observation[i] / scales[i]
-    ratio = np.float32(tau)
-    source[n_observations] = ratio
-    healthy = True
-    for i in range(n_x):
-        healthy &= np.isfinite(source[i])
-    source[n_x:] = state[0]
-    offset = lstm_step(weights, 0, n_x, source, state[1])
-    offset = cfc_step(weights, offset, n_x, n_layers, backbone_units, source, ratio)
-    state[0] = source[n_x:]
-    out = np.empty(len(command), np.float32)
-    _affine(weights, offset, source[n_x:], out)
-    for i in range(len(command)):
-        command[i] = limits[i] * min(max(np.float64(tanh32(out[i])), -1.0), 1.0)
-        healthy &= np.isfinite(out[i])
-    for j in range(n_units):
-        healthy &= np.isfinite(state[0, j]) and np.isfinite(state[1, j])
-    return healthy
+    for j in range(len(sources_of)):  # apart, so that the rest vectorises
+        gathered[j] = sources[sources_of[j]]
+    first = 0
+    for k in range(len(lengths)):
+        n = lengths[k]
+        rows, q = synapses[4 * first : 4 * (first + n)], gathered[first : first + n]
+        slope, threshold, w, we = rows[:n], rows[n : 2 * n], rows[2 * n : 3 * n], rows[3 * n :]
+        first += n
+        for j in range(n):
+            t = short_tanh32(slope[j] * q[j] + threshold[j])
+            numerator[j] += we[j] * t
+            denominator[j] += w[j] * t
 
 
-def pack(tensors: Mapping[str, np.ndarray], n_layers: int) -> np.ndarray:
-    """Lay the tensors of a controller file out for the kernels: flat, float32, in the order of use.
-
-    Args:
-        tensors: as listed by :func:`liquid_spike_control.checkpoint.tensor_shapes`.
-        n_layers: backbone layers.
-    """
-
-    def layer(weight: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
-        return [bias, weight.T.ravel()]
-
-    def named(name: str) -> list[np.ndarray]:
-        return layer(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-
-    parts = named("layers.0.memory")
-    for k in range(n_layers):
-        parts += named(f"layers.0.cell.backbone.{k}")
-    parts += named("layers.0.cell.stages.0")
-    parts += named("project")
-    flat = np.concatenate(parts).astype(np.float32)
-    # Begin on a cache line: a step is bound by reading the weights, and split lines cost it a seventh.
-    room = np.empty(len(flat) + 15, np.float32)
-    begin = -room.ctypes.data // 4 % 16
-    room[begin : begin + len(flat)] = flat
-    return room[begin : begin + len(flat)]
+@njit(cache=True, error_model="numpy")
+def relax(potential, capacity, numerator, denominator):
+    """One step of the LTC's solver."""
+    for j in range(len(potential)):
+        potential[j] = (numerator[j] + capacity[j] * potential[j]) / (denominator[j] + capacity[j])

@@ -153,7 +153,7 @@ class ClosedLoopOptions:
     """What can be said about the comparison of controllers on tasks."""
 
     plan: Literal["smoke", "published"] = "smoke"
-    """smoke: two controllers on one task, a minute. published: everything, hours. The options below change it."""
+    """smoke: a few controllers, hardly trained, minutes. published: everything, hours. The options below change it."""
     controllers: str = ""
     """Comma-separated; an unknown name lists them all."""
     tasks: str = ""
@@ -164,6 +164,8 @@ class ClosedLoopOptions:
     """Of the networks, first:last+1, from 1 on."""
     episodes: int | None = None
     """Of each perturbation."""
+    rounds: int | None = None
+    """Of DAgger, if not the plan's."""
     cache: Path | None = None
     """Folder where results and networks are kept; by default the user's cache."""
     results: tuple[Path, ...] = ()

@@ -51,7 +51,7 @@ class Benchmark:
 
     def record(self, cell: Cell) -> Record | None:
         """What is known of a cell: all of its perturbations, or some."""
-        return self.cache.find(_name(cell), self._provenance[cell])
+        return self.cache.find(cell.name, self._provenance[cell])
 
     def missing(self, cell: Cell) -> tuple[str, ...]:
         """Perturbations of a cell that have not been run, or on other episodes."""
@@ -121,8 +121,4 @@ class Benchmark:
         network, training = self._networks[cell], outcome.record.training
         if network and training and outcome.model and self.cache.find_network(*network) is None:
             self.cache.store_network(*network, training, outcome.model)
-        self.cache.store(_name(cell), joined(self.record(cell), outcome.record))
-
-
-def _name(cell: Cell) -> str:
-    return f"{cell.task}-{cell.controller}-{cell.training_seed}"
+        self.cache.store(cell.name, joined(self.record(cell), outcome.record))

@@ -4,19 +4,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.table import Table as Printed
 
+from ...checkpoint import replace_file
+from ...errors import TaskError
 from ..entry import seed_range
-from . import running
+from . import html, markdown, running, tables
 from .benchmark import Benchmark, Progress
 from .engines import Engine, Processes, Ray
-from .plan import Plan, changed, plan_named
-from .record import Cache
+from .plan import Cell, Plan, changed, plan_named
+from .record import Cache, Record
+from .report import Picture, Section, sections
+from .summary import standings
 
 if TYPE_CHECKING:
     from ...options import ClosedLoopOptions
@@ -39,7 +46,55 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
         except KeyboardInterrupt:
             console.print("interrupted; what has ended is kept: the same command goes on from there")
             raise
+    records = {cell: r for cell in benchmark.cells if not benchmark.missing(cell) and (r := benchmark.record(cell))}
+    for task, mine in standings(records.values()).items():
+        console.print(printed(f"{task}: success [%]", tables.success(mine)))
+    if options.out and records:
+        write_report(options.out, sections(benchmark.plan, records, command_line(options)), records)
+        console.print(f"report: {options.out / 'report.html'}", soft_wrap=True)
     return status
+
+
+def printed(title: str, table: tables.Table) -> Printed:
+    """A table of the report for a terminal, without intervals."""
+    shown = Printed(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
+    for k, name in enumerate(table.header):
+        shown.add_column(name, justify="right" if k else "left")
+    for row in table.rows:
+        shown.add_row(*(entry.text.partition(" (")[0] for entry in row))
+    return shown
+
+
+def write_report(folder: Path, found: Sequence[Section], records: Mapping[Cell, Record]) -> None:
+    """``report.html``, ``report.md``, ``figures/`` and ``results/``, each file whole or not at all.
+
+    Raises:
+        TaskError: the folder cannot be made.
+        ModelError: a file cannot be written.
+    """
+    try:
+        for name in ("figures", "results"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TaskError(f"--out {folder}: cannot be made ({error.strerror}); choose another folder") from None
+    for section in found:
+        for part in section.parts:
+            if isinstance(part, Picture):
+                replace_file(folder / "figures" / f"{part.name}.svg", part.svg.encode())
+    replace_file(folder / "report.html", html.write(found).encode())
+    replace_file(folder / "report.md", markdown.write(found, "figures").encode())
+    results = Cache(folder / "results")
+    for cell, record in records.items():
+        results.store(cell.name, record)
+
+
+def command_line(options: ClosedLoopOptions) -> str:
+    """The command that makes the same report; where files lie is the reader's own affair."""
+    said = [f"--plan {options.plan}"]
+    for name in ("controllers", "tasks", "perturbations", "training_seeds", "episodes", "rounds"):
+        if (value := getattr(options, name)) not in ("", None):
+            said.append(f"--{name.replace('_', '-')} {value}")
+    return " ".join(["liquid-spike bench closed-loop", *said, "--out REPORT"])
 
 
 def chosen_plan(options: ClosedLoopOptions) -> Plan:
@@ -55,6 +110,7 @@ def chosen_plan(options: ClosedLoopOptions) -> Plan:
         perturbations=_names(options.perturbations),
         training_seeds=seed_range(options.training_seeds, "--training-seeds") if options.training_seeds else None,
         episodes=options.episodes,
+        rounds=options.rounds,
     )
 
 

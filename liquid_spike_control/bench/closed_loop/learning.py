@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from ...checkpoint import read_controller, write_controller
 from ...control.spiking import SpikingController
 from ...liquid.architecture import Architecture, matched, n_parameters, n_synapses, named
-from ...liquid.controller import Controller, new_controller
+from ...liquid.controller import new_controller
 from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller, write_spiking_controller
 from ...tasks.catalogue import task_named
+from ...tasks.episode import EpisodeController
 from ...tasks.task import ControlTask
 from .contenders import Contender
 from .record import Training, content_hash
@@ -47,20 +48,20 @@ def architecture(contender: Contender, task: ControlTask) -> Architecture | Spik
     return matched(contender.learner, BUDGET, *size, **contender.changes)
 
 
-def recipe(seed: int) -> DaggerTraining:
-    """The training that every contender gets, with a seed of its own."""
+def recipe(seed: int, rounds: int | None) -> DaggerTraining:
+    """The training that every contender gets, with a seed of its own; fewer rounds where only a proof is wanted."""
     from ...training.dagger import DaggerTraining
 
-    return DaggerTraining(seed=seed)
+    return DaggerTraining(seed=seed) if rounds is None else DaggerTraining(seed=seed, n_rounds=rounds)
 
 
-def train(contender: Contender, task_name: str, seed: int, path: Path) -> Training:
+def train(contender: Contender, task_name: str, config: DaggerTraining, path: Path) -> Training:
     """Train and write the file.
 
     Args:
         contender: one that learns.
         task_name: of the catalogue.
-        seed: of everything that chance decides.
+        config: from :func:`recipe`.
         path: of the file.
 
     Raises:
@@ -76,14 +77,14 @@ def train(contender: Contender, task_name: str, seed: int, path: Path) -> Traini
     torch.set_num_threads(1)
     task = task_named(task_name)
     made = architecture(contender, task)
-    numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, seed)
+    numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed)
     policy = SpikingPolicy(made, *numbers) if isinstance(made, SpikingArchitecture) else new_policy(made, *numbers)
-    config = recipe(seed)
     begin = time.perf_counter()
     dagger.train(task_name, policy, config)
     seconds = time.perf_counter() - begin
-    chosen = f"--tasks {task_name} --controllers {contender.name} --training-seeds {seed}:{seed + 1}"
-    command = f"liquid-spike bench closed-loop {chosen}"
+    chosen = f"--tasks {task_name} --controllers {contender.name}"
+    numbers_given = f"--training-seeds {config.seed}:{config.seed + 1} --rounds {config.n_rounds}"
+    command = f"liquid-spike bench closed-loop {chosen} {numbers_given}"
     described: dict[str, Any] = {
         "observation_names": task.observation_names,
         "observation_units": task.observation_units,
@@ -129,7 +130,7 @@ def in_words(architecture: Architecture | SpikingArchitecture) -> str:
     return ", ".join(words)
 
 
-def controller(contender: Contender, path: Path) -> Controller:
+def controller(contender: Contender, path: Path) -> EpisodeController:
     """The trained contender as it runs: compiled, without torch.
 
     Raises:
@@ -140,12 +141,12 @@ def controller(contender: Contender, path: Path) -> Controller:
     return new_controller(read_controller(path))
 
 
-def description(contender: Contender, task: ControlTask, seed: int) -> dict[str, Any]:
+def description(contender: Contender, task: ControlTask, config: DaggerTraining) -> dict[str, Any]:
     """What decides the trained file, besides code and versions."""
     return {
         "learner": contender.learner,
         "architecture": asdict(architecture(contender, task)),
-        "recipe": asdict(recipe(seed)),
+        "recipe": asdict(config),
         "task": task.name,
         "task_version": task.version,
     }

@@ -31,6 +31,7 @@ class Cell:
         training_seed: from which all of its training follows; 0 for a contender that learns nothing.
         perturbations: their names.
         episodes: of each perturbation.
+        rounds: of DAgger, if not the full training.
     """
 
     controller: str
@@ -38,9 +39,15 @@ class Cell:
     training_seed: int
     perturbations: tuple[str, ...]
     episodes: int
+    rounds: int | None = None
 
     def __str__(self) -> str:
         return f"{self.task}, {self.controller}" + (f", seed {self.training_seed}" if self.training_seed else "")
+
+    @property
+    def name(self) -> str:
+        """For files."""
+        return f"{self.task}-{self.controller}-{self.training_seed}"
 
     @property
     def episode_seeds(self) -> range:
@@ -57,11 +64,12 @@ class Share:
     perturbations: tuple[str, ...]
     training_seeds: range
     episodes: int
+    rounds: int | None = None
 
     def cells(self) -> list[Cell]:
         """Every cell, those of the first training seed first, so that a part of them already shows everything."""
         return [
-            Cell(controller, self.task, seed, self.perturbations, self.episodes)
+            Cell(controller, self.task, seed, self.perturbations, self.episodes, self.rounds if seed else None)
             for seed in (0, *self.training_seeds)
             for controller in self.controllers
             if contender(controller).learns == (seed > 0)
@@ -110,7 +118,12 @@ def plan_named(name: str) -> Plan:
         TaskError: there is no such plan.
     """
     if name == "smoke":
-        return Plan(name, (Share("swing-up", LAWS, ("clean", "drop30", "jitter40", "latency1"), range(0), 20),))
+        quick = ("clean", "drop30", "jitter40", "latency1")
+        shares = (
+            Share("swing-up", LAWS, quick, range(0), 20),
+            Share("swing-up-full", ("expert", "mlp", "gru", "cfc", "spiking_loihi"), quick, range(1, 2), 20, rounds=3),
+        )
+        return Plan(name, shares)
     if name == "published":
         return Plan(name, tuple(_published_share(task) for task in TASKS))
     raise TaskError(f"unknown plan '{name}'; known plans: smoke, published")
@@ -123,6 +136,7 @@ def changed(
     perturbations: Sequence[str] = (),
     training_seeds: range | None = None,
     episodes: int | None = None,
+    rounds: int | None = None,
 ) -> Plan:
     """A plan with some of it replaced by a choice; what is empty or None stays as it is.
 
@@ -131,14 +145,16 @@ def changed(
         controllers, tasks, perturbations: names.
         training_seeds: of the networks, from 1 on.
         episodes: of each perturbation.
+        rounds: of DAgger.
 
     Raises:
         TaskError: a name is unknown, a number is below 1, or a choice does not apply to a task of the plan.
     """
     if training_seeds is not None and training_seeds[0] < 1:
         raise TaskError(f"--training-seeds {training_seeds[0]}:{training_seeds[-1] + 1}: a training seed is at least 1")
-    if episodes is not None and episodes < 1:
-        raise TaskError(f"--episodes {episodes}: give at least 1")
+    for option, number in (("--episodes", episodes), ("--rounds", rounds)):
+        if number is not None and number < 1:
+            raise TaskError(f"{option} {number}: give at least 1")
     have = {share.task: share for share in plan.shares}
     shares = []
     for name in tasks or have:
@@ -159,6 +175,7 @@ def changed(
                 perturbations=tuple(perturbations) or share.perturbations,
                 training_seeds=seeds,
                 episodes=episodes or share.episodes,
+                rounds=rounds or share.rounds,
             )
         )
     return Plan(plan.name if shares == list(plan.shares) else f"{plan.name}, in part or changed", tuple(shares))

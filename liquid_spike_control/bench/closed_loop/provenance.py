@@ -97,6 +97,12 @@ def _named_files(tree: ast.Module) -> Iterator[Path]:
             yield zoo(name)
 
 
+def expert_version(task_name: str) -> str:
+    """16 hex digits of the SHA-256 of the network that is a task's expert; empty where the expert is a law."""
+    path = zoo(f"{task_name.removesuffix('-positions').replace('-', '_')}_expert.safetensors")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+
+
 def versions(*distributions: str) -> dict[str, str]:
     """Versions of this package and of others, without the part that names a build; ``"none"`` if not installed."""
     found = {PACKAGE: __version__}

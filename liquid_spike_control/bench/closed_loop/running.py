@@ -20,13 +20,17 @@ from ...tasks.task import ControlTask
 from . import learning
 from .contenders import Contender, contender
 from .model_based import ModelBasedController
-from .plan import Cell
-from .provenance import code_version, machine, versions
+from .plan import LAWS, Cell
+from .provenance import code_version, expert_version, machine, versions
 from .record import Evaluation, Record, Training, key_of
 
 #: Modules whose code decides an episode, besides the task's.
 EPISODE_CODE = ("tasks.episode",)
-_RUNTIME_CODE = {"law": (), "network": ("liquid.controller",), "spiking": ("control.spiking",)}
+_RUNTIME_CODE = {
+    "law": ("bench.closed_loop.model_based",),
+    "network": ("liquid.controller",),
+    "spiking": ("control.spiking",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ def training_provenance(cell: Cell) -> dict[str, Any] | None:
     if not chosen.learns:
         return None
     code = learning.SPIKING_CODE if chosen.kind == "spiking" else learning.NETWORK_CODE
-    return learning.description(chosen, task, cell.training_seed) | {
+    config = learning.recipe(cell.training_seed, cell.rounds)
+    return learning.description(chosen, task, config) | {
+        "expert": expert_version(task.name),
         "code": code_version((_module(task), *code)),
         "versions": versions("torch", "mujoco-core", "gymnasium"),
     }
@@ -74,6 +80,7 @@ def provenance(cell: Cell) -> dict[str, Any]:
         "task": task.name,
         "task_version": task.version,
         "training": training_provenance(cell),
+        "expert": expert_version(task.name) if chosen.name in LAWS else "",
         "code": code_version((_module(task), *EPISODE_CODE, *_RUNTIME_CODE[chosen.kind])),
         "versions": versions("mujoco-core", "gymnasium"),
     }
@@ -104,7 +111,8 @@ def run(job: Job) -> Outcome:
         if chosen.learns:
             path = Path(folder) / f"{cell.task}{learning.SUFFIXES[chosen.kind]}"
             if model is None or training is None:
-                training = learning.train(chosen, cell.task, cell.training_seed, path)
+                config = learning.recipe(cell.training_seed, cell.rounds)
+                training = learning.train(chosen, cell.task, config, path)
                 model = path.read_bytes()
             else:
                 path.write_bytes(model)
@@ -121,7 +129,7 @@ def _law(chosen: Contender, task: ControlTask) -> EpisodeController:
     if chosen.name == "expert":
         return ExpertController(task.expert(), task)
     if chosen.name == "model_based":
-        return ModelBasedController(task_named(task.name))
+        return ModelBasedController(task.name)
     raise TaskError(f"controller '{chosen.name}' is not a law")
 
 

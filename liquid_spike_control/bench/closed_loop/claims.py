@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Liquid against spiking: what is said of both, and what the run has measured.
+
+Each row holds a claim against the figures of one task on which both were trained alike: by the same expert, the same
+recipe, the same episodes. The gated networks stand beside them, because a claim against the wrong opponent is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...neuromorphic.energy import joules
+from .statistics import Interval
+from .summary import Standing
+from .tables import Entry, Table
+
+#: Whom each column takes, the first of them that has run.
+LIQUID, GATED, SPIKING = ("cfc_mm", "cfc", "ltc"), ("gru", "lstm"), ("spiking_loihi",)
+#: Perturbations by what they ask for.
+TIMING, SENSING, PLANT = ("jitter40", "drop30"), ("noise", "latency1", "noise_latency1"), ("mass", "length", "friction",
+                                                                                         "actuator")  # fmt: skip
+
+Standings = Mapping[str, Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row.
+
+    Attributes:
+        subject: e.g. ``"energy"``.
+        said: the claim.
+        measured: what stands in the columns.
+        figures: liquid, gated, spiking.
+        finding: what they say, in words that the figures decide.
+    """
+
+    subject: str
+    said: str
+    measured: str
+    figures: tuple[str, str, str]
+    finding: str
+
+
+def claims(standings: Standings) -> list[Claim]:
+    """All rows that the standings of a task can fill; none if a liquid or a spiking contender is missing."""
+    liquid, gated, spiking = (_first(standings, names) for names in (LIQUID, GATED, SPIKING))
+    if liquid is None or spiking is None:
+        return []
+    three = (liquid, gated, spiking)
+    return [
+        _computation(three),
+        *_energy(three),
+        _training(three),
+        _latency(three),
+        *_adaptivity(three, standings),
+        _rates("robustness", "Spikes and liquid states filter noise; both stand lateness.", SENSING, three),
+        _rates("robustness", "Both carry over to a plant that differs from the one trained on.", PLANT, three),
+        *_hardware(three, standings),
+    ]
+
+
+def table(rows: Sequence[Claim], standings: Standings) -> Table:
+    """For the report; the columns name who stands in them."""
+    liquid, gated, spiking = (_first(standings, names) for names in (LIQUID, GATED, SPIKING))
+    titles = [s.contender.title if s else "–" for s in (liquid, gated, spiking)]
+    columns = [f"{kind}: {title}" for kind, title in zip(("liquid", "gated", "spiking"), titles, strict=True)]
+    header = ("", "said", "measured", *columns, "found")
+    entries = [tuple(map(Entry, (r.subject, r.said, r.measured, *r.figures, r.finding))) for r in rows]
+    return Table(header, tuple(entries), words=True)
+
+
+Three = tuple[Standing, Standing | None, Standing]
+
+
+def _first(standings: Standings, names: Sequence[str]) -> Standing | None:
+    return next((standings[name] for name in names if name in standings), None)
+
+
+def _texts(three: Three, text: Callable[[Standing], str]) -> tuple[str, str, str]:
+    liquid, gated, spiking = three
+    return text(liquid), text(gated) if gated else "–", text(spiking)
+
+
+def _less(liquid: float, spiking: float, what: str) -> str:
+    ratio = liquid / spiking
+    if 1 / 1.1 < ratio < 1.1:
+        return f"no difference worth a name in {what}"
+    return f"spiking takes {ratio:.2g} times less" if ratio > 1 else f"liquid takes {1 / ratio:.2g} times less"
+
+
+def _computation(three: Three) -> Claim:
+    texts = _texts(three, lambda s: f"{s.operations or 0:,.0f}")
+    finding = _less(three[0].operations or 1, three[2].operations or 1, "operations")
+    return Claim("computation", "A spiking network computes only where something happens.",
+                 "synapses computed in a control step", texts, finding)  # fmt: skip
+
+
+def _energy(three: Three) -> list[Claim]:
+    rows = []
+    for dense, sparse, about in (
+        ("horowitz45nm:mac", "horowitz45nm:ac", "45 nm arithmetic alone (horowitz45nm, MAC or AC)"),
+        ("kerasspiking:arm", "kerasspiking:loihi", "devices (kerasspiking, ARM or Loihi)"),
+    ):
+        paid = [s.energy() if s else {} for s in three]
+        figures = [next((e[m] for m in (dense, sparse) if m in e), None) for e in paid]
+        texts = tuple("–" if f is None else joules(f) for f in figures)
+        finding = _less(figures[0] or 1.0, figures[2] or 1.0, "energy") + ", by estimate"
+        rows.append(Claim("energy", "Spiking chips take a small part of the energy.", f"a control step on {about}",
+                          (texts[0], texts[1], texts[2]), finding))  # fmt: skip
+    return rows
+
+
+def _training(three: Three) -> Claim:
+    texts = _texts(three, lambda s: f"{s.training_s or 0:.0f} s, {s.parameters or 0:,} numbers")
+    return Claim("training time", "Liquid networks are quick to train, spiking ones slow.",
+                 "the same DAgger on one core, median", texts,
+                 _less(three[0].training_s or 1, three[2].training_s or 1, "time"))  # fmt: skip
+
+
+def _latency(three: Three) -> Claim:
+    texts = _texts(three, lambda s: "{:.1f}, {:.1f} us".format(*s.latency_us))
+    return Claim("latency", "Both decide within a small part of a control period.",
+                 "a control step, p50 and p99, compiled; the spiking one emulates a chip's integers", texts,
+                 _less(three[0].latency_us[0], three[2].latency_us[0], "latency") + " on a processor")  # fmt: skip
+
+
+def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Claim:
+    names = _common(three, wanted)
+    if not names:
+        return Claim(subject, said, f"success under {', '.join(wanted)}", ("–", "–", "–"), "not measured")
+    texts = _texts(three, lambda s: f"{100 * _mean(s, names):.0f} %")
+    return Claim(subject, said, f"success under {', '.join(names)}", texts, _ahead(three[0], three[2], names))
+
+
+def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
+    rows = [_rates("adaptivity", "Liquid networks adapt to irregular time.", TIMING, three)]
+    blind = standings.get("cfc_mm_timeless")
+    sighted = standings.get("cfc_mm")
+    if blind and sighted and (names := _common((sighted, blind, sighted), TIMING)):
+        lead = sighted.lead(blind, names)
+        rows.append(
+            Claim("adaptivity", "It is the elapsed time that they use.",
+                  f"success under {', '.join(names)} with elapsed time, and with it hidden",
+                  (f"{100 * _mean(sighted, names):.0f} %, hidden {100 * _mean(blind, names):.0f} %", "–", "–"),
+                  _by(lead, "seeing the time helps", "hiding the time helps", "no difference that shows"))
+        )  # fmt: skip
+    return rows
+
+
+def _hardware(three: Three, standings: Standings) -> list[Claim]:
+    spiking, floats = three[2], standings.get("spiking_float")
+    floating = _texts(three, lambda s: f"{4 * (s.parameters or 0) / 1e3:.0f} kB of float32")[:2]
+    rows = [
+        Claim("hardware", "Spiking networks run on neuromorphic chips, liquid ones on any processor.",
+              "weights as they run", (*floating, f"{(spiking.parameters or 0) / 1e3:.0f} kB of 8 bit integers"),
+              "both ran here on a processor; the chip was emulated, to the bit"),
+    ]  # fmt: skip
+    if floats and (names := _common((spiking, floats, spiking), spiking.perturbations)):
+        lead = spiking.lead(floats, names)
+        rows.append(
+            Claim("hardware", "The chip's small integers cost accuracy.",
+                  "success of the same network on integers, and in floats, all perturbations",
+                  ("–", "–", f"{100 * _mean(spiking, names):.0f} %, floats {100 * _mean(floats, names):.0f} %"),
+                  _by(lead, "the integers are ahead", "the floats are ahead", "no difference that shows"))
+        )  # fmt: skip
+    return rows
+
+
+def _common(three: Three, wanted: Sequence[str]) -> tuple[str, ...]:
+    have = [set(s.perturbations) for s in three if s]
+    return tuple(name for name in wanted if all(name in h for h in have))
+
+
+def _mean(standing: Standing, names: Sequence[str]) -> float:
+    return float(np.mean([standing.success(name).mean for name in names]))
+
+
+def _ahead(liquid: Standing, spiking: Standing, names: Sequence[str]) -> str:
+    lead = liquid.lead(spiking, names)
+    return _by(lead, "liquid is ahead", "spiking is ahead", "no difference that shows")
+
+
+def _by(lead: Interval, if_above: str, if_below: str, otherwise: str) -> str:
+    text = if_above if lead.low > 0 else if_below if lead.high < 0 else otherwise
+    return f"{text}: {100 * lead.mean:+.0f} points ({100 * lead.low:+.0f} to {100 * lead.high:+.0f})"

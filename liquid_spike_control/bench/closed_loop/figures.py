@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report's pictures, as SVG: the same standings give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from .contenders import CONTENDERS
+from .summary import DENSE_MODELS, SPIKING_MODELS, Standing
+
+#: A hue for each family: laws grey, memoryless and gated networks blue, liquid ones green, spiking ones red.
+COLOURS = {
+    "expert": "#333333", "model_based": "#8a8a8a", "mlp": "#9bbfe3", "gru": "#3a7cc4", "lstm": "#1f4e8c",
+    "ltc": "#a6d96a", "cfc": "#4dae4a", "cfc_mm": "#1a7a37", "cfc_mm_timeless": "#9a8f2f", "ncp": "#00b0a0",
+    "spiking_float": "#f4a582", "spiking_loihi": "#c8302b",
+}  # fmt: skip
+_STYLE: Any = {
+    "font.size": 9, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "svg.fonttype": "path",
+    "svg.hashsalt": "liquid_spike_control", "axes.spines.top": False, "axes.spines.right": False,
+}  # fmt: skip
+
+Standings = Mapping[str, Standing]
+
+
+def success(standings: Standings) -> str:
+    """Success under each perturbation, one panel each, with Wilson's intervals; small marks are training seeds."""
+    names = _shared_perturbations(standings)
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    size = (2.6 * columns + 1.2, (0.2 * len(standings) + 0.75) * rows + 0.4)
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for k, axes in enumerate(panels.flat):
+            if k >= len(names):
+                axes.set_visible(False)
+                continue
+            for y, (name, standing) in enumerate(standings.items()):
+                if names[k] not in standing.perturbations:
+                    continue
+                rate = standing.success(names[k])
+                axes.plot([100 * rate.low, 100 * rate.high], [y, y], color=COLOURS[name], lw=3, alpha=0.45,
+                          solid_capstyle="butt")  # fmt: skip
+                axes.plot(100 * rate.mean, y, "o", color=COLOURS[name], ms=5)
+                if len(standing.records) > 1:
+                    seeds = 100 * np.array(standing.success_by_seed(names[k]))
+                    axes.plot(seeds, np.full(len(seeds), y), "|", color=COLOURS[name], ms=7, mew=1)
+            axes.set_title(names[k], fontsize=9, loc="left")
+            axes.grid(axis="x", color="0.9")
+            axes.set_axisbelow(True)
+        first = panels[0][0]
+        first.set_yticks(range(len(standings)), [CONTENDERS[name].title for name in standings])
+        first.set_ylim(len(standings) - 0.5, -0.5)
+        first.set_xlim(-4, 104)
+        for axes in panels[-1]:
+            axes.set_xlabel("success [%]")
+
+    return _svg(size, draw)
+
+
+def score_against_parameters(standings: Standings, perturbations: Sequence[str]) -> str:
+    """Mean score over some perturbations against trained numbers."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for name, standing in standings.items():
+            if not standing.parameters:
+                continue
+            mean = float(np.mean([standing.score(p).mean for p in perturbations]))
+            seeds = [
+                np.mean([standing.score_by_seed(p)[k] for p in perturbations]) for k in range(len(standing.records))
+            ]
+            axes.plot([standing.parameters] * 2, [min(seeds), max(seeds)], color=COLOURS[name], lw=3, alpha=0.45)
+            axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=6)
+            axes.annotate(standing.contender.title, (standing.parameters, mean), xytext=(6, -3),
+                          textcoords="offset points", fontsize=8)  # fmt: skip
+        axes.axhline(100, color="0.5", lw=0.8, ls=":")
+        axes.set(xscale="log", xlabel="trained numbers", ylabel="score (random 0, expert 100)")
+        axes.grid(color="0.92")
+
+    return _svg((6.4, 3.8), draw)
+
+
+def latency(standings: Standings) -> str:
+    """Median and 99th percentile of a control step."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for y, (name, standing) in enumerate(standings.items()):
+            p50, p99 = standing.latency_us
+            axes.plot([p50, p99], [y, y], color=COLOURS[name], lw=3, alpha=0.45, solid_capstyle="butt")
+            axes.plot(p50, y, "o", color=COLOURS[name], ms=6)
+            axes.plot(p99, y, "|", color=COLOURS[name], ms=9, mew=2)
+            axes.annotate(f"{p50:.3g}", (p50, y), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7.5)
+        _names_on_y(axes, standings)
+        axes.set(xscale="log", xlabel="control step, median (dot) to 99th percentile (bar) [us]")
+
+    return _svg((6.4, 0.28 * len(standings) + 0.9), draw)
+
+
+def energy(standings: Standings) -> str:
+    """Energy of one control step by several models, on a logarithmic axis."""
+    paid = {name: standing for name, standing in standings.items() if standing.energy()}
+    markers = dict(zip((*DENSE_MODELS, *SPIKING_MODELS), "o^sovD", strict=True))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for y, (name, standing) in enumerate(paid.items()):
+            for model, joules in standing.energy().items():
+                filled = model in SPIKING_MODELS
+                axes.plot(joules * 1e9, y, markers[model], color=COLOURS[name], ms=6,
+                          mfc=COLOURS[name] if filled else "white")  # fmt: skip
+        for model, marker in markers.items():
+            axes.plot([], [], marker, color="0.35", mfc="0.35" if model in SPIKING_MODELS else "white", label=model)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+        _names_on_y(axes, paid)
+        axes.set(xscale="log", xlabel="estimate of one control step, dynamic [nJ]")
+
+    return _svg((7.4, 0.28 * len(paid) + 1.2), draw)
+
+
+def training(standings: Standings, perturbations: Sequence[str]) -> str:
+    """Mean success over some perturbations against the time of a training."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for name, standing in standings.items():
+            if not standing.training_s:
+                continue
+            rate = 100 * float(np.mean([standing.success(p).mean for p in perturbations]))
+            axes.plot(standing.training_s, rate, "o", color=COLOURS[name], ms=6)
+            axes.annotate(standing.contender.title, (standing.training_s, rate), xytext=(6, -3),
+                          textcoords="offset points", fontsize=8)  # fmt: skip
+        axes.set(xlabel="training, one core [s]", ylabel="success [%]", ylim=(-4, 104))
+        axes.set_xlim(left=0)
+        axes.margins(x=0.15)
+        axes.grid(color="0.92")
+
+    return _svg((6.4, 3.6), draw)
+
+
+def _names_on_y(axes, standings: Standings) -> None:
+    axes.set_yticks(range(len(standings)), [CONTENDERS[name].title for name in standings])
+    axes.set_ylim(len(standings) - 0.4, -0.7)
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+
+
+def _shared_perturbations(standings: Standings) -> list[str]:
+    """In the order in which they were met."""
+    return list(dict.fromkeys(name for standing in standings.values() for name in standing.perturbations))
+
+
+def _svg(size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]

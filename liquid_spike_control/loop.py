@@ -9,16 +9,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from .control.gate import GateLimits, Verdict, admit, initial_state
 from .errors import ModelError
-from .liquid.controller import Controller
 from .perception import Perception
-from .simulation import PencilSimulation, Sensing
+from .simulation import Sensing
 from .types import Quantities
+
+
+class Simulation(Protocol):
+    """The simulated robot of a task.
+
+    Attributes:
+        task: with ``period_s`` and ``duration_s``.
+        plant: with ``truth``, ``fallen`` and ``elapsed_s``.
+    """
+
+    task: Any
+    plant: Any
+
+    def reset(self, seed: int, start_ns: int = 0) -> Sensing:
+        """Begin an episode."""
+        ...
+
+    def advance(self, force: float) -> Sensing:
+        """Move on by one control period."""
+        ...
+
+
+class Decider(Protocol):
+    """What the loop asks of a controller, learned or not.
+
+    Attributes:
+        observation_names: order of the values that it takes.
+    """
+
+    observation_names: tuple[str, ...]
+
+    def reset(self) -> None:
+        """Begin an episode."""
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Command for an observation, ``dt`` seconds after the one before, measured from stamps."""
+        ...
 
 
 class Estimator(Protocol):
@@ -101,7 +137,7 @@ class Loop:
     """
 
     def __init__(
-        self, simulation: PencilSimulation, estimator: Estimator, controller: Controller, limits: GateLimits
+        self, simulation: Simulation, estimator: Estimator, controller: Decider, limits: GateLimits
     ) -> None:
         self.simulation, self.estimator, self.controller, self.limits = simulation, estimator, controller, limits
         self._nominal_s = simulation.task.period_s

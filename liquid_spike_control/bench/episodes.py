@@ -44,28 +44,27 @@ class EpisodeFigures:
 
 def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
     """Run one episode of the loop's task to its end or until the pole falls."""
-    task = loop.simulation.task
-    n_ticks = math.ceil(task.duration_s / task.period_s - 1e-9)
-    errors, truths, latencies = np.empty((n_ticks, 2)), np.empty((n_ticks, 2)), np.empty(n_ticks)
-    n_events = n_done = 0
+    plant, duration_s = loop.simulation.plant, loop.simulation.task.duration_s
+    errors, truths, latencies = [], [], []
+    n_events = 0
     begin = time.perf_counter()
     loop.reset(seed)
-    while n_done < n_ticks and not loop.simulation.plant.fallen:
-        truth = loop.simulation.plant.truth
+    while plant.elapsed_s < duration_s - 1e-9 and not plant.fallen:
+        truth = plant.truth
         n_events += len(loop.sensing.events)
         before = time.perf_counter()
         decision = loop.decide(loop.sensing)
-        latencies[n_done] = time.perf_counter() - before
-        errors[n_done], truths[n_done] = decision.estimate.values - truth, truth
+        latencies.append(time.perf_counter() - before)
+        errors.append(decision.estimate.values - truth)
+        truths.append(truth)
         loop.advance(decision)
-        n_done += 1
     wall = time.perf_counter() - begin
-    square = (errors[:n_done] ** 2).mean(0)
+    square = (np.array(errors) ** 2).mean(0)
     backend = getattr(loop.estimator, "backend", None)
     return EpisodeFigures(
-        seed=seed, success=not loop.simulation.plant.fallen, balanced_s=loop.simulation.plant.elapsed_s,
-        angle_square=square[0], rate_square=square[1], tilt_square=(truths[:n_done, 0] ** 2).mean(),
-        n_events=n_events, stats=backend.stats() if backend else None, latencies_us=latencies[:n_done] * 1e6,
+        seed=seed, success=not plant.fallen, balanced_s=plant.elapsed_s,
+        angle_square=square[0], rate_square=square[1], tilt_square=(np.array(truths)[:, 0] ** 2).mean(),
+        n_events=n_events, stats=backend.stats() if backend else None, latencies_us=np.array(latencies) * 1e6,
         wall_s=wall,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..loop import Simulation
 from ..sim.tasks import ESTIMATE_NAMES
 from ..simulation import PencilSimulation, Sensing
 from ..types import Quantities
@@ -13,7 +14,7 @@ from ..types import Quantities
 class TruthEstimator:
     """The true angle [rad] and rate [rad/s]."""
 
-    def __init__(self, simulation: PencilSimulation) -> None:
+    def __init__(self, simulation: Simulation) -> None:
         self._plant = simulation.plant
 
     def reset(self, stamp_ns: int) -> None:

@@ -107,6 +107,16 @@ class PencilBenchmark:
         check_seeds_are_held_out(self.seeds, tuple(perception.metadata["training_seeds"]), self.perception_model)
         check_seeds_are_held_out(self.seeds, controller.training_seeds, self.controller_model)
 
+    @property
+    def title(self) -> str:
+        """What is run, in a line."""
+        task, seeds = self.task, self.seeds
+        return f"pencil, seeds {seeds.start}:{seeds.stop}, {task.duration_s:g} s, pushes of {task.push:g} N s"
+
+    def loop(self, name: str) -> Loop:
+        """The loop of a variant."""
+        return new_loop(self, name)
+
     def episodes(self) -> Iterator[tuple[str, EpisodeFigures]]:
         """Run everything; yields variant and figures as they come."""
         work = [(self, name, seed) for seed in self.seeds for name in self.variants]
@@ -124,7 +134,7 @@ _loops: dict[tuple[PencilBenchmark, str], Loop] = {}
 def _run_one(item: tuple[PencilBenchmark, str, int]) -> tuple[str, EpisodeFigures]:
     benchmark, name, seed = item
     if (benchmark, name) not in _loops:
-        _loops[benchmark, name] = new_loop(benchmark, name)
+        _loops[benchmark, name] = benchmark.loop(name)
     return name, run_episode(_loops[benchmark, name], seed)
 
 
@@ -164,6 +174,7 @@ def run(benchmark: PencilBenchmark, console: Console) -> dict:
         results[name] = summarise(mine) | _energy([e.stats for e in mine if e.stats is not None], dt)
     return {
         "benchmark": "pencil",
+        "title": benchmark.title,
         "version": __version__,
         "task": asdict(benchmark.task),
         "seeds": [benchmark.seeds.start, benchmark.seeds.stop],
@@ -183,10 +194,8 @@ def _energy(stats: list[BackendStats], dt: float) -> dict:
 def print_table(report: dict, console: Console) -> None:
     """One column a variant."""
     results = report["results"]
-    first, stop = report["seeds"]
-    task = report["task"]
     table = Table(
-        title=f"pencil, seeds {first}:{stop}, {task['duration_s']:g} s, pushes of {task['push']:g} N s",
+        title=report["title"],
         caption="energy: an estimate by davies2018, dynamic only; latency: sensing to command, in process",
         box=SIMPLE,
         padding=(0, 1, 0, 0),

@@ -27,13 +27,14 @@ class PencilPlant:
     observation_units = ("m", "m/s")
     command_names = ("cart_force",)
     command_units = ("N",)
+    model_file = "sim/pencil.xml"
 
     def __init__(self, task: PencilTask) -> None:
         import mujoco  # takes 0.2 s; nodes that have no plant never pay it
 
         self._mujoco = mujoco
         self.task = task
-        self.model = mujoco.MjModel.from_xml_path(str(share("sim/pencil.xml")))
+        self.model = mujoco.MjModel.from_xml_path(str(share(self.model_file)))
         self.data = mujoco.MjData(self.model)
         self._pole = self.model.body("pole").id
         self._pole_geom = self.model.geom("pole").id

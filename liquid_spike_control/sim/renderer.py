@@ -120,6 +120,11 @@ class Renderer:
         _average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
         return frame
 
+    def upload_texture(self, texture: int) -> None:
+        """Take over what ``model.tex_data`` has been given for this texture since the renderer was made."""
+        self._gl.make_current()
+        mujoco.mjr_uploadTexture(self._model, self._context, texture)
+
     def close(self) -> None:
         """Give the GL context back. Closing twice is harmless."""
         if self._closed:

@@ -9,7 +9,7 @@ the network's own estimate, so the network learns on the motion that its own err
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -123,17 +123,18 @@ class PerceptionTrainer:
     """Holds the streams, the network and the optimiser.
 
     For each of the :func:`stages`: :meth:`begin`, and :meth:`update` ``n_updates`` times; then :meth:`settle`.
+
+    Attributes:
+        task_name, camera, error_floor, settling_pushes: what another task's trainer says instead.
     """
+
+    task_name, camera, error_floor = "pencil", PENCIL_CAMERA, ERROR_FLOOR
+    settling_pushes: tuple[float, ...] = SETTLING_PUSHES
 
     def __init__(self, config: PerceptionTraining, progress: Callable[[float], None] | None = None) -> None:
         self.config = config
         torch.manual_seed(config.seed)
-        task = PencilTask()
-        camera = PENCIL_CAMERA
-        self.table = PictureTable(task, camera, config.n_variants, config.seed, progress)
-        self.network = _new_network(config)
-        self._lqr = pencil_lqr(task)
-        self._period_ms = round(task.period_s * 1e3)
+        self._prepare(progress)
         self._pressure, self._floor = 1e-3, 1.0 / config.threshold
         self._operations_per_s: float | None = None
         self._unpruned: float | None = None
@@ -143,6 +144,23 @@ class PerceptionTrainer:
         self._trust = np.resize([1.0, 0.0, 1.0, 0.5], config.n_streams)
         self._wander, self._wander_scale = np.zeros((config.n_streams, 2)), 1.0
         self.begin(stages(config)[0])
+
+    def _prepare(self, progress: Callable[[float], None] | None) -> None:
+        """Pictures, a new network, and who drives."""
+        task = PencilTask()
+        self.table = PictureTable(task, self.camera, self.config.n_variants, self.config.seed, progress)
+        self.network = _new_network(self.config)
+        self._lqr = pencil_lqr(task)
+        self._period_ms = round(task.period_s * 1e3)
+
+    def _new_stream(self, pushes: Sequence[float], tilt: float, duration_s: float, binner: SpikeBinner,
+                    seed: int) -> PencilStream:  # fmt: skip
+        tasks = [PencilTask(push=push, tilt=tilt, duration_s=duration_s) for push in pushes]
+        return PencilStream(self.table, self.camera, tasks, binner, seed, self.config.n_streams)
+
+    def _pushes(self) -> np.ndarray:
+        """Impulse of a push in each of the streams [N s]."""
+        return np.array([stream.plant.task.push for stream in self.streams])
 
     def begin(self, stage: Stage) -> None:
         """Begin a stage: new pencils, the network's state at zero, a new optimiser."""
@@ -159,14 +177,13 @@ class PerceptionTrainer:
         self.stage, self.done = stage, 0
 
     def _new_streams(
-        self, pushes: tuple[float, ...], tilt: float, first_seed: int, duration_s: float
+        self, pushes: Sequence[float], tilt: float, first_seed: int, duration_s: float
     ) -> None:
         """New pencils, and the network's state at zero."""
-        config, camera, count = self.config, PENCIL_CAMERA, self.config.n_streams
-        tasks = [PencilTask(push=push, tilt=tilt, duration_s=duration_s) for push in pushes]
+        config, camera, count = self.config, self.camera, self.config.n_streams
         binners = [SpikeBinner(camera.width, camera.height, config.row_group, MILLISECOND_NS) for _ in range(count)]
         self.streams = [
-            PencilStream(self.table, camera, tasks, binners[i], first_seed + i, count) for i in range(count)
+            self._new_stream(pushes, tilt, duration_s, binners[i], first_seed + i) for i in range(count)
         ]
         n, n_out, steps = config.n_neurons, self.network.w_out.shape[1], config.chunk_ms + 1
         self._u, self._v, self._s = (np.zeros((count, steps, n), np.float32) for _ in range(3))
@@ -186,8 +203,8 @@ class PerceptionTrainer:
         traces = torch.tensor(self._r[:, 1:], requires_grad=True)
         estimate = net.read(traces)
         target = torch.tensor(truth)
-        pushes = np.array([stream.plant.task.push for stream in self.streams], np.float32)
-        allowed = ERROR_FLOOR / FEATURE_SCALES * np.sqrt(1 + pushes / 0.04)[:, None]
+        pushes = self._pushes().astype(np.float32)
+        allowed = self.error_floor / FEATURE_SCALES * np.sqrt(1 + pushes / 0.04)[:, None]
         scaled = (estimate - target) / (torch.tensor(allowed)[:, None] + ERROR_FRACTION * target.abs())
         error = (torch.sqrt(1 + (scaled / self._knee) ** 2) - 1) * self._knee**2
         loss = error.mean()
@@ -247,7 +264,7 @@ class PerceptionTrainer:
             n_chunks: how long they run, in chunks.
         """
         config, net = self.config, self.network
-        self._new_streams(SETTLING_PUSHES, math.radians(5.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 2], 20.0)
+        self._new_streams(self.settling_pushes, math.radians(5.0), PERCEPTION_SEEDS[len(PERCEPTION_SEEDS) // 2], 20.0)
         self._trust[:], self._wander_scale = 1.0, 0.0
         w = {name: np.ascontiguousarray(x.numpy()) for name, x in net.effective().items()}
         offset, n_taus = net.offset.numpy().copy(), w["dr"].size // 2
@@ -258,7 +275,7 @@ class PerceptionTrainer:
         ]
         for _ in range(n_chunks):
             self._run_chunk(w, offset)
-            weight = np.array([1 / (1 + (s.plant.task.push / 0.02) ** 2) for s in self.streams])
+            weight = 1 / (1 + (self._pushes() / 0.02) ** 2)
             for f, moment in enumerate(moments):
                 for t in range(config.chunk_ms):
                     moment.advance(self._spiked[:, t])
@@ -288,9 +305,9 @@ class PerceptionTrainer:
         mix = np.kron(np.diag(FEATURE_SCALES.astype(float)), np.ones(w["dr"].size // 2))
         offset = self.network.offset.detach().double().numpy() * FEATURE_SCALES
         readout = Readout(w["w_out"].T, w["dr"], mix, offset)
-        camera = PENCIL_CAMERA
+        camera = self.camera
         metadata = {
-            "task": "pencil",
+            "task": self.task_name,
             "feature_names": list(ESTIMATE_NAMES),
             "feature_units": list(ESTIMATE_UNITS),
             "input_encoding": {"width": camera.width, "height": camera.height, "row_group": self.config.row_group},
@@ -345,16 +362,15 @@ class PerceptionTrainer:
 
     def _append(self, b: int, first: int, spikes) -> None:
         """Put a stream's axon spikes where they act: one step after the step they belong to."""
-        steps = [self._pending[b]] + [spikes.step(k) for k in range(spikes.n_steps)]
-        self._pending[b] = steps.pop()
-        end = self._indptr[b, first]
-        for k, ids in enumerate(steps):
-            if end + len(ids) > self._ids.shape[1]:
-                more = np.zeros_like(self._ids)
-                self._ids = np.concatenate([self._ids, more], axis=1)
-            self._ids[b, end : end + len(ids)] = ids
-            end += len(ids)
-            self._indptr[b, first + k + 1] = end
+        pending, last = self._pending[b], spikes.indptr[-2]
+        self._pending[b] = spikes.ids[last:]
+        begin = self._indptr[b, first]
+        end = begin + len(pending) + last
+        while end > self._ids.shape[1]:
+            self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)], axis=1)
+        self._ids[b, begin : begin + len(pending)] = pending
+        self._ids[b, begin + len(pending) : end] = spikes.ids[:last]
+        self._indptr[b, first + 1 : first + 1 + spikes.n_steps] = begin + len(pending) + spikes.indptr[:-1]
 
     def _forces(self) -> np.ndarray:
         """LQR on a mixture of estimate and truth with a wandering error."""
@@ -369,7 +385,7 @@ class PerceptionTrainer:
         return forces
 
     def _figures(self, loss, estimate, truth, w, n_events) -> dict[str, float]:
-        alone = (self._trust == 1.0) & np.array([s.plant.task.push == 0.02 for s in self.streams])
+        alone = (self._trust == 1.0) & (self._pushes() == 0.02)
         error = (estimate - truth) * FEATURE_SCALES
         rms = np.sqrt((error[alone] ** 2).mean((0, 1))) if alone.any() else np.full(2, np.nan)
         seconds = self.config.n_streams * self.config.chunk_ms * 1e-3

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike bench pencil --task pencil-hard``: who balances it, on held-out seeds.
+
+One episode for another benchmark: :func:`run_hard_episode`, with any controller and any estimator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..assembly import check_seeds_are_held_out, new_backend, pencil_limits
+from ..checkpoint import check_fits, read_controller
+from ..control.latency import EstimateLatePencilLqr, PencilHardExpert
+from ..errors import TaskError
+from ..hard_simulation import HARD_CAMERA, Onboard, PencilHardSimulation
+from ..liquid.controller import Controller, new_controller
+from ..loop import Decider, Estimator, Loop, SpikingEstimator
+from ..perception import Perception
+from ..resources import zoo
+from ..sim.pencil_hard import FORCE_LIMIT, PencilHardPlant, PencilHardTask
+from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
+from ..spiking.nir_io import PerceptionModel, read_perception_model
+from .episodes import EpisodeFigures, run_episode
+from .estimators import TruthEstimator
+from .pencil import PencilBenchmark
+
+#: Name in the results -> (how the pole is seen, who decides). ``gru`` has as many parameters as ``cfc``; ``untimed``
+#: is ``cfc`` trained and run without elapsed time, neither as input nor as time span.
+HARD_VARIANTS = {
+    "expert": ("truth", "expert"),
+    "lqr_true": ("truth", "lqr"),
+    "lqr_spiking": ("loihi", "lqr"),
+    "cfc_float": ("float", "cfc"),
+    "cfc_loihi": ("loihi", "cfc"),
+    "gru_loihi": ("loihi", "gru"),
+    "untimed_loihi": ("loihi", "untimed"),
+}
+#: Files of the controllers, in the zoo.
+CONTROLLERS = {
+    "cfc": "pencil_hard_controller.safetensors",
+    "gru": "pencil_hard_gru.safetensors",
+    "untimed": "pencil_hard_untimed.safetensors",
+}
+
+
+class ExpertController:
+    """The expert under the Controller protocol; it needs no observation.
+
+    Args:
+        plant: which it drives.
+    """
+
+    observation_names: tuple[str, ...] = ()
+    command_names: tuple[str, ...] = PencilHardPlant.command_names
+    command_limits = np.array([FORCE_LIMIT])
+
+    def __init__(self, plant: PencilHardPlant) -> None:
+        self.nominal_period_s = plant.task.period_s
+        self._expert = PencilHardExpert(plant)
+
+    def reset(self) -> None:
+        """The plant's episode has begun."""
+        self._expert.reset()
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Force [N], ``(1,)``."""
+        return np.array([self._expert.act()])
+
+
+def read_hard_perception(path: str | Path) -> PerceptionModel:
+    """A perception model, checked against the camera.
+
+    Raises:
+        ModelError: the file is damaged or does not fit.
+    """
+    model = read_perception_model(path)
+    Perception(model).check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS, (HARD_CAMERA.width, HARD_CAMERA.height))
+    return model
+
+
+def read_hard_controller(path: str | Path, task: PencilHardTask) -> Controller:
+    """A controller, checked against the robot.
+
+    Raises:
+        ModelError: the file is damaged or does not fit.
+    """
+    file = read_controller(path)
+    check_fits(
+        file,
+        observation_names=Onboard.names + ESTIMATE_NAMES,
+        observation_units=Onboard.units + ESTIMATE_UNITS,
+        command_names=PencilHardPlant.command_names,
+        command_units=PencilHardPlant.command_units,
+        period_s=task.period_s,
+        command_limits=(FORCE_LIMIT,),
+    )
+    return new_controller(file)
+
+
+def run_hard_episode(
+    controller: Decider, estimator: Estimator, seed: int, simulation: PencilHardSimulation
+) -> EpisodeFigures:
+    """One episode to its end or until the pole falls.
+
+    Args:
+        controller: takes any of ``Onboard.names + ESTIMATE_NAMES`` and gives a cart force [N].
+        estimator: angle and rate from events: ``SpikingEstimator(Perception(model), backend)``.
+        seed: of the episode; no training seed.
+        simulation: may be used again for the next episode.
+    """
+    return run_episode(Loop(simulation, estimator, controller, pencil_limits(np.array([FORCE_LIMIT]))), seed)
+
+
+@dataclass(frozen=True)
+class PencilHardBenchmark(PencilBenchmark):
+    """What is run.
+
+    Attributes:
+        task: with its duration and gusts.
+        seeds: of the episodes; none may be a training seed.
+        variants: names from :data:`HARD_VARIANTS`.
+        perception_model, controller_model: files; those of gru and untimed are the shipped ones.
+        jobs: processes.
+        rendered: every picture is rendered, see :class:`~..hard_simulation.PencilHardSimulation`.
+
+    Raises:
+        TaskError: a variant is unknown, the range is empty or has training seeds in it.
+        ModelError: a file is damaged or does not fit.
+    """
+
+    task: PencilHardTask  # type: ignore[assignment]
+    variants: tuple[str, ...] = tuple(HARD_VARIANTS)
+    perception_model: Path = zoo("pencil_hard_perception.nir")
+    controller_model: Path = zoo(CONTROLLERS["cfc"])
+    rendered: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.variants:
+            if name not in HARD_VARIANTS:
+                raise TaskError(f"unknown variant '{name}'; known variants: {', '.join(HARD_VARIANTS)}")
+        if not self.variants or self.jobs < 1:
+            raise TaskError("give at least one variant and one job")
+        if self.seeds and self.seeds.start < 0:
+            raise TaskError(f"seeds {self.seeds.start}:{self.seeds.stop}: a seed is at least 0")
+        perception = read_hard_perception(self.perception_model)
+        check_seeds_are_held_out(self.seeds, tuple(perception.metadata["training_seeds"]), self.perception_model)
+        for decider in {HARD_VARIANTS[name][1] for name in self.variants} & CONTROLLERS.keys():
+            path = self._controller(decider)
+            read_hard_controller(path, self.task)
+            check_seeds_are_held_out(self.seeds, read_controller(path).training_seeds, path)
+
+    def _controller(self, decider: str) -> Path:
+        return self.controller_model if decider == "cfc" else zoo(CONTROLLERS[decider])
+
+    @property
+    def title(self) -> str:
+        """What is run, in a line."""
+        task, seeds = self.task, self.seeds
+        return f"pencil-hard, seeds {seeds.start}:{seeds.stop}, {task.duration_s:g} s, gusts of {task.gust:g} m/s"
+
+    def loop(self, name: str) -> Loop:
+        """The loop of a variant."""
+        sight, decider = HARD_VARIANTS[name]
+        simulation = PencilHardSimulation(self.task, rendered=self.rendered)
+        controller: Decider
+        if decider == "expert":
+            controller = ExpertController(simulation.plant)
+        elif decider == "lqr":
+            controller = EstimateLatePencilLqr()
+        else:
+            controller = read_hard_controller(self._controller(decider), self.task)
+        estimator: Estimator = TruthEstimator(simulation)
+        if sight != "truth":
+            model = read_hard_perception(self.perception_model)
+            estimator = SpikingEstimator(Perception(model), new_backend(model, sight))
+        return Loop(simulation, estimator, controller, pencil_limits(np.array([FORCE_LIMIT])))

@@ -10,7 +10,7 @@ import numpy as np
 from .checkpoint import check_fits, read_controller
 from .control.gate import GateLimits
 from .errors import TaskError
-from .liquid.controller import LiquidController
+from .liquid.controller import LiquidController, new_controller
 from .neuromorphic.backend import Backend
 from .neuromorphic.model import new_backend as model_backend
 from .neuromorphic.model import of_perception
@@ -58,7 +58,7 @@ def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidControll
         period_s=task.period_s,
         command_limits=(FORCE_LIMIT,),
     )
-    return LiquidController(file)
+    return new_controller(file)
 
 
 def pencil_limits(command_limits: np.ndarray) -> GateLimits:

@@ -10,7 +10,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
 from ..checkpoint import check_fits, read_controller
-from ..liquid.controller import LiquidController
+from ..liquid.controller import new_controller
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
@@ -61,7 +61,7 @@ class ControllerNode(Stage):
             command_units=self._command_units,
             period_s=self._period_s,
         )
-        self._controller = LiquidController(file)
+        self._controller = new_controller(file)
         self._controller.warm()
         self._publisher = self.speak(JointState, graph.COMMAND)
         self.listen(self._joint.message_type, self._topic, self._on_joints, from_robot=True)
@@ -102,8 +102,8 @@ class ControllerNode(Stage):
             self.diagnostics.complain(ERROR, "a number was not finite: state reset, command withheld")
         names = self._controller.command_names
         self._publisher.publish(to_joint_state(Quantities(stamp, names, command)))
-        self.diagnostics.values["answered_ns"] = stamp
         self.diagnostics.count("commands")
+        self.answered(stamp)
 
     def _elapsed_s(self, stamp: int) -> float:
         last, self._last_stamp_ns = self._last_stamp_ns, stamp

@@ -21,7 +21,7 @@ from ..assembly import new_backend
 from ..checkpoint import read_controller
 from ..errors import ModelError, TaskError
 from ..joints import MULTI_ARRAY, to_ns
-from ..liquid.controller import LiquidController
+from ..liquid.controller import new_controller
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..resources import zoo
@@ -109,7 +109,7 @@ def replay(
         "controller_model": controller_model or _own(description, "controller", "controller_model"),
     }
     model, file = read_perception_model(files["perception_model"]), read_controller(files["controller_model"])
-    controller = LiquidController(file)
+    controller = new_controller(file)
     for source, found, wanted in (
         (files["perception_model"], Perception(model).feature_names, setup.estimate_names),
         (files["controller_model"], file.command_names, setup.command_names),

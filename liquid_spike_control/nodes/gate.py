@@ -126,7 +126,7 @@ class GateNode(Stage):
         if verdict != Verdict.DROPPED_FUTURE:
             self._stamp_ns = stamp
         self._send(self._stamp_ns, output)
-        self.diagnostics.values["answered_ns"] = stamp
+        self.answered(stamp)
 
     def _look(self) -> None:
         if not self.active or self._lockstep:

@@ -177,7 +177,8 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
         nodes.insert(2, NodeSpec("neuromorphic", mode | perception | {"backend": options.simulator}))
     if options.record is not None:
         recorder = {"output": str(Path(options.record).resolve()), "topics": list(topics(options))}
-        nodes.insert(0, NodeSpec("recorder", mode | perception | controller | recorder))
+        ordinary = {"priority": 0}  # writing a chunk takes milliseconds, which the others need more
+        nodes.insert(0, NodeSpec("recorder", mode | perception | controller | recorder | ordinary))
     nodes.append(NodeSpec("simulator", mode | simulator))
     if options.mode == "lockstep":
         peers = {"peers": [node.name for node in nodes]}

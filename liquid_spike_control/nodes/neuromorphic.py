@@ -111,8 +111,8 @@ class NeuromorphicNode(Stage):
             output, backend.n_outputs, self._hash, stamp_ns, message.time_base, message.seq
         )
         self._publisher.publish(packet)
-        self.diagnostics.values["answered_ns"] = stamp_ns
         self.diagnostics.count("packets")
+        self.answered(stamp_ns)
 
     def _advance(self, backend: Backend, start_ns: int, spikes: SpikeTrain) -> SpikeTrain:
         """Run the steps of a packet, and before them those that were lost."""

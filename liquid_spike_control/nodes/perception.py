@@ -213,8 +213,8 @@ class PerceptionNode(Stage):
 
     def _publish(self, estimate) -> None:
         self._estimate_publisher.publish(to_joint_state(estimate))
-        self.diagnostics.values["answered_ns"] = estimate.stamp_ns
         self.diagnostics.count("estimates")
+        self.answered(estimate.stamp_ns)
 
     def diagnose(self) -> None:
         """Tell of losses, of what could not be read, and of neighbours that are silent."""

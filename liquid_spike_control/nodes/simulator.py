@@ -133,6 +133,7 @@ class SimulatorNode(Stage):
             self._pace()
         stamp = self._sensing.joints.stamp_ns
         self._publish_sensing()
+        self.rest()  # the others have it now
         answered = (
             self._await_deadline(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
         )

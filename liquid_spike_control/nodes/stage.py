@@ -30,6 +30,8 @@ from .diagnostics import ERROR, Diagnostics
 
 #: How long activation waits for the nodes that a stage hears and is heard by, and for the robot's messages [s].
 MATCH_TIMEOUT_S = 10.0
+#: A node that rested so lately will soon do so again [s].
+BUSY_S = 0.05
 
 
 class Stage(DescribedNode):
@@ -67,7 +69,9 @@ class Stage(DescribedNode):
         peers = self.parameter("peers", texts, "the graph's nodes, none of which may miss a first message")
         self.peers: frozenset[str] = frozenset(peers or ())
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(period, self.report, clock=self._steady)
+        self.create_timer(period, self._on_period, clock=self._steady)
+        self._report_due = False
+        self._rested = 0.0
         (service,) = (service for service in self.services if service.srv_name.endswith("/change_state"))
         service.callback = self._guarded(service.callback)
 
@@ -268,8 +272,29 @@ class Stage(DescribedNode):
             return TransitionCallbackReturn.FAILURE
         return super().on_error(state)
 
+    # diagnostics
+
+    def answered(self, stamp_ns: int) -> None:
+        """Note that what this node makes of a stamp is out."""
+        self.diagnostics.values["answered_ns"] = stamp_ns
+        self.rest()
+
+    def rest(self) -> None:
+        """A moment in which nobody waits for this node: a report that is due delays no message."""
+        self._rested = time.monotonic()
+        if self._report_due:
+            self.report()
+
+    def _on_period(self) -> None:
+        """Report at the next rest, or now where none is to be expected."""
+        if self.active and time.monotonic() - self._rested < BUSY_S:
+            self._report_due = True
+        else:
+            self.report()
+
     def report(self) -> None:
         """Publish the diagnostics now."""
+        self._report_due = False
         self.diagnose()
         if self.active:
             gc.collect()  # short: everything older than the activation is frozen

@@ -23,6 +23,7 @@ from .options import (
     EventsPlayOptions,
     FaultsOptions,
     FuzzOptions,
+    HopsOptions,
     InspectOptions,
     KeystoreOptions,
     PolicyOptions,
@@ -146,6 +147,14 @@ def bench_scale(options: Annotated[ScaleOptions, tyro.conf.arg(name="")]) -> int
     from .bench.scale import scale_command
 
     return scale_command(options)
+
+
+@bench.command(name="hops")
+def bench_hops(options: Annotated[HopsOptions, tyro.conf.arg(name="")]) -> int:
+    """How long messages are under way between the graph's nodes, beside two bare rclpy processes."""
+    from .nodes.hops.command import hops_command
+
+    return hops_command(options)
 
 
 app.command(bench, name="bench", help="Benchmarks: closed loops on held-out seeds, and the speed of single steps.")

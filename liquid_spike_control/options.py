@@ -51,9 +51,9 @@ class TrainOptions:
     """What can be said about a training of the pencil's models."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """What for: pencil."""
+    """What for: pencil or pencil-hard."""
     out: Path | None = None
-    """File to write; by default pencil_perception.nir or pencil_controller.safetensors in this folder."""
+    """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
     perception: Path | None = None
     """The perception to train the controller on; the shipped one if not given."""
     seed: int = 1
@@ -62,6 +62,10 @@ class TrainOptions:
     """perception: optimiser steps of the first stage, if not the full training; the others follow in proportion."""
     rounds: int | None = None
     """controller: DAgger rounds, if not the full training."""
+    controller: str = "cfc_mm"
+    """controller of pencil-hard: its architecture, as large as the default; an unknown name lists them all."""
+    hide_elapsed: bool = False
+    """controller of pencil-hard: do not tell it how much time has passed, neither as an input nor as a time span."""
 
 
 @dataclass
@@ -134,6 +138,18 @@ class BenchOptions:
     """Write the figures."""
     plot: Path | None = None
     """Write a picture (push, snn, energy)."""
+
+
+@dataclass
+class HopsOptions:
+    """What can be said about the measuring of the graph's hops."""
+
+    duration: float = 30.0
+    """Seconds."""
+    priority: int = 0
+    """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
+    json: Path | None = None
+    """Write the figures."""
 
 
 @dataclass

@@ -51,7 +51,7 @@ def world(probe, request):
         yield World(probe)
 
 
-@pytest.mark.parametrize("world", [{"mode": "lockstep", "answer_timeout_s": 1.0}], indirect=True)
+@pytest.mark.parametrize("world", [{"mode": "lockstep", "answer_timeout_s": 3.0}], indirect=True)
 def test_lockstep_waits_for_the_command_of_the_stamp_and_for_no_other(world):
     """And what it then publishes is what the same simulation gives in this process."""
     spin = world.probe.spin_until
@@ -83,7 +83,7 @@ def test_lockstep_waits_for_the_command_of_the_stamp_and_for_no_other(world):
             world.command(force, stamp)
             expected = simulation.advance(force)
     # then nobody answers, and it says who
-    spin(lambda: world.told_last("silent"), 5, "the end of the wait")
+    spin(lambda: world.told_last("silent"), 10, "the end of the wait")
     assert world.told_last("finished") == "True"
     assert len(world.clock) == 41
 

@@ -12,6 +12,7 @@ import tyro
 from .errors import LiquidSpikeError
 from .options import (
     BenchOptions,
+    BenchPencilOptions,
     ClosedLoopOptions,
     CompareOptions,
     CompileOptions,
@@ -31,6 +32,7 @@ from .options import (
     ReplayOptions,
     RunOptions,
     ScaleOptions,
+    SequenceOptions,
     TrainExpertOptions,
     TrainOptions,
     TrainPolicyOptions,
@@ -91,7 +93,7 @@ bench = tyro.extras.SubcommandApp()
 
 
 @bench.command(name="pencil")
-def bench_pencil(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
+def bench_pencil(options: Annotated[BenchPencilOptions, tyro.conf.arg(name="")]) -> int:
     """Success, accuracy, work and latency of five ways to balance the pencil, with true rendering."""
     from .bench.entry import bench_command
 
@@ -139,6 +141,14 @@ def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="
     from .bench.closed_loop.command import closed_loop_command
 
     return closed_loop_command(options)
+
+
+@bench.command(name="sequence")
+def bench_sequence(options: Annotated[SequenceOptions, tyro.conf.arg(name="")]) -> int:
+    """CfC, LTC, LSTM and GRU-D on two tasks of the CfC paper, beside its figures. Needs the extra [train]."""
+    from .bench.sequence.command import sequence_command
+
+    return sequence_command(options)
 
 
 @bench.command(name="scale")

@@ -122,10 +122,10 @@ class BenchOptions:
 
     seeds: str = "1000:1020"
     """Held-out seeds, first:last+1."""
-    duration: float = 60.0
-    """Simulated seconds of an episode."""
-    push: float = 0.06
-    """Impulse of a push [N s] (pencil)."""
+    duration: float | None = None
+    """Simulated seconds of an episode; 60 if not given."""
+    push: float | None = None
+    """Impulse of a push [N s] (pencil); 0.06 if not given."""
     variants: str = ""
     """Comma-separated: lqr_true, lqr_spiking, cfc_float, cfc_loihi, cfc_frames; all if not given."""
     perception_model: Path | None = None
@@ -138,6 +138,18 @@ class BenchOptions:
     """Write the figures."""
     plot: Path | None = None
     """Write a picture (push, snn, energy)."""
+
+
+@dataclass
+class BenchPencilOptions(BenchOptions):
+    """What can be said about the comparison of controllers on the pencil."""
+
+    task: Literal["pencil", "pencil-hard"] = "pencil"
+    """pencil-hard: 20 s and gusts of 0.02 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
+    cfc_float, cfc_loihi, gru_loihi, untimed_loihi.
+    """
+    rendered: bool = False
+    """pencil-hard: render every picture whole, ten times slower, instead of laying the rendered pole over the wall."""
 
 
 @dataclass
@@ -192,6 +204,26 @@ class ClosedLoopOptions:
     """Cells at once."""
     out: Path | None = None
     """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
+
+
+@dataclass
+class SequenceOptions:
+    """What can be said about the comparison of sequence models on published tasks."""
+
+    task: tyro.conf.Positional[Literal["xor", "walker2d"]] = "xor"
+    """xor: parity of event-based bit streams. walker2d: the next state of a walker that is seen irregularly."""
+    models: str = ""
+    """Comma-separated: cfc_mm, cfc, lstm, gru_d, ltc; all if not given."""
+    seeds: str = "0:1"
+    """Of the weights and of the order of the sequences, first:last+1."""
+    small: bool = False
+    """A tenth of the sequences for a few epochs: about a minute, to see it at work."""
+    cache: Path | None = None
+    """Folder where results and half-done fits are kept; by default the user's cache."""
+    json: Path | None = None
+    """Write the figures."""
+    plot: Path | None = None
+    """Write a picture of the learning curves."""
 
 
 @dataclass

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from ..errors import TaskError
+from ..options import BenchOptions, BenchPencilOptions
 from ..resources import zoo
+from ..sim.pencil_hard import POLE_MASS_KG, PencilHardTask
 from ..sim.tasks import task_by_name
-from . import energy, lava, pencil, push, snn_step
-
-if TYPE_CHECKING:
-    from ..options import BenchOptions
+from . import energy, lava, pencil, pencil_hard, push, snn_step
 
 
 def seed_range(text: str, option: str = "--seeds") -> range:
@@ -46,8 +45,12 @@ def bench_command(what: str, options: BenchOptions) -> int:
         return _finish(lava, lava.run(console), options, console)
     everything = tuple(pencil.VARIANTS)
     chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
+    if isinstance(options, BenchPencilOptions) and options.task == "pencil-hard":
+        return _finish(pencil, pencil.run(_hard_benchmark(options, chosen), console), options, console)
+    duration_s = 60.0 if options.duration is None else options.duration
+    push_n_s = 0.06 if options.push is None else options.push
     benchmark = pencil.PencilBenchmark(
-        task=task_by_name("pencil", duration_s=options.duration, push=options.push),
+        task=task_by_name("pencil", duration_s=duration_s, push=push_n_s),
         seeds=seed_range(options.seeds),
         variants=chosen or (everything if what == "pencil" else ("lqr_true", "cfc_loihi")),
         perception_model=options.perception_model or zoo("pencil_perception.nir"),
@@ -59,6 +62,23 @@ def bench_command(what: str, options: BenchOptions) -> int:
     if what == "push":
         return _finish(push, push.run(benchmark, console), options, console)
     return _finish(pencil, pencil.run(benchmark, console), options, console)
+
+
+def _hard_benchmark(options: BenchPencilOptions, chosen: tuple[str, ...]) -> pencil_hard.PencilHardBenchmark:
+    task = PencilHardTask()
+    if options.duration is not None:
+        task = replace(task, duration_s=options.duration)
+    if options.push is not None:
+        task = replace(task, gust=options.push / POLE_MASS_KG)
+    return pencil_hard.PencilHardBenchmark(
+        task=task,
+        seeds=seed_range(options.seeds),
+        variants=chosen or tuple(pencil_hard.HARD_VARIANTS),
+        perception_model=options.perception_model or zoo("pencil_hard_perception.nir"),
+        controller_model=options.controller_model or zoo("pencil_hard_controller.safetensors"),
+        jobs=options.jobs,
+        rendered=options.rendered,
+    )
 
 
 def _finish(benchmark: ModuleType, report: dict, options: BenchOptions, console: Console) -> int:

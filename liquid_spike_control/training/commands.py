@@ -14,11 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from ..assembly import new_backend
 from ..checkpoint import write_controller
 from ..errors import TaskError
-from ..sim.plant import PencilPlant
 from ..spiking.nir_io import read_perception_model
-from .imitation import OBSERVATION_NAMES, OBSERVATION_UNITS, ImitationTrainer, ImitationTraining
-from .perception import PerceptionTrainer, PerceptionTraining, stages
-from .streams import CONTROLLER_SEEDS
+from .imitation import ImitationTrainer, ImitationTraining
+from .perception import PerceptionTrainer, PerceptionTraining
 
 
 def progress_bars(console: Console) -> Progress:
@@ -39,7 +37,10 @@ def writable(path: Path) -> None:
         raise TaskError(f"{path.parent} is no folder; give --out a file in one that exists")
 
 
-def train_perception(config: PerceptionTraining, command: str, out: Path, console: Console) -> None:
+def train_perception(
+    config: PerceptionTraining, command: str, out: Path, console: Console,
+    new_trainer: type[PerceptionTrainer] = PerceptionTrainer,
+) -> None:  # fmt: skip
     """Train the spiking perception and write it to ``out``; ``command`` is what its metadata say made it.
 
     Raises:
@@ -50,8 +51,8 @@ def train_perception(config: PerceptionTraining, command: str, out: Path, consol
     begin = time.monotonic()
     with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
-        trainer = PerceptionTrainer(config, lambda share: progress.update(bar, completed=share))
-        for stage in stages(config):
+        trainer = new_trainer(config, lambda share: progress.update(bar, completed=share))
+        for stage in trainer.stages():
             trainer.begin(stage)
             _train_stage(trainer, progress)
         bar = progress.add_task("readout", total=1.0, figures="")
@@ -79,8 +80,9 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
 
 
 def train_controller(
-    config: ImitationTraining, command: str, perception: Path, out: Path, console: Console
-) -> None:
+    config: ImitationTraining, command: str, perception: Path, out: Path, console: Console,
+    new_trainer: type[ImitationTrainer] = ImitationTrainer,
+) -> None:  # fmt: skip
     """Train the liquid controller on a perception model and write it to ``out``, as made by ``command``.
 
     Raises:
@@ -93,7 +95,7 @@ def train_controller(
     model = read_perception_model(perception)
     with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
-        trainer = ImitationTrainer(
+        trainer = new_trainer(
             config, model, lambda: new_backend(model), lambda share: progress.update(bar, completed=share)
         )
         bar = progress.add_task("rounds", total=config.n_rounds, figures="")
@@ -102,14 +104,5 @@ def train_controller(
             loss = trainer.learn()
             text = f"loss {loss:.3f}, {figures['falls']} falls, {figures['command_rms']:.2f} N from the expert"
             progress.update(bar, advance=1, figures=text)
-    file = trainer.network.to_file(
-        observation_names=OBSERVATION_NAMES,
-        observation_units=OBSERVATION_UNITS,
-        command_names=PencilPlant.command_names,
-        command_units=PencilPlant.command_units,
-        task="pencil",
-        training_command=command,
-        training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
-    )
-    write_controller(out, file)
-    console.print(f"{out}: {config.units} units, trained in {time.monotonic() - begin:.0f} s")
+    write_controller(out, trainer.to_file(command))
+    console.print(f"{out}: {trainer.network.architecture.units} units, trained in {time.monotonic() - begin:.0f} s")

@@ -28,7 +28,11 @@ def train_command(what: str, options: TrainOptions) -> int:
     Raises:
         LiquidSpikeError: torch or ncps is missing, or an option is out of range.
     """
+    if options.task == "pencil-hard":
+        return _train_hard(what, options)
     task_by_name(options.task)
+    if options.controller != "cfc_mm" or options.hide_elapsed:
+        raise TaskError(f"--controller and --hide-elapsed belong to pencil-hard, not to {options.task}; leave them out")
     for name in ("updates", "rounds"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -56,6 +60,32 @@ def train_command(what: str, options: TrainOptions) -> int:
         source = options.perception or zoo("pencil_perception.nir")
         out = options.out or Path("pencil_controller.safetensors")
         train_controller(controller, _command(what, options), source, out, console)
+    return 0
+
+
+def _train_hard(what: str, options: TrainOptions) -> int:
+    """The same for ``pencil-hard``."""
+    _check_positive(options, "updates", "rounds")
+    hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
+    named(options.controller, **hidden)
+    with _training_installed():
+        from .commands import train_controller, train_perception
+        from .hard_imitation import HardImitationTrainer, HardImitationTraining
+        from .pencil_hard import HardPerceptionTrainer, HardPerceptionTraining
+    console, command = Console(), _command(what, options)
+    if what == "perception":
+        perception = HardPerceptionTraining(seed=options.seed)
+        if options.updates:
+            perception = replace(perception, n_updates=options.updates)
+        out = options.out or Path("pencil_hard_perception.nir")
+        train_perception(perception, command, out, console, HardPerceptionTrainer)
+        return 0
+    controller = HardImitationTraining(seed=options.seed, controller=options.controller, hidden=tuple(hidden))
+    if options.rounds:
+        controller = replace(controller, n_rounds=options.rounds)
+    source = options.perception or zoo("pencil_hard_perception.nir")
+    out = options.out or Path("pencil_hard_controller.safetensors")
+    train_controller(controller, command, source, out, console, HardImitationTrainer)
     return 0
 
 
@@ -108,7 +138,7 @@ def expert_command(options: TrainExpertOptions) -> int:
     return 0
 
 
-def _check_positive(options: LearningOptions, *names: str) -> None:
+def _check_positive(options: LearningOptions | TrainOptions, *names: str) -> None:
     for name in names:
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
@@ -143,6 +173,8 @@ def _command(what: str, options: TrainOptions) -> str:
     said = [
         f"--{field.name} {getattr(options, field.name)}"
         for field in fields(options)
-        if field.name in ("seed", "updates", "rounds") and getattr(options, field.name) != field.default
+        if field.name in ("seed", "updates", "rounds", "controller") and getattr(options, field.name) != field.default
     ]
+    if options.hide_elapsed:
+        said.append("--hide-elapsed")
     return " ".join([f"liquid-spike train {what} {options.task}", *said])

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..checkpoint import ControllerFile
 from ..hard_simulation import HARD_CAMERA, Onboard
-from ..liquid.architecture import Architecture, named
+from ..liquid.architecture import Architecture, matched, n_parameters, named
 from ..liquid.policies import new_policy
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
-from ..sim.pencil_hard import FORCE_LIMIT, PencilHardTask
+from ..sim.pencil_hard import FORCE_LIMIT, PencilHardPlant, PencilHardTask
 from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..spiking.nir_io import PerceptionModel
 from ..types import SpikeTrain
@@ -35,12 +36,30 @@ MEAN_PERIOD_MS = 12.7
 
 @dataclass(frozen=True)
 class HardImitationTraining(ImitationTraining):
-    """As the pencil's, except that every pole's periods vary as the task says, and ``pushes`` are gusts [m/s]."""
+    """As the pencil's, except that every pole's periods vary as the task says, and ``pushes`` are gusts [m/s].
+
+    Attributes:
+        controller: name of the architecture.
+        hidden: fields of the architecture that are switched off: what it is not to know.
+    """
 
     n_rounds: int = 10
     chunk: int = 60
     n_variants: int = 6
     pushes: tuple[float, ...] = (0.0, 0.1, 0.2, 0.2, 0.3)
+    controller: str = "cfc_mm"
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def architecture(self) -> Architecture:
+        """Of the controller: a CfC with mixed memory, or another with as many parameters."""
+        size = {"units": self.units, "backbone_units": self.backbone_units}
+        default = named("cfc_mm", **size)
+        sizes = len(OBSERVATION_NAMES), 1
+        hidden = dict.fromkeys(self.hidden, False)
+        if self.controller == "cfc_mm":
+            return named("cfc_mm", **size, **hidden)
+        return matched(self.controller, n_parameters(default, *sizes), *sizes, **hidden)
 
 
 class HardImitationTrainer(ImitationTrainer):
@@ -48,7 +67,6 @@ class HardImitationTrainer(ImitationTrainer):
 
     Args:
         config: see :class:`HardImitationTraining`.
-        architecture: of the controller; by default a CfC with mixed memory of the configuration's size.
         model: the perception.
         new_backend: makes what runs it.
         progress: called with the fraction of the pictures that are done.
@@ -58,15 +76,13 @@ class HardImitationTrainer(ImitationTrainer):
     _period_ms: float  # type: ignore[assignment]
 
     def __init__(
-        self, config: HardImitationTraining, architecture: Architecture | None, model: PerceptionModel,
-        new_backend: Callable[[], Backend], progress=None,
-    ) -> None:  # fmt: skip
+        self, config: HardImitationTraining, model: PerceptionModel, new_backend: Callable[[], Backend], progress=None
+    ) -> None:
         self.config = config
         self._rng = np.random.default_rng(config.seed)
         task = PencilHardTask()
         self._nominal_s, self._period_ms = task.period_s, MEAN_PERIOD_MS
-        architecture = architecture or named("cfc_mm", units=config.units, backbone_units=config.backbone_units)
-        self.network = new_policy(architecture, OBSERVATION_SCALES, (FORCE_LIMIT,), task.period_s, config.seed)
+        self.network = new_policy(config.architecture, OBSERVATION_SCALES, (FORCE_LIMIT,), task.period_s, config.seed)
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         table = PoleTable(HARD_CAMERA, config.n_variants, progress)
         tasks = [PencilHardTask(gust=gust, tilt=math.radians(6.0)) for gust in config.pushes]
@@ -79,6 +95,18 @@ class HardImitationTrainer(ImitationTrainer):
         ]
         self._rounds: list[Sequences] = []
         self._updates = 0
+
+    def to_file(self, command: str) -> ControllerFile:
+        """What the network has become; ``command`` is what its metadata say made it."""
+        return self.network.to_file(
+            observation_names=OBSERVATION_NAMES,
+            observation_units=OBSERVATION_UNITS,
+            command_names=PencilHardPlant.command_names,
+            command_units=PencilHardPlant.command_units,
+            task="pencil-hard",
+            training_command=command,
+            training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
+        )
 
     @torch.no_grad()
     def collect(self) -> dict[str, float]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..checkpoint import ControllerFile
 from ..control.experts import pencil_lqr
 from ..liquid.architecture import named
 from ..liquid.policies import new_policy
@@ -110,6 +111,18 @@ class ImitationTrainer:
         ]
         self._rounds: list[Sequences] = []
         self._updates = 0
+
+    def to_file(self, command: str) -> ControllerFile:
+        """What the network has become; ``command`` is what its metadata say made it."""
+        return self.network.to_file(
+            observation_names=OBSERVATION_NAMES,
+            observation_units=OBSERVATION_UNITS,
+            command_names=PencilPlant.command_names,
+            command_units=PencilPlant.command_units,
+            task="pencil",
+            training_command=command,
+            training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
+        )
 
     @torch.no_grad()
     def collect(self) -> dict[str, float]:

@@ -7,34 +7,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..events.binning import SpikeBinner
 from ..hard_simulation import HARD_CAMERA
+from ..resources import zoo
 from ..sim.pencil_hard import POLE_MASS_KG, PencilHardPlant, PencilHardTask
+from ..spiking.graph import Linear
 from ..spiking.network import SpikingNetwork
+from ..spiking.nir_io import read_perception_model
 from .hard_streams import HardStream, PoleTable
 from .perception import FEATURE_SCALES, PerceptionTrainer, PerceptionTraining, Stage
 from .receptive_fields import oriented_bands
 
+#: Groups of the pencil's neurons that share their time constants: neuron i belongs to group i modulo this.
+GROUPS = 8
+
 
 @dataclass(frozen=True)
 class HardPerceptionTraining(PerceptionTraining):
-    """As the pencil's; ``pushes`` are those of the nominal pole. No synapse is pruned: see :func:`hard_stages`."""
+    """As the pencil's; ``pushes`` are those of the nominal pole. No synapse is pruned."""
 
-    n_updates: int = 7000
+    n_updates: int = 3000
     n_streams: int = 32
     chunk_ms: int = 120
-    n_neurons: int = 160
+    n_neurons: int = 224
     half_width_px: float = 12.0
     operations_per_s: float = 5e6
     settling_chunks: int = 150
     n_variants: int = 6
     pushes: tuple[float, ...] = (0.0, 0.01, 0.02, 0.02, 0.02, 0.03)
-
-
-def hard_stages(config: HardPerceptionTraining) -> tuple[Stage, ...]:
-    """What is done, in order; at the end the readout is settled."""
-    return (Stage("learning", config.n_updates, 1.0, short=False),)
 
 
 class HardPerceptionTrainer(PerceptionTrainer):
@@ -45,9 +47,13 @@ class HardPerceptionTrainer(PerceptionTrainer):
     settling_pushes = (0.0, 0.02, 0.02, 0.02)
     streams: list[HardStream]  # type: ignore[assignment]
 
+    def stages(self) -> tuple[Stage, ...]:
+        """What is done, in order; at the end the readout is settled."""
+        return (Stage("learning", self.config.n_updates, 1.0, short=False),)
+
     def _prepare(self, progress: Callable[[float], None] | None) -> None:
         self.table = PoleTable(self.camera, self.config.n_variants, progress=progress)  # type: ignore[assignment]
-        self.network = _new_network(self.config)
+        self.network = _network_of_the_pencil(self.config)
         self._period_ms = round(PencilHardTask().period_s * 1e3)
 
     def _new_stream(  # type: ignore[override]
@@ -72,16 +78,31 @@ class HardPerceptionTrainer(PerceptionTrainer):
         return forces
 
 
-def _new_network(config: PerceptionTraining) -> SpikingNetwork:
-    camera = HARD_CAMERA
-    input_weights = oriented_bands(
-        PencilHardPlant().view, config.n_neurons, camera.width, camera.height, config.row_group,
-        config.half_width_px, config.amplitude, 0.5, config.seed,
+def _network_of_the_pencil(config: PerceptionTraining) -> SpikingNetwork:
+    """The shipped perception of the pencil, free to grow input synapses in a wider band and all recurrent ones.
+
+    It sees the pole where there is no wall already, which is half of what is to be learnt.
+    """
+    camera, model = HARD_CAMERA, read_perception_model(zoo("pencil_perception.nir"))
+    population, readout = model.graph.populations["pole"], model.readout
+    weights = {c.source: c.weight.T for c in model.graph.connections if isinstance(c, Linear)}
+    band = oriented_bands(
+        PencilHardPlant().view, population.n, camera.width, camera.height, config.row_group,
+        config.half_width_px, 1.0, 0.5, config.seed,
     )  # fmt: skip
-    mask = ~np.eye(config.n_neurons, dtype=bool)
-    return SpikingNetwork(
-        input_weights, mask, config.threshold,
-        synaptic_taus=np.array([1.5, 2, 3, 5, 2, 3, 5, 10.0]),
-        membrane_taus=np.array([3, 5, 10, 20, 80, 5, 40, 150.0]),
-        readout_taus=np.array([2, 6, 15, 40, 120.0]), n_features=len(FEATURE_SCALES), seed=config.seed,
+    mask = ~np.eye(population.n, dtype=bool)
+    n_features = len(FEATURE_SCALES)
+    network = SpikingNetwork(
+        band, mask, config.threshold,
+        synaptic_taus=-1 / np.log1p(-population.du[:GROUPS]), membrane_taus=-1 / np.log1p(-population.dv[:GROUPS]),
+        readout_taus=np.ones(len(readout.decay) // n_features), n_features=n_features, seed=config.seed,
     )  # fmt: skip
+    decay = torch.from_numpy(readout.decay)
+    with torch.no_grad():
+        network.w_in.copy_(torch.from_numpy(weights["input"]))
+        network.w_rec.copy_(torch.from_numpy(weights["pole"]))
+        network.w_out.copy_(torch.from_numpy(readout.weight.T))
+        network.readout_logit.copy_(torch.log(decay / (1 - decay)))
+        network.bias.copy_(torch.from_numpy(population.bias))
+        network.offset.copy_(torch.from_numpy(readout.offset / FEATURE_SCALES))
+    return network

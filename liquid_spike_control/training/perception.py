@@ -122,7 +122,7 @@ def stages(config: PerceptionTraining) -> tuple[Stage, ...]:
 class PerceptionTrainer:
     """Holds the streams, the network and the optimiser.
 
-    For each of the :func:`stages`: :meth:`begin`, and :meth:`update` ``n_updates`` times; then :meth:`settle`.
+    For each of the :meth:`stages`: :meth:`begin`, and :meth:`update` ``n_updates`` times; then :meth:`settle`.
 
     Attributes:
         task_name, camera, error_floor, settling_pushes: what another task's trainer says instead.
@@ -143,7 +143,11 @@ class PerceptionTrainer:
         # A third each: the network alone, the truth with a wandering error, and a mixture
         self._trust = np.resize([1.0, 0.0, 1.0, 0.5], config.n_streams)
         self._wander, self._wander_scale = np.zeros((config.n_streams, 2)), 1.0
-        self.begin(stages(config)[0])
+        self.begin(self.stages()[0])
+
+    def stages(self) -> tuple[Stage, ...]:
+        """What is done, in order."""
+        return stages(self.config)
 
     def _prepare(self, progress: Callable[[float], None] | None) -> None:
         """Pictures, a new network, and who drives."""

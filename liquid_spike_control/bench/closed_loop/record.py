@@ -173,7 +173,8 @@ class Cache:
 
     def find(self, name: str, provenance: dict[str, Any]) -> Record | None:
         """The record of that provenance with the most evaluations, or None; a damaged file counts as none."""
-        found = [r for r in self._read(f"{name}-{key_of(provenance)}.json") if r.provenance == provenance]
+        key = key_of(provenance)
+        found = [record for record in self._read(f"{name}-{key}.json") if record.key == key]
         return max(found, key=lambda r: len(r.evaluations), default=None)
 
     def _read(self, file_name: str) -> Iterator[Record]:

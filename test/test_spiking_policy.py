@@ -38,7 +38,7 @@ def new_policy(architecture=SMALL, n_observations=3, n_commands=2, seed=5):
 def lively(policy):
     """The same policy with a readout that moves the commands, as a trained one's does."""
     with torch.no_grad():
-        policy.network.w_in.mul_(1.5)
+        policy.network.w_in.mul_(2)
         policy.network.w_out.mul_(20)
         policy.network.bias.uniform_(-0.02, 0.2, generator=torch.Generator().manual_seed(1))
     return policy
@@ -127,7 +127,7 @@ class Spike(torch.autograd.Function):
 
 def by_autograd(policy, observation, elapsed, state):
     """The policy's equations, in plain torch."""
-    effective, architecture = policy.network.effective(), policy.architecture
+    effective, architecture = policy.effective(), policy.architecture
     charge, u, v, s, r = (part.clone() for part in state)
     commands = []
     centres = torch.arange(architecture.fields, dtype=observation.dtype)
@@ -435,7 +435,9 @@ def test_the_kernel_adds_in_the_order_of_the_reference():
         observation = rng.normal(size=3)
         _, state = policy.step(torch.tensor(observation)[None], torch.tensor([PERIOD]), state)
         controller.step(observation, PERIOD)
-        u, v = controller.backend._u, controller.backend._v
-        np.testing.assert_array_equal(state[1][0].detach().numpy(), u)
-        np.testing.assert_array_equal((state[2] * (1 - state[3]))[0].detach().numpy(), v)
+        for ours, theirs in (
+            (state[1], controller.backend._u),
+            (state[2] * (1 - state[3]), controller.backend._v),
+        ):
+            np.testing.assert_array_equal((ours * policy.thresholds)[0].detach().numpy(), theirs)
     assert control_period.forward.signatures

@@ -56,9 +56,13 @@ def forward(indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, u, v, s, r):
                     for j in range(n):
                         arriving[j] += row[j]
             u_old, u_new, v_old, v_new = u[b, t], u[b, t + 1], v[b, t], v[b, t + 1]
-            for j in range(n):
+            for j in range(n):  # short loops over few arrays, which a compiler can prove apart and vectorise
                 u_new[j] = (one - du[j]) * u_old[j] + arriving[j]
-                v_new[j] = (one - dv[j]) * (v_old[j] * (one - s_old[j])) + u_new[j] + bias[j]
+            for j in range(n):
+                v_new[j] = (one - dv[j]) * (v_old[j] * (one - s_old[j]))
+            for j in range(n):
+                v_new[j] = v_new[j] + u_new[j] + bias[j]
+            for j in range(n):
                 s_new[j] = one if v_new[j] > one else u.dtype.type(0)
             r_new = r[b, t + 1]
             for m in range(len(dr)):
@@ -91,16 +95,17 @@ def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g
     gw_in, gw_rec, gw_out = np.zeros((n_axons, n), u.dtype), np.zeros_like(w_rec), np.zeros_like(w_out)
     g_du, g_dv, g_dr, g_bias = np.zeros_like(du), np.zeros_like(dv), np.zeros_like(dr), np.zeros_like(du)
     one, gain, slope = u.dtype.type(1), u.dtype.type(SURROGATE_GAIN), u.dtype.type(SURROGATE_SLOPE)
-    backwards = np.ascontiguousarray(w_rec.T)
+    backwards, readout = np.ascontiguousarray(w_rec.T), np.ascontiguousarray(w_out.T)
     g_a = np.empty_like(g_u)
     for t in range(u.shape[1] - 2, -1, -1):
         for b in range(len(u)):
             u_old, v_old, s_old, v_new, s_new = u[b, t], v[b, t], s[b, t], v[b, t + 1], s[b, t + 1]
             ga, gu, gv, gs, gr = g_a[b], g_u[b], g_v[b], g_s[b], g_r[b]
+            for m in range(n_out):
+                row = readout[m]
+                for i in range(n):
+                    gs[i] += row[i] * gr[m]
             for i in range(n):
-                row = w_out[i]
-                for m in range(n_out):
-                    gs[i] += row[m] * gr[m]
                 if s_new[i] > 0:
                     g_row = gw_out[i]
                     for m in range(n_out):
@@ -110,13 +115,20 @@ def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g
                 gr[m] *= one - dr[m]
             for j in range(n):
                 x = one + slope * abs(v_new[j] - one)
-                total = gv[j] + gs[j] * gain / (x * x)
-                silent = one - s_old[j]
-                g_bias[j] += total
-                g_dv[j] -= total * v_old[j] * silent
-                gv[j] = total * (one - dv[j]) * silent
-                ga[j] = total + gu[j]
+                gv[j] += gs[j] * gain / (x * x)
+            for j in range(n):
+                ga[j] = gv[j] + gu[j]
+            for j in range(n):
+                g_bias[j] += gv[j]
+            for j in range(n):
+                gv[j] *= one - s_old[j]
+            for j in range(n):
+                g_dv[j] -= gv[j] * v_old[j]
+            for j in range(n):
+                gv[j] *= one - dv[j]
+            for j in range(n):
                 g_du[j] -= ga[j] * u_old[j]
+            for j in range(n):
                 gu[j] = ga[j] * (one - du[j])
             for i in range(n):
                 if s_old[i] > 0:

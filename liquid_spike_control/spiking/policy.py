@@ -5,6 +5,9 @@ One control period is a fixed number of SNN steps: observations and elapsed time
 (:mod:`.population_coding`), the neurons run (:mod:`.control_period`), and leaky traces of their spikes give the
 commands, ``limit * tanh(sum of traces + offset)``. Weights and decays lie on Loihi's grid in the forward pass
 (:class:`~.network.SpikingNetwork`), so that what is trained is what the chip runs, up to the truncation of its state.
+
+A steady input raises the potential of a slow neuron more than that of a fast one, ``1 / (du dv)`` times. So that one
+grid and one learning rate suit all neurons, each has a threshold in that proportion, and traces are averages.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from .readout import Readout
 State = tuple[Tensor, ...]
 
 _WEIGHTS = ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")
+#: A parameter of 1 is a weight of so much, which makes the usual learning rates right.
+STEP = 8.0
 #: Spikes that one observation puts on its axons in a step, on average: the sum of its fields' rates.
 _SPIKES_PER_FIELD_SET = 2.5
 
@@ -44,6 +49,8 @@ class SpikingPolicy(nn.Module):
 
     scales: Tensor
     limits: Tensor
+    thresholds: Tensor
+    shares: Tensor
 
     def __init__(
         self,
@@ -61,10 +68,14 @@ class SpikingPolicy(nn.Module):
         limits = torch.tensor(list(command_limits), dtype=torch.float64)
         self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("limits", limits, persistent=False)
+        thresholds = torch.tensor(_thresholds(architecture), dtype=torch.float32)
+        shares = STEP * np.tile(_decays(architecture.readout_taus), len(limits))
+        self.register_buffer("thresholds", thresholds, persistent=False)
+        self.register_buffer("shares", torch.tensor(shares, dtype=torch.float32), persistent=False)
         self.network = SpikingNetwork(
             _input_weights(architecture, len(scales), seed),
             _recurrent_mask(architecture),
-            architecture.threshold,
+            architecture.resolution,
             np.array(architecture.synaptic_taus),
             np.array(architecture.membrane_taus),
             np.array(architecture.readout_taus),
@@ -90,6 +101,15 @@ class SpikingPolicy(nn.Module):
         ratio = (elapsed / self.nominal_period_s).clamp(*ELAPSED_RANGE).to(dtype)
         return torch.cat([x, 2 * torch.log(ratio).unsqueeze(-1)], -1)
 
+    def effective(self) -> dict[str, Tensor]:
+        """Weights, decays and biases, scaled such that all thresholds are 1; differentiable by the parameters.
+
+        The scaling is by powers of two, so that it changes no spike.
+        """
+        effective = self.network.effective()
+        scaled = {name: effective[name] / self.thresholds for name in ("w_in", "w_rec", "bias")}
+        return effective | scaled | {"w_out": effective["w_out"] * self.shares}
+
     def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One control period.
 
@@ -102,7 +122,7 @@ class SpikingPolicy(nn.Module):
             Commands ``(batch, n_commands)`` within the limits, and the new state.
         """
         state = state or self.initial_state(len(observation))
-        return self._advance(self.inputs(observation, elapsed), state, self.network.effective())
+        return self._advance(self.inputs(observation, elapsed), state, self.effective())
 
     def forward(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """A sequence of control periods; fed in pieces with the state carried over, it gives what the whole gives.
@@ -115,7 +135,7 @@ class SpikingPolicy(nn.Module):
         Returns:
             Commands ``(batch, time, n_commands)`` within the limits, and the new state.
         """
-        state, effective = state or self.initial_state(len(observation)), self.network.effective()
+        state, effective = state or self.initial_state(len(observation)), self.effective()
         commands = []
         for x in self.inputs(observation, elapsed).unbind(1):
             command, state = self._advance(x, state, effective)
@@ -155,11 +175,13 @@ class SpikingPolicy(nn.Module):
             ModelError: the parts do not fit each other, or a weight is not finite.
         """
         with torch.no_grad():
-            w = {name: x.double().cpu().numpy() for name, x in self.network.effective().items()}
+            effective = self.network.effective() | {"w_out": self.effective()["w_out"]}
+            w = {name: x.double().cpu().numpy() for name, x in effective.items()}
+            vth = self.thresholds.double().cpu().numpy()
             offset = self.network.offset.double().cpu().numpy()
         graph = SpikingGraph(
             self.network.n_axons,
-            {POPULATION: CubaPopulation(w["du"], w["dv"], np.ones_like(w["du"]), w["bias"])},
+            {POPULATION: CubaPopulation(w["du"], w["dv"], vth, w["bias"])},
             [Linear(INPUT, POPULATION, w["w_in"].T), Linear(POPULATION, POPULATION, w["w_rec"].T)],
             outputs=(POPULATION,),
         )
@@ -225,13 +247,20 @@ def _recurrent_mask(architecture: SpikingArchitecture) -> np.ndarray:
     return mask
 
 
+def _decays(taus: Sequence[float]) -> np.ndarray:
+    return 1 - np.exp(-1 / np.array(taus, float))
+
+
+def _thresholds(architecture: SpikingArchitecture) -> np.ndarray:
+    """Of all neurons, powers of two: what a steady input of 1 / :data:`STEP` comes to."""
+    gains = 1 / (_decays(architecture.synaptic_taus) * _decays(architecture.membrane_taus))
+    return np.resize(2.0 ** np.rint(np.log2(gains)) / STEP, sum(architecture.units))
+
+
 def _input_weights(architecture: SpikingArchitecture, n_observations: int, seed: int) -> np.ndarray:
-    """Random weights into the first layer that bring every neuron, whatever its time constants, near its threshold."""
+    """Random weights into the first layer that bring the neurons near their thresholds."""
     n_axons, n_first, n = architecture.n_axons(n_observations), architecture.units[0], sum(architecture.units)
-    taus = np.stack([architecture.synaptic_taus, architecture.membrane_taus])
-    decays = 1 - np.exp(-1 / taus)
-    gain = 1 / decays.prod(0)[np.arange(n_first) % taus.shape[1]]
     spikes = _SPIKES_PER_FIELD_SET * n_axons / architecture.fields
     weights = np.zeros((n_axons, n))
-    weights[:, :n_first] = np.random.default_rng([seed, 1]).normal(size=(n_axons, n_first)) / gain / np.sqrt(spikes)
+    weights[:, :n_first] = np.random.default_rng([seed, 1]).normal(size=(n_axons, n_first)) / np.sqrt(spikes) / STEP
     return weights

@@ -36,7 +36,8 @@ class SpikingArchitecture:
         fields: receptive fields of each observation, at least 2.
         steps: SNN steps in a control period, whatever its length; at least one more than there are layers. Elapsed
             time is an input, coded like an observation.
-        threshold: of the neurons, in units of the 8 bit weights; the largest weight is ``254 / threshold`` thresholds.
+        resolution: integer weights in a weight of 1; 8 bit weights reach ``254 / resolution``, in steps of
+            ``2 / resolution``.
         synaptic_taus, membrane_taus: initial time constants [steps]; shared by groups of neurons, and trained.
         readout_taus: initial time constants of the traces that every command is read from [steps].
         elapsed_input: whether the policy is told how long ago the observation before was.
@@ -44,16 +45,16 @@ class SpikingArchitecture:
 
     units: tuple[int, ...] = (128,)
     recurrent: bool = True
-    fields: int = 16
+    fields: int = 24
     steps: int = 6
-    threshold: int = 1024
+    resolution: int = 1024
     synaptic_taus: tuple[float, ...] = (1.5, 2.0, 3.0, 5.0)
     membrane_taus: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0)
     readout_taus: tuple[float, ...] = (2.0, 6.0, 20.0)
     elapsed_input: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("fields", "steps", "threshold"):
+        for name in ("fields", "steps", "resolution"):
             if not _integer(getattr(self, name)):
                 _refuse("the spiking architecture", name, "an integer", getattr(self, name))
         for name in ("units", "synaptic_taus", "membrane_taus", "readout_taus"):
@@ -66,7 +67,7 @@ class SpikingArchitecture:
         if len(self.synaptic_taus) != len(self.membrane_taus):
             expected = f"{len(self.synaptic_taus)} of them, as of synaptic_taus"
             _refuse("the spiking architecture", "membrane_taus", expected, self.membrane_taus)
-        for name, least, most in (("fields", 2, 256), ("steps", len(self.units) + 1, 64), ("threshold", 64, 16384)):
+        for name, least, most in (("fields", 2, 256), ("steps", len(self.units) + 1, 64), ("resolution", 64, 4096)):
             if not least <= getattr(self, name) <= most:
                 _refuse("the spiking architecture", name, f"{least} to {most}", getattr(self, name))
 
@@ -92,7 +93,7 @@ class SpikingControllerFile:
             nominal_period_s, task, training_command, training_seeds: as in
             :class:`~liquid_spike_control.checkpoint.ControllerFile`.
         architecture: how observations become spikes, and how many steps a period has.
-        graph: one population, in units of its threshold.
+        graph: one population.
         readout: from its spikes to one number a command, of which the tanh is taken.
         hash: hex SHA-256 of the file's content; empty before it is written.
         source: where it came from; the subject of error messages.
@@ -151,7 +152,7 @@ class SpikingControllerFile:
     @property
     def weight_scale(self) -> Mapping[str, float]:
         """The grid the weights were trained on, for :func:`~..neuromorphic.quantize.quantise`."""
-        return {POPULATION: 1.0 / self.architecture.threshold}
+        return {POPULATION: 1.0 / self.architecture.resolution}
 
 
 _LISTS = tuple(f.name for f in fields(SpikingControllerFile) if str(f.type).startswith("tuple"))

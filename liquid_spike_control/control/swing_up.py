@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The expert of the cart-pole swing-up: energy shaping until a regulator can catch the pole.
+"""The expert of the cart-pole swing-up: energy shaping that gives way to a regulator as the pole comes near.
 
 With x the cart's position, theta the pole's angle from upright, m its mass, l the distance of its centre of mass from
 the hinge, J its moment of inertia about the hinge, M the cart's mass, and b, c the viscous friction of rail and hinge:
@@ -11,7 +11,8 @@ the hinge, J its moment of inertia about the hinge, M the cart's mass, and b, c 
 
 so that ``x'' = k E theta' cos theta`` brings the energy to that of the upright pole, and the force follows from x''
 (Astrom and Furuta, "Swinging up a pendulum by energy control", Automatica 2000; with the cart's force by partial
-feedback linearisation, Spong 1994). A spring towards mid-rail keeps the cart on it.
+feedback linearisation, Spong 1994). A spring towards mid-rail keeps the cart on it. Weights that depend on the state
+smoothly join the two laws.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ import numpy as np
 from .experts import Lqr, linearise
 
 #: Costs of 1 m, 1 m/s, 1 rad and 1 rad/s of deviation, against that of 1 N.
-STATE_WEIGHTS = (20.0, 5.0, 100.0, 5.0)
-COMMAND_WEIGHTS = (0.2,)
-#: The regulator takes over within this angle [rad], where it would push no harder than so many times the limit.
-CATCH_ANGLE, CATCH_PUSH = 0.6, 1.3
-#: k, as the acceleration [m/s^2] for an energy lacking by m g l and a rate of sqrt(g / l).
-ENERGY_GAIN = 40.0
-#: Greatest acceleration that energy shaping asks for [m/s^2].
-SWING_ACCELERATION = 6.0
+STATE_WEIGHTS = (10.0, 3.0, 20.0, 2.0)
+COMMAND_WEIGHTS = (1.0,)
+#: The regulator takes over as the cosine of the angle grows from the first to the second of these ...
+CATCH = (0.75, 0.95)
+#: ... and the less, the further the energy is from that of the upright pole, in units of m g l.
+CATCH_ENERGY = 0.5
+#: Greatest acceleration that energy shaping asks for [m/s^2], and how soon it does: k, for an energy in units of m g l
+#: and a rate in units of sqrt(g / l).
+SWING_ACCELERATION, ENERGY_GAIN = 5.0, 3.0
 #: Spring and damper that keep the cart about mid-rail [1/s^2], [1/s].
 CENTRING = (6.0, 2.0)
 
@@ -48,7 +50,6 @@ class CartPole:
         inertia: J, about the hinge [kg m^2].
         cart_friction, pole_friction: b [N s/m], c [N m s].
         gravity: g [m/s^2].
-        force_limit: greatest force that the motor gives, either way [N].
         gain: force for a command of 1.
     """
 
@@ -59,7 +60,6 @@ class CartPole:
     cart_friction: float
     pole_friction: float
     gravity: float
-    force_limit: float
     gain: float
 
     @classmethod
@@ -70,7 +70,7 @@ class CartPole:
         gain = model.actuator_gainprm[0, 0]
         numbers = (
             model.body_mass[cart], mass, com, model.body_inertia[pole][1] + mass * com**2, model.dof_damping[0],
-            model.dof_damping[1], -model.opt.gravity[2], gain * model.actuator_ctrlrange[0, 1], gain,
+            model.dof_damping[1], -model.opt.gravity[2], gain,
         )  # fmt: skip
         return cls(*map(float, numbers))
 
@@ -89,7 +89,7 @@ class CartPole:
 
 
 class SwingUpLaw:
-    """The command for a state, without memory.
+    """The command for a state, without memory and without jumps: what learns from it can follow it.
 
     Args:
         model: of the cart-pole, upright at its reference pose.
@@ -98,25 +98,21 @@ class SwingUpLaw:
 
     def __init__(self, model: mujoco.MjModel, period_s: float) -> None:
         self.plant = CartPole.of(model)
-        limit = model.actuator_ctrlrange[0, 1]
         a, b = linearise(model, period_s)
-        # The range of the regulator's command shows whether it asks for more than there is
-        wide = (CATCH_PUSH * limit,)
-        self._regulator = Lqr.design(a, b, (0, 2, 1, 3), STATE_WEIGHTS, COMMAND_WEIGHTS, (-wide[0],), wide)
-        self._limit, self._widest = limit, wide[0]
+        lower, upper = model.actuator_ctrlrange.T
+        regulator = Lqr.design(a, b, (0, 2, 1, 3), STATE_WEIGHTS, COMMAND_WEIGHTS, lower, upper)
+        self._gain, self._limit = regulator.gain[0], float(upper[0])
 
     def step(self, state: np.ndarray) -> np.ndarray:
         """Command ``(1,)`` for cart position [m] and velocity [m/s], pole angle from upright [rad] and rate [rad/s]."""
         position, velocity, angle, rate = state.tolist()
-        if abs(angle) < CATCH_ANGLE:
-            command = float(self._regulator.step(state)[0])
-            if abs(command) < self._widest:
-                return np.clip([command], -self._limit, self._limit)
-        plant = self.plant
+        plant, cosine = self.plant, math.cos(angle)
         lacking = plant.energy(angle, rate) / (plant.pole_mass * plant.gravity * plant.com)
-        swing = ENERGY_GAIN * lacking * rate * math.cos(angle) / math.sqrt(plant.gravity / plant.com)
-        swing = min(max(swing, -SWING_ACCELERATION), SWING_ACCELERATION)
+        swing = ENERGY_GAIN * lacking * rate * cosine / math.sqrt(plant.gravity / plant.com)
         spring, damper = CENTRING
-        acceleration = swing - spring * position - damper * velocity
-        command = plant.force(acceleration, velocity, angle, rate) / plant.gain
-        return np.clip([command], -self._limit, self._limit)
+        acceleration = SWING_ACCELERATION * math.tanh(swing) - spring * position - damper * velocity
+        force = plant.force(acceleration, velocity, angle, rate) / plant.gain
+        near = min(max((cosine - CATCH[0]) / (CATCH[1] - CATCH[0]), 0.0), 1.0)
+        catch = near**2 * (3 - 2 * near) * math.exp(-((lacking / CATCH_ENERGY) ** 2))
+        command = (1 - catch) * force - catch * float(self._gain @ state)
+        return np.array([min(max(command, -self._limit), self._limit)])

@@ -77,7 +77,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     p.name: p
     for p in (
         Perturbation("clean"),
-        Perturbation("noise", noise=0.05),
+        Perturbation("noise", noise=0.02),
         Perturbation("drop30", drop=0.3),
         Perturbation("jitter40", jitter=0.4),
         Perturbation("latency1", latency_steps=1),
@@ -86,7 +86,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
         Perturbation("length", length=1.1),
         Perturbation("friction", friction=1.5),
         Perturbation("actuator", actuator=0.85),
-        Perturbation("noise_latency1", noise=0.05, latency_steps=1),
+        Perturbation("noise_latency1", noise=0.02, latency_steps=1),
     )
 }
 

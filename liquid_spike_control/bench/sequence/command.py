@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``liquid-spike bench sequence`` does with its options."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ... import __version__
+from ...errors import LiquidSpikeError, TaskError
+from ..closed_loop.command import default_cache
+from ..entry import seed_range
+from ..pencil import write_json
+from . import report
+from .experiments import EXPERIMENTS, MODELS, Experiment
+from .results import Folder, provenance
+
+if TYPE_CHECKING:
+    from ...options import SequenceOptions
+
+
+def sequence_command(options: SequenceOptions) -> int:
+    """Fit what is not in the cache, then print the table and write what was asked for."""
+    console = Console()
+    for option, path in (("--json", options.json), ("--plot", options.plot)):
+        if path is not None and not path.absolute().parent.is_dir():  # now, not after minutes of work
+            raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
+    experiment = EXPERIMENTS[options.task]
+    if options.small:
+        experiment = experiment.small()
+    models = tuple(name.strip() for name in options.models.split(",") if name.strip()) or MODELS
+    work = [provenance(experiment, model, seed) for model in models for seed in seed_range(options.seeds)]
+    results = run(experiment, work, Folder(options.cache or default_cache().with_name("sequence")), console)
+    document = {
+        "benchmark": "sequence",
+        "version": __version__,
+        "task": experiment.name,
+        "small": options.small,
+        "measure": experiment.measure,
+        "published": experiment.published,
+        "results": results,
+    }
+    report.print_table(document, console)
+    if options.plot:
+        report.plot(document, options.plot)
+    if options.json:
+        write_json(document, options.json)
+    return 0
+
+
+def run(experiment: Experiment, work: list[dict[str, Any]], folder: Folder, console: Console) -> list[dict[str, Any]]:
+    """Results of fits, made here or kept from before.
+
+    Args:
+        experiment: the task.
+        work: provenance of each fit.
+        folder: where results are kept.
+        console: for the progress.
+
+    Raises:
+        LiquidSpikeError: something is to be fitted and torch is not installed.
+        ModelError, TaskError: the folder cannot be written.
+    """
+    found = [folder.result(made_by) for made_by in work]
+    if all(found):
+        return [result for result in found if result]
+    try:
+        from .running import fitted
+    except ImportError:
+        raise LiquidSpikeError("bench sequence trains networks and needs torch; pip install torch") from None
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task(f"{experiment.name}: making sequences", total=None, now="")
+        sequences = folder.sequences(experiment)
+        bars.remove_task(bar)
+        results = []
+        for made_by, result in zip(work, found, strict=True):
+            if result is None:
+                title = f"{experiment.name}: {made_by['model']}, seed {made_by['seed']}"
+                epochs = experiment.recipe(made_by["model"]).fitting.epochs
+                bar = bars.add_task(title, total=epochs, now="")
+                show = partial(_show, bars, bar)
+                result = fitted(experiment, made_by, sequences, folder, show)
+            results.append(result)
+    return results
+
+
+def _show(bars: Progress, bar: TaskID, done: float, now: str) -> None:
+    bars.update(bar, completed=done, now=now)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fit a sequence model: mini-batches in a new order each epoch, Adam, the learning rate along a cosine."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .experiments import Fitting
+from .models import SequenceModel
+from .sequences import Sequences
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Where a fit stands after an epoch.
+
+    Attributes:
+        loss: mean over the epoch's batches.
+        test: accuracy (0..1) on the test sequences, or mean squared error where each step answers.
+        cpu_s: processor time since the fit began [s], tests left out.
+    """
+
+    loss: float
+    test: float
+    cpu_s: float
+
+
+class Fit:
+    """A model that is being fitted, epoch by epoch; nothing is chosen by the test sequences.
+
+    Args:
+        model: is changed.
+        training: sequences to learn from.
+        test: sequences to test on after each epoch.
+        config: how.
+        seed: of the order of the sequences.
+    """
+
+    def __init__(
+        self, model: SequenceModel, training: Sequences, test: Sequences, config: Fitting, seed: int
+    ) -> None:
+        self.model, self.config = model, config
+        self._training, self._test, self._seed = training, test, seed
+        self._optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        self.epochs: list[Epoch] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are over."""
+        return len(self.epochs) >= self.config.epochs
+
+    def epoch(self, progress: Callable[[float], None] = lambda done: None) -> None:
+        """Run the next epoch; ``progress`` is told the epochs done, with the fraction."""
+        number, config = len(self.epochs), self.config
+        begin, losses = time.process_time(), 0.0
+        n = len(self._training) // config.batch
+        longest = config.longest(number, self._training.inputs.shape[1])
+        batches = self._training.batches(config.batch, n, longest, np.random.default_rng((self._seed, number)))
+        for k, batch in enumerate(batches):
+            for group in self._optimiser.param_groups:
+                group["lr"] = config.rate(number * n + k, config.epochs * n)
+            loss = loss_of(self.model(batch), batch)
+            self._optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+            self._optimiser.step()
+            self.model.constrain()
+            losses += loss.item()
+            progress(number + (k + 1) / n)
+        cpu_s = time.process_time() - begin + (self.epochs[-1].cpu_s if self.epochs else 0.0)
+        self.epochs.append(Epoch(losses / n, score(self.model, self._test), cpu_s))
+
+    def to_bytes(self) -> bytes:
+        """Everything from which :meth:`go_on` goes on."""
+        file = io.BytesIO()
+        epochs = [asdict(epoch) for epoch in self.epochs]
+        torch.save({"model": self.model.state_dict(), "adam": self._optimiser.state_dict(), "epochs": epochs}, file)
+        return file.getvalue()
+
+    def go_on(self, data: bytes) -> None:
+        """Go on from where :meth:`to_bytes` was called; the rest is what it would have been.
+
+        Raises:
+            ValueError: the data are damaged.
+        """
+        try:
+            document = torch.load(io.BytesIO(data), weights_only=True)
+            self.model.load_state_dict(document["model"])
+            self._optimiser.load_state_dict(document["adam"])
+            self.epochs = [Epoch(**epoch) for epoch in document["epochs"]]
+        except Exception as error:  # torch promises no certain one
+            raise ValueError(f"not a fit: {error}") from None
+
+
+def loss_of(answers: Tensor, sequences: Sequences) -> Tensor:
+    """Mean squared error of values, cross-entropy of yes or no."""
+    targets = torch.from_numpy(sequences.targets)
+    if sequences.every_step:
+        return functional.mse_loss(answers, targets)
+    return functional.binary_cross_entropy_with_logits(answers, targets)
+
+
+@torch.no_grad()
+def score(model: SequenceModel, sequences: Sequences, batch: int = 500) -> float:
+    """Accuracy (0..1), or the mean squared error where each step answers."""
+    total = count = 0.0
+    for rows in np.array_split(np.arange(len(sequences)), math.ceil(len(sequences) / batch)):
+        some = sequences.rows(rows)
+        answers, targets = model(some), torch.from_numpy(some.targets)
+        right = (answers - targets).square() if some.every_step else ((answers > 0) == (targets > 0.5)).float()
+        total, count = total + float(right.sum()), count + right.numel()
+    return total / count

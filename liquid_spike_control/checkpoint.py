@@ -18,13 +18,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import safetensors.numpy
 
 from .errors import ModelError
 from .liquid.architecture import Architecture, tensor_shapes
+
+if TYPE_CHECKING:
+    from .spiking.policy_file import SpikingControllerFile
 
 KIND = "controller"
 VERSION = 2
@@ -128,14 +131,15 @@ class ControllerFile:
     @property
     def sha256(self) -> str:
         """Hash over the metadata and the tensors: 64 hex digits."""
-        digest = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.metadata(), sort_keys=True).encode())
         for name in sorted(self.tensors):
             tensor = self.tensors[name]
             digest.update(f"{name}{tensor.shape}".encode())
             digest.update(tensor.astype("<f4").tobytes())
         return digest.hexdigest()
 
-    def _metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
+        """All but the tensors and the hash, for JSON."""
         values = {f: getattr(self, f) for f in _METADATA} | {"architecture": self.architecture.as_dict()}
         return {"kind": KIND, "version": VERSION} | values
 
@@ -151,7 +155,7 @@ def write_controller(path: str | Path, controller: ControllerFile) -> None:
         ModelError: the file cannot be written.
     """
     path = Path(path)
-    metadata = json.dumps(controller._metadata() | {"sha256": controller.sha256}, sort_keys=True)
+    metadata = json.dumps(controller.metadata() | {"sha256": controller.sha256}, sort_keys=True)
     tensors = {k: np.ascontiguousarray(v) for k, v in controller.tensors.items()}
     data = safetensors.numpy.save(tensors, {_ENTRY: metadata})
     replace_file(path, data)
@@ -232,7 +236,7 @@ def _parse(path: str, entries: Mapping[str, str]) -> dict[str, Any]:
 
 
 def check_fits(
-    controller: ControllerFile,
+    controller: ControllerFile | SpikingControllerFile,
     *,
     observation_names: Sequence[str],
     observation_units: Sequence[str],
@@ -275,7 +279,9 @@ def check_fits(
             _refuse(controller.source, "command_limits", f"at most {allowed}", found, remedy)
 
 
-def check_commands(controller: ControllerFile, names: Sequence[str], units: Sequence[str]) -> None:
+def check_commands(
+    controller: ControllerFile | SpikingControllerFile, names: Sequence[str], units: Sequence[str]
+) -> None:
     """Refuse a controller whose commands are not the robot's.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..liquid.architecture import ELAPSED_RANGE
-from ..neuromorphic.backend import Backend, BackendStats
+from ..neuromorphic.backend import BackendStats
 from ..neuromorphic.model import SpikingModel, new_backend
 from ..spiking.policy_file import SpikingControllerFile, read_spiking_controller
 from ..spiking.population_coding import encode
@@ -30,7 +31,7 @@ class SpikingController:
         command_limits: float64 ``(n_commands,)``, greatest magnitude of each command, in its unit.
         clamped: steps whose ``dt`` was outside 0.1 to 10 nominal periods, or not a number.
         poisoned: steps that ended in a reset because an observation was not finite.
-        backend: what runs the network.
+        backend: the :class:`~liquid_spike_control.neuromorphic.backend.Backend` that runs the network.
 
     Raises:
         TaskError: there is no such backend.
@@ -44,7 +45,8 @@ class SpikingController:
         self.command_limits = np.array(file.command_limits, float)
         self.clamped = 0
         self.poisoned = 0
-        self.backend: Backend = new_backend(spiking_model(file), backend)
+        # Any, as not every backend has a state that can be had
+        self.backend: Any = new_backend(spiking_model(file), backend)
         self._architecture = file.architecture
         self._scales = np.array(file.observation_scales, float)
         self._readout = copy.deepcopy(file.readout)
@@ -74,22 +76,27 @@ class SpikingController:
         self._readout.reset()
 
     @property
-    def state(self) -> tuple[np.ndarray, ...]:
-        """Copies of the encoders' charge, the readout's traces and the backend's state; assign it to restore.
+    def state(self) -> np.ndarray:
+        """All that it remembers, and the backend's counts, uint8 ``(n_bytes,)``; assign it to restore.
 
         Raises:
             AttributeError: the backend runs in another process and keeps its state there.
         """
-        return (self._charge.copy(), self._readout.state, *self.backend.state)  # type: ignore[attr-defined]
+        return np.frombuffer(b"".join(part.tobytes() for part in self._parts()), np.uint8).copy()
 
     @state.setter
-    def state(self, state: tuple[np.ndarray, ...]) -> None:
-        charge, traces, *inner = state
-        if np.shape(charge) != self._charge.shape:
-            raise ValueError(f"the charge of a state has shape {self._charge.shape}, not {np.shape(charge)}")
-        self._charge[:] = charge
-        self._readout.state = traces
-        self.backend.state = tuple(inner)  # type: ignore[attr-defined]
+    def state(self, state: np.ndarray) -> None:
+        parts = self._parts()
+        n_bytes = sum(part.nbytes for part in parts)
+        if np.shape(state) != (n_bytes,):
+            raise ValueError(f"a state has shape {(n_bytes,)}, not {np.shape(state)}")
+        ends = np.cumsum([part.nbytes for part in parts])
+        pieces = np.split(np.asarray(state, np.uint8), ends[:-1])
+        read = [np.frombuffer(m.tobytes(), p.dtype).reshape(p.shape) for m, p in zip(pieces, parts, strict=True)]
+        self._charge[:], self._readout.state, self.backend.state = read[0], read[1], tuple(read[2:])
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return self._charge, self._readout.state, *self.backend.state
 
     def warm(self) -> None:
         """Compile the kernels, or load them from the cache; the state does not change."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The controller node: joint state and estimate of one stamp in, the liquid network's command out."""
+"""The controller node: joint state and estimate of one stamp in, the network's command out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
-from ..checkpoint import check_fits, read_controller
-from ..liquid.controller import new_controller
+from ..checkpoint import check_fits
+from ..control.files import controller_of, read_controller_file
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
@@ -28,7 +28,8 @@ class ControllerNode(Stage):
 
     def __init__(self) -> None:
         super().__init__("controller")
-        self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors)")
+        self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors, or .nir)")
+        self._backend = self.parameter("backend", "loihi", "what runs a spiking controller (.nir): loihi or float")
         tolerance = self.parameter(
             "tolerance_s", 0.0, "how far a joint state's stamp may be from the estimate's [s]", 0.0, 1.0
         )
@@ -52,7 +53,7 @@ class ControllerNode(Stage):
         self.demand("joint_names", "joint_units", "joint_interfaces", "estimate_names", "estimate_units")
         self.demand("command_names", "command_units")
         self._joint = Interfaces(self._type, self._joint_names, self._joint_interfaces, "joint")
-        file = read_controller(self._file)
+        file = read_controller_file(self._file)
         check_fits(
             file,
             observation_names=(*self._joint_names, *self._estimate_names),
@@ -61,7 +62,7 @@ class ControllerNode(Stage):
             command_units=self._command_units,
             period_s=self._period_s,
         )
-        self._controller = new_controller(file)
+        self._controller = controller_of(file, self._backend)
         self._controller.warm()
         self._publisher = self.speak(JointState, graph.COMMAND)
         self.listen(self._joint.message_type, self._topic, self._on_joints, from_robot=True)

@@ -12,7 +12,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from ..checkpoint import check_commands, read_controller
+from ..checkpoint import check_commands
+from ..control.files import read_controller_file
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
 from . import graph
 from .convert import from_joint_state
@@ -72,7 +73,7 @@ class GateNode(Stage):
         age_ns = round(self._max_age_s * 1e9)
         limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
         if self._file:
-            file = read_controller(self._file)
+            file = read_controller_file(self._file)
             check_commands(file, self._names, self._units)
             tighter = np.array(file.command_limits)
             lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)

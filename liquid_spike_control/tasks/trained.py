@@ -7,23 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoint import check_fits, read_controller
+from ..checkpoint import check_fits
+from ..control.files import controller_of, read_controller_file
 from ..errors import ModelError
-from ..liquid.controller import Controller, new_controller
+from ..liquid.controller import Controller
 from .task import ControlTask
 
 
-def trained_controller(path: str | Path, task: ControlTask) -> Controller:
+def trained_controller(path: str | Path, task: ControlTask, backend: str = "loihi") -> Controller:
     """The controller of a file, which must have been trained for the task.
 
     Args:
         path: of a controller file.
         task: that it is to do.
+        backend: what runs a spiking one, see :class:`..control.spiking.SpikingController`.
 
     Raises:
         ModelError: the file is missing or damaged, or of another task, period or limits, or of other units.
     """
-    file = read_controller(path)
+    file = read_controller_file(path)
     if file.task != task.name:
         raise ModelError(
             f"{file.source}: task: expected {task.name}, found {file.task}; give a controller trained for this task"
@@ -33,7 +35,7 @@ def trained_controller(path: str | Path, task: ControlTask) -> Controller:
         command_names=task.command_names, command_units=task.command_units, period_s=task.period_s,
         command_limits=task.command_limits.tolist(),
     )  # fmt: skip
-    return new_controller(file)
+    return controller_of(file, backend)
 
 
 class TrainedExpert:

@@ -51,7 +51,8 @@ class DaggerTraining:
         learning_rate: at the start; it falls to a twentieth along a cosine.
         most_gradient: norm to which gradients are cut.
         noise, drop, jitter, latency_steps: greatest faults; see :class:`~..tasks.perturbations.Perturbation`. Each is
-            absent in half of the episodes and uniform up to the greatest in the others.
+            absent in half of the episodes and uniform up to the greatest in the others. The first round has none, and
+            they grow until half of the rounds are done: what the expert does is learned before what faults hide of it.
         plant_spread: the plant's factors are uniform in 1 +- plant_spread.
         n_validations: episodes on which a round's policy is judged; 0: the last round's is kept.
         seed: of everything.
@@ -63,7 +64,7 @@ class DaggerTraining:
     exploration: float = 0.1
     passes: int = 12
     batch: int = 64
-    chunk: int = 125
+    chunk: int = 25
     learning_rate: float = 3e-3
     most_gradient: float = 1.0
     noise: float = 0.05
@@ -74,25 +75,28 @@ class DaggerTraining:
     n_validations: int = 32
     seed: int = 1
 
-    def draw(self, rng: np.random.Generator, task: ControlTask) -> Perturbation:
-        """The faults of an episode."""
-        noise, drop, jitter = np.maximum(rng.uniform(-1, 1, 3), 0) * (self.noise, self.drop, self.jitter)
-        latency_steps = int(rng.integers(self.latency_steps + 1))
-        factors = rng.uniform(1 - self.plant_spread, 1 + self.plant_spread, len(task.variable))
+    def draw(self, rng: np.random.Generator, task: ControlTask, strength: float = 1.0) -> Perturbation:
+        """The faults of an episode, of which the greatest are ``strength`` times those of the training."""
+        most = strength * np.array([self.noise, self.drop, self.jitter])
+        noise, drop, jitter = np.maximum(rng.uniform(-1, 1, 3), 0) * most
+        latency_steps = int(rng.integers(round(strength * self.latency_steps) + 1))
+        spread = strength * self.plant_spread
+        factors = rng.uniform(1 - spread, 1 + spread, len(task.variable))
         plant = dict(zip(task.variable, factors.tolist(), strict=True)) if self.plant_spread else {}
         return Perturbation("training", float(noise), float(drop), float(jitter), latency_steps, **plant)
 
 
 @dataclass(slots=True)
 class Sequences:
-    """What policies saw and what the expert would have done; ``n`` sequences of ``t`` samples that arrived.
+    """What policies saw and what the expert would have done: ``n`` sequences of ``c`` chunks of ``t`` samples.
 
     Attributes:
-        observations: float32 ``(n, t, n_observations)``.
-        elapsed: float32 ``(n, t)``, seconds since the sample before.
-        expert: float32 ``(n, t, n_commands)``, in units of the limits.
-        known: bool ``(n, t)``, the expert has answered; it has not where the episode ended before the command acted.
-        fresh: bool ``(n, t)``, an episode begins here and the state is zero.
+        observations: float32 ``(n, c, t, n_observations)``, of samples that arrived.
+        elapsed: float32 ``(n, c, t)``, seconds since the sample before.
+        expert: float32 ``(n, c, t, n_commands)``, in units of the limits.
+        known: bool ``(n, c, t)``, the expert has answered; it has not where the episode ended before the command acted.
+        fresh: bool ``(n, c, t)``, an episode begins here and the state is zero.
+        states: the policy's state before each chunk, parts ``(n, c, k)``, as it was when last computed.
     """
 
     observations: Tensor
@@ -100,10 +104,17 @@ class Sequences:
     expert: Tensor
     known: Tensor
     fresh: Tensor
+    states: State
 
-    def parts(self) -> tuple[Tensor, ...]:
+    def parts(self) -> list[Tensor]:
         """All of them, in order."""
-        return self.observations, self.elapsed, self.expert, self.known, self.fresh
+        return [self.observations, self.elapsed, self.expert, self.known, self.fresh, *self.states]
+
+    @classmethod
+    def of(cls, parts: list[Tensor]) -> Sequences:
+        """From :meth:`parts`."""
+        observations, elapsed, expert, known, fresh, *states = parts
+        return cls(observations, elapsed, expert, known, fresh, tuple(states))
 
 
 class DaggerTrainer:
@@ -133,12 +144,13 @@ class DaggerTrainer:
         self._next_seed = CONTROLLER_SEEDS[0]
         self._kept: Sequences | None = None
         self._best: tuple[float, dict[str, Tensor]] = (-math.inf, {})
-        self.rounds = 0
+        self._updates = self.rounds = 0
 
     @property
     def n_samples(self) -> int:
-        """Of a sequence: as many control periods as an episode has."""
-        return math.ceil(self._task.duration_s / self._task.period_s)
+        """Of a sequence: as many control periods as an episode has, in whole chunks."""
+        n_periods = round(self._task.duration_s / self._task.period_s)
+        return math.ceil(n_periods / self.config.chunk) * self.config.chunk
 
     def round(self) -> dict[str, float]:
         """Collect, learn and judge; returns figures for the log."""
@@ -169,7 +181,10 @@ class DaggerTrainer:
             self._begin(i)
         state = self._initial_state(n)
         n_over = n_success = 0
+        states = []
         for k in range(n_samples):
+            if k % config.chunk == 0:
+                states.append(state)
             for i, loop in enumerate(self._loops[:n]):
                 observations[i, k], elapsed[i, k] = loop.observation, loop.elapsed_s
             command, state = self._step(observations[:, k], elapsed[:, k], state)
@@ -198,18 +213,23 @@ class DaggerTrainer:
             if k + 1 < n_samples:
                 fresh[:, k + 1] = began
             state = self._keep(state, ~began)
-        arrays = (observations, elapsed, expert, known, fresh)
-        newest = Sequences(*(torch.from_numpy(a).to(self._device) for a in arrays))
-        kept = self._kept
-        self._kept = newest if kept is None else Sequences(
-            *(torch.cat([new, old]) for new, old in zip(newest.parts(), kept.parts(), strict=True))
-        )  # fmt: skip
+        parts = [torch.from_numpy(x).to(self._device).unflatten(1, (-1, config.chunk))
+                 for x in (observations, elapsed, expert, known, fresh)]  # fmt: skip
+        parts += [torch.stack(part, 1) for part in zip(*states, strict=True)]
+        if self._kept is not None:
+            parts = [torch.cat([new, old]) for new, old in zip(parts, self._kept.parts(), strict=True)]
+        self._kept = Sequences.of(parts)
         return {"expert_share": float(by_expert.mean())} | ({"driven_success": n_success / n_over} if n_over else {})
 
     def _begin(self, i: int) -> None:
-        self._loops[i].reset(self._next_seed, self.config.draw(self._rng, self._task))
+        self._loops[i].reset(self._next_seed, self.config.draw(self._rng, self._task, self._strength))
         self._experts[i].reset()
         self._next_seed += 1
+
+    @property
+    def _strength(self) -> float:
+        """Of the faults in this round."""
+        return min(1.0, 2 * self.rounds / self.config.n_rounds)
 
     def _ask(self, i: int, waiting: list[list[int]], expert: np.ndarray, known: np.ndarray) -> None:
         """Ask the expert for the commands that begin to act now."""
@@ -219,46 +239,52 @@ class DaggerTrainer:
             known[i, k] = True
 
     def learn(self) -> float:
-        """Sweep over the newest sequences and as many older ones as a batch has room for; returns the mean loss."""
-        config = self.config
-        total, count = 0.0, 0
+        """Sweep over the newest sequences and as many older ones as a batch has room for; returns the mean loss.
+
+        Each sequence is gone through in order, with the state carried over, but from a chunk of its own to the same
+        chunk again: otherwise one update would see episodes begin and the next ones only how they end.
+        """
+        config, kept = self.config, self._kept
+        assert kept is not None  # collect comes first
+        n_chunks = kept.elapsed.shape[1]
+        losses = []
         limits = torch.from_numpy(self._limits).to(self._device)
-        assert self._kept is not None  # collect comes first
         for _ in range(config.passes):
-            batch = self._sample(self._kept)
-            observations, elapsed, expert, known, fresh = batch.parts()
-            state = self._initial_state(len(elapsed))
-            for first in range(0, self.n_samples, config.chunk):
-                part = slice(first, first + config.chunk)
-                commands, state = run_sequences(
-                    self.policy, observations[:, part], elapsed[:, part], fresh[:, part], state
+            rows = self._pick(len(kept.elapsed))
+            chunk = torch.from_numpy(self._rng.integers(n_chunks, size=len(rows)))
+            state = tuple(part[rows, chunk] for part in kept.states)
+            for _ in range(n_chunks):
+                for whole, part in zip(kept.states, state, strict=True):
+                    whole[rows, chunk] = part
+                observations, elapsed, fresh = (x[rows, chunk] for x in (kept.observations, kept.elapsed, kept.fresh))
+                commands, state = run_sequences(self.policy, observations, elapsed, fresh, state)
+                error = nn.functional.huber_loss(
+                    commands / limits, kept.expert[rows, chunk], delta=HUBER, reduction="none"
                 )
-                error = nn.functional.huber_loss(commands / limits, expert[:, part], delta=HUBER, reduction="none")
-                loss = (error.mean(-1) * known[:, part]).sum() / known[:, part].sum().clamp(min=1)
-                self._set_rate()
+                known = kept.known[rows, chunk]
+                loss = (error.mean(-1) * known).sum() / known.sum().clamp(min=1)
+                self._set_rate(n_chunks)
                 self._optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(self.policy.parameters(), config.most_gradient)
                 self._optimiser.step()
                 self.policy.constrain()
-                state = tuple(x.detach() for x in state)
-                total, count = total + loss.item(), count + 1
                 self._updates += 1
-        return total / count / HUBER**2
+                losses.append(loss.item() / HUBER**2)
+                state = tuple(part.detach() for part in state)
+                chunk = (chunk + 1) % n_chunks
+        return float(np.mean(losses))
 
-    def _sample(self, kept: Sequences) -> Sequences:
+    def _pick(self, n_kept: int) -> Tensor:
+        """The newest sequences, and others by chance."""
         n = self.config.n_episodes
-        rows = list(range(n))
-        n_old = min(len(kept.elapsed), self.config.batch) - n
-        if n_old > 0:
-            rows += (n + self._rng.choice(len(kept.elapsed) - n, size=n_old, replace=False)).tolist()
-        return Sequences(*(part[rows] for part in kept.parts()))
+        n_old = max(0, min(n_kept, self.config.batch) - n)
+        old = n + self._rng.permutation(n_kept - n)[:n_old]
+        return torch.tensor([*range(n), *old.tolist()])
 
-    _updates = 0
-
-    def _set_rate(self) -> None:
+    def _set_rate(self, n_chunks: int) -> None:
         config = self.config
-        n_updates = config.n_rounds * config.passes * math.ceil(self.n_samples / config.chunk)
+        n_updates = config.n_rounds * config.passes * n_chunks
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self._updates / n_updates)))
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.05 + 0.95 * cosine)
@@ -308,9 +334,9 @@ class DaggerTrainer:
 
     def state(self) -> dict:
         """Everything that the next round depends on: tensors, numbers and strings."""
-        kept = self._kept.parts() if self._kept else ()
+        kept = self._kept.parts() if self._kept else []
         return {
-            "policy": self.policy.state_dict(), "optimiser": self._optimiser.state_dict(), "kept": list(kept),
+            "policy": self.policy.state_dict(), "optimiser": self._optimiser.state_dict(), "kept": kept,
             "best": list(self._best), "rng": self._rng.bit_generator.state, "next_seed": self._next_seed,
             "updates": self._updates, "rounds": self.rounds,
         }  # fmt: skip
@@ -319,7 +345,7 @@ class DaggerTrainer:
         """Go on from :meth:`state`."""
         self.policy.load_state_dict(state["policy"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._kept = Sequences(*(part.to(self._device) for part in state["kept"])) if state["kept"] else None
+        self._kept = Sequences.of([part.to(self._device) for part in state["kept"]]) if state["kept"] else None
         self._best = (state["best"][0], state["best"][1])
         self._rng.bit_generator.state = state["rng"]
         self._next_seed, self._updates, self.rounds = state["next_seed"], state["updates"], state["rounds"]

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans: what is published, what can be chosen, what is refused."""
+
+import pytest
+
+from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS
+from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
+from liquid_spike_control.errors import TaskError
+from liquid_spike_control.tasks.catalogue import TASKS
+from liquid_spike_control.training.streams import CONTROLLER_SEEDS
+
+
+def test_the_published_plan_has_everything():
+    cells = plan_named("published").cells()
+    assert len(set(cells)) == len(cells)
+    assert {cell.task for cell in cells} == set(TASKS)
+    for task in TASKS:
+        mine = [cell for cell in cells if cell.task == task]
+        learners = {cell.controller for cell in mine} - {"expert", "model_based"}
+        assert learners == {name for name, c in CONTENDERS.items() if c.learns}
+        seeds, episodes = (5, 100) if task in ("swing-up", "hover", "pencil-hard") else (2, 50)
+        assert {len([c for c in mine if c.controller == name]) for name in learners} == {seeds}
+        assert {cell.episodes for cell in mine} == {episodes}
+        assert "length" not in mine[0].perturbations or task.startswith("swing-up")
+        assert {"clean", "noise", "drop30", "jitter40", "latency1", "latency2"} <= set(mine[0].perturbations)
+
+
+def test_what_is_cut_short_still_shows_every_contender():
+    seeds = [cell.training_seed for cell in plan_named("published").cells()]
+    assert seeds == sorted(seeds) and seeds[0] == 0
+
+
+def test_no_episode_is_a_training_episode():
+    for cell in plan_named("published").cells():
+        assert cell.episode_seeds.stop < CONTROLLER_SEEDS.start // 2
+
+
+def test_a_choice_replaces_a_part():
+    plan = changed(plan_named("published"), ("gru", "cfc"), ("hover",), ("clean",), range(3, 5), 7, 2)
+    assert [(c.controller, c.training_seed) for c in plan.cells()] == [("gru", 3), ("cfc", 3), ("gru", 4), ("cfc", 4)]
+    assert {(c.task, c.perturbations, c.episodes, c.rounds) for c in plan.cells()} == {("hover", ("clean",), 7, 2)}
+    assert "changed" in plan.name and changed(plan_named("published")).name == "published"
+
+
+def test_a_learner_that_is_chosen_gets_a_training_seed():
+    cells = changed(plan_named("smoke"), ("expert", "mlp"), ("swing-up",)).cells()
+    assert [(c.controller, c.training_seed) for c in cells] == [("expert", 0), ("mlp", 1)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"controllers": ("pid",)}, "unknown controller 'pid'; known controllers: expert, model_based, mlp"),
+        ({"tasks": ("juggling",)}, "unknown task 'juggling'; known tasks: swing-up"),
+        ({"perturbations": ("fog",)}, "unknown perturbation 'fog'; known perturbations: clean"),
+        ({"tasks": ("hover",), "perturbations": ("length",)}, "perturbation 'length' cannot apply: task 'hover'"),
+        ({"tasks": ("hopper",), "controllers": ("model_based",)}, "no law for task 'hopper'"),
+        ({"training_seeds": range(0, 2)}, "--training-seeds 0:2"),
+        ({"episodes": 0}, "--episodes 0"),
+        ({"rounds": 0}, "--rounds 0"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(choice, says):
+    with pytest.raises(TaskError) as error:
+        changed(plan_named("smoke"), **choice)
+    assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_unknown_plan_lists_the_known_ones():
+    with pytest.raises(TaskError, match="known plans: smoke, published"):
+        plan_named("everything")

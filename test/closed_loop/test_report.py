@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report: what it says follows from the figures, and it stands alone."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.bench.closed_loop import claims, html, markdown
+from liquid_spike_control.bench.closed_loop.plan import FIRST_EPISODE, changed, plan_named
+from liquid_spike_control.bench.closed_loop.record import Evaluation, Record, Training
+from liquid_spike_control.bench.closed_loop.report import Picture, sections
+from liquid_spike_control.bench.closed_loop.summary import standings
+from liquid_spike_control.tasks.scale import anchors_of
+
+NAMES = ("expert", "gru", "cfc_mm", "cfc_mm_timeless", "spiking_float", "spiking_loihi")
+PERTURBATIONS = ("clean", "noise", "drop30", "jitter40", "mass")
+WORK = {"steps": 3000, "input_spikes": 900, "spikes": 600, "synaptic_operations": 50_000, "neuron_updates": 9000,
+        "neuron_steps": 30_000}  # fmt: skip
+
+
+def record(name, seed, rate, episodes=40):
+    """Figures as a run leaves them; every ``rate``-th part of the episodes succeeds."""
+    rng = np.random.default_rng(len(name) + 100 * seed)
+    spiking = name.startswith("spiking")
+    anchors = anchors_of("swing-up")
+    evaluations = {}
+    for p in PERTURBATIONS:
+        success = rng.permutation(episodes) < round(rate * episodes)
+        reward = np.where(success, anchors.expert.reward, anchors.random.reward)
+        evaluations[p] = Evaluation({"name": p}, FIRST_EPISODE, tuple(success.tolist()), tuple(reward.tolist()), 500, 0,
+                                    10.0, 0.1, 10.0 if spiking else 2.0, 20.0, WORK if spiking else None)  # fmt: skip
+    training = None
+    if seed:
+        operations = None if spiking else 12_000
+        training = Training(100.0 + seed, 13_000, operations, f"{name} 32", f"{name}{seed}"[-8:], "liquid-spike ...")
+    made = {"training": training and {"recipe": {"n_rounds": 8, "seed": seed}, "versions": {"torch": "2"}}}
+    return Record(name, "swing-up", seed, {"versions": {"numpy": "2"}} | made, {"cores": 2}, training, evaluations)
+
+
+RATES = {"expert": 1.0, "gru": 0.5, "cfc_mm": 0.9, "cfc_mm_timeless": 0.2, "spiking_float": 0.4, "spiking_loihi": 0.4}
+
+
+def run(rates):
+    plan = changed(plan_named("published"), NAMES, ("swing-up",), PERTURBATIONS, range(1, 4), 40)
+    return plan, {cell: record(cell.controller, cell.training_seed, rates[cell.controller]) for cell in plan.cells()}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return sections(*run(RATES), "liquid-spike bench closed-loop")
+
+
+class Page(HTMLParser):
+    """Tags that are open, tables' row lengths, and whatever the page would load."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.rows, self.loads = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "use", "path", "link", "img"):
+            self.open.append(tag)
+        if tag in ("table", "tr"):
+            self.rows.append([] if tag == "table" else 0) if tag == "table" else self.rows[-1].append(0)
+        if tag in ("td", "th"):
+            self.rows[-1][-1] += 1
+        if tag in ("link", "script", "img", "iframe"):
+            self.loads.append(tag)
+        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+
+    def handle_startendtag(self, tag, attributes):
+        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(found):
+    text = html.write(found)
+    page = Page()
+    page.feed(text)
+    assert page.open == [] and page.loads == [] and "url(http" not in text
+    assert len(page.rows) >= 5 and all(len(set(lengths)) == 1 for lengths in page.rows)
+    assert text.count("<svg") == 5 and "CfC-mm" in text and "PARTIAL" not in text
+
+
+def test_markdown_has_the_same_tables_and_names_its_pictures(found):
+    text = markdown.write(found, "figures")
+    pictures = [part.name for section in found for part in section.parts if isinstance(part, Picture)]
+    assert re.findall(r"\(figures/(.*)\.svg\)", text) == pictures
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
+    assert "| CfC-mm | 3 x 40 | 90 (83–94) |" in text  # 108 of 120 episodes, by Wilson
+
+
+def test_the_same_figures_give_the_same_bytes(found):
+    assert html.write(found) == html.write(sections(*run(RATES), "liquid-spike bench closed-loop"))
+
+
+def test_a_part_of_a_plan_says_so():
+    plan, records = run(RATES)
+    some = dict(list(records.items())[:1])
+    assert f"PARTIAL: 1 of the {len(records)} cells" in html.write(sections(plan, some, "command"))
+
+
+def claimed(rates):
+    _, records = run(rates)
+    return {(c.subject, c.measured): c for c in claims.claims(standings(records.values())["swing-up"])}
+
+
+def test_claims_follow_the_figures():
+    found = claimed(RATES)
+    assert {subject for subject, _ in found} == {
+        "computation", "energy", "training time", "latency", "adaptivity", "robustness", "hardware",
+    }  # fmt: skip
+    timing = found["adaptivity", "success under jitter40, drop30"]
+    assert timing.figures == ("90 %", "50 %", "40 %") and timing.finding.startswith("liquid is ahead: +50 points")
+    hidden = found["adaptivity", "success under jitter40, drop30 with elapsed time, and with it hidden"]
+    assert hidden.figures[0] == "90 %, hidden 20 %" and hidden.finding.startswith("seeing the time helps")
+    assert (
+        found["latency", next(m for s, m in found if s == "latency")].finding
+        == "liquid takes 5 times less on a processor"
+    )
+    turned = claimed(RATES | {"cfc_mm": 0.1, "spiking_loihi": 0.9, "spiking_float": 0.9})
+    assert turned["adaptivity", "success under jitter40, drop30"].finding.startswith("spiking is ahead")
+    even = claimed(RATES | {"cfc_mm": 0.5, "spiking_loihi": 0.5})
+    assert even["robustness", "success under mass"].finding.startswith("no difference that shows")
+
+
+def test_without_a_spiking_controller_there_is_nothing_to_claim():
+    _, records = run(RATES)
+    mine = standings([r for r in records.values() if not r.controller.startswith("spiking")])["swing-up"]
+    assert claims.claims(mine) == []
+
+
+def test_standings_join_training_seeds():
+    _, records = run(RATES)
+    standing = standings(records.values())["swing-up"]["cfc_mm"]
+    assert standing.training_seeds == (1, 2, 3) and standing.training_s == 102.0
+    assert standing.success("clean").mean == pytest.approx(0.9) and standing.success_by_seed("clean") == [0.9] * 3
+    assert standing.score("clean").mean == pytest.approx(90)
+    assert standing.energy()["horowitz45nm:mac"] == pytest.approx(12_000 * 4.6e-12)
+    spiking = standings(records.values())["swing-up"]["spiking_loihi"]
+    assert spiking.operations == pytest.approx(100)  # 50,000 in 500 steps
+    assert spiking.energy()["horowitz45nm:ac"] == pytest.approx(100 * 0.9e-12)

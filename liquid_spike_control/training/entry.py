@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ..errors import LiquidSpikeError, TaskError
-from ..liquid.architecture import matched, named
+from ..liquid.architecture import Architecture, matched, named
 from ..resources import zoo
 from ..sim.tasks import task_by_name
+from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.catalogue import task_named
 
 if TYPE_CHECKING:
@@ -100,19 +101,27 @@ def policy_command(options: TrainPolicyOptions) -> int:
     _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
     task = task_named(options.task)
     hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
-    if options.budget_parameters is not None:
+    architecture: Architecture | SpikingArchitecture
+    if options.controller == "spiking":
+        if options.budget_parameters is not None:
+            raise TaskError("--budget-parameters does not size a spiking controller; give --units instead")
+        architecture = SpikingArchitecture(elapsed_input=not options.hide_elapsed)
+        if options.units is not None:
+            architecture = replace(architecture, units=(options.units,))
+    elif options.budget_parameters is not None:
         sizes = len(task.observation_names), len(task.command_names)
         architecture = matched(options.controller, options.budget_parameters, *sizes, **hidden)
     else:
-        size = {} if options.units is None else {"units": options.units}
-        architecture = named(options.controller, **size, **hidden)
+        units = {} if options.units is None else {"units": options.units}
+        architecture = named(options.controller, **units, **hidden)
     with _training_installed():
         from .dagger import DaggerTraining
         from .learning import Products, learn_policy
     config = DaggerTraining(seed=options.seed, expert_share=1.0 if options.cloning else DaggerTraining.expert_share)
     given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    out = options.out or Path(f"{options.task}_{options.controller}.safetensors".replace("-", "_"))
+    suffix = "nir" if isinstance(architecture, SpikingArchitecture) else "safetensors"
+    out = options.out or Path(f"{options.task}_{options.controller}.{suffix}".replace("-", "_"))
     products = Products(out, options.logs, _command_line("policy", options))
     learn_policy(options.task, architecture, config, options.device, products, Console())
     return 0

@@ -13,10 +13,12 @@ import torch
 from rich.console import Console
 
 from ..checkpoint import ControllerFile, write_controller
+from ..control.files import controller_of
 from ..errors import TaskError
 from ..liquid.architecture import Architecture
-from ..liquid.controller import new_controller
 from ..liquid.policies import Policy, new_policy
+from ..spiking.policy import SpikingPolicy
+from ..spiking.policy_file import SpikingArchitecture, write_spiking_controller
 from ..tasks.catalogue import task_named
 from ..tasks.episode import run_episode
 from ..tasks.perturbations import perturbation_named
@@ -64,8 +66,8 @@ def device_named(name: str) -> torch.device:
 
 
 def learn_policy(
-    task_name: str, architecture: Architecture, config: DaggerTraining, device: str, products: Products,
-    console: Console,
+    task_name: str, architecture: Architecture | SpikingArchitecture, config: DaggerTraining, device: str,
+    products: Products, console: Console,
 ) -> None:  # fmt: skip
     """Train a controller by imitation and write it.
 
@@ -75,11 +77,15 @@ def learn_policy(
     """
     writable(products.out)
     task = task_named(task_name)
-    policy = new_policy(
-        architecture, task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
-    ).to(device_named(device))
+    numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
+    policy: Policy | SpikingPolicy
+    if isinstance(architecture, SpikingArchitecture):
+        policy, cell, units = SpikingPolicy(architecture, *numbers), "spiking", sum(architecture.units)
+    else:
+        policy, cell, units = new_policy(architecture, *numbers), architecture.cell, architecture.units
+    policy.to(device_named(device))
     n_parameters = sum(weights.numel() for weights in policy.parameters())
-    console.print(f"{task_name}: {architecture.cell}, {architecture.units} units, {n_parameters} weights")
+    console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights")
     _learn(
         lambda report: train_dagger(task_name, policy, config, report, products.checkpoint),
         config.n_rounds, "rounds", ("loss", "success", "reward"), products, console,
@@ -129,17 +135,20 @@ def _learn(
     console.print(f"trained in {time.monotonic() - begin:.0f} s")
 
 
-def _finish(task_name: str, policy: Policy, products: Products, console: Console) -> None:
+def _finish(task_name: str, policy: Policy | SpikingPolicy, products: Products, console: Console) -> None:
     """Write the file and try it, compiled, on held-out episodes."""
     task = task_named(task_name)
-    file: ControllerFile = policy.to_file(
+    file = policy.to_file(
         observation_names=task.observation_names, observation_units=task.observation_units,
         command_names=task.command_names, command_units=task.command_units, task=task_name,
         training_command=products.command, training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )  # fmt: skip
-    write_controller(products.out, file)
+    if isinstance(file, ControllerFile):
+        write_controller(products.out, file)
+    else:
+        write_spiking_controller(products.out, file)
     products.checkpoint.unlink(missing_ok=True)
-    controller, calm = new_controller(file), perturbation_named("clean")
+    controller, calm = controller_of(file), perturbation_named("clean")
     results = [run_episode(task, controller, calm, seed) for seed in TRIAL_SEEDS]
     rewards = [result.total_reward for result in results]
     console.print(

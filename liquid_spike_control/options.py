@@ -89,7 +89,7 @@ class TrainPolicyOptions(LearningOptions):
     """What can be said about an imitation of a task's expert."""
 
     controller: str = "cfc_mm"
-    """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); an unknown name lists the others."""
+    """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); unknown names list the others."""
     units: int | None = None
     """Neurons of a layer; the architecture's own if not given."""
     budget_parameters: int | None = None

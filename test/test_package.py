@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "liquid_spike_control"
 NODES = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
 #: Where torch and ncps may be imported.
-TRAINS = ("training/", "spiking/network.py", "liquid/cells.py")
+TRAINS = (
+    "training/", "spiking/network.py", "liquid/cells.py",
+    *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
+)  # fmt: skip
 #: Times torch as a peer: imports it inside a function, and can itself be imported without.
 PEERS = ("liquid_spike_control.bench.snn_step",)
 

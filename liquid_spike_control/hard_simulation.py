@@ -58,15 +58,18 @@ class PencilHardSimulation:
         task: what episodes are drawn from.
         camera: the event camera's model.
         rendered: every picture is rendered; if not, the pole is rendered anew for each episode, at all angles, and
-            laid over the wall, which takes a tenth of the time and gives the same to a grey level or two.
+            laid over the wall, which takes a twentieth of the time and gives the same to a grey level or two.
+        sighted: whether there is a camera at all; without one there are no events, for those who see the truth.
 
     Raises:
         RenderingError: there is no off-screen GL.
     """
 
     def __init__(
-        self, task: PencilHardTask | None = None, camera: EventCameraModel = HARD_CAMERA, rendered: bool = False
-    ) -> None:
+        self, task: PencilHardTask | None = None, camera: EventCameraModel = HARD_CAMERA, rendered: bool = False,
+        sighted: bool = True,
+    ) -> None:  # fmt: skip
+        self._sighted = sighted
         self.plant = PencilHardPlant(task)
         self.task = self.plant.task
         self._model, self._camera = camera, EventCamera(camera)
@@ -81,6 +84,13 @@ class PencilHardSimulation:
     def reset(self, seed: int, start_ns: int = 0) -> Sensing:
         """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet)."""
         self.plant.reset(seed, start_ns)
+        self._onboard.reset()
+        self._tick = 0
+        if self._sighted:
+            self._open_eye(seed, start_ns)
+        return self._sense(np.empty(0, EVENT), self.task.period_s)
+
+    def _open_eye(self, seed: int, start_ns: int) -> None:
         texture = wall_texture(seed)
         if self._renderer:
             self.plant.model.tex_data[:] = np.repeat(texture.ravel(), 3)
@@ -90,9 +100,6 @@ class PencilHardSimulation:
             self._panorama = self._sprites.panorama(texture)
         self._camera.model = hard_camera(self._model, self.plant.episode)
         self._camera.reset(self.picture(), start_ns, seed)
-        self._onboard.reset()
-        self._tick = 0
-        return self._sense(np.empty(0, EVENT), self.task.period_s)
 
     def advance(self, force: float) -> Sensing:
         """Hold the commanded cart force [N] for the next control period, with a picture a millisecond."""
@@ -101,6 +108,8 @@ class PencilHardSimulation:
         first, period_ms = round(plant.elapsed_s * 1e3), int(plant.episode.periods_ms[self._tick])
         for k in range(period_ms):
             plant.step(force)
+            if not self._sighted:
+                continue
             events = self._camera.step(self.picture(), plant.now_ns)
             if not plant.blind(first + k):
                 pieces.append(to_words(events))

@@ -164,7 +164,7 @@ class PencilHardBenchmark(PencilBenchmark):
     def loop(self, name: str) -> Loop:
         """The loop of a variant."""
         sight, decider = HARD_VARIANTS[name]
-        simulation = PencilHardSimulation(self.task, rendered=self.rendered)
+        simulation = PencilHardSimulation(self.task, rendered=self.rendered, sighted=sight != "truth")
         controller: Decider
         if decider == "expert":
             controller = ExpertController(simulation.plant)

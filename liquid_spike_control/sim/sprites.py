@@ -12,8 +12,8 @@ from .wall import Panorama, compose
 
 #: Pixels rendered for one of the picture, horizontally and vertically.
 SUPERSAMPLE = (8, 1)
-#: Angles of a pole's sprites, over +-1.05 of the angle at which it has fallen: at its tip a third of a pixel apart.
-N_ANGLES = 301
+#: Angles of a pole's sprites, over +-1.05 of the angle at which it has fallen: at its tip half a pixel apart.
+N_ANGLES = 201
 
 
 class PoleSprites:

@@ -38,6 +38,7 @@ from liquid_spike_control.neuromorphic.netx import read_netx
 from liquid_spike_control.neuromorphic.spike_files import read_payloads, read_spikes
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.spiking.nir_import import read_nir
+from liquid_spike_control.spiking.policy_file import read_spiking_controller
 
 READERS = {
     "controller": read_controller,
@@ -45,6 +46,7 @@ READERS = {
     "netx": read_netx,
     "perception": read_perception_model,
     "nir": lambda path: read_nir(path, "euler", 1e-3),
+    "spiking": read_spiking_controller,
     "spikes": lambda path: read_spikes(path, 2, 1e-3),
     "payloads": lambda path: read_payloads(path, 2),
 }
@@ -154,8 +156,9 @@ def test_nir_files_that_claim_too_much(tmp_path):
         write(path)
         assert path.stat().st_size < 1 << 20
         files.append(path)
-    said = read_bounded(*(("nir", path) for path in files), *(("perception", path) for path in files))
-    for line, what in zip(said, [*NIR_FILES, *NIR_FILES], strict=True):
+    kinds = ("nir", "perception", "spiking")
+    said = read_bounded(*((kind, path) for kind in kinds for path in files))
+    for line, what in zip(said, [*NIR_FILES] * len(kinds), strict=True):
         assert ": refused: " in line and "MemoryError" not in line, (what, line)
 
 

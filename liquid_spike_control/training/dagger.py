@@ -62,7 +62,7 @@ class DaggerTraining:
     n_episodes: int = 32
     expert_share: float = 0.5
     exploration: float = 0.1
-    passes: int = 12
+    passes: int = 45
     batch: int = 64
     chunk: int = 25
     learning_rate: float = 3e-3

@@ -56,6 +56,7 @@ setup(
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
         "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco-core
+        "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray
         "security": ["cryptography>=42"],  # liquid-spike security keystore
         "view": ["mujoco-studio>=4.0,<5", "rerun-sdk>=0.22"],
         "test": [*gym, *test],

@@ -13,14 +13,18 @@ from liquid_spike_control.training.streams import CONTROLLER_SEEDS
 def test_the_published_plan_has_everything():
     cells = plan_named("published").cells()
     assert len(set(cells)) == len(cells)
-    assert {cell.task for cell in cells} == set(TASKS)
-    for task in TASKS:
+    assert {cell.task for cell in cells} == {"pencil-hard", *TASKS}
+    for task in ("pencil-hard", *TASKS):
         mine = [cell for cell in cells if cell.task == task]
         learners = {cell.controller for cell in mine} - {"expert", "model_based"}
-        assert learners == {name for name, c in CONTENDERS.items() if c.learns}
+        spiking = {"spiking_float", "spiking_loihi"} if task == "pencil-hard" else set()
+        assert learners == {name for name, c in CONTENDERS.items() if c.learns} - spiking
         seeds, episodes = (5, 100) if task in ("swing-up", "hover", "pencil-hard") else (2, 50)
         assert {len([c for c in mine if c.controller == name]) for name in learners} == {seeds}
         assert {cell.episodes for cell in mine} == {episodes}
+        if task == "pencil-hard":
+            assert {cell.perturbations for cell in mine} == {("clean",)}
+            continue
         assert "length" not in mine[0].perturbations or task.startswith("swing-up")
         assert {"clean", "noise", "drop30", "jitter40", "latency1", "latency2"} <= set(mine[0].perturbations)
 
@@ -51,10 +55,12 @@ def test_a_learner_that_is_chosen_gets_a_training_seed():
     ("choice", "says"),
     [
         ({"controllers": ("pid",)}, "unknown controller 'pid'; known controllers: expert, model_based, mlp"),
-        ({"tasks": ("juggling",)}, "unknown task 'juggling'; known tasks: swing-up"),
+        ({"tasks": ("juggling",)}, "unknown task 'juggling'; known tasks: pencil-hard, swing-up"),
         ({"perturbations": ("fog",)}, "unknown perturbation 'fog'; known perturbations: clean"),
         ({"tasks": ("hover",), "perturbations": ("length",)}, "perturbation 'length' cannot apply: task 'hover'"),
         ({"tasks": ("hopper",), "controllers": ("model_based",)}, "no law for task 'hopper'"),
+        ({"tasks": ("pencil-hard",), "perturbations": ("noise",)}, "perturbation 'noise' cannot apply"),
+        ({"tasks": ("pencil-hard",), "controllers": ("spiking_loihi",)}, "'spiking_loihi' cannot be trained"),
         ({"training_seeds": range(0, 2)}, "--training-seeds 0:2"),
         ({"episodes": 0}, "--episodes 0"),
         ({"rounds": 0}, "--rounds 0"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from liquid_spike_control.bench.closed_loop import running
+from liquid_spike_control.bench.closed_loop import course, running
 from liquid_spike_control.bench.closed_loop.benchmark import Benchmark
 from liquid_spike_control.bench.closed_loop.engines import Processes
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
@@ -74,8 +74,14 @@ def test_a_cache_of_other_code_is_not_looked_at(tmp_path, monkeypatch):
     cell = small(perturbations=("clean",), episodes=1).cells()[0]
     Cache(tmp_path).store(cell.name, running.run(running.Job(cell, None, None, ("clean",))).record)
     assert Benchmark(small(perturbations=("clean",), episodes=1), Cache(tmp_path)).record(cell) is not None
-    monkeypatch.setattr(running, "code_version", lambda modules: "0" * 16)
+    monkeypatch.setattr(course, "code_version", lambda modules: "0" * 16)
     assert Benchmark(small(perturbations=("clean",), episodes=1), Cache(tmp_path)).record(cell) is None
+
+
+def test_pencil_hard_is_a_course_too():
+    cell = changed(plan_named("smoke"), ("expert",), ("pencil-hard",), ("clean",), None, 1).cells()[0]
+    evaluation = running.run(running.Job(cell, None, None, ("clean",))).record.evaluations["clean"]
+    assert evaluation.success == (True,) and evaluation.reward == (20.0,) and evaluation.steps > 1000
 
 
 def command(cache):

@@ -35,6 +35,8 @@ class Claim:
         said: the claim.
         measured: what stands in the columns.
         figures: liquid, gated, spiking.
+        perturbations: that the figures come from; empty if from all.
+        controllers: other than those of the columns that it needs.
         finding: what they say, in words that the figures decide.
     """
 
@@ -43,6 +45,8 @@ class Claim:
     measured: str
     figures: tuple[str, str, str]
     finding: str
+    perturbations: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()
 
 
 def claims(standings: Standings) -> list[Claim]:
@@ -64,12 +68,19 @@ def claims(standings: Standings) -> list[Claim]:
 
 
 def table(rows: Sequence[Claim], standings: Standings) -> Table:
-    """For the report; the columns name who stands in them."""
-    liquid, gated, spiking = (_first(standings, names) for names in (LIQUID, GATED, SPIKING))
-    titles = [s.contender.title if s else "–" for s in (liquid, gated, spiking)]
-    columns = [f"{kind}: {title}" for kind, title in zip(("liquid", "gated", "spiking"), titles, strict=True)]
-    header = ("", "said", "measured", *columns, "found")
-    entries = [tuple(map(Entry, (r.subject, r.said, r.measured, *r.figures, r.finding))) for r in rows]
+    """For the report; the columns name who stands in them, and the last holds the options that make the row."""
+    chosen = [s for names in (LIQUID, GATED, SPIKING) if (s := _first(standings, names))]
+    columns = [f"{s.contender.title}" for s in chosen]
+    if len(columns) == 2:
+        columns.insert(1, "–")
+    header = ("", "said", "measured", *columns, "found", "options")
+    entries = []
+    for row in rows:
+        options = f"--controllers {','.join(dict.fromkeys([s.contender.name for s in chosen] + [*row.controllers]))}"
+        if row.perturbations:
+            options += f" --perturbations {','.join(row.perturbations)}"
+        texts = (row.subject, row.said, row.measured, *row.figures, row.finding, options)
+        entries.append(tuple(map(Entry, texts)))
     return Table(header, tuple(entries), words=True)
 
 
@@ -133,7 +144,7 @@ def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Clai
     if not names:
         return Claim(subject, said, f"success under {', '.join(wanted)}", ("–", "–", "–"), "not measured")
     texts = _texts(three, lambda s: f"{100 * _mean(s, names):.0f} %")
-    return Claim(subject, said, f"success under {', '.join(names)}", texts, _ahead(three[0], three[2], names))
+    return Claim(subject, said, f"success under {', '.join(names)}", texts, _ahead(three[0], three[2], names), names)
 
 
 def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
@@ -146,7 +157,8 @@ def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
             Claim("adaptivity", "It is the elapsed time that they use.",
                   f"success under {', '.join(names)} with elapsed time, and with it hidden",
                   (f"{100 * _mean(sighted, names):.0f} %, hidden {100 * _mean(blind, names):.0f} %", "–", "–"),
-                  _by(lead, "seeing the time helps", "hiding the time helps", "no difference that shows"))
+                  _by(lead, "seeing the time helps", "hiding the time helps", "no difference that shows"),
+                  names, ("cfc_mm_timeless",))
         )  # fmt: skip
     return rows
 
@@ -156,7 +168,7 @@ def _hardware(three: Three, standings: Standings) -> list[Claim]:
     floating = _texts(three, lambda s: f"{4 * (s.parameters or 0) / 1e3:.0f} kB of float32")[:2]
     rows = [
         Claim("hardware", "Spiking networks run on neuromorphic chips, liquid ones on any processor.",
-              "weights as they run", (*floating, f"{(spiking.parameters or 0) / 1e3:.0f} kB of 8 bit integers"),
+              "weights as they run", (*floating, _on_chip(spiking)),
               "both ran here on a processor; the chip was emulated, to the bit"),
     ]  # fmt: skip
     if floats and (names := _common((spiking, floats, spiking), spiking.perturbations)):
@@ -165,9 +177,16 @@ def _hardware(three: Three, standings: Standings) -> list[Claim]:
             Claim("hardware", "The chip's small integers cost accuracy.",
                   "success of the same network on integers, and in floats, all perturbations",
                   ("–", "–", f"{100 * _mean(spiking, names):.0f} %, floats {100 * _mean(floats, names):.0f} %"),
-                  _by(lead, "the integers are ahead", "the floats are ahead", "no difference that shows"))
+                  _by(lead, "the integers are ahead", "the floats are ahead", "no difference that shows"),
+                  names, ("spiking_float",))
         )  # fmt: skip
     return rows
+
+
+def _on_chip(spiking: Standing) -> str:
+    training = spiking.records[0].training
+    cores = f" on {training.cores} of a Loihi's 128 cores" if training and training.cores else ""
+    return f"{(spiking.parameters or 0) / 1e3:.0f} kB of 8 bit integers{cores}"
 
 
 def _common(three: Three, wanted: Sequence[str]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from statistics import median
 
-from ...tasks.catalogue import task_named
 from .contenders import contender
+from .course import course_named
 from .plan import Cell
 from .record import Record
 
@@ -41,7 +41,7 @@ class Costs:
         """Seconds of one core."""
         learns = contender(cell.controller).learns
         training = _known(self._training, cell, TRAINING_S) if learns else 0.0
-        simulated = task_named(cell.task).duration_s * cell.episodes * len(cell.perturbations)
+        simulated = course_named(cell.task).duration_s * cell.episodes * len(cell.perturbations)
         return START_S + training + simulated / _known(self._factor, cell, REAL_TIME_FACTOR)
 
 

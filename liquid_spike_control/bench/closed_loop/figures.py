@@ -77,14 +77,16 @@ def score_against_parameters(standings: Standings, perturbations: Sequence[str])
                 np.mean([standing.score_by_seed(p)[k] for p in perturbations]) for k in range(len(standing.records))
             ]
             axes.plot([standing.parameters] * 2, [min(seeds), max(seeds)], color=COLOURS[name], lw=3, alpha=0.45)
-            axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=6)
-            axes.annotate(standing.contender.title, (standing.parameters, mean), xytext=(6, -3),
-                          textcoords="offset points", fontsize=8)  # fmt: skip
+            axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
+        _legend(axes)
         axes.axhline(100, color="0.5", lw=0.8, ls=":")
+        axes.set_ylim(top=104)
+        counts = [standing.parameters for standing in standings.values() if standing.parameters]
         axes.set(xscale="log", xlabel="trained numbers", ylabel="score (random 0, expert 100)")
+        axes.set_xlim(min(counts) / 1.5, max(counts) * 1.5)
         axes.grid(color="0.92")
 
-    return _svg((6.4, 3.8), draw)
+    return _svg((7.4, 3.8), draw)
 
 
 def latency(standings: Standings) -> str:
@@ -118,7 +120,7 @@ def energy(standings: Standings) -> str:
                           mfc=COLOURS[name] if filled else "white")  # fmt: skip
         for model, marker in markers.items():
             axes.plot([], [], marker, color="0.35", mfc="0.35" if model in SPIKING_MODELS else "white", label=model)
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+        _legend(axes)
         _names_on_y(axes, paid)
         axes.set(xscale="log", xlabel="estimate of one control step, dynamic [nJ]")
 
@@ -134,15 +136,17 @@ def training(standings: Standings, perturbations: Sequence[str]) -> str:
             if not standing.training_s:
                 continue
             rate = 100 * float(np.mean([standing.success(p).mean for p in perturbations]))
-            axes.plot(standing.training_s, rate, "o", color=COLOURS[name], ms=6)
-            axes.annotate(standing.contender.title, (standing.training_s, rate), xytext=(6, -3),
-                          textcoords="offset points", fontsize=8)  # fmt: skip
+            axes.plot(standing.training_s, rate, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
+        _legend(axes)
         axes.set(xlabel="training, one core [s]", ylabel="success [%]", ylim=(-4, 104))
-        axes.set_xlim(left=0)
-        axes.margins(x=0.15)
+        axes.set_xlim(0, 1.1 * max(standing.training_s or 0 for standing in standings.values()))
         axes.grid(color="0.92")
 
-    return _svg((6.4, 3.6), draw)
+    return _svg((7.4, 3.6), draw)
+
+
+def _legend(axes) -> None:
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
 
 
 def _names_on_y(axes, standings: Standings) -> None:

@@ -8,17 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ...errors import TaskError
-from ...tasks.catalogue import TASKS, task_named
 from ...tasks.perturbations import PERTURBATIONS, perturbation_named
 from .contenders import CONTENDERS, contender
-from .model_based import has_law
+from .course import COURSES, course_named
 
 #: Seed of the first episode of an evaluation; they count up. Training never draws from below 1,000,000,000.
 FIRST_EPISODE = 1000
 #: Tasks that the claims are made on.
 CLAIMED = ("pencil-hard", "swing-up", "hover")
-LAWS = ("expert", "model_based")
-LEARNERS = tuple(name for name, c in CONTENDERS.items() if c.learns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +91,19 @@ class Plan:
         return sorted(cells, key=lambda cell: cell.training_seed)
 
 
-def _applicable(task_name: str) -> tuple[str, ...]:
-    """Perturbations that apply to a task."""
-    task, found = task_named(task_name), []
-    for name, perturbation in PERTURBATIONS.items():
-        with suppress(TaskError):
-            perturbation.check_applies(task)
-            found.append(name)
-    return tuple(found)
-
-
 def _published_share(task_name: str) -> Share:
     """All that fits a task; 5 training seeds and 100 episodes on the tasks of the claims, 2 and 50 on the others."""
-    laws = tuple(name for name in LAWS if name == "expert" or has_law(task_name))
+    course, controllers, perturbations = course_named(task_name), [], []
+    for name in CONTENDERS:
+        with suppress(TaskError):
+            course.admit(contender(name))
+            controllers.append(name)
+    for name in PERTURBATIONS:
+        with suppress(TaskError):
+            course.check_applies(perturbation_named(name))
+            perturbations.append(name)
     seeds, episodes = (range(1, 6), 100) if task_name in CLAIMED else (range(1, 3), 50)
-    return Share(task_name, laws + LEARNERS, _applicable(task_name), seeds, episodes)
+    return Share(task_name, tuple(controllers), tuple(perturbations), seeds, episodes)
 
 
 def plan_named(name: str) -> Plan:
@@ -120,12 +115,12 @@ def plan_named(name: str) -> Plan:
     if name == "smoke":
         quick = ("clean", "drop30", "jitter40", "latency1")
         shares = (
-            Share("swing-up", LAWS, quick, range(0), 20),
+            Share("swing-up", ("expert", "model_based"), quick, range(0), 20),
             Share("swing-up-full", ("expert", "mlp", "gru", "cfc", "spiking_loihi"), quick, range(1, 2), 20, rounds=3),
         )
         return Plan(name, shares)
     if name == "published":
-        return Plan(name, tuple(_published_share(task) for task in TASKS))
+        return Plan(name, tuple(_published_share(task) for task in COURSES))
     raise TaskError(f"unknown plan '{name}'; known plans: smoke, published")
 
 
@@ -158,13 +153,12 @@ def changed(
     have = {share.task: share for share in plan.shares}
     shares = []
     for name in tasks or have:
-        task = task_named(name)
+        course = course_named(name)
         share = have.get(name) or _published_share(name)
         for chosen in controllers:
-            if contender(chosen).name == "model_based" and not has_law(name):
-                raise TaskError(f"controller 'model_based' has no law for task '{name}'; leave one of them out")
+            course.admit(contender(chosen))
         for chosen in perturbations:
-            perturbation_named(chosen).check_applies(task)
+            course.check_applies(perturbation_named(chosen))
         seeds = share.training_seeds if training_seeds is None else training_seeds
         if any(contender(c).learns for c in controllers):
             seeds = seeds or range(1, 2)

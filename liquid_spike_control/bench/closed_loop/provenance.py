@@ -22,7 +22,8 @@ from ...errors import LiquidSpikeError
 from ...resources import PACKAGE, share, zoo
 
 #: Rooms whose code decides a figure; imports are not followed out of them.
-ROOMS = ("tasks", "control", "liquid", "training", "spiking", "neuromorphic", "sim", "perception", "simulation")
+ROOMS = ("tasks", "control", "liquid", "training", "spiking", "neuromorphic", "sim", "perception", "simulation",
+         "hard_simulation", "loop")  # fmt: skip
 #: Modules of which others need a name and no more: the list of all tasks, and the range of the training seeds. A task
 #: that is added must not throw away the figures of the others.
 _LEFT_OUT = ("tasks.catalogue", "training.streams")
@@ -98,8 +99,13 @@ def _named_files(tree: ast.Module) -> Iterator[Path]:
 
 
 def expert_version(task_name: str) -> str:
-    """16 hex digits of the SHA-256 of the network that is a task's expert; empty where the expert is a law."""
-    path = zoo(f"{task_name.removesuffix('-positions').replace('-', '_')}_expert.safetensors")
+    """Of the network that is a task's expert; empty where the expert is a law."""
+    return zoo_version(f"{task_name.removesuffix('-positions').replace('-', '_')}_expert.safetensors")
+
+
+def zoo_version(name: str) -> str:
+    """16 hex digits of the SHA-256 of a shipped model; empty if it is not there."""
+    path = zoo(name)
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
 
 

@@ -35,6 +35,7 @@ class Training:
         architecture: in words.
         model: hash of the file, see :func:`content_hash`.
         command: that makes the same file.
+        cores: of a Loihi chip that a spiking network fills; None for others.
     """
 
     seconds: float
@@ -43,6 +44,7 @@ class Training:
     architecture: str
     model: str
     command: str
+    cores: int | None = None
 
 
 @dataclass(frozen=True)

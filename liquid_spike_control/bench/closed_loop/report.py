@@ -124,10 +124,10 @@ def _liquid_against_spiking(by_task: Mapping[str, Mapping[str, Standing]]) -> li
         if rows := claims.claims(mine):
             shown.append(Section(2, f"Liquid against spiking, on {task}", (
                 "What is said of both, and what this run has measured on one task, with the same expert and recipe. "
-                "Differences of success are tested by the bootstrap; the gated network stands by as a third opinion.",
+                "Differences of success are tested by the bootstrap; the gated network stands by as a third opinion. "
+                "Each row comes from the command below with its options behind it.",
                 claims.table(rows, mine),
-                Code(f"liquid-spike bench closed-loop --plan published --tasks {task} --controllers "
-                     f"{','.join(mine)} --out liquid_against_spiking"),
+                Code(f"liquid-spike bench closed-loop --plan published --tasks {task} --out REPORT ..."),
             )))  # fmt: skip
     return shown
 

@@ -4,33 +4,19 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from ...tasks.perturbations import perturbation_named
+from .contenders import contender
+from .course import course_named
+from .plan import Cell
+from .provenance import machine
+from .record import Record, Training, key_of
 
-from ...control.spiking import SpikingController
-from ...errors import TaskError
-from ...neuromorphic.backend import BackendStats
-from ...tasks.catalogue import task_named
-from ...tasks.episode import EpisodeController, EpisodeResult, ExpertController, run_episode
-from ...tasks.perturbations import Perturbation, perturbation_named
-from ...tasks.task import ControlTask
-from . import learning
-from .contenders import Contender, contender
-from .model_based import ModelBasedController
-from .plan import LAWS, Cell
-from .provenance import code_version, expert_version, machine, versions
-from .record import Evaluation, Record, Training, key_of
-
-#: Modules whose code decides an episode, besides the task's.
-EPISODE_CODE = ("tasks.episode",)
-_RUNTIME_CODE = {
-    "law": ("bench.closed_loop.model_based",),
-    "network": ("liquid.controller",),
-    "spiking": ("control.spiking",),
-}
+#: Of the files of networks, by kind of contender.
+_SUFFIXES = {"network": ".safetensors", "spiking": ".nir"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +45,23 @@ class Outcome:
 
 def training_provenance(cell: Cell) -> dict[str, Any] | None:
     """Everything that decides the trained network of a cell; None if there is none. Its hash names the file."""
-    chosen, task = contender(cell.controller), task_named(cell.task)
+    chosen, course = contender(cell.controller), course_named(cell.task)
     if not chosen.learns:
         return None
-    code = learning.SPIKING_CODE if chosen.kind == "spiking" else learning.NETWORK_CODE
-    config = learning.recipe(cell.training_seed, cell.rounds)
-    return learning.description(chosen, task, config) | {
-        "expert": expert_version(task.name),
-        "code": code_version((_module(task), *code)),
-        "versions": versions("torch", "mujoco-core", "gymnasium"),
-    }
+    made = course.training(chosen, cell.training_seed, cell.rounds)
+    return made | {"task": course.name, "task_version": course.version}
 
 
 def provenance(cell: Cell) -> dict[str, Any]:
     """Everything that decides the figures of a cell, but for perturbations and episodes, which stand beside them."""
-    chosen, task = contender(cell.controller), task_named(cell.task)
-    return {
+    chosen, course = contender(cell.controller), course_named(cell.task)
+    return course.episodes(chosen) | {
         "controller": chosen.name,
         "backend": chosen.backend,
-        "task": task.name,
-        "task_version": task.version,
+        "task": course.name,
+        "task_version": course.version,
         "training": training_provenance(cell),
-        "expert": expert_version(task.name) if chosen.name in LAWS else "",
-        "code": code_version((_module(task), *EPISODE_CODE, *_RUNTIME_CODE[chosen.kind])),
-        "versions": versions("mujoco-core", "gymnasium"),
     }
-
-
-def _module(task: ControlTask) -> str:
-    return type(task).__module__.partition(".")[2]
 
 
 def network_name(cell: Cell) -> tuple[str, str] | None:
@@ -104,64 +78,17 @@ def run(job: Job) -> Outcome:
     Raises:
         LiquidSpikeError: something in it cannot be done.
     """
-    cell, chosen = job.cell, contender(job.cell.controller)
-    task, training, model = task_named(cell.task), job.training, job.model
-    driver: EpisodeController
+    cell, chosen, course = job.cell, contender(job.cell.controller), course_named(job.cell.task)
+    training, model = job.training, job.model
     with tempfile.TemporaryDirectory(prefix="liquid_spike_") as folder:
-        if chosen.learns:
-            path = Path(folder) / f"{cell.task}{learning.SUFFIXES[chosen.kind]}"
-            if model is None or training is None:
-                config = learning.recipe(cell.training_seed, cell.rounds)
-                training = learning.train(chosen, cell.task, config, path)
-                model = path.read_bytes()
-            else:
-                path.write_bytes(model)
-            driver = learning.controller(chosen, path)
-        else:
-            driver = _law(chosen, task)
-    evaluations = {name: evaluate(task, driver, perturbation_named(name), cell.episode_seeds) for name in job.missing}
+        path = Path(folder) / f"{cell.task}{_SUFFIXES[chosen.kind]}" if chosen.learns else None
+        if path and (model is None or training is None):
+            training = course.train(chosen, cell.training_seed, cell.rounds, path)
+            model = path.read_bytes()
+        elif path and model:
+            path.write_bytes(model)
+        driver = course.driver(chosen, path)
+    evaluations = {name: course.evaluate(driver, perturbation_named(name), cell.episode_seeds) for name in job.missing}
     made = provenance(cell)
     record = Record(cell.controller, cell.task, cell.training_seed, made, machine(), training, evaluations)
     return Outcome(record, model)
-
-
-def _law(chosen: Contender, task: ControlTask) -> EpisodeController:
-    if chosen.name == "expert":
-        return ExpertController(task.expert(), task)
-    if chosen.name == "model_based":
-        return ModelBasedController(task.name)
-    raise TaskError(f"controller '{chosen.name}' is not a law")
-
-
-def evaluate(task: ControlTask, driver: EpisodeController, perturbation: Perturbation, seeds: range) -> Evaluation:
-    """The episodes of some seeds under a perturbation.
-
-    Raises:
-        TaskError: the perturbation cannot apply to the task.
-    """
-    run_episode(task, driver, perturbation, seeds[0])  # kernels are compiled and caches warm; nothing of it counts
-    episodes: list[EpisodeResult] = []
-    work: dict[str, int] = {}
-    for seed in seeds:
-        episodes.append(run_episode(task, driver, perturbation, seed))
-        if isinstance(driver, SpikingController):
-            work = _sum(work, driver.stats())
-    latencies = np.concatenate([e.latencies_us for e in episodes])
-    p50, p99 = np.percentile(latencies, (50, 99))
-    return Evaluation(
-        perturbation=asdict(perturbation),
-        first_seed=seeds[0],
-        success=tuple(e.success for e in episodes),
-        reward=tuple(float(f"{e.total_reward:.6g}") for e in episodes),
-        steps=sum(e.n_steps for e in episodes),
-        unsafe=sum(e.n_unsafe for e in episodes),
-        simulated_s=round(sum(e.elapsed_s for e in episodes), 3),
-        wall_s=round(sum(e.wall_s for e in episodes), 3),
-        latency_p50_us=round(float(p50), 2),
-        latency_p99_us=round(float(p99), 2),
-        work=work or None,
-    )
-
-
-def _sum(work: dict[str, int], stats: BackendStats) -> dict[str, int]:
-    return {f.name: work.get(f.name, 0) + getattr(stats, f.name) for f in fields(BackendStats)}

@@ -12,9 +12,9 @@ import numpy as np
 
 from ...neuromorphic.backend import BackendStats
 from ...neuromorphic.energy import MODELS, estimate
-from ...tasks.scale import score
 from ..episodes import wilson_interval
 from .contenders import CONTENDERS, Contender, contender
+from .course import course_named
 from .record import Evaluation, Record
 from .statistics import Interval, bootstrap, bootstrap_difference
 
@@ -83,7 +83,7 @@ class Standing:
         return np.stack([r.matrix(perturbation, what) for r in self.records])
 
     def _scores(self, perturbation: str) -> np.ndarray:
-        return np.asarray(score(self.task, self._matrix(perturbation, "reward")))
+        return course_named(self.task).score(self._matrix(perturbation, "reward"))
 
     @property
     def training_s(self) -> float | None:

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a contender goes through on a task: training at a matched size, then episodes.
+
+Only training needs torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ...checkpoint import read_controller, write_controller
+from ...control.spiking import SpikingController, spiking_model
+from ...errors import TaskError
+from ...liquid.architecture import Architecture, matched, n_parameters, n_synapses, named
+from ...liquid.controller import new_controller
+from ...neuromorphic.backend import BackendStats
+from ...neuromorphic.chips import LOIHI1
+from ...neuromorphic.mapping import place
+from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller, write_spiking_controller
+from ...tasks.catalogue import TASKS, task_named
+from ...tasks.episode import EpisodeController, EpisodeResult, ExpertController, run_episode
+from ...tasks.perturbations import Perturbation
+from ...tasks.scale import score
+from .contenders import Contender
+from .model_based import ModelBasedController, has_law
+from .provenance import code_version, expert_version, versions
+from .record import Evaluation, Training, content_hash
+
+if TYPE_CHECKING:
+    from ...training.dagger import DaggerTraining
+
+#: Trained numbers of each network, so far as its architecture can be sized.
+BUDGET = 13_000
+
+
+class Course(Protocol):
+    """A task, for contenders.
+
+    Attributes:
+        name: of the task.
+        version: of the task's numbers.
+        duration_s: of an episode [s].
+    """
+
+    name: str
+    version: int
+    duration_s: float
+
+    def admit(self, contender: Contender) -> None:
+        """Refuse a contender that cannot take part.
+
+        Raises:
+            TaskError: it cannot.
+        """
+
+    def check_applies(self, perturbation: Perturbation) -> None:
+        """Refuse a perturbation of what the task does not have.
+
+        Raises:
+            TaskError: it cannot apply.
+        """
+
+    def training(self, contender: Contender, seed: int, rounds: int | None) -> dict[str, Any]:
+        """All that decides the trained file: sizes, recipe, code, versions."""
+
+    def train(self, contender: Contender, seed: int, rounds: int | None, path: Path) -> Training:
+        """Train and write the file.
+
+        Raises:
+            ModelError: the file cannot be written, or something that training needs is missing.
+        """
+
+    def episodes(self, contender: Contender) -> dict[str, Any]:
+        """All that decides an episode besides the trained file: code, versions, the expert."""
+
+    def driver(self, contender: Contender, path: Path | None) -> Any:
+        """The contender as it runs: compiled, without torch.
+
+        Args:
+            contender: who.
+            path: of its file, if it learns.
+
+        Returns:
+            What :meth:`evaluate` takes.
+
+        Raises:
+            ModelError: a file is missing or damaged.
+        """
+
+    def evaluate(self, driver: Any, perturbation: Perturbation, seeds: range) -> Evaluation:
+        """The episodes of some seeds under a perturbation."""
+
+    def score(self, reward: np.ndarray) -> np.ndarray:
+        """Total rewards on a scale from 0, random commands, to 100, the expert's."""
+
+
+@cache
+def course_named(name: str) -> Course:
+    """The course of a task.
+
+    Raises:
+        TaskError: there is no such task.
+    """
+    if name == "pencil-hard":
+        from .pencil_hard_course import PencilHardCourse
+
+        return PencilHardCourse()
+    if name not in TASKS:
+        raise TaskError(f"unknown task '{name}'; known tasks: {', '.join(COURSES)}")
+    return TaskCourse(name)
+
+
+#: Names of all courses, in the order of tables.
+COURSES = ("pencil-hard", *TASKS)
+
+
+class TaskCourse:
+    """A task of the catalogue: DAgger from its expert; see :class:`Course`.
+
+    Args:
+        name: of the task.
+    """
+
+    _training_code = {"network": ("liquid.policies",), "spiking": ("spiking.policy",)}
+    _runtime_code = {"law": (f"{__package__}.model_based".partition(".")[2],), "network": ("liquid.controller",),
+                     "spiking": ("control.spiking",)}  # fmt: skip
+
+    def __init__(self, name: str) -> None:
+        self._task = task_named(name)
+        self.name, self.version, self.duration_s = name, self._task.version, self._task.duration_s
+        self._module = type(self._task).__module__.partition(".")[2]
+        self._size = len(self._task.observation_names), len(self._task.command_names)
+
+    def admit(self, contender: Contender) -> None:
+        """See :class:`Course`."""
+        if contender.name == "model_based" and not has_law(self.name):
+            raise TaskError(f"controller 'model_based' has no law for task '{self.name}'; leave one of them out")
+
+    def check_applies(self, perturbation: Perturbation) -> None:
+        """See :class:`Course`."""
+        perturbation.check_applies(self._task)
+
+    def training(self, contender: Contender, seed: int, rounds: int | None) -> dict[str, Any]:
+        """See :class:`Course`."""
+        return {
+            "learner": contender.learner,
+            "architecture": asdict(self._architecture(contender)),
+            "recipe": asdict(_recipe(seed, rounds)),
+            "expert": expert_version(self.name),
+            "code": code_version((self._module, "training.dagger", *self._training_code[contender.kind])),
+            "versions": versions("torch", "mujoco-core", "gymnasium"),
+        }
+
+    def train(self, contender: Contender, seed: int, rounds: int | None, path: Path) -> Training:
+        """See :class:`Course`."""
+        import torch
+
+        from ...liquid.policies import new_policy
+        from ...spiking.policy import SpikingPolicy
+        from ...training import dagger
+        from ...training.streams import CONTROLLER_SEEDS
+
+        torch.set_num_threads(1)
+        task, made, config = self._task, self._architecture(contender), _recipe(seed, rounds)
+        numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, seed)
+        policy = SpikingPolicy(made, *numbers) if isinstance(made, SpikingArchitecture) else new_policy(made, *numbers)
+        begin = time.perf_counter()
+        dagger.train(self.name, policy, config)
+        seconds = time.perf_counter() - begin
+        described: dict[str, Any] = {
+            "observation_names": task.observation_names,
+            "observation_units": task.observation_units,
+            "command_names": task.command_names,
+            "command_units": task.command_units,
+            "task": self.name,
+            "training_command": training_command(self.name, contender, config),
+            "training_seeds": (CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
+        }
+        if isinstance(policy, SpikingPolicy):
+            write_spiking_controller(path, policy.to_file(**described))
+        else:
+            write_controller(path, policy.to_file(**described))
+        return described_training(made, self._size, seconds, path, described["training_command"])
+
+    def episodes(self, contender: Contender) -> dict[str, Any]:
+        """See :class:`Course`."""
+        return {
+            "expert": "" if contender.learns else expert_version(self.name),
+            "code": code_version((self._module, "tasks.episode", *self._runtime_code[contender.kind])),
+            "versions": versions("mujoco-core", "gymnasium"),
+        }
+
+    def driver(self, contender: Contender, path: Path | None) -> EpisodeController:
+        """See :class:`Course`."""
+        if contender.name == "expert":
+            return ExpertController(self._task.expert(), self._task)
+        if contender.name == "model_based":
+            return ModelBasedController(self.name)
+        assert path is not None  # whoever learns has a file
+        if contender.kind == "spiking":
+            return SpikingController(read_spiking_controller(path), contender.backend)
+        return new_controller(read_controller(path))
+
+    def evaluate(self, driver: EpisodeController, perturbation: Perturbation, seeds: range) -> Evaluation:
+        """See :class:`Course`."""
+        run_episode(self._task, driver, perturbation, seeds[0])  # kernels are compiled; nothing of it counts
+        results: list[EpisodeResult] = []
+        work: dict[str, int] = {}
+        for seed in seeds:
+            results.append(run_episode(self._task, driver, perturbation, seed))
+            if isinstance(driver, SpikingController):
+                stats = driver.stats()
+                work = {f.name: work.get(f.name, 0) + getattr(stats, f.name) for f in fields(BackendStats)}
+        return evaluation(
+            perturbation, seeds,
+            success=[r.success for r in results],
+            reward=[r.total_reward for r in results],
+            unsafe=sum(r.n_unsafe for r in results),
+            simulated_s=sum(r.elapsed_s for r in results),
+            wall_s=sum(r.wall_s for r in results),
+            latencies_us=np.concatenate([r.latencies_us for r in results]),
+            work=work or None,
+        )  # fmt: skip
+
+    def score(self, reward: np.ndarray) -> np.ndarray:
+        """See :class:`Course`."""
+        return np.asarray(score(self.name, reward))
+
+    def _architecture(self, contender: Contender) -> Architecture | SpikingArchitecture:
+        """An NCP stays small: its claim is that 19 neurons do. A spiking network has weights of 8 bits and many inputs,
+        and keeps its own size."""
+        if contender.kind == "spiking":
+            return SpikingArchitecture(**contender.changes)
+        if contender.learner == "ncp":
+            return named("ncp", **contender.changes)
+        return matched(contender.learner, BUDGET, *self._size, **contender.changes)
+
+
+def _recipe(seed: int, rounds: int | None) -> DaggerTraining:
+    """The training that every contender gets, with a seed of its own; fewer rounds where only a proof is wanted."""
+    from ...training.dagger import DaggerTraining
+
+    return DaggerTraining(seed=seed) if rounds is None else DaggerTraining(seed=seed, n_rounds=rounds)
+
+
+def training_command(task_name: str, contender: Contender, config: Any) -> str:
+    """The command line that makes the same network; ``config`` has ``seed`` and ``n_rounds``."""
+    return (
+        f"liquid-spike bench closed-loop --tasks {task_name} --controllers {contender.name} "
+        f"--training-seeds {config.seed}:{config.seed + 1} --rounds {config.n_rounds}"
+    )
+
+
+def described_training(
+    made: Architecture | SpikingArchitecture, size: tuple[int, int], seconds: float, path: Path, command: str
+) -> Training:
+    """What is kept of a training whose file has been written.
+
+    Args:
+        made: the architecture.
+        size: numbers of observations and of commands.
+        seconds: wall time [s].
+        path: of the file.
+        command: that makes the same file.
+    """
+    if isinstance(made, SpikingArchitecture):
+        parameters, operations = made.n_parameters(*size), None
+        cores = place(spiking_model(read_spiking_controller(path)).network(), LOIHI1).n_cores
+    else:
+        # An LTC's synapses are computed once for each step of its solver
+        unfolds = made.unfolds if made.cell == "ltc" else 1
+        parameters, operations, cores = n_parameters(made, *size), n_synapses(made, *size) * unfolds, None
+    model = content_hash(path.read_bytes())
+    return Training(seconds, parameters, operations, in_words(made), model, command, cores)
+
+
+def in_words(architecture: Architecture | SpikingArchitecture) -> str:
+    """Cell and sizes, e.g. ``"cfc 32, mixed memory, backbone 1 x 64"``."""
+    a = architecture
+    if isinstance(a, SpikingArchitecture):
+        kind = "recurrent CUBA-LIF" if a.recurrent else "CUBA-LIF"
+        return f"{kind} {' + '.join(map(str, a.units))}, {a.steps} steps a period, {a.fields} fields an observation"
+    words = [f"{a.cell} {a.units}" if a.layers == 1 else f"{a.cell} {a.layers} x {a.units}"]
+    words += ["mixed memory"] * a.mixed_memory
+    words += [f"backbone {a.backbone_layers} x {a.backbone_units}"] if a.backbone_layers else []
+    words += [f"wired ({a.wiring.kind})"] if a.wiring else []
+    words += [f"{a.unfolds} unfolds"] if a.cell == "ltc" else []
+    words += ["elapsed time hidden"] if not (a.elapsed_input or a.elapsed_span) else []
+    return ", ".join(words)
+
+
+def evaluation(
+    perturbation: Perturbation, seeds: range, *, success: Sequence[bool], reward: Sequence[float], unsafe: int,
+    simulated_s: float, wall_s: float, latencies_us: np.ndarray, work: dict[str, int] | None,
+) -> Evaluation:  # fmt: skip
+    """Episodes as they are kept, in as many digits as mean something; see :class:`~.record.Evaluation`."""
+    p50, p99 = np.percentile(latencies_us, (50, 99))
+    return Evaluation(
+        perturbation=asdict(perturbation),
+        first_seed=seeds[0],
+        success=tuple(map(bool, success)),
+        reward=tuple(float(f"{r:.6g}") for r in reward),
+        steps=len(latencies_us),
+        unsafe=int(unsafe),
+        simulated_s=round(simulated_s, 3),
+        wall_s=round(wall_s, 3),
+        latency_p50_us=round(float(p50), 2),
+        latency_p99_us=round(float(p99), 2),
+        work=work,
+    )

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pencil-hard`` as a course: the controller stands behind a spiking perception, and episodes bring their own faults.
+
+Wind, latency, blackouts and irregular periods are drawn for every episode, so there is no perturbation but ``clean``.
+The reward is the time that the pole stood [s].
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...assembly import new_backend
+from ...checkpoint import write_controller
+from ...control.latency import EstimateLatePencilLqr
+from ...errors import TaskError
+from ...hard_simulation import PencilHardSimulation
+from ...loop import Decider, Estimator, SpikingEstimator
+from ...perception import Perception
+from ...resources import zoo
+from ...sim.pencil_hard import PencilHardTask
+from ...tasks.perturbations import Perturbation
+from ..episodes import EpisodeFigures
+from ..estimators import TruthEstimator
+from ..pencil_hard import ExpertController, read_hard_controller, read_hard_perception, run_hard_episode
+from .contenders import Contender
+from .course import described_training, evaluation, training_command
+from .provenance import code_version, versions, zoo_version
+from .record import Evaluation, Training
+
+if TYPE_CHECKING:
+    from ...training.hard_imitation import HardImitationTraining
+
+PERCEPTION = "pencil_hard_perception.nir"
+#: Modules whose code decides an episode.
+_EPISODE_CODE = ("hard_simulation", "sim.pencil_hard", "loop", "perception", "neuromorphic.loihi", "control.latency")
+
+
+class HardDriver:
+    """Who decides and who sees, on a simulation of their own.
+
+    Args:
+        contender: who decides; the expert sees the truth.
+        path: of its file, if it learns.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+        RenderingError: there is no off-screen GL.
+    """
+
+    def __init__(self, contender: Contender, path: Path | None) -> None:
+        task = PencilHardTask()
+        self.simulation = PencilHardSimulation(task, sighted=contender.name != "expert")
+        self.estimator: Estimator = TruthEstimator(self.simulation)
+        self.controller: Decider
+        if contender.name == "expert":
+            self.controller = ExpertController(self.simulation.plant)
+            return
+        model = read_hard_perception(zoo(PERCEPTION))
+        self.estimator = SpikingEstimator(Perception(model), new_backend(model, "loihi"))
+        self.controller = EstimateLatePencilLqr() if path is None else read_hard_controller(path, task)
+
+    def episode(self, seed: int) -> EpisodeFigures:
+        """Run one."""
+        return run_hard_episode(self.controller, self.estimator, seed, self.simulation)
+
+
+class PencilHardCourse:
+    """See :class:`~.course.Course`; every network has as many trained numbers as the shipped controller."""
+
+    name, version = "pencil-hard", 1
+
+    def __init__(self) -> None:
+        self.duration_s = PencilHardTask().duration_s
+
+    def admit(self, contender: Contender) -> None:
+        """See :class:`~.course.Course`."""
+        if contender.kind == "spiking":
+            raise TaskError(
+                f"controller '{contender.name}' cannot be trained on task 'pencil-hard' behind a spiking perception; "
+                "leave one of them out"
+            )
+
+    def check_applies(self, perturbation: Perturbation) -> None:
+        """See :class:`~.course.Course`."""
+        if perturbation.name != "clean":
+            raise TaskError(
+                f"perturbation '{perturbation.name}' cannot apply: task 'pencil-hard' draws its own faults for every "
+                "episode; give clean"
+            )
+
+    def training(self, contender: Contender, seed: int, rounds: int | None) -> dict[str, Any]:
+        """See :class:`~.course.Course`."""
+        config = _recipe(contender, seed, rounds)
+        return {
+            "learner": contender.learner,
+            "architecture": asdict(config.architecture),
+            "recipe": asdict(config),
+            "perception": zoo_version(PERCEPTION),
+            "code": code_version(("training.hard_imitation", "liquid.policies", *_EPISODE_CODE)),
+            "versions": versions("torch", "mujoco-core"),
+        }
+
+    def train(self, contender: Contender, seed: int, rounds: int | None, path: Path) -> Training:
+        """See :class:`~.course.Course`."""
+        import torch
+
+        from ...training.hard_imitation import OBSERVATION_NAMES, HardImitationTrainer
+
+        torch.set_num_threads(1)
+        config = _recipe(contender, seed, rounds)
+        model = read_hard_perception(zoo(PERCEPTION))
+        begin = time.perf_counter()
+        trainer = HardImitationTrainer(config, model, lambda: new_backend(model, "loihi"))
+        for _ in range(config.n_rounds):
+            trainer.collect()
+            trainer.learn()
+        seconds = time.perf_counter() - begin
+        command = training_command(self.name, contender, config)
+        write_controller(path, trainer.to_file(command))
+        return described_training(config.architecture, (len(OBSERVATION_NAMES), 1), seconds, path, command)
+
+    def episodes(self, contender: Contender) -> dict[str, Any]:
+        """See :class:`~.course.Course`."""
+        return {
+            "perception": "" if contender.name == "expert" else zoo_version(PERCEPTION),
+            "code": code_version((*_EPISODE_CODE, "liquid.controller")),
+            "versions": versions("mujoco-core"),
+        }
+
+    def driver(self, contender: Contender, path: Path | None) -> HardDriver:
+        """See :class:`~.course.Course`."""
+        return HardDriver(contender, path)
+
+    def evaluate(self, driver: HardDriver, perturbation: Perturbation, seeds: range) -> Evaluation:
+        """See :class:`~.course.Course`. A latency includes the perception."""
+        results = [driver.episode(seed) for seed in seeds]
+        return evaluation(
+            perturbation, seeds,
+            success=[r.success for r in results],
+            reward=[r.balanced_s for r in results],
+            unsafe=0,  # the gate lets none through
+            simulated_s=sum(r.balanced_s for r in results),
+            wall_s=sum(r.wall_s for r in results),
+            latencies_us=np.concatenate([r.latencies_us for r in results]),
+            work=None,
+        )  # fmt: skip
+
+    def score(self, reward: np.ndarray) -> np.ndarray:
+        """Part of the episode that the pole stood [%]: the expert's pole stands to the end."""
+        return np.asarray(reward) / self.duration_s * 100
+
+
+def _recipe(contender: Contender, seed: int, rounds: int | None) -> HardImitationTraining:
+    """The recipe of the shipped controller, for whichever cell."""
+    from ...training.hard_imitation import HardImitationTraining
+
+    hidden = tuple(contender.changes)
+    config = HardImitationTraining(seed=seed, controller=contender.learner, hidden=hidden)
+    return config if rounds is None else replace(config, n_rounds=rounds)

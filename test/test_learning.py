@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike train policy`` and ``train expert``: what they write, that they repeat, what they refuse."""
+
+import shlex
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tyro
+
+torch = pytest.importorskip("torch")
+
+from liquid_spike_control.checkpoint import read_controller  # noqa: E402
+from liquid_spike_control.errors import TaskError  # noqa: E402
+from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
+from liquid_spike_control.liquid.controller import new_controller  # noqa: E402
+from liquid_spike_control.options import TrainExpertOptions, TrainPolicyOptions  # noqa: E402
+from liquid_spike_control.tasks.swing_up import SwingUp  # noqa: E402
+from liquid_spike_control.training import gym_expert, learning  # noqa: E402
+from liquid_spike_control.training.entry import expert_command, policy_command  # noqa: E402
+from liquid_spike_control.training.recurrent_ppo import PpoTraining  # noqa: E402
+
+TINY = TrainPolicyOptions("swing-up", units=6, rounds=2, passes=1)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Episodes of half a second, and few trials."""
+    monkeypatch.setattr(SwingUp, "duration_s", 0.5)
+    monkeypatch.setattr(learning, "TRIAL_SEEDS", range(2))
+
+
+def test_the_command_in_the_file_makes_the_same_file_again(tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    policy_command(replace(TINY, out=first, seed=5, hide_elapsed=True, controller="gru", logs=tmp_path / "logs"))
+    file = read_controller(first)
+    assert file.training_command == (
+        "liquid-spike train policy swing-up --seed 5 --controller gru --units 6 --hide-elapsed --rounds 2 --passes 1"
+    )
+    architecture = file.architecture
+    assert (architecture.cell, architecture.units) == ("gru", 6)
+    assert not architecture.elapsed_input and not architecture.elapsed_span
+    assert file.task == "swing-up" and file.training_seeds[0] >= 1_500_000_000
+    said = shlex.split(file.training_command)[3:]
+    policy_command(replace(tyro.cli(TrainPolicyOptions, args=said), out=second))
+    assert second.read_bytes() == first.read_bytes()
+    assert list((tmp_path / "logs").iterdir())
+    assert not list(tmp_path.glob("*.checkpoint"))  # it has served
+    command = new_controller(file).step(np.array([0.1, 0.0, -1.0]), 0.02)
+    assert np.isfinite(command).all() and abs(command[0]) <= 10
+
+
+def test_a_budget_of_parameters_gives_the_nearest_size(tmp_path):
+    out = tmp_path / "budget.safetensors"
+    policy_command(replace(TINY, out=out, units=None, budget_parameters=3000, controller="lstm", rounds=1))
+    assert n_parameters(read_controller(out).architecture, 3, 1) == pytest.approx(3000, rel=0.05)
+
+
+def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
+    small = PpoTraining(n_updates=9, n_tasks=2, rollout=16, chunk=1, epochs=1, minibatches=2)
+    monkeypatch.setitem(gym_expert.EXPERTS, "swing-up-full", small)
+    out = tmp_path / "expert.safetensors"
+    expert_command(TrainExpertOptions("swing-up-full", out=out, updates=2))
+    file = read_controller(out)
+    assert file.training_command == "liquid-spike train expert swing-up-full --updates 2"
+    assert file.architecture.cell == "mlp" and not file.architecture.elapsed_input
+    assert len(set(file.observation_scales)) == 5  # the deviations that were seen
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"task": "swing-upp"}, "unknown task 'swing-upp'; known tasks: swing-up, "),
+        ({"controller": "gnu"}, "unknown architecture 'gnu'; known architectures: cfc, cfc_mm, "),
+        ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
+        ({"rounds": 0}, "--rounds 0; give a number above 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan; give a number above 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(changes, message):
+    with pytest.raises(TaskError, match=message):
+        policy_command(replace(TINY, **changes))
+
+
+def test_a_folder_that_is_not_there_is_refused_before_the_training(tmp_path):
+    with pytest.raises(TaskError, match="nowhere is no folder"):
+        policy_command(replace(TINY, out=tmp_path / "nowhere" / "x.safetensors", rounds=10_000))
+    with pytest.raises(TaskError, match="no expert of 'swing-up' is trained; known tasks: double-pendulum, "):
+        expert_command(TrainExpertOptions("swing-up"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(TaskError, match="--device cuda: torch finds no CUDA device"):
+        policy_command(replace(TINY, out=tmp_path / "x.safetensors", device="cuda"))

@@ -6,7 +6,7 @@ the hinge, J its moment of inertia about the hinge, M the cart's mass, and b, c 
 
     J theta'' = m g l sin theta - m l cos theta x'' - c theta'
     (M + m) x'' + m l cos theta theta'' - m l sin theta theta'^2 = F - b x'
-    E = J theta'^2 / 2 + m g l (cos theta - 1)                        0 when it stands still upright
+    E = J theta'^2 / 2 + m g l (cos theta - 1)                        0 when it stands upright
     dE/dt = -m l cos theta theta' x'' - c theta'^2
 
 so that ``x'' = k E theta' cos theta`` brings the energy to that of the upright pole, and the force follows from x''
@@ -29,12 +29,15 @@ from .experts import Lqr, linearise
 STATE_WEIGHTS = (10.0, 3.0, 20.0, 2.0)
 COMMAND_WEIGHTS = (1.0,)
 #: The regulator takes over as the cosine of the angle grows from the first to the second of these ...
-CATCH = (0.75, 0.95)
-#: ... and the less, the further the energy is from that of the upright pole, in units of m g l.
+CATCH = (0.85, 0.97)
+#: ... and the less, the further the energy is from that aimed at.
 CATCH_ENERGY = 0.5
+#: Energy aimed at, above that of the upright pole and in units of m g l: the pole that comes up too slowly to be caught,
+#: and too near to be swung, leads the cart off its rail.
+SURPLUS = 0.2
 #: Greatest acceleration that energy shaping asks for [m/s^2], and how soon it does: k, for an energy in units of m g l
 #: and a rate in units of sqrt(g / l).
-SWING_ACCELERATION, ENERGY_GAIN = 5.0, 3.0
+SWING_ACCELERATION, ENERGY_GAIN = 5.0, 4.0
 #: Spring and damper that keep the cart about mid-rail [1/s^2], [1/s].
 CENTRING = (6.0, 2.0)
 
@@ -107,12 +110,12 @@ class SwingUpLaw:
         """Command ``(1,)`` for cart position [m] and velocity [m/s], pole angle from upright [rad] and rate [rad/s]."""
         position, velocity, angle, rate = state.tolist()
         plant, cosine = self.plant, math.cos(angle)
-        lacking = plant.energy(angle, rate) / (plant.pole_mass * plant.gravity * plant.com)
-        swing = ENERGY_GAIN * lacking * rate * cosine / math.sqrt(plant.gravity / plant.com)
+        excess = plant.energy(angle, rate) / (plant.pole_mass * plant.gravity * plant.com) - SURPLUS
+        swing = ENERGY_GAIN * excess * rate * cosine / math.sqrt(plant.gravity / plant.com)
         spring, damper = CENTRING
         acceleration = SWING_ACCELERATION * math.tanh(swing) - spring * position - damper * velocity
         force = plant.force(acceleration, velocity, angle, rate) / plant.gain
         near = min(max((cosine - CATCH[0]) / (CATCH[1] - CATCH[0]), 0.0), 1.0)
-        catch = near**2 * (3 - 2 * near) * math.exp(-((lacking / CATCH_ENERGY) ** 2))
+        catch = near**2 * (3 - 2 * near) * math.exp(-((excess / CATCH_ENERGY) ** 2))
         command = (1 - catch) * force - catch * float(self._gain @ state)
         return np.array([min(max(command, -self._limit), self._limit)])

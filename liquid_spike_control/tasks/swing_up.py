@@ -17,7 +17,7 @@ from .task import StateExpert, bounded
 from .variation import NOMINAL, Variation, VariedModel
 
 #: The cart falls off the rail beyond this position [m].
-RAIL = 1.2
+RAIL = 1.5
 #: The pole stands within this angle of upright [rad].
 UPRIGHT = 0.2
 #: How long it must stand at the end of the episode [s].
@@ -33,7 +33,7 @@ _RATES = (("cart_velocity", "m/s", 1.0), ("pole_rate", "rad/s", 5.0))
 class SwingUp:
     """Swing up the pole of ``sim/swing_up.xml`` and keep it upright; see :class:`~.task.ControlTask`.
 
-    A cart of 1 kg on a rail of +-1.2 m is pushed with at most +-10 N every 20 ms; a rod of 0.2 kg and 0.6 m hangs
+    A cart of 1 kg on a rail of +-1.5 m is pushed with at most +-10 N every 20 ms; a rod of 0.2 kg and 0.6 m hangs
     from it. The episode ends after 10 s, or when the cart falls off the rail. It is a success when the pole stood
     within 0.2 rad at the end of every control period of its last 3 s. The reward is the integral of
     ``(1 + cos angle) / 2`` over time [s].

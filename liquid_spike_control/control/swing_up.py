@@ -32,8 +32,8 @@ COMMAND_WEIGHTS = (1.0,)
 CATCH = (0.85, 0.97)
 #: ... and the less, the further the energy is from that aimed at.
 CATCH_ENERGY = 0.5
-#: Energy aimed at, above that of the upright pole and in units of m g l: the pole that comes up too slowly to be caught,
-#: and too near to be swung, leads the cart off its rail.
+#: Energy aimed at, above that of the upright pole and in units of m g l: the pole that comes up too slowly to be
+#: caught, and too near to be swung, leads the cart off its rail.
 SURPLUS = 0.2
 #: Greatest acceleration that energy shaping asks for [m/s^2], and how soon it does: k, for an energy in units of m g l
 #: and a rate in units of sqrt(g / l).

@@ -81,7 +81,11 @@ def test_a_cache_of_other_code_is_not_looked_at(tmp_path, monkeypatch):
 def test_pencil_hard_is_a_course_too():
     cell = changed(plan_named("smoke"), ("expert",), ("pencil-hard",), ("clean",), None, 1).cells()[0]
     evaluation = running.run(running.Job(cell, None, None, ("clean",))).record.evaluations["clean"]
-    assert evaluation.success == (True,) and evaluation.reward == pytest.approx((20,), abs=0.05) and evaluation.steps > 1000
+    assert (
+        evaluation.success == (True,)
+        and evaluation.reward == pytest.approx((20,), abs=0.05)
+        and evaluation.steps > 1000
+    )
 
 
 def command(cache):

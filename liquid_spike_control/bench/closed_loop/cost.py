@@ -15,7 +15,7 @@ from .record import Record
 #: Training of one network [s] where nothing of its kind is known, on a core of an AMD EPYC.
 TRAINING_S = 180.0
 #: Simulated seconds a second of an evaluation, where nothing is known.
-REAL_TIME_FACTOR = 50.0
+REAL_TIME_FACTOR = 150.0
 #: Start of a process: imports, compiled kernels out of their cache [s].
 START_S = 5.0
 

@@ -39,7 +39,7 @@ class TaskEnv(gymnasium.Env):
         render_mode: ``"rgb_array"`` for pictures of the scene, or None.
 
     Raises:
-        TaskError: the render mode is unknown.
+        TaskError: the task or the render mode is unknown.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}
@@ -47,6 +47,8 @@ class TaskEnv(gymnasium.Env):
     def __init__(self, task: str, full: bool | None = None, render_mode: str | None = None) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise TaskError(f"render_mode '{render_mode}' is unknown; give rgb_array or None")
+        if task not in _TASKS:
+            raise TaskError(f"unknown task '{task}'; known tasks: {', '.join(_TASKS)}")
         self.render_mode = render_mode
         self.task = _TASKS[task]() if full is None else _TASKS[task](full)
         self.observation_space = spaces.Box(-np.inf, np.inf, (len(self.task.observation_names),), np.float32)

@@ -153,7 +153,7 @@ class Hover:
         for step in range(n_steps):
             if step == 0 or self._steps % self._wind_steps == 0:
                 wind_now = self._wind_now()
-            act(thrust, rates, velocity, wind_now, self._drag, rotors, force)
+            drive(thrust, rates, velocity, wind_now, self._drag, rotors, force)
             mujoco.mj_step(model, data)
             self._steps += 1
         self._judge(n_steps * timestep)
@@ -175,7 +175,7 @@ class Hover:
 
 
 @njit(cache=True)
-def act(thrust, rate_setpoint, velocity, wind, drag, rotors, force):  # noqa: D103
+def drive(thrust, rate_setpoint, velocity, wind, drag, rotors, force):  # noqa: D103
     rotor_thrusts(thrust, rate_setpoint, velocity[3:], rotors)
     for axis in range(3):
         force[axis] = drag * (wind[axis] - velocity[axis])

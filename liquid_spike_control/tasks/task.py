@@ -126,8 +126,12 @@ class StateExpert:
     def reset(self) -> None:
         """Nothing is remembered from step to step."""
 
-    def act(self, task: ControlTask) -> np.ndarray:
-        """Command ``(m,)`` for the task's present state."""
+    def law(self, task: ControlTask) -> Law:
+        """The law for a task's plant as it is."""
         if self._designed is None or self._designed[0] != task.variation:
             self._designed = (task.variation, self._design(task))
-        return self._designed[1].step(task.truth())
+        return self._designed[1]
+
+    def act(self, task: ControlTask) -> np.ndarray:
+        """Command ``(m,)`` for the task's present state."""
+        return self.law(task).step(task.truth())

@@ -56,6 +56,8 @@ def test_velocities_if_asked_for():
     assert gymnasium.make(IDS[1], full=False).observation_space.shape == (6,)
 
 
-def test_an_unknown_render_mode_is_refused():
+def test_unknown_modes_and_tasks_are_refused():
+    with pytest.raises(TaskError, match="unknown task 'Fly'; known tasks: SwingUp, Hover"):
+        environments.TaskEnv("Fly")
     with pytest.raises(TaskError, match="render_mode 'ansi'"):
         environments.TaskEnv("SwingUp", render_mode="ansi")

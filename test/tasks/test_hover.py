@@ -70,7 +70,7 @@ def test_wind_and_lift_must_be_compensated():
     distances = {}
     for blind in (False, True):
         task.reset(11, Variation(actuator=0.85))
-        law = task.expert()._design(task)
+        law = task.expert().law(task)
         while not task.over:
             state = task.truth()
             if blind:

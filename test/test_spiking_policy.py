@@ -19,6 +19,7 @@ from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.model import read_model
 from liquid_spike_control.resources import zoo
 from liquid_spike_control.spiking import bptt, control_period
+from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
 from liquid_spike_control.spiking.policy import SpikingPolicy
 from liquid_spike_control.spiking.policy_file import (
     SpikingArchitecture,
@@ -279,6 +280,25 @@ def test_other_files_are_refused(tmp_path):
 def test_what_does_not_fit_is_refused_by_name(change, words):
     with pytest.raises(ModelError, match=words):
         dataclasses.replace(to_file(new_policy()), **change)
+
+
+JUNK = (None, 7, "text", ["a"], [[1.0]], {"a": 1})
+
+
+@pytest.mark.parametrize("field", ["kind", "architecture", "observation_scales", "command_names", "nominal_period_s",
+                                   "task", "training_seeds"])  # fmt: skip
+def test_spoilt_metadata_are_refused_in_one_line(tmp_path, saved, field):
+    """Whatever stands there is refused with one line, or it is what may stand there."""
+    model, path = read_perception_model(saved), tmp_path / "spoilt.nir"
+    for junk in JUNK:
+        metadata = model.metadata | {field: junk}
+        write_perception_model(path, model.graph, model.readout, metadata, model.metadata["dt"])
+        if (field, junk) in (("nominal_period_s", 7), ("task", "text")):
+            read_spiking_controller(path)
+            continue
+        with pytest.raises(ModelError, match="spoilt.nir") as caught:
+            read_spiking_controller(path)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

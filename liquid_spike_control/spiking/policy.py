@@ -214,27 +214,28 @@ def _spikes(x: Tensor, charge: Tensor, architecture: SpikingArchitecture) -> tup
 
 
 class _ControlPeriod(torch.autograd.Function):
-    """:mod:`.control_period` in an autograd graph."""
+    """:mod:`.control_period` in an autograd graph; on the processor, wherever the tensors are."""
 
     @staticmethod
     def forward(ctx, n_steps, indptr, ids, u, v, s, r, *weights):
-        w = [np.ascontiguousarray(x.detach().numpy()) for x in weights]
+        w = [np.ascontiguousarray(x.detach().cpu().numpy()) for x in weights]
         state = []
         for before in (u, v, s, r):
             whole = np.empty((len(before), n_steps + 1, before.shape[1]), w[0].dtype)
-            whole[:, 0] = before.detach().numpy()
+            whole[:, 0] = before.detach().cpu().numpy()
             state.append(whole)
         control_period.forward(indptr, ids, *w, *state)
         ctx.run = indptr, ids, w, state
-        return tuple(torch.from_numpy(whole[:, -1].copy()) for whole in state)
+        return tuple(torch.from_numpy(whole[:, -1].copy()).to(u.device) for whole in state)
 
     @staticmethod
     def backward(ctx, *grads):
         indptr, ids, w, state = ctx.run
         w_in, w_rec, w_out, du, dv, dr, _ = w
-        by_state = [np.ascontiguousarray(g.numpy()).copy() for g in grads]
+        by_state = [g.cpu().numpy().copy(order="C") for g in grads]
         by_weights = control_period.backward(indptr, ids, w_rec, w_out, du, dv, dr, *state, *by_state, len(w_in))
-        return (None, None, None, *map(torch.from_numpy, by_state), *map(torch.from_numpy, by_weights))
+        device = grads[0].device
+        return (None, None, None, *(torch.from_numpy(g).to(device) for g in (*by_state, *by_weights)))
 
 
 def _recurrent_mask(architecture: SpikingArchitecture) -> np.ndarray:

@@ -131,6 +131,9 @@ class SpikingControllerFile:
                 _refuse(self.source, f"{quantity}_{other}", "finite numbers above 0", list(numbers))
         if not _positive(self.nominal_period_s):
             _refuse(self.source, "nominal_period_s", "a finite number above 0", self.nominal_period_s)
+        for field in ("task", "training_command"):
+            if not isinstance(getattr(self, field), str):
+                _refuse(self.source, field, "a text", getattr(self, field))
         seeds = self.training_seeds
         if len(seeds) != 2 or not all(map(_integer, seeds)) or seeds[0] > seeds[1]:
             _refuse(self.source, "training_seeds", "first and last seed", seeds)

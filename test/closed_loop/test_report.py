@@ -122,7 +122,7 @@ def test_claims_follow_the_figures():
     assert hidden.figures[0] == "90 %, hidden 20 %" and hidden.finding.startswith("seeing the time helps")
     assert (
         found["latency", next(m for s, m in found if s == "latency")].finding
-        == "liquid takes 5 times less on a processor"
+        == "liquid takes 5.0 times less on a processor"
     )
     turned = claimed(RATES | {"cfc_mm": 0.1, "spiking_loihi": 0.9, "spiking_float": 0.9})
     assert turned["adaptivity", "success under jitter40, drop30"].finding.startswith("spiking is ahead")

@@ -100,7 +100,8 @@ def _less(liquid: float, spiking: float, what: str) -> str:
     ratio = liquid / spiking
     if 1 / 1.1 < ratio < 1.1:
         return f"no difference worth a name in {what}"
-    return f"spiking takes {ratio:.2g} times less" if ratio > 1 else f"liquid takes {1 / ratio:.2g} times less"
+    times = max(ratio, 1 / ratio)
+    return f"{'spiking' if ratio > 1 else 'liquid'} takes {format(times, ',.0f' if times >= 10 else '.1f')} times less"
 
 
 def _computation(three: Three) -> Claim:

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .contenders import CONTENDERS
 from .summary import DENSE_MODELS, SPIKING_MODELS, Standing
@@ -58,7 +59,8 @@ def success(standings: Standings) -> str:
         first.set_yticks(range(len(standings)), [CONTENDERS[name].title for name in standings])
         first.set_ylim(len(standings) - 0.5, -0.5)
         first.set_xlim(-4, 104)
-        for axes in panels[-1]:
+        for axes in panels.flat[len(names) - columns : len(names)]:  # nothing stands below these
+            axes.tick_params(labelbottom=True)
             axes.set_xlabel("success [%]")
 
     return _svg(size, draw)
@@ -82,7 +84,8 @@ def score_against_parameters(standings: Standings, perturbations: Sequence[str])
         axes.axhline(100, color="0.5", lw=0.8, ls=":")
         axes.set_ylim(top=104)
         counts = [standing.parameters for standing in standings.values() if standing.parameters]
-        axes.set(xscale="log", xlabel="trained numbers", ylabel="score (random 0, expert 100)")
+        _logarithmic(axes)
+        axes.set(xlabel="trained numbers", ylabel="score (random 0, expert 100)")
         axes.set_xlim(min(counts) / 1.5, max(counts) * 1.5)
         axes.grid(color="0.92")
 
@@ -101,7 +104,8 @@ def latency(standings: Standings) -> str:
             axes.plot(p99, y, "|", color=COLOURS[name], ms=9, mew=2)
             axes.annotate(f"{p50:.3g}", (p50, y), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7.5)
         _names_on_y(axes, standings)
-        axes.set(xscale="log", xlabel="control step, median (dot) to 99th percentile (bar) [us]")
+        _logarithmic(axes)
+        axes.set(xlabel="control step, median (dot) to 99th percentile (bar) [us]")
 
     return _svg((6.4, 0.28 * len(standings) + 0.9), draw)
 
@@ -147,6 +151,14 @@ def training(standings: Standings, perturbations: Sequence[str]) -> str:
 
 def _legend(axes) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+
+
+def _logarithmic(axes) -> None:
+    """Numbers as people write them, also where the axis spans less than a decade."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.6g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _names_on_y(axes, standings: Standings) -> None:

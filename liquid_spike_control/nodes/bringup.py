@@ -8,7 +8,6 @@ up and ends; with ``--stay`` it is their lifecycle manager until Ctrl-C.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from rclpy.task import Future
 
 from ..errors import GraphError
 from .graph import ENCLAVE
+from .interrupts import Interrupts
 
 #: Compiling the kernels of a new machine takes a minute; with the kernels cached, configuring takes a second.
 CONFIGURE_TIMEOUT_S = 300.0
@@ -165,33 +165,21 @@ def main() -> None:
 
     stay = "--stay" in sys.argv
     names = [a for a in sys.argv[1:] if not a.startswith("-")]
-    stopping = False
-
-    def stop(_signum, _frame) -> None:
-        nonlocal stopping
-        stopping = True
-
-    def check() -> None:
-        if stopping:
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    interrupts = Interrupts().__enter__()  # for as long as the program runs
     rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
     node = Node("liquid_spike_bringup")
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    bringup = Bringup(node, executor, names, check)
+    bringup = Bringup(node, executor, names, interrupts.check)
     try:
         bringup.up()
         while stay:
-            check()
+            interrupts.check()
             if (name := bringup.failed()) is not None:
                 node.get_logger().warning(f"{name} failed; it is brought up again")
                 bringup.again(name)
             time.sleep(0.05)
     except KeyboardInterrupt:
-        stopping = False
         bringup.down()
     except GraphError as error:
         bringup.down()

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..records.event_source import EventSource, open_source
 from ..records.patience import Patience
 from ..types import EVENT
 from .graph import domain_id, environment
+from .interrupts import Interrupts
 
 if TYPE_CHECKING:
     from ..options import EventsPlayOptions
@@ -45,14 +46,15 @@ def play_command(options: EventsPlayOptions) -> int:
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
     os.environ.update(environment())
     domain_id(dict(os.environ))
-    ended = False
+    with Interrupts() as interrupts:
+        camera = _play(source, form, options, lambda: interrupts.came)
+    Console(highlight=False, soft_wrap=True).print(
+        f"{options.file}: {camera.packets} packets with {camera.events} events on {options.topic}, {camera.late} late"
+    )
+    return 0
 
-    def end(_signum, _frame) -> None:
-        nonlocal ended
-        ended = True
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, end)
+def _play(source: EventSource, form: PacketForm, options: EventsPlayOptions, ended: Callable[[], bool]) -> _Camera:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
@@ -60,9 +62,9 @@ def play_command(options: EventsPlayOptions) -> int:
     camera = _Camera(source, form, options)
     try:
         with Patience("playing", "packets") as patience:
-            camera.prepare(lambda: ended)
-            while not ended:
-                if not camera.play(lambda: ended, patience) or not options.repeat:
+            camera.prepare(ended)
+            while not ended():
+                if not camera.play(ended, patience) or not options.repeat:
                     break
         if not camera.packets:
             raise LiquidSpikeError(f"{options.file}: there is no event in it; was it recorded to its end?")
@@ -70,10 +72,7 @@ def play_command(options: EventsPlayOptions) -> int:
     finally:
         camera.close()
         rclpy.shutdown()
-    Console(highlight=False, soft_wrap=True).print(
-        f"{options.file}: {camera.packets} packets with {camera.events} events on {options.topic}, {camera.late} late"
-    )
-    return 0
+    return camera
 
 
 class _Camera:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from ..errors import LiquidSpikeError
 from .graph import domain_id, environment
+from .interrupts import Interrupts
 
 if TYPE_CHECKING:
     from ..options import RecordOptions
@@ -37,15 +37,13 @@ def record_command(options: RecordOptions) -> int:
         raise LiquidSpikeError(f"--out {options.out}: recordings are MCAP; give a name that ends in .mcap")
     os.environ.update(environment())
     domain = domain_id(dict(os.environ))
-    ended = False
+    with Interrupts() as interrupts:
+        recording = _record(options, domain, interrupts)
+    _summary(Console(), recording, options)
+    return 0 if recording.counts else 1
 
-    def end(_signum, _frame) -> None:
-        nonlocal ended
-        ended = True
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, end)
-
+def _record(options: RecordOptions, domain: int, interrupts: Interrupts) -> Recording:
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
@@ -63,7 +61,7 @@ def record_command(options: RecordOptions) -> int:
         recording = Recording(options.out, node, discover=set(options.topics))
         began = time.monotonic()
         with _Figures(console, recording) as figures:
-            while not ended and (options.duration is None or time.monotonic() - began < options.duration):
+            while not interrupts.came and (options.duration is None or time.monotonic() - began < options.duration):
                 executor.spin_once(timeout_sec=PERIOD_S)
                 recording.look()
                 recording.poll()
@@ -73,8 +71,7 @@ def record_command(options: RecordOptions) -> int:
         executor.shutdown()
         node.destroy_node()
         rclpy.shutdown()
-    _summary(Console(), recording, options)
-    return 0 if recording.counts else 1
+    return recording
 
 
 class _Figures:

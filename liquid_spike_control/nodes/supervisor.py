@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.console import Console
 from ..errors import GraphError
 from .bringup import Bringup
 from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment, params_file
+from .interrupts import Interrupts
 from .monitor import Monitor
 from .process import Claim, new_executor
 from .processes import Processes
@@ -49,6 +49,7 @@ class Supervisor:
         self._running = False
 
     def __enter__(self):
+        self._interrupts = self._closing.enter_context(Interrupts())
         self._processes = Processes(self._console)
         self._closing.callback(self._processes.stop)
         try:
@@ -88,6 +89,7 @@ class Supervisor:
         return True
 
     def _check(self) -> None:
+        self._interrupts.check()
         self._processes.check()
         if self._running:
             return
@@ -108,6 +110,7 @@ class Supervisor:
         try:
             while True:
                 time.sleep(WATCH_S)
+                self._interrupts.check()
                 self._bring_back()
         except GraphError as error:
             raise GraphError(self._processes.why(str(error))) from None
@@ -129,12 +132,7 @@ class Supervisor:
             self._bringup.again(name)
 
     def __exit__(self, *_) -> None:
-        # a second Ctrl-C must not leave half of it running
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self._closing.close()
-        finally:
-            signal.signal(signal.SIGINT, interrupt)
+        self._closing.close()  # a second Ctrl-C is only noted, and leaves nothing running
 
 
 class EpisodeSupervisor(Supervisor):
@@ -169,7 +167,7 @@ class EpisodeSupervisor(Supervisor):
             self.monitor.poll()
             progress.show(self.monitor.history, self.monitor.number("simulator", "events_hz"))
             try:
-                self._processes.check()
+                self._check()
                 if (name := self._bringup.failed()) is not None:
                     raise GraphError(f"{name} failed")
             except GraphError as error:

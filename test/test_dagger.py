@@ -115,7 +115,7 @@ def test_the_share_of_the_expert_falls_unless_behaviour_is_cloned(short):
 def test_faults_are_drawn_within_their_bounds_and_often_absent():
     rng, task = np.random.default_rng(0), task_named("swing-up")
     drawn = [replace(SMALL, plant_spread=0.1).draw(rng, task) for _ in range(200)]
-    for name, most in (("noise", 0.05), ("drop", 0.3), ("jitter", 0.4)):
+    for name, most in (("noise", SMALL.noise), ("drop", SMALL.drop), ("jitter", SMALL.jitter)):
         values = np.array([getattr(p, name) for p in drawn])
         assert values.max() <= most and values.max() > 0.9 * most and 0.3 < np.mean(values == 0) < 0.7
     assert {p.latency_steps for p in drawn} == {0, 1}

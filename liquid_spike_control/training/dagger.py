@@ -50,7 +50,8 @@ class DaggerTraining:
         chunk: length of the truncated backpropagation [samples].
         learning_rate: at the start; it falls to a twentieth along a cosine.
         most_gradient: norm to which gradients are cut.
-        noise, drop, jitter, latency_steps: greatest faults; see :class:`~..tasks.perturbations.Perturbation`. Each is
+        noise, drop, jitter, latency_steps: greatest faults, somewhat greater than those of the benchmark; see
+            :class:`~..tasks.perturbations.Perturbation`. Each is
             absent in half of the episodes and uniform up to the greatest in the others. The first round has none, and
             they grow until half of the rounds are done: what the expert does is learned before what faults hide of it.
         plant_spread: the plant's factors are uniform in 1 +- plant_spread.
@@ -67,9 +68,9 @@ class DaggerTraining:
     chunk: int = 25
     learning_rate: float = 3e-3
     most_gradient: float = 1.0
-    noise: float = 0.05
-    drop: float = 0.3
-    jitter: float = 0.4
+    noise: float = 0.06
+    drop: float = 0.4
+    jitter: float = 0.5
     latency_steps: int = 1
     plant_spread: float = 0.0
     n_validations: int = 32

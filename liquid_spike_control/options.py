@@ -55,7 +55,9 @@ class TrainOptions:
     out: Path | None = None
     """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
     perception: Path | None = None
-    """The perception to train the controller on; the shipped one if not given."""
+    """controller: the perception to train on; the shipped one if not given. perception of pencil-hard: what to start
+    from; the pencil's if not given.
+    """
     seed: int = 1
     """Of everything that chance decides."""
     updates: int | None = None

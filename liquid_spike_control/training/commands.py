@@ -55,9 +55,10 @@ def train_perception(
         for stage in trainer.stages():
             trainer.begin(stage)
             _train_stage(trainer, progress)
-        bar = progress.add_task("readout", total=1.0, figures="")
-        trainer.settle(config.settling_chunks)
-        progress.update(bar, completed=1.0)
+        if config.settling_chunks:
+            bar = progress.add_task("readout", total=1.0, figures="")
+            trainer.settle(config.settling_chunks)
+            progress.update(bar, completed=1.0)
     trainer.write(out, command)
     console.print(f"{out}: {config.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
 

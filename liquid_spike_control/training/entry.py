@@ -75,7 +75,8 @@ def _train_hard(what: str, options: TrainOptions) -> int:
         from .pencil_hard import HardPerceptionTrainer, HardPerceptionTraining
     console, command = Console(), _command(what, options)
     if what == "perception":
-        perception = HardPerceptionTraining(seed=options.seed)
+        start = str(options.perception or "")
+        perception = HardPerceptionTraining(seed=options.seed, start=start)
         if options.updates:
             perception = replace(perception, n_updates=options.updates)
         out = options.out or Path("pencil_hard_perception.nir")
@@ -186,4 +187,6 @@ def _command(what: str, options: TrainOptions) -> str:
     ]
     if options.hide_elapsed:
         said.append("--hide-elapsed")
+    if options.perception:
+        said.append(f"--perception {options.perception.name}")
     return " ".join([f"liquid-spike train {what} {options.task}", *said])

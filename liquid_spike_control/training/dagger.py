@@ -51,9 +51,9 @@ class DaggerTraining:
         learning_rate: at the start; it falls to a twentieth along a cosine.
         most_gradient: norm to which gradients are cut.
         noise, drop, jitter, latency_steps: greatest faults, somewhat greater than those of the benchmark; see
-            :class:`~..tasks.perturbations.Perturbation`. Each is
-            absent in half of the episodes and uniform up to the greatest in the others. The first round has none, and
-            they grow until half of the rounds are done: what the expert does is learned before what faults hide of it.
+            :class:`~..tasks.perturbations.Perturbation`. Each is absent in half of the episodes and uniform up to the
+            greatest in the others. The first round has none, and they grow until half of the rounds are done: what
+            the expert does is learned before what faults hide of it.
         plant_spread: the plant's factors are uniform in 1 +- plant_spread.
         n_validations: episodes on which a round's policy is judged; 0: the last round's is kept.
         seed: of everything.

@@ -79,7 +79,7 @@ def test_a_job_that_fails_says_why(cluster):
 
 
 def test_a_plan_gives_the_same_records_as_processes_do(cluster, tmp_path):
-    plan = changed(plan_named("smoke"), perturbations=("clean", "jitter40"), episodes=2)
+    plan = changed(plan_named("smoke"), ("expert", "model_based"), ("swing-up",), ("clean", "jitter40"), None, 2)
     benchmark = Benchmark(plan, Cache(tmp_path))
     progress = benchmark.run(Ray(run))
     assert progress.failed == {} and progress.done == 2 and not benchmark.open_cells()

@@ -120,7 +120,7 @@ def plan_named(name: str) -> Plan:
         quick = ("clean", "drop30", "jitter40", "latency1")
         shares = (
             Share("swing-up", ("expert", "model_based"), quick, range(0), 20),
-            Share("swing-up-full", ("expert", "mlp", "gru", "cfc", "spiking_loihi"), quick, range(1, 2), 20, rounds=3),
+            Share("swing-up-full", ("expert", "mlp", "gru", "cfc", "spiking_loihi"), quick, range(1, 2), 20, rounds=1),
         )
         return Plan(name, shares)
     if name == "published":

@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..checkpoint import ControllerFile, read_controller
-from .architecture import ELAPSED_RANGE
-from .interpreter import run
+from .interpreter import CLAMPED, NOT_FINITE, run
 from .program import Program
 
 
@@ -55,8 +54,7 @@ class LiquidController:
         self.poisoned = 0
         self._program = program = Program(file)
         self._observation, self._command, self._block = program.observation, program.command, program.block
-        self._shape = program.observation.shape
-        self._shortest, self._longest = (r * file.nominal_period_s for r in ELAPSED_RANGE)
+        self._n_observations = len(program.observation)
 
     @classmethod
     def from_file(cls, path: str | Path) -> LiquidController:
@@ -70,7 +68,7 @@ class LiquidController:
     def warm(self) -> None:
         """Compile the kernels, or load them from the cache; the state does not change."""
         before = self.state
-        run(self._block, 1.0)
+        run(self._block, self.nominal_period_s)
         self.state = before
 
     def reset(self) -> None:
@@ -108,14 +106,14 @@ class LiquidController:
         Raises:
             ValueError: the observation has the wrong shape.
         """
-        observation = np.asarray(observation)
-        if observation.shape != self._shape:
-            raise ValueError(f"an observation has shape {self._shape}, not {observation.shape}")
-        self._observation[:] = observation
-        if not self._shortest <= dt <= self._longest:
-            self.clamped += 1
-            dt = self.nominal_period_s if dt != dt else min(max(dt, self._shortest), self._longest)
-        if run(self._block, dt / self.nominal_period_s):
+        if len(observation) != self._n_observations:
+            raise ValueError(f"an observation has shape ({self._n_observations},), not {np.shape(observation)}")
+        self._observation[...] = observation
+        faults = run(self._block, dt)
+        if not faults:
+            return self._command.copy()
+        self.clamped += faults & CLAMPED
+        if not faults & NOT_FINITE:
             return self._command.copy()
         self.poisoned += 1
         self._program.state[:] = 0

@@ -26,53 +26,63 @@ ROW = 9
 
 # Fields of the header, int32, with which the block begins.
 (N_OBSERVATIONS, N_COMMANDS, N_OPERATIONS, OPERATIONS, SCALES, LIMITS, OBSERVATION, COMMAND, INPUTS, OUTPUTS, STATE,
- STATE_SIZE, ELAPSED_INPUT, ELAPSED_SPAN, PERIOD_SPAN, TANH) = range(16)  # fmt: skip
+ STATE_SIZE, ELAPSED_INPUT, ELAPSED_SPAN, TIMES, TANH) = range(16)  # fmt: skip
 HEADER = 16
 
 #: float32 side by side in the widest vector registers; what begins in a block begins at a multiple of it.
 LANES = 16
 
-_ONE = np.float32(1.0)
+
+#: What :func:`run` returns: a sum of these.
+CLAMPED, NOT_FINITE = 1, 2
 
 
 @njit(cache=True, error_model="numpy")
-def run(block, tau):
+def run(block, dt):
     """Observation to command, state in place; all in the block.
 
     Args:
         block: float64, of a :class:`.program.Program`.
-        tau: elapsed time in nominal periods.
+        dt: seconds since the observation before; outside the range that the program knows it is held at the nearer
+            bound, and NaN counts as one nominal period.
 
     Returns:
-        Whether the inputs, the outputs and the new state are all finite; if not, none of them is to be used.
+        0, or CLAMPED if ``dt`` was out of range, and NOT_FINITE if an input, an output or the new state is not finite:
+        then none of them is to be used.
     """
     memory, header = block.view(np.float32), block.view(np.int32)
     n_observations, inputs, outputs = header[N_OBSERVATIONS], header[INPUTS], header[OUTPUTS]
     scales, limits, observation, command = header[SCALES], header[LIMITS], header[OBSERVATION], header[COMMAND]
-    ratio = np.float32(tau)
-    healthy = np.isfinite(ratio)
+    times = header[TIMES]
+    nominal, shortest, longest = block[times], block[times + 1], block[times + 2]
+    clamped = not (shortest <= dt <= longest)
+    if clamped:
+        dt = nominal if dt != dt else min(max(dt, shortest), longest)
+    ratio, span = np.float32(dt / nominal), np.float32(block[times + 3])
+    healthy = True
     for i in range(n_observations):
         x = np.float32(block[observation + i] / block[scales + i])
         healthy &= np.isfinite(x)
         memory[inputs + i] = x
     if header[ELAPSED_INPUT]:
         memory[inputs + n_observations] = ratio
-    span = memory[header[PERIOD_SPAN]] * (ratio if header[ELAPSED_SPAN] else _ONE)
+    if header[ELAPSED_SPAN]:
+        span *= ratio
     for k in range(header[N_OPERATIONS]):
         row = header[header[OPERATIONS] + ROW * k : header[OPERATIONS] + ROW * (k + 1)]
         a, b, c, d, e = row[1], row[2], row[3], row[4], row[5]
         if row[0] == AFFINE:
-            affine(memory[a : a + (c + 1) * e], memory[b : b + c], memory[d : d + e])
+            affine(memory, a, b, c, d, e)
         elif row[0] == ACTIVATE:
-            activate(a, memory[b : b + c])
+            activate(a, memory, b, c)
         elif row[0] == REMEMBER:
-            remember(memory[a : a + 4 * d], memory[b : b + d], memory[c : c + d])
+            remember(memory, a, b, c, d)
         elif row[0] == MIX:
-            mix(memory[a : a + 4 * c], memory[b : b + c], span, d != 0)
+            mix(memory, a, b, c, span, d != 0)
         elif row[0] == SOLVE:
-            solve(memory[a : a + c], memory[b : b + c], span, memory[d : d + c], memory[e : e + c])
+            solve(memory, a, b, c, span, d, e)
         elif row[0] == GATE:
-            gate(memory[a : a + 3 * d], memory[b : b + 3 * d], memory[c : c + d])
+            gate(memory, a, b, c, d)
         else:
             _unfold(memory, header, row, span)
     for i in range(header[N_COMMANDS]):
@@ -83,7 +93,7 @@ def run(block, tau):
         block[command + i] = block[limits + i] * min(max(np.float64(out), -1.0), 1.0)
     for j in range(header[STATE], header[STATE] + header[STATE_SIZE]):
         healthy &= np.isfinite(memory[j])
-    return healthy
+    return (CLAMPED if clamped else 0) + (0 if healthy else NOT_FINITE)
 
 
 @njit(cache=True, error_model="numpy")
@@ -108,16 +118,17 @@ def _unfold(memory, header, row, span):
     potential, capacity, numerator = room[:width], room[width : 2 * width], room[2 * width : 3 * width]
     denominator, driven, loaded = room[3 * width : 4 * width], room[4 * width : 5 * width], room[5 * width :]
 
-    driven[:] = memory[at + width : at + 2 * width]
-    loaded[:] = memory[at + 2 * width : at + 3 * width]
-    conduct(memory[sensory : sensory + 4 * width * n_x], memory[x : x + n_x], driven, loaded)
     for j in range(width):
         capacity[j] = memory[at + j] / (span / np.float32(unfolds))
+        driven[j] = memory[at + width + j]
+        loaded[j] = memory[at + 2 * width + j]
+    conduct(memory[sensory : sensory + 4 * width * n_x], memory[x : x + n_x], driven, loaded)
     for j in range(n):
         potential[j] = memory[h + order[j]]
     for _ in range(unfolds):
-        numerator[:] = driven
-        denominator[:] = loaded
+        for j in range(width):
+            numerator[j] = driven[j]
+            denominator[j] = loaded[j]
         if n_diagonals:
             conduct_sparse(weights, sources, lengths, potential, gathered, numerator, denominator)
         else:

@@ -32,8 +32,9 @@ Everything is float32, as the networks were trained, and differs from ncps and t
 gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, so no mathematical library has a
 say; only the activation gelu asks one, for the error function.
 
-An affine layer lies in memory as its bias (outputs) followed by its weights (inputs, outputs). The inner loop
-therefore runs over outputs, which vectorises without reordering a sum.
+All of it lies in one float32 memory, and the functions take places in it: handing over slices would take longer than
+a small layer does. An affine layer lies there as its bias (outputs) followed by its weights (inputs, outputs). The
+inner loop therefore runs over outputs, which vectorises without reordering a sum.
 """
 
 from __future__ import annotations
@@ -99,10 +100,12 @@ def decay32(x):
 
 
 @njit(cache=True, error_model="numpy")
-def affine(weights, source, target):
-    """``target = W source + b``."""
-    n_in, n_out = len(source), len(target)
-    target[:] = weights[:n_out]
+def affine(memory, at, source_at, n_in, target_at, n_out):
+    """``target = W source + b``; the three lie in memory."""
+    weights = memory[at : at + (n_in + 1) * n_out]
+    source, target = memory[source_at : source_at + n_in], memory[target_at : target_at + n_out]
+    for j in range(n_out):  # assigning a slice would take longer than a small layer
+        target[j] = weights[j]
     offset = n_out
     i = 0
     while i + 8 <= n_in:  # eight rows a pass, for less traffic on target; summed by fours, as the rest is
@@ -141,8 +144,9 @@ def affine(weights, source, target):
 
 
 @njit(cache=True, error_model="numpy")
-def activate(kind, z):
+def activate(kind, memory, at, n):
     """An activation in place; kinds count as in :data:`.architecture.ACTIVATIONS`."""
+    z = memory[at : at + n]
     if kind == 0:
         for j in range(len(z)):
             z[j] = _LECUN_GAIN * tanh32(_LECUN_SLOPE * z[j])
@@ -161,9 +165,9 @@ def activate(kind, z):
 
 
 @njit(cache=True, error_model="numpy")
-def remember(gates, h, c):
+def remember(memory, gates_at, h_at, c_at, n):
     """The memory's new ``h`` and ``c``, of its four gates side by side."""
-    n = len(c)
+    gates, h, c = memory[gates_at : gates_at + 4 * n], memory[h_at : h_at + n], memory[c_at : c_at + n]
     a, i, f, g = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
     for j in range(n):
         cell = c[j] * sigmoid32(f[j] + _ONE) + tanh32(a[j]) * sigmoid32(i[j])
@@ -172,9 +176,9 @@ def remember(gates, h, c):
 
 
 @njit(cache=True, error_model="numpy")
-def mix(heads, h, tau, gated):
+def mix(memory, heads_at, h_at, n, tau, gated):
     """The CfC's new ``h``, of its four heads side by side; ``gated`` is true for the mode default."""
-    n = len(h)
+    heads, h = memory[heads_at : heads_at + 4 * n], memory[h_at : h_at + n]
     f1, f2, a, b = heads[:n], heads[n : 2 * n], heads[2 * n : 3 * n], heads[3 * n :]
     if gated:
         for j in range(n):
@@ -186,17 +190,19 @@ def mix(heads, h, tau, gated):
 
 
 @njit(cache=True, error_model="numpy")
-def solve(head, h, tau, rates, asymptotes):
-    """The CfC's new ``h`` in the mode pure; ``rates`` are ``|w|``."""
-    for j in range(len(h)):
+def solve(memory, head_at, h_at, n, tau, rates_at, asymptotes_at):
+    """The CfC's new ``h`` in the mode pure; the rates are ``|w|``."""
+    head, h = memory[head_at : head_at + n], memory[h_at : h_at + n]
+    rates, asymptotes = memory[rates_at : rates_at + n], memory[asymptotes_at : asymptotes_at + n]
+    for j in range(n):
         h[j] = asymptotes[j] - asymptotes[j] * decay32(tau * (rates[j] + abs(head[j]))) * head[j]
 
 
 @njit(cache=True, error_model="numpy")
-def gate(x, hh, h):
+def gate(memory, x_at, recurrent_at, h_at, n):
     """The GRU's new ``h``, of the three gates of the input and those of the state."""
-    n = len(h)
-    xr, xz, xn, hr, hz, hn = x[:n], x[n : 2 * n], x[2 * n :], hh[:n], hh[n : 2 * n], hh[2 * n :]
+    x, y, h = memory[x_at : x_at + 3 * n], memory[recurrent_at : recurrent_at + 3 * n], memory[h_at : h_at + n]
+    xr, xz, xn, hr, hz, hn = x[:n], x[n : 2 * n], x[2 * n :], y[:n], y[n : 2 * n], y[2 * n :]
     for j in range(n):
         new = tanh32(xn[j] + sigmoid32(xr[j] + hr[j]) * hn[j])
         h[j] = new + sigmoid32(xz[j] + hz[j]) * (h[j] - new)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..checkpoint import ControllerFile
 from . import interpreter as op
-from .architecture import ACTIVATIONS, wirings_of
+from .architecture import ACTIVATIONS, ELAPSED_RANGE, wirings_of
 from .interpreter import LANES
 from .wiring import Wiring
 
@@ -36,7 +36,9 @@ class Program:
     def __init__(self, file: ControllerFile):
         a = file.architecture
         n_observations, n_commands = len(file.observation_names), len(file.command_names)
-        self._file, self._parts, self._size = file, [], 0  # type: ignore[var-annotated]
+        nominal = file.nominal_period_s
+        self._file, self._size = file, 0
+        self._parts: list[tuple[int, np.ndarray]] = []
         self._operations: list[list[int]] = []
         self.n_sparse = 0
         header = np.zeros(op.HEADER, np.int32)
@@ -44,10 +46,10 @@ class Program:
         numbers = {
             op.SCALES: np.array(file.observation_scales), op.LIMITS: np.array(file.command_limits),
             op.OBSERVATION: np.zeros(n_observations), op.COMMAND: np.zeros(n_commands),
+            op.TIMES: np.array([nominal, ELAPSED_RANGE[0] * nominal, ELAPSED_RANGE[1] * nominal, a.period_span]),
         }  # fmt: skip
         for field, values in numbers.items():
             header[field] = self._place(values) // 2
-        header[op.PERIOD_SPAN] = self._place(np.array([a.period_span], np.float32))
 
         widths = a.layer_inputs(n_observations, n_commands)
         n_inputs, n_state = n_observations + a.elapsed_input, sum(a.state_sizes)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Controllers as ONNX graphs: one step, any batch, for runtimes of other makers. No torch.
+
+Inputs are ``observation`` (batch, n_observations) in its units, ``elapsed`` (batch, 1) [s] and the parts of the state
+(batch, units); outputs are ``command`` (batch, n_commands) within the limits and each part's successor, ``next_`` and
+its name. A state of zeros begins an episode. Elapsed time is held within 0.1 to 10 nominal periods, as everywhere;
+numbers that are not finite are not looked for: that is the compiled controller's and the gate's work. The names, units
+and the rest of the file are in the model's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checkpoint import ControllerFile, replace_file
+from ..errors import LiquidSpikeError, ModelError
+from .architecture import ELAPSED_RANGE, wirings_of
+from .controller import new_controller
+from .wiring import Wiring
+
+try:
+    import onnx
+    from onnx import helper, numpy_helper
+except ModuleNotFoundError:
+    raise LiquidSpikeError("ONNX export needs the extra [onnx]; pip install 'liquid_spike_control[onnx]'") from None
+
+OPSET, IR_VERSION = 20, 9
+_LECUN_GAIN, _LECUN_SLOPE = 1.7159, 0.666
+_EPSILON = 1e-8
+
+
+class _Graph:
+    """Nodes and constants, named as they come."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def __call__(self, operator: str, *inputs: str, n: int = 1, **attributes: Any) -> Any:
+        """Add a node; the name of its output, or of its ``n`` outputs."""
+        outputs = [f"{operator.lower()}_{len(self.nodes)}_{k}" for k in range(n)]
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
+        return outputs[0] if n == 1 else outputs
+
+    def constant(self, value: Any, dtype: type = np.float32) -> str:
+        """The name of a constant."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype), name))
+        return name
+
+    def affine(self, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
+        """``x W^T + b``."""
+        return self("Gemm", x, self.constant(weight), self.constant(bias), transB=1)
+
+    def split(self, x: str, sizes: list[int]) -> list[str]:
+        """Parts of a tensor along its second axis."""
+        if len(sizes) == 1:
+            return [x]
+        return self("Split", x, self.constant(sizes, np.int64), n=len(sizes), axis=1)
+
+    def join(self, *parts: str) -> str:
+        """Tensors side by side along their second axis."""
+        return parts[0] if len(parts) == 1 else self("Concat", *parts, axis=1)
+
+    def activate(self, kind: str, x: str) -> str:
+        """An activation, see :data:`.architecture.ACTIVATIONS`."""
+        if kind == "lecun_tanh":
+            inner = self("Tanh", self("Mul", x, self.constant(_LECUN_SLOPE)))
+            return self("Mul", inner, self.constant(_LECUN_GAIN))
+        if kind == "silu":
+            return self("Mul", x, self("Sigmoid", x))
+        return self({"tanh": "Tanh", "relu": "Relu", "gelu": "Gelu"}[kind], x)
+
+
+def state_names(file: ControllerFile) -> tuple[str, ...]:
+    """Of the parts of the state, in the order of :attr:`.controller.LiquidController.state`."""
+    layers, parts = range(file.architecture.layers), len(file.architecture.state_sizes)
+    names = [f"hidden_{k}" for k in layers] + [f"memory_{k}" for k in layers]
+    return tuple(names[:parts])
+
+
+def to_onnx(file: ControllerFile) -> onnx.ModelProto:
+    """One step of the controller as a checked ONNX model."""
+    a, t = file.architecture, file.tensors
+    g = _Graph()
+    x = g("Div", "observation", g.constant(file.observation_scales))
+    bounds = (g.constant(bound) for bound in ELAPSED_RANGE)
+    ratio = g("Clip", g("Div", "elapsed", g.constant(file.nominal_period_s)), *bounds)
+    if a.elapsed_input:
+        x = g.join(x, ratio)
+    span = ratio if a.elapsed_span else g.constant([[1.0]])
+    if a.period_span != 1:
+        span = g("Mul", span, g.constant(a.period_span))
+    if a.encoder_units:
+        x = g.affine(x, t["encode.weight"], t["encode.bias"])
+    new: dict[str, str] = {}
+    stages = a.stages(len(file.command_names))
+    for k, wiring in enumerate(wirings_of(a, t, len(file.command_names))):
+        if a.cell == "mlp":
+            x = g("Tanh", g.affine(x, t[f"layers.{k}.weight"], t[f"layers.{k}.bias"]))
+            continue
+        hidden = f"hidden_{k}"
+        if a.mixed_memory or a.cell == "lstm":
+            hidden, new[f"memory_{k}"] = _remember(g, file, k, x)
+        if a.cell == "cfc":
+            hidden = _cfc(g, file, k, x, hidden, span, wiring)
+        elif a.cell == "ltc":
+            hidden = _ltc(g, file, k, x, hidden, span, wiring)
+        elif a.cell == "gru":
+            hidden = _gru(g, file, k, x, hidden)
+        new[f"hidden_{k}"] = hidden
+        x = g.split(hidden, [a.units - stages[-1], stages[-1]])[-1] if len(stages) > 1 else hidden
+    out = g.affine(x, t["project.weight"], t["project.bias"])
+    out = g("Tanh", out) if a.output == "tanh" else g("Clip", out, g.constant(-1.0), g.constant(1.0))
+    g.nodes.append(helper.make_node("Mul", [out, g.constant(file.command_limits)], ["command"]))
+    names = state_names(file)
+    g.nodes += [helper.make_node("Identity", [new[name]], [f"next_{name}"]) for name in names]
+
+    def tensor(name: str, width: int) -> Any:
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
+
+    model = helper.make_model(
+        helper.make_graph(
+            g.nodes,
+            "controller",
+            [tensor("observation", len(file.observation_names)), tensor("elapsed", 1)]
+            + [tensor(name, a.units) for name in names],
+            [tensor("command", len(file.command_names))] + [tensor(f"next_{name}", a.units) for name in names],
+            g.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="liquid_spike_control",
+    )
+    helper.set_model_props(model, {k: json.dumps(v) for k, v in file.metadata().items()})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _remember(g: _Graph, file: ControllerFile, k: int, x: str) -> tuple[str, str]:
+    t, units = file.tensors, file.architecture.units
+    gates = g.affine(g.join(x, f"hidden_{k}"), t[f"layers.{k}.memory.weight"], t[f"layers.{k}.memory.bias"])
+    a, i, f, o = g.split(gates, [units] * 4)
+    kept = g("Mul", f"memory_{k}", g("Sigmoid", g("Add", f, g.constant(1.0))))
+    memory = g("Add", kept, g("Mul", g("Tanh", a), g("Sigmoid", i)))
+    return g("Mul", g("Tanh", memory), g("Sigmoid", o)), memory
+
+
+def _cfc(g: _Graph, file: ControllerFile, k: int, x: str, hidden: str, span: str, wiring: Wiring | None) -> str:
+    a, t, cell = file.architecture, file.tensors, f"layers.{k}.cell"
+    stages = list(a.stages(len(file.command_names)))
+    new: list[str] = []
+    states, first = g.split(hidden, stages), 0
+    for j, size in enumerate(stages):
+        z = g.join(new[-1] if new else x, states[j])
+        for m in range(a.backbone_layers):
+            z = g.affine(z, t[f"{cell}.backbone.{m}.weight"], t[f"{cell}.backbone.{m}.bias"])
+            z = g.activate(a.activation, z)
+        mask = a.head_mask(wiring, j) if wiring else 1
+        heads = g.affine(z, t[f"{cell}.stages.{j}.weight"] * mask, t[f"{cell}.stages.{j}.bias"])
+        if a.mode == "pure":
+            rates = g.constant(np.abs(t[f"{cell}.w_tau"][first : first + size]))
+            asymptote = g.constant(t[f"{cell}.asymptote"][first : first + size])
+            decay = g("Exp", g("Neg", g("Mul", span, g("Add", rates, g("Abs", heads)))))
+            new.append(g("Sub", asymptote, g("Mul", g("Mul", asymptote, decay), heads)))
+        else:
+            f1, f2, time_a, time_b = g.split(heads, [size] * 4)
+            f1, f2 = g("Tanh", f1), g("Tanh", f2)
+            gate = g("Sigmoid", g("Add", g("Mul", time_a, span), time_b))
+            candidate = g("Sub", f2, f1) if a.mode == "default" else f2
+            new.append(g("Add", f1, g("Mul", gate, candidate)))
+        first += size
+    return g.join(*new)
+
+
+def _ltc(g: _Graph, file: ControllerFile, k: int, x: str, hidden: str, span: str, wiring: Wiring | None) -> str:
+    cell, unfolds = f"layers.{k}.cell", file.architecture.unfolds
+    t = {name.rsplit(".", 1)[1]: v.astype(float) for name, v in file.tensors.items() if name.startswith(f"{cell}.")}
+    w, sensory_w = t["w"], t["sensory_w"]
+    if wiring:
+        w, sensory_w = w * np.abs(wiring.synapses), sensory_w * np.abs(wiring.sensory)
+
+    # Currents and conductances: (batch, sources, neurons), summed over the sources.
+    def conduct(sources: str, slope: np.ndarray, offset: np.ndarray, w: np.ndarray, erev: np.ndarray) -> list[str]:
+        column = g("Unsqueeze", sources, g.constant([2], np.int64))
+        opened = g("Sigmoid", g("Add", g("Mul", column, g.constant(slope)), g.constant(offset)))
+        axis = g.constant([1], np.int64)
+        return [g("ReduceSum", g("Mul", opened, g.constant(m)), axis, keepdims=0) for m in (w * erev, w)]
+
+    slope, offset = t["sensory_sigma"] * t["input_w"][:, None], t["input_b"][:, None] - t["sensory_mu"]
+    driven, loaded = conduct(x, slope, t["sensory_sigma"] * offset, sensory_w, t["sensory_erev"])
+    capacity = g("Div", g.constant(t["cm"] * unfolds), span)
+    driven = g("Add", driven, g.constant(t["gleak"] * t["vleak"]))
+    loaded = g("Add", g("Add", loaded, g.constant(t["gleak"] + _EPSILON)), capacity)
+    for _ in range(unfolds):
+        numerator, denominator = conduct(hidden, t["sigma"], -t["sigma"] * t["mu"], w, t["erev"])
+        numerator = g("Add", g("Add", numerator, driven), g("Mul", capacity, hidden))
+        hidden = g("Div", numerator, g("Add", denominator, loaded))
+    return hidden
+
+
+def _gru(g: _Graph, file: ControllerFile, k: int, x: str, hidden: str) -> str:
+    t, cell, units = file.tensors, f"layers.{k}.cell", file.architecture.units
+    r, z, n = g.split(g.affine(x, t[f"{cell}.input.weight"], t[f"{cell}.input.bias"]), [units] * 3)
+    recurrent = g.affine(hidden, t[f"{cell}.recurrent.weight"], t[f"{cell}.recurrent.bias"])
+    hr, hz, hn = g.split(recurrent, [units] * 3)
+    new = g("Tanh", g("Add", n, g("Mul", g("Sigmoid", g("Add", r, hr)), hn)))
+    return g("Add", new, g("Mul", g("Sigmoid", g("Add", z, hz)), g("Sub", hidden, new)))
+
+
+def write_onnx(path: str | Path, file: ControllerFile) -> None:
+    """Write a controller as an ONNX model, whole or not at all.
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    replace_file(Path(path), to_onnx(file).SerializeToString(deterministic=True))
+
+
+def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, seed: int = 0) -> float:
+    """Greatest difference between an ONNX model on onnxruntime and our controller, in parts of the command's limit.
+
+    Both run freely, each on its own state, on random observations and irregular periods.
+
+    Raises:
+        ModelError: the model cannot be run.
+    """
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a dozen kinds, none of them documented
+        raise ModelError(f"{path}: onnxruntime cannot run it: {str(error).splitlines()[0]}; export it again") from None
+    rng, controller = np.random.default_rng(seed), new_controller(file)
+    names = state_names(file)
+    state = {name: np.zeros((1, file.architecture.units), np.float32) for name in names}
+    limits, worst = controller.command_limits, 0.0
+    for _ in range(n_steps):
+        observation = rng.normal(size=len(file.observation_names)) * file.observation_scales
+        elapsed = file.nominal_period_s * rng.uniform(*ELAPSED_RANGE) ** rng.choice([0, 1])
+        given = {"observation": np.float32(observation)[None], "elapsed": np.full((1, 1), elapsed, np.float32)}
+        command, *new = map(np.asarray, session.run(None, given | state))
+        state = dict(zip(names, new, strict=True))
+        worst = max(worst, float((np.abs(command[0] - controller.step(observation, elapsed)) / limits).max()))
+    return worst

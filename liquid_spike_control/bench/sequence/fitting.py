@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit a sequence model: mini-batches in a new order each epoch, Adam, the learning rate along a cosine."""
+"""Fit a sequence model: mini-batches in a new order each epoch, Adam, a learning rate that falls exponentially."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import TaskError
 from ...tasks.catalogue import task_named
+from ...tasks.task import StateExpert
 
 #: Time constants of the filters on differences [s]. A falling pole does not wait for more.
 SWING_UP_FILTER_S, HOVER_FILTER_S = 0.008, 0.03
@@ -43,33 +44,19 @@ class ModelBasedController:
             known = ", ".join(_ESTIMATORS)
             raise TaskError(f"controller 'model_based' has no law for task '{task_name}'; it has for {known}")
         self._new_estimator = _ESTIMATORS[task_name]
-        self._seen = _SeenTask(task_named(task_name))
-        self._expert = self._seen.nominal.expert()
+        task = task_named(task_name)
+        expert = task.expert()
+        assert isinstance(expert, StateExpert)  # so are those of all tasks that have an estimator
+        self._law = expert.law(task)
         self.reset()
 
     def reset(self) -> None:
         """Forget what was seen."""
         self._estimator = self._new_estimator()
-        self._expert.reset()
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command ``(m,)`` for an observation ``(n,)``, ``dt`` seconds after the one before."""
-        self._seen.state = self._estimator.update(observation, dt)
-        return self._expert.act(self._seen)
-
-
-class _SeenTask:
-    """The nominal plant, whose truth is what is estimated of another."""
-
-    def __init__(self, nominal) -> None:
-        self.nominal = nominal
-        self.state = np.zeros(0)
-
-    def truth(self) -> np.ndarray:
-        return self.state
-
-    def __getattr__(self, name: str):
-        return getattr(self.nominal, name)
+        return self._law.step(self._estimator.update(observation, dt))
 
 
 class _Rates:

@@ -141,6 +141,8 @@ class Connections:
     def _absent(self, topic: str) -> list[str]:
         """Who must hear the first message and is not known to listen yet."""
         wanted = [name for name in graph.LISTENERS.get(topic, ()) if name in self._stage.peers]
+        if "recorder" in self._stage.peers:
+            wanted.append(graph.CAPTURE)
         if not wanted:
             return []
         known = {info.node_name for info in self._stage.get_subscriptions_info_by_topic(topic)}

@@ -60,6 +60,9 @@ LISTENERS = {
     GATED_COMMAND: ("simulator",),
 }
 
+#: The recorder's second node, which hears the topics.
+CAPTURE = "recorder_capture"
+
 #: What every node's process is started with; the user's own settings win.
 ENVIRONMENT = {
     "ROS_DOMAIN_ID": "42",

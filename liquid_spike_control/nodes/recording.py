@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from ..records.mcap_file import McapFile, file_hash
+from . import graph
 from .capture import Capture
 
 #: What a crash of the recorder can lose, besides what was not drained [s].
@@ -127,7 +128,7 @@ class Recording:
         self.description = Description(node)
         self.counts: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
-        self._capture = Capture("recorder_capture", topics)
+        self._capture = Capture(graph.CAPTURE, topics)
         self._kinds = {topic: _kind(message) for topic, message in self._capture.types.items()}
         self._wanted = discover
         self._flushed = self._discovered = 0.0

@@ -30,8 +30,6 @@ LIFECYCLE_SERVICES = tuple(
     )
 )  # fmt: skip
 SUPERVISOR, MONITOR, OPERATOR = "liquid_spike_supervisor", "liquid_spike_monitor", "operator"
-#: The recorder's second node, which hears the topics.
-CAPTURE = "recorder_capture"
 #: Brings the nodes up where a launch file starts them; uses the supervisor's keys.
 BRINGUP = "liquid_spike_bringup"
 
@@ -64,7 +62,7 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
         enclaves[f"/{spec.name}"] = {spec.name: _stage(spec, parameters, names)}
         if spec.name == "recorder":
             heard = tuple(parameters.get("topics") or (EVERYTHING,))
-            enclaves["/recorder"][CAPTURE] = _plain(subscribe=heard)
+            enclaves["/recorder"][graph.CAPTURE] = _plain(subscribe=heard)
     attends = _supervisor(names)
     watchers = {SUPERVISOR: attends, BRINGUP: _logging(attends)}
     if isinstance(options, GraphOptions):

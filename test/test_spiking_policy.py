@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from liquid_spike_control.checkpoint import check_fits
 from liquid_spike_control.control.files import controller_of, read_controller_file
 from liquid_spike_control.control.spiking import SpikingController, spiking_model
-from liquid_spike_control.errors import ModelError, TaskError
+from liquid_spike_control.errors import ModelError, TaskError, WorkerError
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.model import read_model
+from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import zoo
 from liquid_spike_control.spiking import bptt, control_period
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
@@ -425,6 +426,20 @@ def test_shapes_and_backends_are_checked(saved, controller):
         controller.step(np.zeros(2), PERIOD)
     with pytest.raises(TaskError, match="unknown backend 'brain'; known backends: loihi"):
         SpikingController.from_file(saved, "brain")
+
+
+@pytest.mark.slow
+def test_another_simulator_gives_the_same_commands(saved):
+    try:
+        find_oracle("nengo_loihi")
+    except WorkerError as error:
+        pytest.skip(str(error))
+    file = read_spiking_controller(saved)
+    ours = SpikingController(file, "loihi")
+    with SpikingController(file, "nengo_loihi") as theirs:
+        for observation, dt in zip(*wandering(60), strict=True):
+            np.testing.assert_array_equal(theirs.step(observation, dt), ours.step(observation, dt))
+        assert theirs.stats() == ours.stats()
 
 
 def test_two_controllers_of_one_file_are_apart(saved):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..types import SpikeTrain
 
 class SpikingController:
     """A population-coded CUBA-LIF network from a file, on any backend, as a
-    :class:`~liquid_spike_control.liquid.controller.Controller`.
+    :class:`~liquid_spike_control.liquid.controller.Controller`. A context manager, for backends in other processes.
 
     Args:
         file: from :func:`~liquid_spike_control.spiking.policy_file.read_spiking_controller`.
@@ -98,8 +98,19 @@ class SpikingController:
     def _parts(self) -> tuple[np.ndarray, ...]:
         return self._charge, self._readout.state, *self.backend.state
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """End the backend; one in another process ends its process."""
+        self.backend.__exit__(*error)
+
     def warm(self) -> None:
-        """Compile the kernels, or load them from the cache; the state does not change."""
+        """Compile the kernels, or load them from the cache; the state does not change.
+
+        Raises:
+            AttributeError: as of :attr:`state`; such a backend is warm once it is there.
+        """
         state = self.state
         self.step(np.zeros(len(self._scales)), self.nominal_period_s)
         self.state = state

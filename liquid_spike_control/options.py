@@ -88,7 +88,7 @@ class LearningOptions:
 
 @dataclass
 class TrainPolicyOptions(LearningOptions):
-    """What can be said about an imitation of a task's expert."""
+    """What can be said about the training of a controller."""
 
     controller: str = "cfc_mm"
     """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); unknown names list the others."""
@@ -101,11 +101,13 @@ class TrainPolicyOptions(LearningOptions):
     rounds: int | None = None
     """Of collecting and learning, if not the full training."""
     passes: int | None = None
-    """Sweeps over the collected sequences in a round."""
+    """Sweeps over what was collected, in a round."""
     learning_rate: float | None = None
     """At the start."""
     cloning: bool = False
     """Behaviour cloning: the expert drives in all rounds."""
+    rewards: bool = False
+    """Learn from rewards (recurrent PPO), not from an expert; takes far longer."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA where there is one. Its weights differ from those of the CPU by rounding."""
 

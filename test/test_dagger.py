@@ -16,9 +16,9 @@ from liquid_spike_control.tasks.perturbations import Perturbation, perturbation_
 from liquid_spike_control.tasks.perturbed import PerturbedTask  # noqa: E402
 from liquid_spike_control.tasks.swing_up import SwingUp  # noqa: E402
 from liquid_spike_control.tasks.variation import NOMINAL  # noqa: E402
-from liquid_spike_control.training.dagger import DaggerTrainer, DaggerTraining, train  # noqa: E402
+from liquid_spike_control.training.dagger import N_VALIDATION_SEEDS, DaggerTrainer, DaggerTraining, train  # noqa: E402
 from liquid_spike_control.training.policy import run_sequences  # noqa: E402
-from liquid_spike_control.training.streams import CONTROLLER_SEEDS  # noqa: E402
+from liquid_spike_control.training.streams import CONTROLLER_SEEDS, first_episode  # noqa: E402
 
 SMALL = DaggerTraining(n_rounds=3, n_episodes=3, passes=1, batch=5, n_validations=2)
 
@@ -58,7 +58,7 @@ def test_the_expert_is_asked_about_the_state_that_a_command_meets(latency_steps)
     observations, elapsed, expert, known, fresh = (part[0].flatten(0, 1).numpy() for part in trainer._kept.parts()[:5])
 
     task = task_named("swing-up")
-    loop, who, limit = PerturbedTask(task, perturbation, CONTROLLER_SEEDS[0]), task.expert(), task.command_limits
+    loop, who, limit = PerturbedTask(task, perturbation, first_episode(config.seed)), task.expert(), task.command_limits
     seen, sample_of_period, answers = [], [], []  # each control period has an answer, and a sample that it obeys
     while not task.over:
         answer = who.act(task)
@@ -121,6 +121,12 @@ def test_faults_are_drawn_within_their_bounds_and_often_absent():
     assert {p.latency_steps for p in drawn} == {0, 1}
     assert all(0.9 <= p.mass <= 1.1 for p in drawn) and len({p.mass for p in drawn}) == 200
     assert replace(SMALL, plant_spread=0.1).draw(rng, task, 0.0).variation == NOMINAL
+
+
+def test_trainings_of_different_seeds_meet_different_episodes_of_the_training_range():
+    first = [first_episode(seed) for seed in range(400)]
+    assert len(set(first)) == 400 and min(np.diff(first)) >= 1_000_000  # far more than a training has
+    assert first[0] in CONTROLLER_SEEDS and first[-1] + 1_000_000 < CONTROLLER_SEEDS[-1] - N_VALIDATION_SEEDS
 
 
 class Killed(Exception):

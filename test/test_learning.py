@@ -56,6 +56,14 @@ def test_a_budget_of_parameters_gives_the_nearest_size(tmp_path):
     assert n_parameters(read_controller(out).architecture, 3, 1) == pytest.approx(3000, rel=0.05)
 
 
+def test_a_liquid_policy_may_learn_from_rewards(tmp_path):
+    out = tmp_path / "rewards.safetensors"
+    policy_command(replace(TINY, out=out, rewards=True, rounds=1))
+    file = read_controller(out)
+    assert file.training_command == "liquid-spike train policy swing-up --units 6 --rounds 1 --passes 1 --rewards"
+    assert file.architecture.mixed_memory
+
+
 def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
     small = PpoTraining(n_updates=9, n_tasks=2, rollout=16, chunk=1, epochs=1, minibatches=2)
     monkeypatch.setitem(gym_expert.EXPERTS, "swing-up-full", small)
@@ -73,6 +81,8 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"task": "swing-upp"}, "unknown task 'swing-upp'; known tasks: swing-up, "),
         ({"controller": "gnu"}, "unknown architecture 'gnu'; known architectures: cfc, cfc_mm, "),
         ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
+        ({"rewards": True, "cloning": True}, "--cloning imitates an expert and --rewards does without one"),
+        ({"seed": -1}, "--seed -1; give a whole number from 0"),
         ({"rounds": 0}, "--rounds 0; give a number above 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan; give a number above 0"),
     ],

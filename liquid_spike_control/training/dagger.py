@@ -27,7 +27,7 @@ from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
-from .streams import CONTROLLER_SEEDS
+from .streams import CONTROLLER_SEEDS, first_episode
 
 #: Errors of a command above this count linearly, in units of its limit.
 HUBER = 0.2
@@ -142,7 +142,7 @@ class DaggerTrainer:
         self._device = next(policy.parameters()).device
         self._optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
         self._rng = np.random.default_rng([config.seed, 1])
-        self._next_seed = CONTROLLER_SEEDS[0]
+        self._next_seed = first_episode(config.seed)
         self._kept: Sequences | None = None
         self._best: tuple[float, dict[str, Tensor]] = (-math.inf, {})
         self._updates = self.rounds = 0

@@ -99,6 +99,10 @@ def policy_command(options: TrainPolicyOptions) -> int:
     """
     if options.units is not None and options.budget_parameters is not None:
         raise TaskError("--units and --budget-parameters both give the size; leave one out")
+    if options.rewards and options.cloning:
+        raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
+    if options.rewards and options.device == "cuda":
+        raise TaskError("--rewards trains on the CPU; leave --device out")
     _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
     task = task_named(options.task)
     hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
@@ -118,8 +122,15 @@ def policy_command(options: TrainPolicyOptions) -> int:
     with _training_installed():
         from .dagger import DaggerTraining
         from .learning import Products, learn_policy
-    config = DaggerTraining(seed=options.seed, expert_share=1.0 if options.cloning else DaggerTraining.expert_share)
-    given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
+        from .recurrent_ppo import PpoTraining
+    config: DaggerTraining | PpoTraining
+    if options.rewards:
+        config = PpoTraining(seed=options.seed)
+        given = {"n_updates": options.rounds, "epochs": options.passes, "learning_rate": options.learning_rate}
+    else:
+        share = 1.0 if options.cloning else DaggerTraining.expert_share
+        config = DaggerTraining(seed=options.seed, expert_share=share)
+        given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     suffix = "nir" if isinstance(architecture, SpikingArchitecture) else "safetensors"
     out = options.out or Path(f"{options.task}_{options.controller}.{suffix}".replace("-", "_"))
@@ -149,6 +160,8 @@ def expert_command(options: TrainExpertOptions) -> int:
 
 
 def _check_positive(options: LearningOptions | TrainOptions, *names: str) -> None:
+    if options.seed < 0:
+        raise TaskError(f"--seed {options.seed}; give a whole number from 0")
     for name in names:
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:

@@ -28,10 +28,13 @@ from .dagger import train as train_dagger
 from .gym_expert import train_expert
 from .logs import EventLog
 from .recurrent_ppo import PpoTraining
+from .recurrent_ppo import train as train_ppo
 from .streams import CONTROLLER_SEEDS
 
 #: Held-out episodes on which a new model is tried.
 TRIAL_SEEDS = range(20)
+#: Shown beside the progress bar of a training by rewards.
+REWARD_FIGURES = ("reward", "spread", "divergence")
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,10 @@ def device_named(name: str) -> torch.device:
 
 
 def learn_policy(
-    task_name: str, architecture: Architecture | SpikingArchitecture, config: DaggerTraining, device: str,
-    products: Products, console: Console,
+    task_name: str, architecture: Architecture | SpikingArchitecture, config: DaggerTraining | PpoTraining,
+    device: str, products: Products, console: Console,
 ) -> None:  # fmt: skip
-    """Train a controller by imitation and write it.
+    """Train a controller, by imitation or by rewards, and write it.
 
     Raises:
         TaskError: the task or the device is not there, the folder does not exist, or the checkpoint is another's.
@@ -83,13 +86,19 @@ def learn_policy(
         policy, cell, units = SpikingPolicy(architecture, *numbers), "spiking", sum(architecture.units)
     else:
         policy, cell, units = new_policy(architecture, *numbers), architecture.cell, architecture.units
-    policy.to(device_named(device))
+    policy.to(device_named("cpu" if isinstance(config, PpoTraining) else device))
     n_parameters = sum(weights.numel() for weights in policy.parameters())
     console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights")
-    _learn(
-        lambda report: train_dagger(task_name, policy, config, report, products.checkpoint),
-        config.n_rounds, "rounds", ("loss", "success", "reward"), products, console,
-    )  # fmt: skip
+    if isinstance(config, PpoTraining):
+        _learn(
+            lambda report: train_ppo(task_name, policy, config, report, products.checkpoint),
+            config.n_updates, "updates", REWARD_FIGURES, products, console,
+        )  # fmt: skip
+    else:
+        _learn(
+            lambda report: train_dagger(task_name, policy, config, report, products.checkpoint),
+            config.n_rounds, "rounds", ("loss", "success", "reward"), products, console,
+        )  # fmt: skip
     _finish(task_name, policy, products, console)
 
 
@@ -104,7 +113,7 @@ def learn_expert(task_name: str, config: PpoTraining, products: Products, consol
     policy: list[Policy] = []
     _learn(
         lambda report: policy.append(train_expert(task_name, config, report, products.checkpoint)),
-        config.n_updates, "updates", ("reward", "spread", "divergence"), products, console,
+        config.n_updates, "updates", REWARD_FIGURES, products, console,
     )  # fmt: skip
     _finish(task_name, policy[0], products, console)
 

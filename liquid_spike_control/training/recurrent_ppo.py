@@ -33,7 +33,7 @@ from ..tasks.catalogue import task_named
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
-from .streams import CONTROLLER_SEEDS
+from .streams import first_episode
 
 #: Standard deviations beyond which what the critic sees, and rewards, are cut off.
 CUT = 10.0
@@ -159,7 +159,7 @@ class PpoTrainer:
         self.tasks, self.policy, self.config = list(tasks), policy, config
         n = len(self.tasks)
         self._rng = np.random.default_rng([config.seed, 2])
-        self._next_seed = CONTROLLER_SEEDS[0]
+        self._next_seed = first_episode(config.seed)
         self._totals, self._discounted = np.zeros(n), np.zeros(n)
         self._fresh, self._elapsed = np.ones(n, bool), np.full(n, tasks[0].period_s, np.float32)
         self._state: State = ()

@@ -215,7 +215,8 @@ def test_safetensors_that_claim_too_much(tmp_path):
     }
     for case, tensors in cases.items():
         hostile.safetensors(tmp_path / f"{case}.safetensors", tensors, metadata, whole[8 + length :])
-    units = json.loads(metadata["controller"]) | {"units": 2**40}
+    units = json.loads(metadata["controller"])
+    units["architecture"]["units"] = 2**40
     hostile.safetensors(tmp_path / "units.safetensors", header, {"controller": json.dumps(units)}, whole[8 + length :])
     deep = "[" * 200_000 + "]" * 200_000
     for entry_name in ("controller", "network"):

@@ -54,6 +54,7 @@ setup(
         "ros": ["ros-rclpy[fastrtps]>=7.1.6,<8", "ros-common-interfaces>=5.3.6,<5.4"],
         "ros-kilted": ["ros-rclpy[fastrtps]>=9.1.2,<10", "ros-common-interfaces>=5.5.1,<5.6"],
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # liquid-spike controller export
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
         "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco-core
         "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray

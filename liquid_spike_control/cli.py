@@ -16,6 +16,8 @@ from .options import (
     ClosedLoopOptions,
     CompareOptions,
     CompileOptions,
+    ControllerExportOptions,
+    ControllerInspectOptions,
     DoctorOptions,
     EmulateOptions,
     EnergyOptions,
@@ -33,6 +35,7 @@ from .options import (
     RunOptions,
     ScaleOptions,
     SequenceOptions,
+    StepsOptions,
     TrainExpertOptions,
     TrainOptions,
     TrainPolicyOptions,
@@ -132,6 +135,14 @@ def bench_energy(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> in
     return bench_command("energy", options)
 
 
+@bench.command(name="controllers")
+def bench_controllers(options: Annotated[StepsOptions, tyro.conf.arg(name="")]) -> int:
+    """One step of each kind of controller, beside ncps and onnxruntime. Needs the extras [train] and [onnx]."""
+    from .bench.controllers import controllers_command
+
+    return controllers_command(options)
+
+
 @bench.command(name="closed-loop")
 def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="")]) -> int:
     """Liquid, gated, memoryless and spiking controllers on tasks under perturbations. Needs the extra [train].
@@ -168,6 +179,31 @@ def bench_hops(options: Annotated[HopsOptions, tyro.conf.arg(name="")]) -> int:
 
 
 app.command(bench, name="bench", help="Benchmarks: closed loops on held-out seeds, and the speed of single steps.")
+
+
+controller = tyro.extras.SubcommandApp()
+
+
+@controller.command(name="inspect")
+def controller_inspect(options: Annotated[ControllerInspectOptions, tyro.conf.arg(name="")]) -> int:
+    """What a controller observes and commands, what it is made of, and its wiring as a picture."""
+    from .liquid.commands import inspect_command
+
+    return inspect_command(options)
+
+
+@controller.command(name="export")
+def controller_export(options: Annotated[ControllerExportOptions, tyro.conf.arg(name="")]) -> int:
+    """Write a controller as ONNX and check that onnxruntime does the same. Needs the extra [onnx].
+
+    Exit status 1: it does not.
+    """
+    from .liquid.commands import export_command
+
+    return export_command(options)
+
+
+app.command(controller, name="controller", help="Look into controllers, hand them to other runtimes.")
 
 
 neuromorphic = tyro.extras.SubcommandApp()

@@ -231,6 +231,40 @@ class SequenceOptions:
 
 
 @dataclass
+class StepsOptions:
+    """What can be said about the comparison of single steps of controllers."""
+
+    rounds: int = 20
+    """Of 250 steps each; the fastest counts."""
+    json: Path | None = None
+    """Write the figures."""
+    plot: Path | None = None
+    """Write a picture."""
+
+
+@dataclass
+class ControllerInspectOptions:
+    """What can be said about a look into a controller."""
+
+    model: tyro.conf.Positional[Path]
+    """A controller file (.safetensors)."""
+    plot: Path | None = None
+    """Write a picture of its wiring: neurons in layers, excitatory and inhibitory synapses."""
+    json: Path | None = None
+    """Write the numbers."""
+
+
+@dataclass
+class ControllerExportOptions:
+    """What can be said about an export."""
+
+    model: tyro.conf.Positional[Path]
+    """A controller file (.safetensors)."""
+    out: tyro.conf.Positional[Path]
+    """The .onnx file to write."""
+
+
+@dataclass
 class ModelOptions:
     """Which network, and how it becomes steps."""
 

@@ -238,12 +238,13 @@ def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, see
     rng, controller = np.random.default_rng(seed), new_controller(file)
     names = state_names(file)
     state = {name: np.zeros((1, file.architecture.units), np.float32) for name in names}
-    limits, worst = controller.command_limits, 0.0
+    worst = 0.0
     for _ in range(n_steps):
         observation = rng.normal(size=len(file.observation_names)) * file.observation_scales
         elapsed = file.nominal_period_s * rng.uniform(*ELAPSED_RANGE) ** rng.choice([0, 1])
         given = {"observation": np.float32(observation)[None], "elapsed": np.full((1, 1), elapsed, np.float32)}
-        command, *new = map(np.asarray, session.run(None, given | state))
-        state = dict(zip(names, new, strict=True))
-        worst = max(worst, float((np.abs(command[0] - controller.step(observation, elapsed)) / limits).max()))
+        outputs: list[Any] = session.run(None, given | state)
+        state = dict(zip(names, outputs[1:], strict=True))
+        apart = np.abs(outputs[0][0] - controller.step(observation, elapsed)) / controller.command_limits
+        worst = max(worst, float(np.max(apart)))
     return worst

@@ -29,6 +29,9 @@ from liquid_spike_control.spiking.policy_file import (
 )
 from liquid_spike_control.spiking.population_coding import encode
 from liquid_spike_control.tasks.catalogue import task_named
+from liquid_spike_control.tasks.episode import run_episode
+from liquid_spike_control.tasks.perturbations import perturbation_named
+from liquid_spike_control.tasks.scale import score
 from liquid_spike_control.tasks.trained import trained_controller
 
 PERIOD = 0.02
@@ -496,3 +499,13 @@ def test_another_tasks_controller_is_refused_by_name(saved):
     task = task_named("swing-up")
     with pytest.raises(ModelError, match="policy.nir: task: expected swing-up, found none"):
         trained_controller(saved, task)
+
+
+@pytest.mark.parametrize("name", ["double-pendulum"])
+def test_shipped_ones_do_nearly_as_their_experts_on_the_chip(name):
+    task = task_named(name)
+    controller = trained_controller(zoo(f"{name.replace('-', '_')}_spiking.nir"), task)
+    result = run_episode(task, controller, perturbation_named("clean"), seed=3)
+    assert result.success and result.n_unsafe == 0
+    assert score(name, result.total_reward) > 85
+    assert controller.stats().steps == 6 * result.n_steps

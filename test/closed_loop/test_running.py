@@ -13,7 +13,7 @@ import pytest
 
 from liquid_spike_control.bench.closed_loop import course, running
 from liquid_spike_control.bench.closed_loop.benchmark import Benchmark
-from liquid_spike_control.bench.closed_loop.engines import Processes
+from liquid_spike_control.bench.closed_loop.engines import Processes, attempt
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Cache, Record
 from liquid_spike_control.errors import LiquidSpikeError
@@ -50,6 +50,21 @@ def test_no_job_at_all_is_refused():
         Processes(math.sqrt, 0)
 
 
+class Here:
+    """An engine in this process, one job after the other."""
+
+    slots = 1
+
+    def submit(self, job):
+        self.job = job
+
+    def next(self):
+        return self.job, attempt(running.run, self.job)
+
+    def close(self):
+        self.job = None
+
+
 def small(**choice):
     return changed(plan_named("smoke"), ("expert", "model_based"), ("swing-up",), **choice)
 
@@ -57,7 +72,7 @@ def small(**choice):
 def test_a_plan_is_run_once_and_grows(tmp_path):
     benchmark = Benchmark(small(perturbations=("clean",), episodes=2), Cache(tmp_path))
     told = []
-    progress = benchmark.run(Processes(running.run, 2), lambda progress: told.append(progress.done))
+    progress = benchmark.run(Here(), lambda progress: told.append(progress.done))
     assert progress.failed == {} and told == [0, 1, 2] and benchmark.open_cells() == []
     more = Benchmark(small(perturbations=("clean", "drop30"), episodes=2), Cache(tmp_path))
     assert [more.missing(cell) for cell in more.cells] == [("drop30",), ("drop30",)]

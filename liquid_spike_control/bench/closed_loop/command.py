@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 def closed_loop_command(options: ClosedLoopOptions) -> int:
     """Run what is open of the plan, then report on all of it. Status 1: cells came to nothing."""
     console = Console()
+    if options.jobs < 1:
+        raise TaskError(f"--jobs {options.jobs}: give at least 1")
+    if options.out:
+        make_folders(options.out)  # now, not after hours of work
     benchmark = Benchmark(chosen_plan(options), Cache(options.cache or default_cache(), options.results))
     open_cells = len(benchmark.open_cells())
     console.print(
@@ -65,18 +69,30 @@ def printed(title: str, table: tables.Table) -> Printed:
     return shown
 
 
-def write_report(folder: Path, found: Sequence[Section], records: Mapping[Cell, Record]) -> None:
-    """``report.html``, ``report.md``, ``figures/`` and ``results/``, each file whole or not at all.
+def make_folders(out: Path) -> None:
+    """Make the folders of a report.
 
     Raises:
-        TaskError: the folder cannot be made.
-        ModelError: a file cannot be written.
+        TaskError: they cannot be made.
     """
     try:
         for name in ("figures", "results"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            (out / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TaskError(f"--out {folder}: cannot be made ({error.strerror}); choose another folder") from None
+        raise TaskError(f"--out {out}: cannot be made ({error.strerror}); choose another folder") from None
+
+
+def write_report(folder: Path, found: Sequence[Section], records: Mapping[Cell, Record]) -> None:
+    """``report.html``, ``report.md``, ``figures/`` and ``results/``, each file whole or not at all.
+
+    Args:
+        folder: with those of :func:`make_folders`.
+        found: the report.
+        records: what it reports on.
+
+    Raises:
+        ModelError: a file cannot be written.
+    """
     for section in found:
         for part in section.parts:
             if isinstance(part, Picture):

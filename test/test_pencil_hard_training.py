@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training for pencil-hard, in small: it learns, it can be repeated, and its files fit the benchmark."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from liquid_spike_control.assembly import new_backend  # noqa: E402
+from liquid_spike_control.bench.pencil_hard import read_hard_controller, read_hard_perception  # noqa: E402
+from liquid_spike_control.checkpoint import write_controller  # noqa: E402
+from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
+from liquid_spike_control.resources import zoo  # noqa: E402
+from liquid_spike_control.sim.pencil_hard import PencilHardTask  # noqa: E402
+from liquid_spike_control.training.hard_imitation import (  # noqa: E402
+    OBSERVATION_NAMES,
+    HardImitationTrainer,
+    HardImitationTraining,
+)
+from liquid_spike_control.training.pencil_hard import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
+
+SMALL = HardPerceptionTraining(n_updates=3, n_streams=2, chunk_ms=40, n_variants=1)
+
+
+def test_the_perception_starts_from_the_pencil_s_and_can_be_repeated(tmp_path):
+    hashes = []
+    for _ in range(2):
+        trainer = HardPerceptionTrainer(SMALL)
+        assert [stage.name for stage in trainer.stages()] == ["learning"]
+        before = trainer.network.w_in.detach().clone()
+        assert (before != 0).any() and not trainer.network.mask_in[before != 0].eq(0).any()
+        figures = [trainer.update() for _ in range(SMALL.n_updates)]
+        assert all(np.isfinite(f["loss"]) for f in figures)
+        assert not torch.equal(before, trainer.network.w_in)
+        hashes.append(trainer.write(tmp_path / "perception.nir", "test"))
+    assert hashes[0] == hashes[1]
+    model = read_hard_perception(tmp_path / "perception.nir")
+    assert model.metadata["task"] == "pencil-hard" and model.metadata["camera"]["shot_noise_hz"] == 1.0
+
+
+def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
+    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    config = HardImitationTraining(n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
+    trainer = HardImitationTrainer(config, model, lambda: new_backend(model))
+    figures = trainer.collect()
+    assert figures["expert_share"] == 1 and figures["falls"] == 0
+    collected = trainer._rounds[0]
+    assert collected.fresh[:, 0].all() and set(np.round(collected.elapsed.ravel() * 1e3)) <= set(range(2, 41))
+    losses = [trainer.learn() for _ in range(2)]
+    assert losses[1] < losses[0]
+    write_controller(tmp_path / "controller.safetensors", trainer.to_file("test"))
+    controller = read_hard_controller(tmp_path / "controller.safetensors", PencilHardTask())
+    assert controller.observation_names == OBSERVATION_NAMES
+    assert np.abs(controller.step(np.zeros(len(OBSERVATION_NAMES)), 0.008)).max() <= 5
+
+
+def test_other_architectures_have_as_many_parameters():
+    sizes = len(OBSERVATION_NAMES), 1
+    wanted = n_parameters(HardImitationTraining().architecture, *sizes)
+    gru = HardImitationTraining(controller="gru").architecture
+    assert gru.cell == "gru" and n_parameters(gru, *sizes) == pytest.approx(wanted, rel=0.03)
+    untimed = HardImitationTraining(hidden=("elapsed_input", "elapsed_span")).architecture
+    assert not untimed.elapsed_input and not untimed.elapsed_span and untimed.mixed_memory

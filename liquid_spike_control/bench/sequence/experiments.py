@@ -128,7 +128,7 @@ _WALKER2D_SIZES: dict[str, Architecture | int] = {
     "gru_d": 88,
     "ltc": Architecture("ltc", 40),
 }
-_XOR = Fitting(epochs=16, learning_rate=2e-3, decay=0.01, growing=5)
+_XOR = Fitting(epochs=24, learning_rate=1.5e-3, decay=0.03, growing=5)
 
 EXPERIMENTS = {
     "xor": Experiment(
@@ -151,6 +151,6 @@ EXPERIMENTS = {
         n_test=40,
         make=walker2d.training_and_test,
         keep=True,
-        recipes=_recipes(_WALKER2D_SIZES, Fitting(20, 5e-3, batch=64), Fitting(6, 1e-2, batch=64)),
+        recipes=_recipes(_WALKER2D_SIZES, Fitting(16, 5e-3, batch=32), Fitting(5, 1e-2, batch=32)),
     ),
 }

@@ -82,6 +82,7 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"controller": "gnu"}, "unknown architecture 'gnu'; known architectures: cfc, cfc_mm, "),
         ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
         ({"rewards": True, "cloning": True}, "--cloning imitates an expert and --rewards does without one"),
+        ({"controller": "spiking", "device": "cuda"}, "train on the CPU; leave --device out"),
         ({"seed": -1}, "--seed -1; give a whole number from 0"),
         ({"rounds": 0}, "--rounds 0; give a number above 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan; give a number above 0"),

@@ -101,8 +101,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--units and --budget-parameters both give the size; leave one out")
     if options.rewards and options.cloning:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
-    if options.rewards and options.device == "cuda":
-        raise TaskError("--rewards trains on the CPU; leave --device out")
+    if options.device == "cuda" and (options.rewards or options.controller == "spiking"):
+        raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
     _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
     task = task_named(options.task)
     hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}

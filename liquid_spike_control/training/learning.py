@@ -86,7 +86,9 @@ def learn_policy(
         policy, cell, units = SpikingPolicy(architecture, *numbers), "spiking", sum(architecture.units)
     else:
         policy, cell, units = new_policy(architecture, *numbers), architecture.cell, architecture.units
-    policy.to(device_named("cpu" if isinstance(config, PpoTraining) else device))
+    # Compiled spikes and single control periods gain nothing from a GPU
+    only_cpu = isinstance(config, PpoTraining) or isinstance(architecture, SpikingArchitecture)
+    policy.to(device_named("cpu" if only_cpu else device))
     n_parameters = sum(weights.numel() for weights in policy.parameters())
     console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights")
     if isinstance(config, PpoTraining):

@@ -52,7 +52,7 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
             raise
     records = {cell: r for cell in benchmark.cells if not benchmark.missing(cell) and (r := benchmark.record(cell))}
     for task, mine in standings(records.values()).items():
-        console.print(printed(f"{task}: success [%]", tables.success(mine)))
+        console.print(printed(f"{task}: success [%]", tables.brief(mine)))
     if options.out and records:
         write_report(options.out, sections(benchmark.plan, records, command_line(options)), records)
         console.print(f"report: {options.out / 'report.html'}", soft_wrap=True)
@@ -60,12 +60,12 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
 
 
 def printed(title: str, table: tables.Table) -> Printed:
-    """A table of the report for a terminal, without intervals."""
+    """A table for a terminal."""
     shown = Printed(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     for k, name in enumerate(table.header):
         shown.add_column(name, justify="right" if k else "left")
     for row in table.rows:
-        shown.add_row(*(entry.text.partition(" (")[0] for entry in row))
+        shown.add_row(*(entry.text for entry in row))
     return shown
 
 

@@ -44,6 +44,27 @@ def success(standings: Mapping[str, Standing]) -> Table:
     return _by_perturbation(standings, _success)
 
 
+def brief(standings: Mapping[str, Standing]) -> Table:
+    """What fits a terminal: success [%] clean, on average and at its lowest, training and latency."""
+    rows = []
+    for standing in standings.values():
+        rates = {name: 100 * standing.success(name).mean for name in standing.perturbations}
+        lowest = min(rates, key=lambda name: rates[name])
+        rows.append(
+            (
+                Entry(standing.contender.title),
+                Entry(seeds(standing)),
+                _number(rates.get("clean"), ".0f"),
+                Entry(f"{sum(rates.values()) / len(rates):.0f}"),
+                Entry(f"{rates[lowest]:.0f}"),
+                Entry(lowest if rates[lowest] < max(rates.values()) else "–"),
+                _number(standing.training_s, ".0f"),
+                Entry(f"{standing.latency_us[0]:.1f}"),
+            )
+        )
+    return Table(("controller", "episodes", "clean", "mean", "lowest", "under", "training, s", "step, us"), tuple(rows))
+
+
 def score(standings: Mapping[str, Standing]) -> Table:
     """Scores with their bootstrap interval."""
     return _by_perturbation(standings, _score)

@@ -5,7 +5,7 @@
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 ROS ?= jazzy
-EXTRAS ?= $(ROS_EXTRA),train,events,dev
+EXTRAS ?= $(ROS_EXTRA),train,events,onnx,dev
 PYTEST_ARGS ?=
 RUN_ARGS ?= pencil
 PYTHON310 ?=

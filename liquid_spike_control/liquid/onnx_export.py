@@ -242,7 +242,7 @@ def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, see
     for _ in range(n_steps):
         observation = rng.normal(size=len(file.observation_names)) * file.observation_scales
         elapsed = file.nominal_period_s * rng.uniform(*ELAPSED_RANGE) ** rng.choice([0, 1])
-        given = {"observation": np.float32(observation)[None], "elapsed": np.full((1, 1), elapsed, np.float32)}
+        given = {"observation": observation.astype(np.float32)[None], "elapsed": np.full((1, 1), elapsed, np.float32)}
         outputs: list[Any] = session.run(None, given | state)
         state = dict(zip(names, outputs[1:], strict=True))
         apart = np.abs(outputs[0][0] - controller.step(observation, elapsed)) / controller.command_limits

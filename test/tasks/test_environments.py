@@ -40,6 +40,14 @@ def test_steps_are_the_tasks():
     assert truncated == (task.elapsed_s >= 10)
 
 
+def test_the_end_of_its_time_truncates():
+    env = gymnasium.make(IDS[0])
+    env.reset(seed=1)
+    for k in range(500):
+        *_, terminated, truncated, _ = env.step(np.zeros(1, np.float32))
+        assert not terminated and truncated == (k == 499)
+
+
 def test_a_crash_terminates():
     env = gymnasium.make(IDS[1])
     env.reset(seed=0)

@@ -117,6 +117,23 @@ def test_energy_is_kept_without_friction_and_force():
     assert plant.energy(*task.truth()[2:]) == pytest.approx(before, abs=0.01 * abs(before))
 
 
+def test_a_heavier_longer_pole_is_still_a_rod():
+    task = SwingUp()
+    task.reset(0, Variation(mass=1.5, length=0.8))
+    pole = task.model.body("pole")
+    mass, length = 0.2 * 1.5, 0.6 * 0.8
+    assert pole.mass[0] == pytest.approx(mass) and pole.ipos[2] == pytest.approx(length / 2)
+    assert pole.inertia[0] == pytest.approx(mass * length**2 / 12)
+
+
+def test_the_expert_knows_of_a_variation():
+    task = SwingUp()
+    expert = task.expert()
+    for mass in (1.0, 1.5, 1.0):
+        task.reset(0, Variation(mass=mass))
+        assert expert.law(task).plant.pole_mass == pytest.approx(0.2 * mass)
+
+
 def test_a_factor_of_nothing_is_refused():
     with pytest.raises(TaskError, match="mass = 0"):
         Variation(mass=0.0)

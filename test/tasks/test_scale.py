@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liquid_spike_control.bench.scale import scale_command
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.options import ScaleOptions
 from liquid_spike_control.tasks import scale
 from liquid_spike_control.tasks.catalogue import TASKS, task_named
 
@@ -56,3 +58,12 @@ def test_no_scale_and_an_old_scale_are_refused(elsewhere):
     with pytest.raises(TaskError, match="'swing-up' is of version 0, the task of version 1; run liquid-spike bench"):
         scale.score("swing-up", 1.0)
     assert set(scale.read()) == {"swing-up", "hover"}
+
+
+def test_the_command_prints_and_records_only_if_asked(elsewhere, capsys):
+    assert scale_command(ScaleOptions(tasks=("hover",), seeds="500000:500002")) == 0
+    assert not scale.read() and "hover" in capsys.readouterr().out
+    assert scale_command(ScaleOptions(tasks=("hover",), seeds="500000:500002", record=True)) == 0
+    assert scale.read()["hover"].episodes == 2
+    with pytest.raises(TaskError, match="unknown task 'lunch'"):
+        scale_command(ScaleOptions(tasks=("hover", "lunch")))

@@ -175,6 +175,7 @@ def test_the_best_round_is_kept(short):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_liquid_policy_learns_to_swing_up():
     policy = policy_for("swing-up-full", "cfc", units=32)
     config = DaggerTraining(n_rounds=5, passes=20, n_validations=16)

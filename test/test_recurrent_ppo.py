@@ -151,6 +151,7 @@ def test_an_expert_needs_no_normalisation_once_it_is_folded():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_liquid_policy_keeps_the_double_pendulum_up_longer():
     pytest.importorskip("imageio")
     policy, rewards = policy_for("double-pendulum", "cfc", units=16), []

@@ -149,7 +149,7 @@ class BenchPencilOptions(BenchOptions):
     """What can be said about the comparison of controllers on the pencil."""
 
     task: Literal["pencil", "pencil-hard"] = "pencil"
-    """pencil-hard: 20 s and gusts of 0.02 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
+    """pencil-hard: 20 s and gusts of 0.015 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
     cfc_float, cfc_loihi, gru_loihi, untimed_loihi.
     """
     rendered: bool = False

@@ -13,8 +13,10 @@ A pole of 0.3 to 0.5 m and 0.05 to 0.15 kg stands on a cart of 1 kg that a motor
 - Wind. In half of the episodes a constant horizontal force at the pole's centre of mass, ``m g tan(3 deg)``, so that
   the pole stands still only if it leans 3 degrees against it. Nobody tells the controller. A pole that is held
   upright instead takes the cart off the rail within 2 s, so an estimate that drifts to zero is found out.
-- Gusts. Every 2 to 4 s one that changes the velocity of the pole's centre of mass by 0.2 m/s within 30 ms, which for
-  the nominal pole is an impulse of 0.02 N s and a rate of 0.75 rad/s.
+- Gusts. Every 2 to 4 s one that changes the velocity of the pole's centre of mass by 0.15 m/s within 30 ms, which for
+  the nominal pole is an impulse of 0.015 N s and a rate of 0.56 rad/s. After
+  one at the beginning of the longest blackout the nominal pole can just be caught by the expert; after one of 0.2 m/s
+  it cannot.
 
 Success: for 20 s the pole is within +-0.6 rad and the cart within +-0.97 m. Whoever stays on the rail in the wind
 has held the target tilt: the mean force on the whole is then zero.
@@ -71,7 +73,7 @@ class PencilHardTask:
     period_s: float = 0.008
     period_range_s: tuple[float, float] = (0.002, 0.040)
     tilt: float = math.radians(5.0)
-    gust: float = 0.2
+    gust: float = 0.15
     push_duration_s: float = 0.03
     push_interval_s: tuple[float, float] = (2.0, 4.0)
     pole_mass_kg: tuple[float, float] = (0.05, 0.15)

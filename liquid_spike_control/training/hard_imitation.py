@@ -43,11 +43,11 @@ class HardImitationTraining(ImitationTraining):
         hidden: fields of the architecture that are switched off: what it is not to know.
     """
 
-    n_rounds: int = 12
-    passes: int = 10
+    n_rounds: int = 9
+    n_streams: int = 24
     chunk: int = 60
     n_variants: int = 6
-    pushes: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4)
+    pushes: tuple[float, ...] = (0.0, 0.1, 0.15, 0.2, 0.3)
     controller: str = "cfc_mm"
     hidden: tuple[str, ...] = ()
 

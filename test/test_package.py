@@ -22,11 +22,11 @@ PACKAGE = "liquid_spike_control"
 NODES = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
 #: Where torch and ncps may be imported.
 TRAINS = (
-    "training/", "spiking/network.py", "liquid/cells.py",
+    "training/", "spiking/network.py", "liquid/cells.py", "liquid/policies.py", "liquid/ncps_import.py",
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
 )  # fmt: skip
 #: Times torch as a peer: imports it inside a function, and can itself be imported without.
-PEERS = ("liquid_spike_control.bench.snn_step",)
+PEERS = ("liquid_spike_control.bench.snn_step", "liquid_spike_control.bench.controllers")
 
 
 def tree() -> list[Path]:

@@ -22,12 +22,6 @@ from .architecture import ELAPSED_RANGE, wirings_of
 from .controller import new_controller
 from .wiring import Wiring
 
-try:
-    import onnx
-    from onnx import helper, numpy_helper
-except ModuleNotFoundError:
-    raise LiquidSpikeError("ONNX export needs the extra [onnx]; pip install 'liquid_spike_control[onnx]'") from None
-
 OPSET, IR_VERSION = 20, 9
 _LECUN_GAIN, _LECUN_SLOPE = 1.7159, 0.666
 _EPSILON = 1e-8
@@ -37,24 +31,33 @@ class _Graph:
     """Nodes and constants, named as they come."""
 
     def __init__(self) -> None:
+        try:
+            from onnx import helper, numpy_helper
+        except ModuleNotFoundError:
+            raise LiquidSpikeError("ONNX export needs the package onnx; install the extra [onnx]") from None
+        self._make_node, self._from_array = helper.make_node, numpy_helper.from_array
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
     def __call__(self, operator: str, *inputs: str, n: int = 1, **attributes: Any) -> Any:
         """Add a node; the name of its output, or of its ``n`` outputs."""
         outputs = [f"{operator.lower()}_{len(self.nodes)}_{k}" for k in range(n)]
-        self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
+        self.nodes.append(self._make_node(operator, list(inputs), outputs, **attributes))
         return outputs[0] if n == 1 else outputs
 
     def constant(self, value: Any, dtype: type = np.float32) -> str:
         """The name of a constant."""
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype), name))
+        self.constants.append(self._from_array(np.ascontiguousarray(value, dtype), name))
         return name
 
     def affine(self, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
         """``x W^T + b``."""
         return self("Gemm", x, self.constant(weight), self.constant(bias), transB=1)
+
+    def name(self, value: str, name: str) -> None:
+        """Call a value by another name: that of an output of the model."""
+        self.nodes.append(self._make_node("Identity", [value], [name]))
 
     def split(self, x: str, sizes: list[int]) -> list[str]:
         """Parts of a tensor along its second axis."""
@@ -83,8 +86,12 @@ def state_names(file: ControllerFile) -> tuple[str, ...]:
     return tuple(names[:parts])
 
 
-def to_onnx(file: ControllerFile) -> onnx.ModelProto:
-    """One step of the controller as a checked ONNX model."""
+def to_onnx(file: ControllerFile) -> Any:
+    """One step of the controller as a checked ONNX model.
+
+    Raises:
+        LiquidSpikeError: onnx is not installed.
+    """
     a, t = file.architecture, file.tensors
     g = _Graph()
     x = g("Div", "observation", g.constant(file.observation_scales))
@@ -116,9 +123,13 @@ def to_onnx(file: ControllerFile) -> onnx.ModelProto:
         x = g.split(hidden, [a.units - stages[-1], stages[-1]])[-1] if len(stages) > 1 else hidden
     out = g.affine(x, t["project.weight"], t["project.bias"])
     out = g("Tanh", out) if a.output == "tanh" else g("Clip", out, g.constant(-1.0), g.constant(1.0))
-    g.nodes.append(helper.make_node("Mul", [out, g.constant(file.command_limits)], ["command"]))
+    g.name(g("Mul", out, g.constant(file.command_limits)), "command")
     names = state_names(file)
-    g.nodes += [helper.make_node("Identity", [new[name]], [f"next_{name}"]) for name in names]
+    for name in names:
+        g.name(new[name], f"next_{name}")
+
+    import onnx
+    from onnx import helper
 
     def tensor(name: str, width: int) -> Any:
         return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
@@ -227,10 +238,13 @@ def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, see
     Both run freely, each on its own state, on random observations and irregular periods.
 
     Raises:
+        LiquidSpikeError: onnxruntime is not installed.
         ModelError: the model cannot be run.
     """
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise LiquidSpikeError("the check needs the package onnxruntime; install the extra [onnx]") from None
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a dozen kinds, none of them documented

@@ -208,6 +208,8 @@ class ClosedLoopOptions:
     """Cells at once."""
     out: Path | None = None
     """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
+    report_only: bool = False
+    """Run nothing; report on what the cache has."""
 
 
 @dataclass

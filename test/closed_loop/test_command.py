@@ -22,6 +22,11 @@ def test_the_report_is_written_and_its_results_are_resumed_from(tmp_path, capsys
     assert "(figures/swing-up-success.svg)" in (out / "report.md").read_text()
     assert (out / "figures" / "swing-up-success.svg").read_text().startswith("<svg")
     assert len(list((out / "results").iterdir())) == 2
+    more = replace(
+        LAWS, controllers="expert,model_based,mlp", cache=tmp_path / "cache", out=tmp_path / "part", report_only=True
+    )
+    assert closed_loop_command(more) == 0
+    assert "PARTIAL: 2 of the 3 cells" in (tmp_path / "part" / "report.md").read_text()
     # Another machine, with nothing but what was published
     begun = {path: path.stat().st_mtime_ns for path in (out / "results").iterdir()}
     assert closed_loop_command(replace(LAWS, cache=tmp_path / "empty", results=(out / "results",))) == 0

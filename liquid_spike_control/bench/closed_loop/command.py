@@ -43,7 +43,7 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
         f"cache; about {in_hours(benchmark.estimate_s(options.jobs))} with {options.jobs} jobs"
     )
     status = 0
-    if open_cells:
+    if open_cells and not options.report_only:
         engine: Engine = Ray(running.run) if options.engine == "ray" else Processes(running.run, options.jobs)
         try:
             status = 1 if _watched(benchmark, engine, console).failed else 0

@@ -26,7 +26,7 @@ _FEED_FORWARD = PpoTraining(n_tasks=16, rollout=256, chunk=1, minibatches=16)
 #: The training of each task's expert.
 EXPERTS: dict[str, PpoTraining] = {
     "double-pendulum": replace(_FEED_FORWARD, n_updates=120, rollout=128, minibatches=8),
-    "hopper": replace(_FEED_FORWARD, n_updates=100, spread=0.4),
+    "hopper": replace(_FEED_FORWARD, n_updates=300, spread=0.4),
     "half-cheetah": replace(_FEED_FORWARD, n_updates=250, discount=0.98, trace=0.92, spread=0.3),
 }
 UNITS = 64

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quadrotor hover: come back to the setpoint and stay there while the wind blows.
 
-Wind and lift are seen only by what they do over time, and in the partial task velocities too.
+Wind and lift are seen only by what they do over time; in the partial task velocities are, too.
 """
 
 from __future__ import annotations

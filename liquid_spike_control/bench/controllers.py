@@ -33,7 +33,7 @@ from .pencil import write_json
 N_OBSERVATIONS, PERIOD_S = 6, 0.02
 STEPS = 250
 #: Peers that ours is compared with, and what they are called.
-PEERS = {"ncps": "ncps or torch", "cell": "its cell alone", "onnxruntime": "onnxruntime"}
+PEERS = {"ncps": "ncps, torch", "cell": "cell alone", "onnxruntime": "onnxruntime"}
 
 Step = Callable[[], Any]
 
@@ -46,11 +46,13 @@ class Contender:
         name: in the table.
         new: makes ours as a file, and the peer's cell and readout.
         goals: how many times faster than a peer a step is to be.
+        same_weights: the peer's cell has the same weights, so that its commands must be ours.
     """
 
     name: str
     new: Callable[[], tuple[ControllerFile, Any, Any]]
     goals: dict[str, float]
+    same_weights: bool = True
 
 
 def contenders() -> tuple[Contender, ...]:
@@ -103,15 +105,16 @@ def contenders() -> tuple[Contender, ...]:
         Contender("CfC 19, AutoNCP", of_ncps(lambda: CfC(n, AutoNCP(19, 4))), {"ncps": 100, "onnxruntime": 4}),
         Contender("CfC 19, backbone 38", of_ncps(lambda: CfC(n, 19, backbone_units=38)), {}),
         Contender("CfC 64, backbone 128", of_ncps(lambda: CfC(n, 64)), {"ncps": 30, "onnxruntime": 4}),
-        Contender("CfC-mm 32, backbone 64", of_ncps(lambda: CfC(n, 32, mixed_memory=True, backbone_units=64)), {}),
+        Contender("CfC-mm 32", of_ncps(lambda: CfC(n, 32, mixed_memory=True, backbone_units=64)), {}),
         Contender("LTC 19, AutoNCP", of_ncps(lambda: LTC(n, AutoNCP(19, 4))), {}),
         Contender("LTC 64", of_ncps(lambda: LTC(n, 64)), {"ncps": 20, "onnxruntime": 4}),
-        Contender("GRU 64", of_torch("gru", lambda: nn.GRUCell(n, 64), units=64), {}),
-        Contender("LSTM 64", of_torch("lstm", lambda: nn.LSTMCell(n, 64), units=64), {}),
+        Contender("GRU 64", of_torch("gru", lambda: nn.GRUCell(n, 64), units=64), {}, False),
+        Contender("LSTM 64", of_torch("lstm", lambda: nn.LSTMCell(n, 64), units=64), {}, False),
         Contender(
             "MLP 64, 64",
             of_torch("mlp", lambda: nn.Sequential(nn.Linear(n, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh())),
             {},
+            False,
         ),
     )
 
@@ -197,6 +200,12 @@ def _bound(file: ControllerFile, observation: np.ndarray) -> Step:
     return whole
 
 
+def _apart(ours: Step, peers: list[Step], n_steps: int = 100) -> float:
+    """Greatest difference of our commands from those of any peer; all at the beginning of an episode."""
+    commands = [(ours(), [peer() for peer in peers]) for _ in range(n_steps)]
+    return max(float(np.abs(theirs - mine).max()) for mine, every in commands for theirs in every)
+
+
 def _measure(steps: dict[str, Step], rounds: int) -> dict[str, dict[str, float]]:
     """Median and 99th percentile [us] of each, either from the round in which it was least."""
     best: dict[str, dict[str, float]] = {}
@@ -243,6 +252,8 @@ def run(console: Console, rounds: int) -> dict:
                 bound = _bound(file, observation)
                 ours_step = partial(controller.step, observation, PERIOD_S)
                 steps: dict[str, Step] = {"ours": ours_step, "ncps": whole, "cell": cell, "onnxruntime": bound}
+                peers = [bound, whole] if contender.same_weights else [bound]
+                apart = _apart(ours_step, peers) / file.command_limits[0]
                 figures = _measure(steps, rounds)
                 a = file.architecture
                 counts = used(a, tensor_shapes(a, N_OBSERVATIONS, 1), wirings_of(a, file.tensors, 1))
@@ -254,6 +265,7 @@ def run(console: Console, rounds: int) -> dict:
                     **figures,
                     "ratios": {peer: figures[peer]["p50_us"] / ours for peer in PEERS},
                     "goals": contender.goals,
+                    "apart": apart,
                 })  # fmt: skip
     finally:
         torch.set_num_threads(threads)
@@ -294,13 +306,12 @@ def controllers_command(options: StepsOptions) -> int:
 
 def print_table(report: dict, console: Console) -> None:
     """One row a network, then the goals."""
-    table = Table(title="one step of a controller, batch 1, one thread; p50 (p99) us, and how many times ours")
-    for name in ("network", "parameters", "ours", *PEERS.values()):
+    table = Table(title="one step of a controller, batch 1, one thread: median in us, and how many times ours")
+    for name in ("network", "ours (p99)", *PEERS.values()):
         table.add_column(name, justify="left" if name == "network" else "right")
     for r in report["results"]:
-        cells = (f"{r[p]['p50_us']:.1f} ({r[p]['p99_us']:.1f}) {r['ratios'][p]:.0f}x" for p in PEERS)
-        ours = r["ours"]
-        table.add_row(r["name"], str(r["parameters"]), f"{ours['p50_us']:.2f} ({ours['p99_us']:.2f})", *cells)
+        cells = (f"{r[p]['p50_us']:.1f}  {r['ratios'][p]:3.0f}x" for p in PEERS)
+        table.add_row(r["name"], f"{r['ours']['p50_us']:.2f} ({r['ours']['p99_us']:.2f})", *cells)
     console.print(table)
     for r in report["results"]:
         for peer, goal in r["goals"].items():
@@ -308,6 +319,8 @@ def print_table(report: dict, console: Console) -> None:
             console.print(f"{r['name']}: {ratio:.1f} times as fast as {PEERS[peer]} (goal: at least {goal:g})")
     tails = [r["ours"]["p99_us"] / r["ours"]["p50_us"] for r in report["results"]]
     console.print(f"ours, p99 / p50: {min(tails):.2f} to {max(tails):.2f} (goal: at most 2)")
+    apart = max(r["apart"] for r in report["results"])
+    console.print(f"commands differ from those of ncps and onnxruntime by at most {apart:.1e} of their limit")
 
 
 def plot(report: dict, path: Path) -> None:
@@ -330,7 +343,7 @@ def plot(report: dict, path: Path) -> None:
         axes.bar_label(bars, [f"{t:.3g}" for t in times], padding=2, fontsize=7)
     axes.set_yticks(rows, [r["name"] for r in results])
     axes.set_xscale("log")
-    axes.set_xlabel("time of a step [us], median; observation to command, batch 1, one thread")
+    axes.set_xlabel("median time of a step [us], from observation to command")
     axes.margins(x=0.1)
     axes.grid(axis="x", which="both", alpha=0.25)
     axes.legend(loc="lower right", fontsize=8)

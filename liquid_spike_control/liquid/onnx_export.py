@@ -95,12 +95,14 @@ def to_onnx(file: ControllerFile) -> Any:
     a, t = file.architecture, file.tensors
     g = _Graph()
     x = g("Div", "observation", g.constant(file.observation_scales))
-    bounds = (g.constant(bound) for bound in ELAPSED_RANGE)
-    ratio = g("Clip", g("Div", "elapsed", g.constant(file.nominal_period_s)), *bounds)
-    if a.elapsed_input:
-        x = g.join(x, ratio)
-    span = ratio if a.elapsed_span else g.constant([[1.0]])
-    if a.period_span != 1:
+    timed = a.cell in ("cfc", "ltc")
+    span = g.constant([[1.0]]) if timed and not a.elapsed_span else "elapsed"
+    if a.elapsed_input or (timed and a.elapsed_span):
+        bounds = [g.constant(bound) for bound in ELAPSED_RANGE]
+        ratio = g("Clip", g("Div", "elapsed", g.constant(file.nominal_period_s)), *bounds)
+        x = g.join(x, ratio) if a.elapsed_input else x
+        span = ratio if timed and a.elapsed_span else span
+    if timed and a.period_span != 1:
         span = g("Mul", span, g.constant(a.period_span))
     if a.encoder_units:
         x = g.affine(x, t["encode.weight"], t["encode.bias"])

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+from liquid_spike_control.bench import controllers
+from liquid_spike_control.errors import TaskError
+from liquid_spike_control.options import StepsOptions
+
+
+def test_every_contender_is_timed_beside_peers_that_do_the_same(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(controllers, "STEPS", 20)
+    options = StepsOptions(rounds=2, json=tmp_path / "b.json", plot=tmp_path / "b.png")
+    assert controllers.controllers_command(options) == 0
+    report = json.loads((tmp_path / "b.json").read_text())
+    assert len(report["results"]) == len(controllers.contenders())
+    for result in report["results"]:
+        assert result["apart"] < 1e-5
+        for peer in controllers.PEERS:
+            assert result["ratios"][peer] == pytest.approx(result[peer]["p50_us"] / result["ours"]["p50_us"])
+        assert 0 < result["ours"]["p50_us"] <= result["ours"]["p99_us"] * 1.001
+    assert "LTC 64: " in capsys.readouterr().out
+    assert (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_folder_that_is_not_there_is_told_before_any_work(tmp_path):
+    with pytest.raises(TaskError, match="--plot .*make it first"):
+        controllers.controllers_command(StepsOptions(plot=tmp_path / "none" / "b.png"))
+    with pytest.raises(TaskError, match="--rounds 0"):
+        controllers.controllers_command(StepsOptions(rounds=0))

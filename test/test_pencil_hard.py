@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from liquid_spike_control.bench.pencil_hard import PencilHardBenchmark
 from liquid_spike_control.control.latency import EstimateLatePencilLqr, PencilHardExpert
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.hard_simulation import HARD_CAMERA, Onboard, PencilHardSimulation, hard_camera
+from liquid_spike_control.resources import zoo
 from liquid_spike_control.sim.pencil_hard import (
     ENCODER_COUNT_M,
     FORCE_LIMIT,
@@ -200,3 +204,41 @@ def test_same_seed_same_bytes_and_blind_in_a_blackout():
     for begin, end in blackouts:
         in_blackout[begin:end] = True
     assert len(events) > 50 and not in_blackout[np.clip(events, 0, last)].any()
+
+
+def test_the_shipped_models_run_without_torch_and_ros():
+    program = """
+import sys
+for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
+    sys.modules[name] = None
+from liquid_spike_control.bench.pencil import _run_one
+from liquid_spike_control.bench.pencil_hard import PencilHardBenchmark
+from liquid_spike_control.sim.pencil_hard import PencilHardTask
+variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi")
+benchmark = PencilHardBenchmark(PencilHardTask(duration_s=0.5), range(7, 8), variants, jobs=1)
+for name, figures in benchmark.episodes():
+    assert figures.success and figures.n_events > 500, (name, figures)
+print("ran")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "ran" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"variants": ("cfc_frames",)}, "unknown variant 'cfc_frames'; known variants: expert"),
+        ({"seeds": range(1_500_000_000, 1_500_000_001)}, "meet the training seeds"),
+        ({"seeds": range(5, 5)}, "is empty"),
+    ],
+)
+def test_what_cannot_be_benchmarked_is_refused(changes, named):
+    given = {"task": TASK, "seeds": range(5, 6), "variants": ("cfc_loihi",)} | changes
+    with pytest.raises(TaskError, match=named):
+        PencilHardBenchmark(**given)
+
+
+def test_the_pencil_s_controller_is_refused():
+    with pytest.raises(ModelError, match=r"pencil_controller.safetensors: observation_names"):
+        PencilHardBenchmark(TASK, range(5, 6), ("cfc_loihi",), controller_model=zoo("pencil_controller.safetensors"))

@@ -159,7 +159,7 @@ class PpoTrainer:
         self.tasks, self.policy, self.config = list(tasks), policy, config
         n = len(self.tasks)
         self._rng = np.random.default_rng([config.seed, 2])
-        self._next_seed = first_episode(config.seed)
+        self._next_seed = first_episode(config.seed - 1)  # seeds of trainings count from 1
         self._totals, self._discounted = np.zeros(n), np.zeros(n)
         self._fresh, self._elapsed = np.ones(n, bool), np.full(n, tasks[0].period_s, np.float32)
         self._state: State = ()

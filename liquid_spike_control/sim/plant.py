@@ -23,8 +23,8 @@ class PencilPlant:
         observation_units: their units.
     """
 
-    observation_names = ("cart_position", "cart_velocity")
-    observation_units = ("m", "m/s")
+    observation_names: tuple[str, ...] = ("cart_position", "cart_velocity")
+    observation_units: tuple[str, ...] = ("m", "m/s")
     command_names = ("cart_force",)
     command_units = ("N",)
     model_file = "sim/pencil.xml"

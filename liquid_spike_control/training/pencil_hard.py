@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +28,8 @@ GROUPS = 8
 
 @dataclass(frozen=True)
 class HardPerceptionTraining(PerceptionTraining):
-    """As the pencil's; ``pushes`` are those of the nominal pole. No synapse is pruned, and the readout is not settled: poles
-    that fall weigh too much in its least squares.
+    """As the pencil's; ``pushes`` are those of the nominal pole. No synapse is pruned, and the readout is not settled:
+    poles that fall weigh too much in its least squares.
 
     Attributes:
         start: perception to start from, a file of the pencil's kind; "" is the pencil's shipped one. From another one,
@@ -50,14 +52,16 @@ class HardPerceptionTrainer(PerceptionTrainer):
     """The trainer on ``pencil-hard``."""
 
     config: HardPerceptionTraining
-
     task_name, camera = "pencil-hard", HARD_CAMERA
     error_floor = np.array([0.006, 0.08], np.float32)
     streams: list[HardStream]  # type: ignore[assignment]
 
     def stages(self) -> tuple[Stage, ...]:
-        """What is done, in order; at the end the readout is settled."""
+        """Learning is all that is done."""
         return (Stage("learning", self.config.n_updates, 0.5 if self.config.start else 1.0, short=False),)
+
+    def _recipe(self) -> dict[str, Any]:
+        return super()._recipe() | {"start": Path(self.config.start).name}
 
     def _prepare(self, progress: Callable[[float], None] | None) -> None:
         self.table = PoleTable(self.camera, self.config.n_variants, progress=progress)  # type: ignore[assignment]

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -319,9 +320,13 @@ class PerceptionTrainer:
             "weight_scale": {"pole": scale},
             "training_command": command,
             "training_seeds": [PERCEPTION_SEEDS[0], PERCEPTION_SEEDS[-1]],
-            "training": asdict(self.config),
+            "training": self._recipe(),
         }
         return write_perception_model(path, graph, readout, metadata, dt=1e-3)
+
+    def _recipe(self) -> dict[str, Any]:
+        """The configuration, for the metadata."""
+        return asdict(self.config)
 
     def _schedule(self) -> None:
         net, fraction = self.network, self.done / self.stage.n_updates

@@ -11,7 +11,7 @@ from . import running
 from .cost import Costs
 from .engines import Engine, Failure
 from .plan import Cell, Plan
-from .record import Cache, Record, joined
+from .record import Cache, Record, joined, key_of
 from .running import Job, Outcome
 
 
@@ -118,7 +118,10 @@ class Benchmark:
         return next((cell for cell in waiting if self._networks[cell] not in busy), None)
 
     def _keep(self, cell: Cell, outcome: Outcome) -> None:
-        network, training = self._networks[cell], outcome.record.training
-        if network and training and outcome.model and self.cache.find_network(*network) is None:
-            self.cache.store_network(*network, training, outcome.model)
-        self.cache.store(cell.name, joined(self.record(cell), outcome.record))
+        record, network = outcome.record, self._networks[cell]
+        if network and record.training and outcome.model:
+            # By what the record says: the code may have changed since this run began
+            name, key = network[0], key_of(record.provenance["training"])
+            if self.cache.find_network(name, key) is None:
+                self.cache.store_network(name, key, record.training, outcome.model)
+        self.cache.store(cell.name, joined(self.cache.find(cell.name, record.provenance), record))

@@ -38,13 +38,16 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
         make_folders(options.out)  # now, not after hours of work
     benchmark = Benchmark(chosen_plan(options), Cache(options.cache or default_cache(), options.results))
     open_cells = len(benchmark.open_cells())
+    engine: Engine | None = None
+    if open_cells and not options.report_only:
+        engine = Ray(running.run) if options.engine == "ray" else Processes(running.run, options.jobs)
+    slots = engine.slots if engine else options.jobs
     console.print(
         f"plan {benchmark.plan.name}: {len(benchmark.cells)} cells, {len(benchmark.cells) - open_cells} of them in the "
-        f"cache; about {in_hours(benchmark.estimate_s(options.jobs))} with {options.jobs} jobs"
+        f"cache; the rest takes about {in_hours(benchmark.estimate_s(slots))}, {slots} at once"
     )
     status = 0
-    if open_cells and not options.report_only:
-        engine: Engine = Ray(running.run) if options.engine == "ray" else Processes(running.run, options.jobs)
+    if engine:
         try:
             status = 1 if _watched(benchmark, engine, console).failed else 0
         except KeyboardInterrupt:

@@ -29,7 +29,9 @@ class ControllerNode(Stage):
     def __init__(self) -> None:
         super().__init__("controller")
         self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors, or .nir)")
-        self._backend = self.parameter("backend", "loihi", "what runs a spiking controller (.nir): loihi or float")
+        self._backend = self.parameter(
+            "spiking_backend", "loihi", "what runs the network of a spiking controller (.nir): loihi or float"
+        )
         tolerance = self.parameter(
             "tolerance_s", 0.0, "how far a joint state's stamp may be from the estimate's [s]", 0.0, 1.0
         )

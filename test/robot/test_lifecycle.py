@@ -19,6 +19,7 @@ from robots import CONFIG, process
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.errors import LiquidSpikeError
 from liquid_spike_control.nodes import graph, stage
 from liquid_spike_control.nodes.controller import ControllerNode
@@ -26,6 +27,8 @@ from liquid_spike_control.nodes.convert import to_time
 from liquid_spike_control.nodes.gate import GateNode
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.resources import zoo
+from liquid_spike_control.spiking.policy import SpikingPolicy
+from liquid_spike_control.spiking.policy_file import SpikingArchitecture, write_spiking_controller
 
 CLEANUP = Transition.TRANSITION_CLEANUP
 FILES = {"perception_model": zoo("pencil_perception.nir"), "controller_model": zoo("pencil_controller.safetensors")}
@@ -114,6 +117,23 @@ def test_what_contradicts_is_refused_by_name(made, kind, parameters, says):
     node = made(kind, **parameters)
     with pytest.raises(LiquidSpikeError, match=says):
         node.configure()
+
+
+@pytest.mark.parametrize("kind", [ControllerNode, GateNode])
+def test_a_spiking_controller_is_taken_as_any_other(made, tmp_path, kind):
+    liquid = read_controller(FILES["controller_model"])
+    policy = SpikingPolicy(
+        SpikingArchitecture(units=(16,)), liquid.observation_scales, liquid.command_limits, liquid.nominal_period_s, 1
+    )
+    write_spiking_controller(
+        tmp_path / "spiking.nir",
+        policy.to_file(
+            observation_names=liquid.observation_names, observation_units=liquid.observation_units,
+            command_names=liquid.command_names, command_units=liquid.command_units, task="pencil",
+            training_command="none", training_seeds=(0, 9),
+        ),
+    )  # fmt: skip
+    assert made(kind, controller_model=tmp_path / "spiking.nir").trigger_configure().name == "SUCCESS"
 
 
 def test_a_parameter_of_the_wrong_kind_is_refused_by_name(made):

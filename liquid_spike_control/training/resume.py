@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..checkpoint import replace_file
 from ..errors import TaskError
 from .policy import TrainablePolicy
+from .tensor_tree import from_bytes, to_bytes
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -48,9 +45,7 @@ def write_checkpoint(path: Path, recipe: dict[str, Any], state: dict[str, Any]) 
     Raises:
         ModelError: it cannot be written.
     """
-    buffer = io.BytesIO()
-    torch.save({"version": VERSION, "recipe": recipe, "state": state}, buffer)
-    replace_file(path, buffer.getvalue())
+    replace_file(path, to_bytes({"version": VERSION, "recipe": recipe, "state": state}))
 
 
 def read_checkpoint(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -61,10 +56,10 @@ def read_checkpoint(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """
     remedy = "remove it to begin anew, or give another --out"
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        found = from_bytes(path.read_bytes())
+    except (OSError, ValueError):
         raise TaskError(f"{path}: not a whole checkpoint; {remedy}") from None
-    if not isinstance(found, dict) or found.get("version") != VERSION:
+    if not isinstance(found, dict) or found.get("version") != VERSION or found.keys() != {"version", "recipe", "state"}:
         raise TaskError(f"{path}: not a checkpoint of this version; {remedy}")
     for field, wanted in recipe.items():
         if found["recipe"].get(field) != wanted:

@@ -15,7 +15,6 @@ from rich.console import Console
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import Architecture, matched, named
 from ..resources import zoo
-from ..sim.tasks import task_by_name
 from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.catalogue import task_named
 
@@ -31,7 +30,8 @@ def train_command(what: str, options: TrainOptions) -> int:
     """
     if options.task == "pencil-hard":
         return _train_hard(what, options)
-    task_by_name(options.task)
+    if options.task != "pencil":
+        raise TaskError(f"unknown task '{options.task}'; train {what} knows pencil and pencil-hard")
     if options.controller != "cfc_mm" or options.hide_elapsed:
         raise TaskError(f"--controller and --hide-elapsed belong to pencil-hard, not to {options.task}; leave them out")
     for name in ("updates", "rounds"):

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -125,11 +123,3 @@ def test_too_few_units_for_a_wiring_are_refused_by_name():
 def test_what_does_not_go_with_a_cell_is_refused(changes):
     with pytest.raises(ModelError, match=next(iter(changes)).replace("units", "layers")):
         named("gru", **changes)
-
-
-def test_needs_no_torch():
-    code = (
-        "import sys; sys.modules['torch'] = sys.modules['ncps'] = sys.modules['onnx'] = None\n"
-        "from liquid_spike_control.liquid import architecture, controller, commands, wiring_figure"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -32,11 +32,11 @@ def sequence(batch, time, seed=1):
     return observation, PERIOD * (0.3 + 2 * torch.rand(batch, time, generator=generator))
 
 
-@pytest.mark.parametrize("batch", [8, 12, 19])  # 12 and 19 = units, where ncps is silently wrong
+@pytest.mark.parametrize("batch", [12, 19])  # as many as units, where ncps is silently wrong
 def test_a_batch_equals_its_rows(policy, batch):
     observation, elapsed = sequence(batch, 12)
     together, _ = policy(observation, elapsed)
-    for k in range(0, batch, 3):
+    for k in range(0, batch, 5):
         alone, _ = policy(observation[k : k + 1], elapsed[k : k + 1])
         torch.testing.assert_close(together[k] / policy.limits, alone[0] / policy.limits, rtol=0, atol=2e-6)
 

@@ -501,7 +501,7 @@ def test_another_tasks_controller_is_refused_by_name(saved):
         trained_controller(saved, task)
 
 
-@pytest.mark.parametrize("name", ["double-pendulum", "swing-up-full"])
+@pytest.mark.parametrize("name", ["double-pendulum", "hover", "swing-up-full"])
 def test_shipped_ones_do_nearly_as_their_experts_on_the_chip(name):
     task = task_named(name)
     controller = trained_controller(zoo(f"{name.replace('-', '_')}_spiking.nir"), task)

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from liquid_spike_control.bench.sequence import gait, walker2d, xor
 from liquid_spike_control.bench.sequence.command import run, sequence_command
-from liquid_spike_control.bench.sequence.experiments import EXPERIMENTS, MODELS, Fitting
+from liquid_spike_control.bench.sequence.experiments import EXPERIMENTS, MODELS
 from liquid_spike_control.bench.sequence.results import Folder, provenance
+from liquid_spike_control.bench.sequence.schedule import Fitting
 from liquid_spike_control.bench.sequence.sequences import Sequences
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.options import SequenceOptions
@@ -69,6 +70,13 @@ def test_short_sequences_come_first():
     lengths = [fitting.longest(epoch, 31) for epoch in range(10)]
     assert lengths[0] == 3 and lengths == sorted(lengths) and lengths[4:] == [31] * 6
     assert [Fitting(10, 1e-3).longest(epoch, 64) for epoch in (0, 9)] == [64, 64]
+
+
+def test_learning_rate_falls_with_time_and_length():
+    fitting = Fitting(epochs=10, learning_rate=1e-3, decay=0.1, warm_up=10)
+    assert fitting.rate(0, 1000, 1.0) == pytest.approx(1e-4)
+    assert fitting.rate(500, 1000, 1.0) == pytest.approx(1e-3 * 0.1**0.5)
+    assert fitting.rate(500, 1000, 0.25) == pytest.approx(2 * fitting.rate(500, 1000, 1.0))
 
 
 # ---- Walker2d ----

@@ -13,41 +13,11 @@ from dataclasses import dataclass, replace
 from ...errors import TaskError
 from ...liquid.architecture import Architecture
 from . import walker2d, xor
+from .schedule import Fitting
 from .sequences import Sequences
 
 #: Names of the models, in the order of the tables.
 MODELS = ("cfc_mm", "cfc", "lstm", "gru_d", "ltc")
-
-
-@dataclass(frozen=True, slots=True)
-class Fitting:
-    """How a model is fitted.
-
-    Attributes:
-        epochs: as many optimiser steps as a sweep over the training sequences takes, so many times.
-        learning_rate: at first, after ``warm_up`` steps; it falls exponentially.
-        decay: what is left of the learning rate at the end.
-        batch: sequences in an optimiser step.
-        growing: epochs in which only short sequences are shown, longer and longer ones, from 3 steps to all.
-        warm_up: steps in which the learning rate rises from 0.
-        clip_norm: gradients longer than this are shortened.
-    """
-
-    epochs: int
-    learning_rate: float
-    decay: float = 0.02
-    batch: int = 128
-    growing: int = 0
-    warm_up: int = 100
-    clip_norm: float = 1.0
-
-    def rate(self, update: int, n_updates: int) -> float:
-        """Learning rate of an optimiser step."""
-        return self.learning_rate * min(1.0, (update + 1) / self.warm_up) * self.decay ** (update / n_updates)
-
-    def longest(self, epoch: int, most: int) -> int:
-        """Steps that a sequence may have in an epoch, where the longest has ``most``."""
-        return most if epoch >= self.growing else round(3 * (most / 3) ** (epoch / self.growing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +98,8 @@ _WALKER2D_SIZES: dict[str, Architecture | int] = {
     "gru_d": 88,
     "ltc": Architecture("ltc", 40),
 }
-_XOR = Fitting(epochs=24, learning_rate=1.5e-3, decay=0.03, growing=5)
+_WALKER2D = Fitting(epochs=16, learning_rate=5e-3, decay=0.02, batch=32)
+_XOR = Fitting(epochs=60, learning_rate=5e-4, decay=0.1, growing=5)
 
 EXPERIMENTS = {
     "xor": Experiment(
@@ -140,7 +111,7 @@ EXPERIMENTS = {
         n_test=10_000,
         make=xor.training_and_test,
         keep=False,
-        recipes=_recipes(_XOR_SIZES, _XOR, replace(_XOR, epochs=8)),
+        recipes=_recipes(_XOR_SIZES, _XOR, replace(_XOR, epochs=10)),
     ),
     "walker2d": Experiment(
         name="walker2d",
@@ -151,6 +122,6 @@ EXPERIMENTS = {
         n_test=40,
         make=walker2d.training_and_test,
         keep=True,
-        recipes=_recipes(_WALKER2D_SIZES, Fitting(16, 5e-3, batch=32), Fitting(5, 1e-2, batch=32)),
+        recipes=_recipes(_WALKER2D_SIZES, _WALKER2D, replace(_WALKER2D, epochs=5, learning_rate=1e-2)),
     ),
 }

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .experiments import Fitting
 from .models import SequenceModel
+from .schedule import Fitting
 from .sequences import Sequences
 
 
@@ -63,11 +63,12 @@ class Fit:
         number, config = len(self.epochs), self.config
         begin, losses = time.process_time(), 0.0
         n = len(self._training) // config.batch
-        longest = config.longest(number, self._training.inputs.shape[1])
+        most = self._training.inputs.shape[1]
+        longest = config.longest(number, most)
         batches = self._training.batches(config.batch, n, longest, np.random.default_rng((self._seed, number)))
         for k, batch in enumerate(batches):
             for group in self._optimiser.param_groups:
-                group["lr"] = config.rate(number * n + k, config.epochs * n)
+                group["lr"] = config.rate(number * n + k, config.epochs * n, longest / most)
             loss = loss_of(self.model(batch), batch)
             self._optimiser.zero_grad()
             loss.backward()

@@ -20,7 +20,7 @@ from .experiments import Experiment
 from .sequences import Sequences
 
 #: Modules whose code decides what a fit comes to.
-_DECIDING = ("fitting", "models", "gru_d", "sequences", "xor", "walker2d", "gait")
+_DECIDING = ("fitting", "schedule", "models", "gru_d", "sequences", "xor", "walker2d", "gait")
 
 
 def provenance(experiment: Experiment, model: str, seed: int) -> dict[str, Any]:

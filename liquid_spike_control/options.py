@@ -153,7 +153,7 @@ class BenchPencilOptions(BenchOptions):
     cfc_float, cfc_loihi, gru_loihi, untimed_loihi.
     """
     rendered: bool = False
-    """pencil-hard: render every picture whole, twenty times slower, instead of laying the rendered pole over the wall."""
+    """pencil-hard: render every picture whole, twenty times slower; do not lay the rendered pole over the wall."""
 
 
 @dataclass

@@ -296,9 +296,8 @@ def matched(name: str, budget: int, n_observations: int, n_commands: int, **chan
     def size(units: int) -> int:
         return n_parameters(named(name, **changes, units=units), n_observations, n_commands)
 
-    least = 1
-    if named(name, **changes).wiring:
-        least = n_commands + 3
+    wiring = named(name, **changes).wiring
+    least = (wiring.motor or n_commands) + 3 if wiring else 1  # the smallest circuit has one inter and command neuron
     low, high = least, least + 1
     while size(high) < budget and high < MAX_WIDTH // 2:
         low, high = high, min(2 * high, MAX_WIDTH // 2)

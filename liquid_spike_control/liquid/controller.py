@@ -53,8 +53,8 @@ class LiquidController:
         self.clamped = 0
         self.poisoned = 0
         self._program = program = Program(file)
-        self._observation, self._command, self._block = program.observation, program.command, program.block
-        self._n_observations = len(program.observation)
+        self._observation, self._block = program.observation, program.block
+        self._n_observations, self._copied = len(program.observation), program.command.copy
 
     @classmethod
     def from_file(cls, path: str | Path) -> LiquidController:
@@ -111,13 +111,13 @@ class LiquidController:
         self._observation[...] = observation
         faults = run(self._block, dt)
         if not faults:
-            return self._command.copy()
+            return self._copied()
         self.clamped += faults & CLAMPED
         if not faults & NOT_FINITE:
-            return self._command.copy()
+            return self._copied()
         self.poisoned += 1
         self._program.state[:] = 0
-        return np.full(self._command.shape, np.nan)
+        return np.full(len(self.command_limits), np.nan)
 
 
 def new_controller(file: ControllerFile | str | Path) -> LiquidController:

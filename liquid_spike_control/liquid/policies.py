@@ -156,7 +156,10 @@ class Policy(nn.Module):
             architecture=self.architecture,
             training_command=training_command,
             training_seeds=training_seeds,
-            tensors={k: v.detach().cpu().numpy().copy() for k, v in self.state_dict().items()},
+            tensors={
+                name: (value.float() if value.is_floating_point() else value).detach().cpu().numpy().copy()
+                for name, value in self.state_dict().items()
+            },
         )
 
 

@@ -65,11 +65,15 @@ def test_batches_hold_each_short_sequence_as_often_as_any_other():
         assert np.array_equal(batch.elapsed, named.elapsed[rows, : batch.lengths[0]])
 
 
-def test_short_sequences_come_first():
-    fitting = Fitting(epochs=10, learning_rate=1e-3, growing=4)
-    lengths = [fitting.longest(epoch, 31) for epoch in range(10)]
-    assert lengths[0] == 3 and lengths == sorted(lengths) and lengths[4:] == [31] * 6
-    assert [Fitting(10, 1e-3).longest(epoch, 64) for epoch in (0, 9)] == [64, 64]
+def test_sequences_grow_when_short_ones_are_mastered():
+    fitting = Fitting(epochs=10, learning_rate=1e-3, mastered=0.9)
+    lengths = [fitting.longest(0, 1.0, 31)]
+    while lengths[-1] < 31:
+        lengths.append(fitting.longest(lengths[-1], 0.9, 31))
+        assert lengths[-1] > lengths[-2]
+        assert fitting.longest(lengths[-1], 0.89, 31) == lengths[-1]
+    assert lengths[0] == 3 and fitting.longest(31, 1.0, 31) == 31
+    assert Fitting(10, 1e-3).longest(0, 0.0, 64) == 64
 
 
 def test_learning_rate_falls_with_time_and_length():
@@ -209,7 +213,7 @@ def test_a_cfc_with_mixed_memory_learns_the_parity_of_short_streams():
 def tiny():
     """XOR with 300 streams and GRU-D for three epochs."""
     experiment = EXPERIMENTS["xor"]
-    recipe = replace(experiment.recipe("gru_d"), network=8, fitting=Fitting(3, 1e-2, batch=50))
+    recipe = replace(experiment.recipe("gru_d"), network=8, fitting=Fitting(3, 1e-2, batch=50, mastered=0.5))
     return replace(experiment, n_training=300, n_test=100, recipes={"gru_d": recipe})
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .models import SequenceModel
-from .schedule import Fitting
+from .schedule import ROUND, Fitting
 from .sequences import Sequences
 
 
@@ -27,11 +27,13 @@ class Epoch:
         loss: mean over the epoch's batches.
         test: accuracy (0..1) on the test sequences, or mean squared error where each step answers.
         cpu_s: processor time since the fit began [s], tests left out.
+        longest: steps of the longest sequences that were shown.
     """
 
     loss: float
     test: float
     cpu_s: float
+    longest: int
 
 
 class Fit:
@@ -52,6 +54,7 @@ class Fit:
         self._training, self._test, self._seed = training, test, seed
         self._optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
         self.epochs: list[Epoch] = []
+        self._longest, self._right = 0, 0.0
 
     @property
     def done(self) -> bool:
@@ -61,30 +64,47 @@ class Fit:
     def epoch(self, progress: Callable[[float], None] = lambda done: None) -> None:
         """Run the next epoch; ``progress`` is told the epochs done, with the fraction."""
         number, config = len(self.epochs), self.config
-        begin, losses = time.process_time(), 0.0
-        n = len(self._training) // config.batch
-        most = self._training.inputs.shape[1]
-        longest = config.longest(number, most)
-        batches = self._training.batches(config.batch, n, longest, np.random.default_rng((self._seed, number)))
-        for k, batch in enumerate(batches):
-            for group in self._optimiser.param_groups:
-                group["lr"] = config.rate(number * n + k, config.epochs * n, longest / most)
-            loss = loss_of(self.model(batch), batch)
-            self._optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-            self._optimiser.step()
-            self.model.constrain()
-            losses += loss.item()
-            progress(number + (k + 1) / n)
+        losses: list[float] = []
+        n, most = len(self._training) // config.batch, self._training.inputs.shape[1]
+        begin = time.process_time()
+        for first in range(0, n, ROUND):
+            self._longest = config.longest(self._longest, self._right, most)
+            rng = np.random.default_rng((self._seed, number, first))
+            right = []
+            for batch in self._training.batches(config.batch, min(ROUND, n - first), self._longest, rng):
+                rate = config.rate(number * n + len(losses), config.epochs * n, self._longest / most)
+                loss, answers = self._step(batch, rate)
+                losses.append(loss)
+                right.append(float(((answers > 0).numpy() == (batch.targets > 0.5)).mean()))
+                progress(number + len(losses) / n)
+            self._right = float(np.mean(right))
         cpu_s = time.process_time() - begin + (self.epochs[-1].cpu_s if self.epochs else 0.0)
-        self.epochs.append(Epoch(losses / n, score(self.model, self._test), cpu_s))
+        self.epochs.append(Epoch(float(np.mean(losses)), score(self.model, self._test), cpu_s, self._longest))
+
+    def _step(self, batch: Sequences, rate: float) -> tuple[float, Tensor]:
+        """One step of the optimiser: the loss before it, and the answers."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        answers = self.model(batch)
+        loss = loss_of(answers, batch)
+        self._optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self._optimiser.step()
+        self.model.constrain()
+        return loss.item(), answers.detach()
 
     def to_bytes(self) -> bytes:
         """Everything from which :meth:`go_on` goes on."""
         file = io.BytesIO()
         epochs = [asdict(epoch) for epoch in self.epochs]
-        torch.save({"model": self.model.state_dict(), "adam": self._optimiser.state_dict(), "epochs": epochs}, file)
+        document = {
+            "model": self.model.state_dict(),
+            "adam": self._optimiser.state_dict(),
+            "epochs": epochs,
+            "right": self._right,
+        }
+        torch.save(document, file)
         return file.getvalue()
 
     def go_on(self, data: bytes) -> None:
@@ -98,6 +118,7 @@ class Fit:
             self.model.load_state_dict(document["model"])
             self._optimiser.load_state_dict(document["adam"])
             self.epochs = [Epoch(**epoch) for epoch in document["epochs"]]
+            self._longest, self._right = self.epochs[-1].longest, document["right"]
         except Exception as error:  # torch promises no certain one
             raise ValueError(f"not a fit: {error}") from None
 

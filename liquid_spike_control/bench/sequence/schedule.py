@@ -6,8 +6,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-#: Steps of the longest sequences that are shown first, where they grow.
-FIRST = 3
+#: Steps of the longest sequences that are shown first, where they grow, and by how much they grow at a time.
+FIRST, GROWTH = 3, 1.2
+#: Optimiser steps between two looks at whether they shall grow.
+ROUND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Fitting:
         learning_rate: on sequences of full length, at first; it falls exponentially.
         decay: what is left of it at the end.
         batch: sequences in an optimiser step.
-        growing: epochs in which only short sequences are shown, longer and longer ones, from 3 steps to all.
+        mastered: share of right answers (0..1) over :data:`ROUND` optimiser steps at which longer sequences are shown,
+            from 3 steps to all; 0: all from the beginning.
         warm_up: steps in which the learning rate rises from 0.
         clip_norm: gradients longer than this are shortened.
     """
@@ -31,7 +34,7 @@ class Fitting:
     learning_rate: float
     decay: float = 0.1
     batch: int = 128
-    growing: int = 0
+    mastered: float = 0.0
     warm_up: int = 100
     clip_norm: float = 1.0
 
@@ -40,6 +43,16 @@ class Fitting:
         rising = min(1.0, (update + 1) / self.warm_up)
         return self.learning_rate * rising * self.decay ** (update / n_updates) / math.sqrt(share)
 
-    def longest(self, epoch: int, most: int) -> int:
-        """Steps that a sequence may have in an epoch, where the longest has ``most``."""
-        return most if epoch >= self.growing else round(FIRST * (most / FIRST) ** (epoch / self.growing))
+    def longest(self, now: int, right: float, most: int) -> int:
+        """Steps that a sequence may have in the next round.
+
+        Args:
+            now: as many as in this one; 0 before the first.
+            right: share of right answers in this one.
+            most: steps of the longest sequence.
+        """
+        if not self.mastered:
+            return most
+        if not now:
+            return min(FIRST, most)
+        return min(max(now + 1, round(GROWTH * now)), most) if right >= self.mastered else now

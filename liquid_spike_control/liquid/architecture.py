@@ -165,7 +165,6 @@ class Architecture:
         return [self.wiring.build(n, self.units, n_commands, k) for k, n in enumerate(widths)]
 
 
-
 #: What each name stands for. A CfC's backbone is twice as wide as the cell unless it is given.
 NAMES: dict[str, dict[str, Any]] = {
     "cfc": {"cell": "cfc", "units": 32},

@@ -11,14 +11,14 @@ from .tables import Entry, Table
 
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif; color: #222; max-width: 1180px;
+body { font: 15px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif; color: #222; max-width: 1340px;
        margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.7rem; margin-bottom: .3rem; }
 h2 { font-size: 1.2rem; margin-top: 2.4rem; border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
 p { max-width: 56rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .28rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
+table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; }
+th, td { padding: .28rem .45rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
 table.words td { white-space: normal; text-align: left; vertical-align: top; min-width: 5rem; }
 table.words th { text-align: left; vertical-align: bottom; }
 th { font-weight: 600; border-bottom: 1px solid #999; }

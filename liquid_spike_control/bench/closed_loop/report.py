@@ -72,12 +72,13 @@ def _extent(plan: Plan, records: Mapping[Cell, Record]) -> str:
     planned, tasks = len(plan.cells()), len({cell.task for cell in records})
     episodes = sum(len(e.success) for r in records.values() for e in r.evaluations.values())
     seeds = sorted({cell.training_seed for cell in records} - {0})
+    training_s = sum(_training_times(records).values())
     whole = f"All {planned} cells of the plan '{plan.name}' have been run"
     part = f"PARTIAL: {len(records)} of the {planned} cells of the plan '{plan.name}' have been run"
     return (
         f"{whole if len(records) == planned else part}: {tasks} {'tasks' if tasks > 1 else 'task'}, "
         f"{f'training seeds {_listed(seeds)}' if seeds else 'nothing that learns'}, {episodes:,} episodes. "
-        f"Trainings took {_hours(sum(_training_times(records).values()))} and episodes "
+        f"{f'Trainings took {_hours(training_s)} and episodes' if training_s else 'They took'} "
         f"{_hours(sum(e.wall_s for r in records.values() for e in r.evaluations.values()))} of one core."
     )
 

@@ -80,7 +80,7 @@ def _by_perturbation(standings: Mapping[str, Standing], entry) -> Table:
         )
         for standing in standings.values()
     ]
-    return Table(("controller", "seeds x episodes", *names), tuple(rows))
+    return Table(("controller", "n", *names), tuple(rows))
 
 
 def seeds(standing: Standing) -> str:

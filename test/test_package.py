@@ -22,7 +22,8 @@ PACKAGE = "liquid_spike_control"
 NODES = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
 #: Where torch and ncps may be imported.
 TRAINS = (
-    "training/", "spiking/network.py", "liquid/cells.py", "liquid/policies.py", "liquid/ncps_import.py",
+    "training/", "spiking/network.py", "spiking/policy.py", "liquid/cells.py", "liquid/policies.py",
+    "liquid/ncps_import.py",
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
 )  # fmt: skip
 #: Times torch as a peer: imports it inside a function, and can itself be imported without.

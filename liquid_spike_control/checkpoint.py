@@ -18,16 +18,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import safetensors.numpy
 
 from .errors import ModelError
 from .liquid.architecture import Architecture, tensor_shapes
-
-if TYPE_CHECKING:
-    from .spiking.policy_file import SpikingControllerFile
 
 KIND = "controller"
 VERSION = 2
@@ -235,8 +232,33 @@ def _parse(path: str, entries: Mapping[str, str]) -> dict[str, Any]:
     return {k: tuple(v) if k in _LISTS and isinstance(v, list) else v for k, v in metadata.items()}
 
 
+class DescribedController(Protocol):
+    """What every controller file says, that of a spiking network too; see :class:`ControllerFile`."""
+
+    @property
+    def observation_names(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def observation_units(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def command_names(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def command_units(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def command_limits(self) -> tuple[float, ...]: ...  # noqa: D102
+
+    @property
+    def nominal_period_s(self) -> float: ...  # noqa: D102
+
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
 def check_fits(
-    controller: ControllerFile | SpikingControllerFile,
+    controller: DescribedController,
     *,
     observation_names: Sequence[str],
     observation_units: Sequence[str],
@@ -279,9 +301,7 @@ def check_fits(
             _refuse(controller.source, "command_limits", f"at most {allowed}", found, remedy)
 
 
-def check_commands(
-    controller: ControllerFile | SpikingControllerFile, names: Sequence[str], units: Sequence[str]
-) -> None:
+def check_commands(controller: DescribedController, names: Sequence[str], units: Sequence[str]) -> None:
     """Refuse a controller whose commands are not the robot's.
 
     Args:

@@ -15,11 +15,12 @@ from liquid_spike_control.checkpoint import check_fits
 from liquid_spike_control.control.files import controller_of, read_controller_file
 from liquid_spike_control.control.spiking import SpikingController, spiking_model
 from liquid_spike_control.errors import ModelError, TaskError, WorkerError
+from liquid_spike_control.liquid.architecture import ELAPSED_RANGE
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.model import read_model
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.spiking import bptt, control_period
+from liquid_spike_control.spiking import bptt, control_period, policy_file
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
 from liquid_spike_control.spiking.policy import SpikingPolicy
 from liquid_spike_control.spiking.policy_file import (
@@ -493,6 +494,10 @@ def test_a_file_of_any_kind_gives_its_controller(saved):
     assert isinstance(controller_of(liquid), LiquidController)
     with pytest.raises(ModelError, match="no such file"):
         read_controller_file("none.nir")
+
+
+def test_elapsed_time_is_held_as_for_liquid_networks():
+    assert policy_file.ELAPSED_RANGE == ELAPSED_RANGE
 
 
 def test_another_tasks_controller_is_refused_by_name(saved):

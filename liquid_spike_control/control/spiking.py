@@ -9,10 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..liquid.architecture import ELAPSED_RANGE
 from ..neuromorphic.backend import BackendStats
 from ..neuromorphic.model import SpikingModel, new_backend
-from ..spiking.policy_file import SpikingControllerFile, read_spiking_controller
+from ..spiking.policy_file import ELAPSED_RANGE, SpikingControllerFile, read_spiking_controller
 from ..spiking.population_coding import encode
 from ..types import SpikeTrain
 

@@ -18,11 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..liquid.architecture import ELAPSED_RANGE
 from . import control_period
 from .graph import INPUT, CubaPopulation, Linear, SpikingGraph
 from .network import SpikingNetwork
-from .policy_file import POPULATION, SpikingArchitecture, SpikingControllerFile
+from .policy_file import ELAPSED_RANGE, POPULATION, SpikingArchitecture, SpikingControllerFile
 from .population_coding import encode
 from .readout import Readout
 

@@ -23,6 +23,8 @@ KIND = "spiking_controller"
 VERSION = 1
 #: The one population of the graph.
 POPULATION = "hidden"
+#: Elapsed time is held within these multiples of the nominal period, as it is for the networks of the room ``liquid``.
+ELAPSED_RANGE = (0.1, 10.0)
 _RETRAIN = "train it again"
 
 

@@ -171,9 +171,9 @@ class TaskCourse:
         task, made, config = self._task, self._architecture(contender), _recipe(seed, rounds)
         numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, seed)
         policy = SpikingPolicy(made, *numbers) if isinstance(made, SpikingArchitecture) else new_policy(made, *numbers)
-        begin = time.perf_counter()
+        begin = time.process_time()
         dagger.train(self.name, policy, config)
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         described: dict[str, Any] = {
             "observation_names": task.observation_names,
             "observation_units": task.observation_units,
@@ -266,7 +266,7 @@ def described_training(
     Args:
         made: the architecture.
         size: numbers of observations and of commands.
-        seconds: wall time [s].
+        seconds: of one core [s].
         path: of the file.
         command: that makes the same file.
     """

@@ -114,12 +114,12 @@ class PencilHardCourse:
         torch.set_num_threads(1)
         config = _recipe(contender, seed, rounds)
         model = read_hard_perception(zoo(PERCEPTION))
-        begin = time.perf_counter()
+        begin = time.process_time()
         trainer = HardImitationTrainer(config, model, lambda: new_backend(model, "loihi"))
         for _ in range(config.n_rounds):
             trainer.collect()
             trainer.learn()
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         command = training_command(self.name, contender, config)
         write_controller(path, trainer.to_file(command))
         return described_training(config.architecture, (len(OBSERVATION_NAMES), 1), seconds, path, command)

@@ -28,7 +28,7 @@ class Training:
     """How a network was trained.
 
     Attributes:
-        seconds: wall time of the training, alone on its core [s].
+        seconds: of one core, whoever else was busy on it [s].
         parameters: trained numbers.
         operations: multiply-accumulates of one control step, as the architecture counts them; None for a spiking
             network, whose synaptic operations depend on its spikes.

@@ -87,11 +87,11 @@ def _how_to_read() -> str:
     return (
         "A cell is a controller on a task from one training seed; it trains once, then meets every perturbation on the "
         "same held-out episodes; n counts training seeds x episodes. Success is in percent with Wilson's 95 % interval "
-        "over all episodes, which does not know that episodes of one training resemble each other: the figures of single training seeds stand in the "
-        "pictures. Scores are 0 for random commands and 100 for the expert, clean, with a 95 % bootstrap interval over "
-        "training seeds and episodes; one training seed has no spread of its own. Energy is an estimate by published "
-        "prices of operations, nothing is measured. Latency is wall time in the process that drives, on a machine that "
-        "may have been busy: its medians compare, its tails do so less."
+        "over all episodes, which does not know that episodes of one training resemble each other: the figures of "
+        "single training seeds stand in the pictures. Scores are 0 for random commands and 100 for the expert, clean, "
+        "with a 95 % bootstrap interval over training seeds and episodes; one training seed has no spread of its own. "
+        "Energy is an estimate by published prices of operations, nothing is measured. Latency is wall time in the "
+        "process that drives, on a machine that may have been busy: its medians compare, its tails do so less."
     )
 
 

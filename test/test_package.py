@@ -26,8 +26,11 @@ TRAINS = (
     "liquid/ncps_import.py",
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
 )  # fmt: skip
-#: Times torch as a peer: imports it inside a function, and can itself be imported without.
-PEERS = ("liquid_spike_control.bench.snn_step", "liquid_spike_control.bench.controllers")
+#: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
+PEERS = tuple(
+    f"liquid_spike_control.bench.{name}"
+    for name in ("snn_step", "controllers", "closed_loop.course", "closed_loop.pencil_hard_course")
+)
 
 
 def tree() -> list[Path]:

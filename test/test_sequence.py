@@ -65,15 +65,17 @@ def test_batches_hold_each_short_sequence_as_often_as_any_other():
         assert np.array_equal(batch.elapsed, named.elapsed[rows, : batch.lengths[0]])
 
 
-def test_sequences_grow_when_short_ones_are_mastered():
+def test_sequences_grow_when_short_ones_are_mastered_or_it_is_time():
     fitting = Fitting(epochs=10, learning_rate=1e-3, mastered=0.9)
-    lengths = [fitting.longest(0, 1.0, 31)]
+    lengths = [fitting.longest(0, 1.0, 0.0, 31)]
     while lengths[-1] < 31:
-        lengths.append(fitting.longest(lengths[-1], 0.9, 31))
+        lengths.append(fitting.longest(lengths[-1], 0.9, 0.0, 31))
         assert lengths[-1] > lengths[-2]
-        assert fitting.longest(lengths[-1], 0.89, 31) == lengths[-1]
-    assert lengths[0] == 3 and fitting.longest(31, 1.0, 31) == 31
-    assert Fitting(10, 1e-3).longest(0, 0.0, 64) == 64
+        assert fitting.longest(lengths[-1], 0.89, 0.0, 31) == lengths[-1]
+    assert lengths[0] == 3 and fitting.longest(31, 1.0, 0.0, 31) == 31
+    late = [fitting.longest(3, 0.5, done, 31) for done in np.linspace(0, 1, 11)]
+    assert late == sorted(late) and late[0] == 3 and late[5:] == [31] * 6
+    assert Fitting(10, 1e-3).longest(0, 0.0, 0.0, 64) == 64
 
 
 def test_learning_rate_falls_with_time_and_length():

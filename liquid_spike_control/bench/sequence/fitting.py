@@ -68,7 +68,8 @@ class Fit:
         n, most = len(self._training) // config.batch, self._training.inputs.shape[1]
         begin = time.process_time()
         for first in range(0, n, ROUND):
-            self._longest = config.longest(self._longest, self._right, most)
+            done = (number + first / n) / config.epochs
+            self._longest = config.longest(self._longest, self._right, done, most)
             rng = np.random.default_rng((self._seed, number, first))
             right = []
             for batch in self._training.batches(config.batch, min(ROUND, n - first), self._longest, rng):

@@ -58,12 +58,13 @@ def print_table(document: dict[str, Any], console: Console) -> None:
 
 
 def plot(document: dict[str, Any], path: Path) -> None:
-    """Test figure after each epoch against processor time; the paper's figures as dotted lines.
+    """Test figure after each epoch against processor time; the paper's accuracies as dotted lines.
 
     Raises:
         LiquidSpikeError: the file cannot be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     accuracy = document["measure"] == "accuracy"
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -73,14 +74,18 @@ def plot(document: dict[str, Any], path: Path) -> None:
             x = [epoch["cpu_s"] for epoch in result["epochs"]]
             y = [100 - epoch["test"] if accuracy else epoch["test"] for epoch in result["epochs"]]
             axes.plot(x, y, color=COLOURS[model], label=None if k else NAMES[model])
-        if (published := document["published"].get(model)) is not None:
-            axes.axhline(100 - published if accuracy else published, color=COLOURS[model], linestyle=":", linewidth=1)
+        if accuracy and model in document["published"]:  # errors on other recordings cannot be compared
+            axes.axhline(100 - document["published"][model], color=COLOURS[model], linestyle=":", linewidth=1)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("training: processor time of one core [s]")
     axes.set_ylabel("wrong answers on the test streams [%]" if accuracy else "mean squared error on the test windows")
     axes.grid(which="both", alpha=0.25)
-    axes.legend(title="dotted: the paper", fontsize=8, title_fontsize=8)
+    axes.legend(title="dotted: the paper" if accuracy else None, fontsize=8, title_fontsize=8)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 #: Steps of the longest sequences that are shown first, where they grow, and by how much they grow at a time.
 FIRST, GROWTH = 3, 1.2
+#: Share of the training after which all lengths are shown, mastered or not, lest a model see only short ones.
+LATEST = 0.5
 #: Optimiser steps between two looks at whether they shall grow.
 ROUND = 100
 
@@ -43,16 +45,17 @@ class Fitting:
         rising = min(1.0, (update + 1) / self.warm_up)
         return self.learning_rate * rising * self.decay ** (update / n_updates) / math.sqrt(share)
 
-    def longest(self, now: int, right: float, most: int) -> int:
+    def longest(self, now: int, right: float, done: float, most: int) -> int:
         """Steps that a sequence may have in the next round.
 
         Args:
             now: as many as in this one; 0 before the first.
             right: share of right answers in this one.
+            done: share (0..1) of the training that is over; at :data:`LATEST` all lengths are shown in any case.
             most: steps of the longest sequence.
         """
         if not self.mastered:
             return most
-        if not now:
-            return min(FIRST, most)
-        return min(max(now + 1, round(GROWTH * now)), most) if right >= self.mastered else now
+        least = round(FIRST * (most / FIRST) ** min(1.0, done / LATEST))
+        grown = max(now + 1, round(GROWTH * now)) if now and right >= self.mastered else now
+        return min(max(grown, least), most)

@@ -82,7 +82,7 @@ def score_against_parameters(standings: Standings, perturbations: Sequence[str])
             axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
         _legend(axes)
         axes.axhline(100, color="0.5", lw=0.8, ls=":")
-        axes.set_ylim(top=104)
+        axes.set_ylim(min(0.0, axes.get_ylim()[0]), 104)
         counts = [standing.parameters for standing in standings.values() if standing.parameters]
         _logarithmic(axes)
         axes.set(xlabel="trained numbers", ylabel="score (random 0, expert 100)")

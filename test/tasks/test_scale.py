@@ -12,10 +12,7 @@ from liquid_spike_control.options import ScaleOptions
 from liquid_spike_control.tasks import scale
 from liquid_spike_control.tasks.catalogue import TASKS, task_named
 
-RECORDED = ("swing-up", "swing-up-full", "hover", "hover-partial", "double-pendulum", "double-pendulum-positions")
-
-
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", TASKS)
 def test_the_anchors_are_those_of_the_task(name):
     """The first episode of each earns what is recorded; if the task has changed, its version must, and its anchors."""
     recorded = scale.read()[name]
@@ -23,11 +20,12 @@ def test_the_anchors_are_those_of_the_task(name):
     assert recorded.version == task_named(name).version and recorded.episodes >= 50
     for who in ("random", "expert"):
         assert getattr(measured, who).first == pytest.approx(getattr(recorded, who).first, rel=1e-3)
-    assert recorded.random.success <= 0.02 and recorded.expert.success >= 0.99
+    least = 0.6 if name.startswith("hopper") else 0.99  # its expert, which rewards have taught, falls now and then
+    assert recorded.random.success <= 0.02 and recorded.expert.success >= least
 
 
 def test_every_recorded_scale_belongs_to_a_task():
-    assert set(scale.read()) <= set(TASKS) and set(RECORDED) <= set(scale.read())
+    assert set(scale.read()) == set(TASKS)
     assert scale.ANCHOR_SEEDS[-1] < 1_000_000_000
 
 

@@ -12,6 +12,7 @@ from liquid_spike_control.options import ScaleOptions
 from liquid_spike_control.tasks import scale
 from liquid_spike_control.tasks.catalogue import TASKS, task_named
 
+
 @pytest.mark.parametrize("name", TASKS)
 def test_the_anchors_are_those_of_the_task(name):
     """The first episode of each earns what is recorded; if the task has changed, its version must, and its anchors."""

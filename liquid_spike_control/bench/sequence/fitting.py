@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...training.tensor_tree import from_bytes, to_bytes
 from .models import SequenceModel
 from .schedule import ROUND, Fitting
 from .sequences import Sequences
@@ -97,7 +97,6 @@ class Fit:
 
     def to_bytes(self) -> bytes:
         """Everything from which :meth:`go_on` goes on."""
-        file = io.BytesIO()
         epochs = [asdict(epoch) for epoch in self.epochs]
         document = {
             "model": self.model.state_dict(),
@@ -105,8 +104,7 @@ class Fit:
             "epochs": epochs,
             "right": self._right,
         }
-        torch.save(document, file)
-        return file.getvalue()
+        return to_bytes(document)
 
     def go_on(self, data: bytes) -> None:
         """Go on from where :meth:`to_bytes` was called; the rest is what it would have been.
@@ -115,7 +113,7 @@ class Fit:
             ValueError: the data are damaged.
         """
         try:
-            document = torch.load(io.BytesIO(data), weights_only=True)
+            document = from_bytes(data)
             self.model.load_state_dict(document["model"])
             self._optimiser.load_state_dict(document["adam"])
             self.epochs = [Epoch(**epoch) for epoch in document["epochs"]]

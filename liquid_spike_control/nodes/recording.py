@@ -21,6 +21,8 @@ from .capture import Capture
 FLUSH_S = 0.5
 #: Between two looks for new topics and nodes [s].
 DISCOVER_S = 0.5
+#: A node that has not told its parameters for so long is asked again [s].
+ANSWER_S = 1.0
 #: Parameters that name model files.
 MODELS = ("perception_model", "controller_model", "model")
 #: The field of a ParameterValue that each type's value is in.
@@ -38,7 +40,8 @@ _FIELDS = {
 
 
 class Description:
-    """The parameters of all nodes, asked for once each, and the hashes of the model files that they name.
+    """The parameters of all nodes, asked for until each has told them, and the hashes of the model files that they
+    name.
 
     Args:
         node: is spun by somebody, so that answers come in; it is not asked itself.
@@ -47,16 +50,24 @@ class Description:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._asked: dict[str, list] = {}
+        self._since: dict[str, float] = {}
         self.nodes: dict[str, dict[str, Any]] = {}
         self.models: dict[str, str] = {}
         self.changed = False
 
     def ask(self) -> None:
-        """Ask the nodes that were not asked before and can be."""
+        """Ask the nodes that have not answered and can be asked: an answer is lost where the middleware has not yet
+        connected both ways.
+        """
+        now = time.monotonic()
         for name, namespace in self._node.get_node_names_and_namespaces():
             path = f"{namespace.rstrip('/')}/{name}"
-            if path in self._asked or path == self._node.get_fully_qualified_name():
+            if path in self.nodes or path == self._node.get_fully_qualified_name():
                 continue
+            if now - self._since.get(path, -ANSWER_S) < ANSWER_S:
+                continue
+            for client in self._asked.pop(path, []):
+                self._node.destroy_client(client)
             clients = [
                 self._node.create_client(service, f"{path}/{service_name}")
                 for service, service_name in ((ListParameters, "list_parameters"), (GetParameters, "get_parameters"))
@@ -65,7 +76,7 @@ class Description:
                 for client in clients:
                     self._node.destroy_client(client)
                 continue
-            self._asked[path] = clients
+            self._asked[path], self._since[path] = clients, now
             listed = clients[0].call_async(ListParameters.Request())
             listed.add_done_callback(lambda future, path=path: self._on_names(path, future))
 
@@ -74,6 +85,8 @@ class Description:
             self._get(path, list(future.result().result.names))
 
     def _get(self, path: str, names: list[str]) -> None:
+        if path not in self._asked:
+            return  # it is asked again
         got = self._asked[path][1].call_async(GetParameters.Request(names=names))
         got.add_done_callback(lambda future: self._on_values(path, names, future))
 

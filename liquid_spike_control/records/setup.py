@@ -129,7 +129,8 @@ def setup_of(description: Description, topics: Topics, mode: str | None) -> Setu
             events=topics.events or told("perception", "events_topic", "/event_camera/events"),
             joints=topics.joints or told("controller", "joint_topic", "/joint_states"),
             gated=topics.gated or told("gate", "command_topic", "/robot_joint_command"),
-            lockstep=(mode or told("gate", "mode", "realtime")) == "lockstep",
+            # the recorder knows at once what the gate tells when it is asked, which a short run may end before
+            lockstep=(mode or told("gate", "mode", told("recorder", "mode", "realtime"))) == "lockstep",
             joint_readings=_readings(description, "controller", "joint", JOINT_NAMES),
             gated_readings=_readings(description, "gate", "command", COMMAND_NAMES),
             estimate_names=tuple(told("controller", "estimate_names", ESTIMATE_NAMES)),

@@ -488,6 +488,8 @@ class FaultsOptions:
     """Names of faults, e.g. `--only estop gate_killed`; all if not given."""
     thorough: bool = False
     """Inject as often and as long as the published table did: half an hour."""
+    priority: int = 0
+    """Real-time priority of the nodes in the soak (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
     json: Path | None = None
     """Write the table."""
 

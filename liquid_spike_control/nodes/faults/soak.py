@@ -25,14 +25,16 @@ WARM_UP = 0.2
 LENGTHS_S = {False: 30.0, True: 1800.0}
 
 
-def soak(thorough: bool = False) -> list[Measurement]:
+def soak(thorough: bool = False, priority: int = 0) -> list[Measurement]:
     """The closed loop in real time for 30 min if thorough, or 0.5: missed deadlines, and the slope of the memory."""
-    return soaked(LENGTHS_S[thorough])
+    return soaked(LENGTHS_S[thorough], priority)
 
 
-def soaked(seconds: float) -> list[Measurement]:
-    """The closed loop in real time for so long; a pole that falls is set up again, and counted."""
-    specs = describe(GraphOptions(mode="realtime", push=PUSH, duration_s=900_000.0))
+def soaked(seconds: float, priority: int = 0) -> list[Measurement]:
+    """The closed loop in real time for so long, at a real-time priority; a pole that falls is set up again, and
+    counted.
+    """
+    specs = describe(GraphOptions(mode="realtime", push=PUSH, duration_s=900_000.0, priority=priority))
     with Rig(specs) as rig:
         told = rig.observer.hear(DiagnosticArray, graph.DIAGNOSTICS)
         memory, began, falls = [], time.monotonic(), 0
@@ -49,7 +51,7 @@ def soaked(seconds: float) -> list[Measurement]:
     ticks, missed = int(status["ticks"]), int(status.get("deadline_misses", 0))
     samples = np.array(memory)[int(WARM_UP * len(memory)) :]
     slopes = np.polyfit(samples[:, 0], samples[:, 1:], 1)[0] * 600
-    name = f"{seconds / 60:g} min closed loop, {ticks} ticks"
+    name = f"{seconds / 60:g} min closed loop, {ticks} ticks" + (f", priority {priority}" if priority else "")
     return [
         Measurement(name, "deadlines met", 100 * missed / ticks, 0.1, "% missed"),
         Measurement(name, "memory is level", float(slopes.max()), 1.0, f"MB / 10 min, {specs[slopes.argmax()].name}"),

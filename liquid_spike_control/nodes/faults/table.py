@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -46,25 +47,30 @@ FAULTS = {
 TRIALS = 3
 
 
-def fault(name: str) -> Callable[[bool], list[Measurement]]:
+def fault(name: str, priority: int = 0) -> Callable[[bool], list[Measurement]]:
     """The function that injects a fault; its argument says whether thoroughly.
+
+    Args:
+        name: of the fault.
+        priority: of the nodes in the soak, the one fault that is about time in the long run.
 
     Raises:
         TaskError: there is none of that name.
     """
     if name not in FAULTS:
         raise TaskError(f"--only {name}: no such fault; known: {', '.join(FAULTS)}")
-    return getattr(import_module(f".{FAULTS[name]}", __package__), name)
+    inject = getattr(import_module(f".{FAULTS[name]}", __package__), name)
+    return partial(inject, priority=priority) if name == "soak" else inject
 
 
-def measure(name: str, thorough: bool = False) -> list[Measurement]:
+def measure(name: str, thorough: bool = False, priority: int = 0) -> list[Measurement]:
     """Inject a fault. Where a promise was broken while more was to be run than the machine has cores, the trial says
     nothing about us: it is repeated, twice at most.
 
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    inject = fault(name)
+    inject = fault(name, priority)
     for _ in range(TRIALS - 1):
         found = inject(thorough)
         if all(m.kept for m in found) or os.getloadavg()[0] < (os.cpu_count() or 1):
@@ -87,7 +93,7 @@ def faults_command(options: FaultsOptions) -> int:
     with Console(stderr=True).status("") as status:
         for name in names:
             status.update(f"{name} ({len(found) + 1} of {len(names)})")
-            found[name] = measure(name, options.thorough)
+            found[name] = measure(name, options.thorough, options.priority)
     print_table(found, Console())
     if options.json is not None:
         options.json.write_text(json.dumps(numbers(found), indent=2) + "\n")

@@ -30,8 +30,9 @@ class ControllerNode(Stage):
         super().__init__("controller")
         self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors, or .nir)")
         self._backend = self.parameter(
-            "spiking_backend", "loihi", "what runs the network of a spiking controller (.nir): loihi or float"
-        )
+            "spiking_backend", "loihi", "what runs the network of a spiking controller (.nir): loihi or float",
+            choices=("loihi", "float"),
+        )  # fmt: skip
         tolerance = self.parameter(
             "tolerance_s", 0.0, "how far a joint state's stamp may be from the estimate's [s]", 0.0, 1.0
         )

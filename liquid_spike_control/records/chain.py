@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from ..loop import observation_for
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..types import EPISODE_GAP_NS, Quantities, SpikeTrain, begins_episode
+
+if TYPE_CHECKING:
+    from ..control.spiking import SpikingController
 
 #: Steps that a packet of spikes may hold, as the nodes have it.
 MAX_STEPS = 10_000
@@ -175,7 +178,7 @@ class ReadoutReplay:
 class ControllerReplay:
     """Estimates and joint states to commands, as the controller node does it."""
 
-    def __init__(self, controller: LiquidController) -> None:
+    def __init__(self, controller: LiquidController | SpikingController) -> None:
         self._controller = controller
         self._last_ns: int | None = None
 

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..assembly import new_backend
-from ..checkpoint import read_controller
+from ..control.files import controller_of, read_controller_file
 from ..errors import ModelError, TaskError
 from ..joints import MULTI_ARRAY, to_ns
-from ..liquid.controller import new_controller
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..resources import zoo
@@ -108,8 +107,8 @@ def replay(
         "perception_model": perception_model or _own(description, "perception", "perception_model"),
         "controller_model": controller_model or _own(description, "controller", "controller_model"),
     }
-    model, file = read_perception_model(files["perception_model"]), read_controller(files["controller_model"])
-    controller = new_controller(file)
+    model, file = read_perception_model(files["perception_model"]), read_controller_file(files["controller_model"])
+    controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"))
     for source, found, wanted in (
         (files["perception_model"], Perception(model).feature_names, setup.estimate_names),
         (files["controller_model"], file.command_names, setup.command_names),

@@ -10,6 +10,7 @@ import numpy as np
 from .checkpoint import check_fits, read_controller
 from .control.gate import GateLimits
 from .errors import TaskError
+from .events.camera import EventCameraModel
 from .liquid.controller import LiquidController, new_controller
 from .neuromorphic.backend import Backend
 from .neuromorphic.model import new_backend as model_backend
@@ -37,8 +38,17 @@ def read_pencil_perception(path: str | Path) -> PerceptionModel:
     Raises:
         ModelError: the file is damaged or does not fit.
     """
+    return read_pole_perception(path, PENCIL_CAMERA)
+
+
+def read_pole_perception(path: str | Path, camera: EventCameraModel) -> PerceptionModel:
+    """A perception model that tells a pole's angle and rate, checked against the camera that sees the pole.
+
+    Raises:
+        ModelError: the file is damaged or does not fit.
+    """
     model = read_perception_model(path)
-    Perception(model).check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS, (PENCIL_CAMERA.width, PENCIL_CAMERA.height))
+    Perception(model).check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS, (camera.width, camera.height))
     return model
 
 

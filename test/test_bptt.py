@@ -3,22 +3,11 @@
 
 import numpy as np
 import torch
+from surrogate import Spike
 
 from liquid_spike_control.spiking import bptt
 
 N_STREAMS, N_STEPS, N_AXONS, N, N_OUT = 3, 12, 20, 9, 4
-
-
-class Spike(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, v):
-        ctx.save_for_backward(v)
-        return (v > 1).to(v.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (v,) = ctx.saved_tensors
-        return grad * float(bptt.SURROGATE_GAIN) / (1 + float(bptt.SURROGATE_SLOPE) * (v - 1).abs()) ** 2
 
 
 def random_case(rng):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from surrogate import Spike
 
 from liquid_spike_control.checkpoint import check_fits
 from liquid_spike_control.control.files import controller_of, read_controller_file
@@ -20,7 +21,7 @@ from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.model import read_model
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.spiking import bptt, control_period, policy_file
+from liquid_spike_control.spiking import control_period, policy_file
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
 from liquid_spike_control.spiking.policy import SpikingPolicy
 from liquid_spike_control.spiking.policy_file import (
@@ -120,18 +121,6 @@ def test_charge_goes_on_from_period_to_period():
 
 
 # The gradient
-
-
-class Spike(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, v):
-        ctx.save_for_backward(v)
-        return (v > 1).to(v.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (v,) = ctx.saved_tensors
-        return grad * float(bptt.SURROGATE_GAIN) / (1 + float(bptt.SURROGATE_SLOPE) * (v - 1).abs()) ** 2
 
 
 def by_autograd(policy, observation, elapsed, state):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..assembly import check_seeds_are_held_out, new_backend, pencil_limits
+from ..assembly import check_seeds_are_held_out, new_backend, pencil_limits, read_pole_perception
 from ..checkpoint import check_fits, read_controller
 from ..control.latency import EstimateLatePencilLqr, PencilHardExpert
 from ..errors import TaskError
@@ -22,7 +22,7 @@ from ..perception import Perception
 from ..resources import zoo
 from ..sim.pencil_hard import FORCE_LIMIT, PencilHardPlant, PencilHardTask
 from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
-from ..spiking.nir_io import PerceptionModel, read_perception_model
+from ..spiking.nir_io import PerceptionModel
 from .episodes import EpisodeFigures, run_episode
 from .estimators import TruthEstimator
 from .pencil import PencilBenchmark
@@ -76,9 +76,7 @@ def read_hard_perception(path: str | Path) -> PerceptionModel:
     Raises:
         ModelError: the file is damaged or does not fit.
     """
-    model = read_perception_model(path)
-    Perception(model).check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS, (HARD_CAMERA.width, HARD_CAMERA.height))
-    return model
+    return read_pole_perception(path, HARD_CAMERA)
 
 
 def read_hard_controller(path: str | Path, task: PencilHardTask) -> Controller:

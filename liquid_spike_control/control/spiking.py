@@ -121,9 +121,8 @@ class SpikingController:
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command for an observation.
 
-        A ``dt`` outside 0.1 to 10 nominal periods is held at the nearer bound; NaN counts as one nominal period. A
-        number in the observation that is not finite never spreads: the state is reset and the command is NaN, which
-        the gate answers with the safe command.
+        What is out of range or not finite is treated as by
+        :meth:`~liquid_spike_control.liquid.controller.LiquidController.step`; the state is always finite.
 
         Args:
             observation: float64 ``(n_observations,)``, in the units of the file.

@@ -14,11 +14,7 @@ from liquid_spike_control.checkpoint import write_controller  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.resources import zoo  # noqa: E402
 from liquid_spike_control.sim.pencil_hard import PencilHardTask  # noqa: E402
-from liquid_spike_control.training.hard_imitation import (  # noqa: E402
-    OBSERVATION_NAMES,
-    HardImitationTrainer,
-    HardImitationTraining,
-)
+from liquid_spike_control.training.hard_imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
 from liquid_spike_control.training.pencil_hard import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
 
 SMALL = HardPerceptionTraining(n_updates=3, n_streams=2, chunk_ms=40, n_variants=1)
@@ -52,12 +48,12 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     assert losses[1] < losses[0]
     write_controller(tmp_path / "controller.safetensors", trainer.to_file("test"))
     controller = read_hard_controller(tmp_path / "controller.safetensors", PencilHardTask())
-    assert controller.observation_names == OBSERVATION_NAMES
-    assert np.abs(controller.step(np.zeros(len(OBSERVATION_NAMES)), 0.008)).max() <= 5
+    assert controller.observation_names == HardImitationTrainer.observation_names
+    assert np.abs(controller.step(np.zeros(len(HardImitationTrainer.observation_names)), 0.008)).max() <= 5
 
 
 def test_other_architectures_have_as_many_parameters():
-    sizes = len(OBSERVATION_NAMES), 1
+    sizes = len(HardImitationTrainer.observation_names), 1
     wanted = n_parameters(HardImitationTraining().architecture, *sizes)
     gru = HardImitationTraining(controller="gru").architecture
     assert gru.cell == "gru" and n_parameters(gru, *sizes) == pytest.approx(wanted, rel=0.03)

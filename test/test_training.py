@@ -12,14 +12,8 @@ from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.quantize import quantise
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.spiking.nir_io import read_perception_model
-from liquid_spike_control.training.imitation import (
-    OBSERVATION_NAMES,
-    OBSERVATION_UNITS,
-    ImitationTrainer,
-    ImitationTraining,
-)
+from liquid_spike_control.training.imitation import ImitationTrainer, ImitationTraining
 from liquid_spike_control.training.perception import PerceptionTrainer, PerceptionTraining, stages
-from liquid_spike_control.training.streams import CONTROLLER_SEEDS
 from liquid_spike_control.types import SpikeTrain
 
 SMALL = PerceptionTraining(n_updates=60, n_streams=12, n_neurons=48, n_variants=2)
@@ -112,16 +106,7 @@ def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
     trainer.collect()
     before = trainer.learn()
     assert trainer.learn() < 0.9 * before  # on the same sequences
-    file = trainer.network.to_file(
-        observation_names=OBSERVATION_NAMES,
-        observation_units=OBSERVATION_UNITS,
-        command_names=("cart_force",),
-        command_units=("N",),
-        task="pencil",
-        training_command="liquid-spike train controller pencil --rounds 3",
-        training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
-    )
-    write_controller(tmp_path / "small.safetensors", file)
+    write_controller(tmp_path / "small.safetensors", trainer.to_file("liquid-spike train controller pencil --rounds 3"))
     controller = LiquidController(read_controller(tmp_path / "small.safetensors"))
     right, left = (controller.step(np.array([0, 0, angle, 0.0]), 0.005)[0] for angle in (0.1, -0.1))
     assert right > left  # it pushes the cart under the pole

@@ -19,7 +19,7 @@ import torch
 
 from ..checkpoint import ControllerFile
 from ..control.experts import pencil_lqr
-from ..liquid.architecture import named
+from ..liquid.architecture import Architecture, named
 from ..liquid.policies import new_policy
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
@@ -29,9 +29,6 @@ from ..simulation import PENCIL_CAMERA
 from ..spiking.nir_io import PerceptionModel
 from .streams import CONTROLLER_SEEDS, PencilStream, PictureTable
 
-OBSERVATION_NAMES = PencilPlant.observation_names + ESTIMATE_NAMES
-OBSERVATION_UNITS = PencilPlant.observation_units + ESTIMATE_UNITS
-OBSERVATION_SCALES = (0.3, 0.5, 0.1, 0.6)
 #: Errors of the command above this count linearly [N].
 HUBER_N = 2.0
 
@@ -68,13 +65,18 @@ class ImitationTraining:
     n_variants: int = 10
     seed: int = 1
 
+    @property
+    def architecture(self) -> Architecture:
+        """Of the controller: a CfC with mixed memory."""
+        return named("cfc_mm", units=self.units, backbone_units=self.backbone_units)
+
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
     """One round: what each pencil's controller saw and what the expert would have done.
 
     Attributes:
-        observations: float32 ``(n_streams, n_ticks, 4)``.
+        observations: float32 ``(n_streams, n_ticks, n_observations)``.
         elapsed: float32 ``(n_streams, n_ticks)``, seconds since the tick before.
         expert: float32 ``(n_streams, n_ticks, 1)``, force [N].
         fresh: bool ``(n_streams, n_ticks)``, an episode begins here and the state is zero.
@@ -85,76 +87,117 @@ class Sequences:
     expert: np.ndarray
     fresh: np.ndarray
 
+    @classmethod
+    def blank(cls, n_streams: int, n_ticks: int, n_observations: int, period_s: float) -> Sequences:
+        """Zeros; all periods [s] are alike, and all episodes begin with the first tick."""
+        fresh = np.zeros((n_streams, n_ticks), bool)
+        fresh[:, 0] = True
+        return cls(
+            np.zeros((n_streams, n_ticks, n_observations), np.float32),
+            np.full((n_streams, n_ticks), period_s, np.float32),
+            np.zeros((n_streams, n_ticks, 1), np.float32),
+            fresh,
+        )
+
 
 class ImitationTrainer:
-    """Alternates between :meth:`collect` and :meth:`learn`."""
+    """Alternates between :meth:`collect` and :meth:`learn`.
+
+    Args:
+        config: see :class:`ImitationTraining`.
+        model: the perception.
+        new_backend: makes what runs it.
+        progress: called with the fraction of the pictures that are done.
+
+    Attributes:
+        task: whose period is the nominal one.
+        task_name: what the controller's file says that it was trained on.
+        observation_names, observation_units, observation_scales: of what the controller is told.
+        force_limit: of what it commands [N].
+        mean_period_ms: of the control periods [ms].
+        network: what is trained.
+    """
+
+    task: PencilTask = PencilTask()
+    task_name = "pencil"
+    observation_names: tuple[str, ...] = PencilPlant.observation_names + ESTIMATE_NAMES
+    observation_units: tuple[str, ...] = PencilPlant.observation_units + ESTIMATE_UNITS
+    observation_scales: tuple[float, ...] = (0.3, 0.5, 0.1, 0.6)
+    force_limit = FORCE_LIMIT
+    mean_period_ms: float = round(task.period_s * 1e3)
 
     def __init__(
         self, config: ImitationTraining, model: PerceptionModel, new_backend: Callable[[], Backend], progress=None
     ) -> None:
         self.config = config
         self._rng = np.random.default_rng(config.seed)
-        task = PencilTask()
-        architecture = named("cfc_mm", units=config.units, backbone_units=config.backbone_units)
-        self.network = new_policy(architecture, OBSERVATION_SCALES, (FORCE_LIMIT,), task.period_s, config.seed)
+        limits, period_s = (self.force_limit,), self.task.period_s
+        self.network = new_policy(config.architecture, self.observation_scales, limits, period_s, config.seed)
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
-        self._lqr = pencil_lqr(task)
-        self._period_ms = round(task.period_s * 1e3)
-        table = PictureTable(task, PENCIL_CAMERA, config.n_variants, config.seed, progress)
-        tasks = [PencilTask(push=push, tilt=math.radians(6.0)) for push in config.pushes]
-        n = config.n_streams
-        self._perceptions = [Perception(model) for _ in range(n)]
-        self._backends = [new_backend() for _ in range(n)]
-        self._streams = [
-            PencilStream(table, PENCIL_CAMERA, tasks, self._perceptions[i].binner, CONTROLLER_SEEDS[0] + i, n)
-            for i in range(n)
-        ]
+        self._perceptions = [Perception(model) for _ in range(config.n_streams)]
+        self._backends = [new_backend() for _ in range(config.n_streams)]
+        self._streams = self._new_streams(progress)
         self._rounds: list[Sequences] = []
         self._updates = 0
+
+    def _new_streams(self, progress) -> list[PencilStream]:
+        """One for each perception."""
+        config = self.config
+        table = PictureTable(self.task, PENCIL_CAMERA, config.n_variants, config.seed, progress)
+        tasks = [PencilTask(push=push, tilt=math.radians(6.0)) for push in config.pushes]
+        return [
+            PencilStream(table, PENCIL_CAMERA, tasks, perception.binner, CONTROLLER_SEEDS[0] + i, config.n_streams)
+            for i, perception in enumerate(self._perceptions)
+        ]
 
     def to_file(self, command: str) -> ControllerFile:
         """What the network has become; ``command`` is what its metadata say made it."""
         return self.network.to_file(
-            observation_names=OBSERVATION_NAMES,
-            observation_units=OBSERVATION_UNITS,
+            observation_names=self.observation_names,
+            observation_units=self.observation_units,
             command_names=PencilPlant.command_names,
             command_units=PencilPlant.command_units,
-            task="pencil",
+            task=self.task_name,
             training_command=command,
             training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
         )
 
+    def _new_round(self) -> tuple[Sequences, np.ndarray]:
+        """What a round fills, and whom the expert drives in it, bool ``(n_streams,)``."""
+        config = self.config
+        # The expert drives all pencils in the first round and fewer of them in each later one
+        expert_share = 0.5 ** len(self._rounds) if self._rounds else 1.0
+        by_expert = self._rng.random(config.n_streams) < expert_share
+        n_ticks = round(config.round_s * 1e3 / self.mean_period_ms)
+        n_observations = len(self.observation_names)
+        return Sequences.blank(config.n_streams, n_ticks, n_observations, self.task.period_s), by_expert
+
     @torch.no_grad()
     def collect(self) -> dict[str, float]:
         """One round of driving; returns how often pencils fell and how far the controller was from the expert."""
-        config = self.config
-        n, n_ticks = config.n_streams, round(config.round_s * 1e3 / self._period_ms)
-        # The expert drives all pencils in the first round and fewer of them in each later one
-        expert_share = 0.5 ** len(self._rounds) if self._rounds else 1.0
-        by_expert = self._rng.random(n) < expert_share
-        jitters = np.arange(n) % 2 * config.jitter_ms
-        observations = np.zeros((n, n_ticks, len(OBSERVATION_NAMES)), np.float32)
-        elapsed = np.full((n, n_ticks), self._period_ms * 1e-3, np.float32)
-        expert = np.zeros((n, n_ticks, 1), np.float32)
-        fresh = np.zeros((n, n_ticks), bool)
+        collected, by_expert = self._new_round()
+        observations, elapsed, expert = collected.observations, collected.elapsed, collected.expert
+        n, n_ticks = elapsed.shape
+        period_ms, jitters = round(self.mean_period_ms), np.arange(n) % 2 * self.config.jitter_ms
+        lqr = pencil_lqr(self.task)
         state = self.network.initial_state(n)
         estimates = np.zeros((n, 2))
         falls, squares = 0, 0.0
         for i in range(n):
             self._begin(i)
-        fresh[:, 0] = True
         for k in range(n_ticks):
             for i, stream in enumerate(self._streams):
                 joints = stream.plant.observe()
                 observations[i, k] = np.concatenate([joints, estimates[i]])
-                expert[i, k] = self._lqr.step(np.concatenate([joints, stream.plant.truth]))
-            command, state = self.network.step(torch.from_numpy(observations[:, k]), torch.from_numpy(elapsed[:, k]),
-                                               state)  # fmt: skip
+                expert[i, k] = lqr.step(np.concatenate([joints, stream.plant.truth]))
+            command, state = self.network.step(
+                torch.from_numpy(observations[:, k]), torch.from_numpy(elapsed[:, k]), state
+            )
             commands = command.numpy()
             squares += float(((commands - expert[:, k]) ** 2).mean())
             for i, stream in enumerate(self._streams):
                 force = expert[i, k, 0] + self._rng.normal() if by_expert[i] else commands[i, 0]
-                n_steps = self._period_ms + int(self._rng.integers(-jitters[i], jitters[i] + 1))
+                n_steps = period_ms + int(self._rng.integers(-jitters[i], jitters[i] + 1))
                 spikes, _ = stream.advance(float(np.clip(force, -FORCE_LIMIT, FORCE_LIMIT)), n_steps)
                 output = self._backends[i].run(spikes)
                 estimates[i] = self._perceptions[i].decode(output, stream.plant.now_ns).values
@@ -167,9 +210,9 @@ class ImitationTrainer:
                     for part in state:
                         part[i] = 0
                     if k + 1 < n_ticks:
-                        fresh[i, k + 1] = True
-                        elapsed[i, k + 1] = self._period_ms * 1e-3
-        self._rounds.append(Sequences(observations, elapsed, expert, fresh))
+                        collected.fresh[i, k + 1] = True
+                        elapsed[i, k + 1] = self.task.period_s
+        self._rounds.append(collected)
         return {"falls": falls, "command_rms": math.sqrt(squares / n_ticks), "expert_share": float(by_expert.mean())}
 
     def _begin(self, i: int) -> None:
@@ -223,7 +266,7 @@ class ImitationTrainer:
 
     def _set_rate(self) -> None:
         config = self.config
-        chunks = math.ceil(config.round_s * 1e3 / self._period_ms / config.chunk)
+        chunks = math.ceil(config.round_s * 1e3 / self.mean_period_ms / config.chunk)
         fraction = self._updates / (config.n_rounds * config.passes * chunks)
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1, fraction))))

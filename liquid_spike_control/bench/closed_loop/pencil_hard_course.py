@@ -109,7 +109,7 @@ class PencilHardCourse:
         """See :class:`~.course.Course`."""
         import torch
 
-        from ...training.hard_imitation import OBSERVATION_NAMES, HardImitationTrainer
+        from ...training.hard_imitation import HardImitationTrainer
 
         torch.set_num_threads(1)
         config = _recipe(contender, seed, rounds)
@@ -122,7 +122,7 @@ class PencilHardCourse:
         seconds = time.process_time() - begin
         command = training_command(self.name, contender, config)
         write_controller(path, trainer.to_file(command))
-        return described_training(config.architecture, (len(OBSERVATION_NAMES), 1), seconds, path, command)
+        return described_training(config.architecture, (len(trainer.observation_names), 1), seconds, path, command)
 
     def episodes(self, contender: Contender) -> dict[str, Any]:
         """See :class:`~.course.Course`."""

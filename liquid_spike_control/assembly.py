@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +59,34 @@ def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidControll
     Raises:
         ModelError: the file is damaged or does not fit.
     """
+    return read_pole_controller(
+        path, PencilPlant.observation_names, PencilPlant.observation_units, task.period_s, FORCE_LIMIT
+    )
+
+
+def read_pole_controller(
+    path: str | Path, sensor_names: Sequence[str], sensor_units: Sequence[str], period_s: float, force_limit: float
+) -> LiquidController:
+    """A controller that pushes a cart by what its sensors and the perception of its pole tell, checked against both.
+
+    Args:
+        path: of its file.
+        sensor_names, sensor_units: of what it is told besides the pole's angle and rate.
+        period_s: nominal control period [s].
+        force_limit: of the cart's motor [N].
+
+    Raises:
+        ModelError: the file is damaged or does not fit.
+    """
     file = read_controller(path)
     check_fits(
         file,
-        observation_names=PencilPlant.observation_names + ESTIMATE_NAMES,
-        observation_units=PencilPlant.observation_units + ESTIMATE_UNITS,
+        observation_names=(*sensor_names, *ESTIMATE_NAMES),
+        observation_units=(*sensor_units, *ESTIMATE_UNITS),
         command_names=PencilPlant.command_names,
         command_units=PencilPlant.command_units,
-        period_s=task.period_s,
-        command_limits=(FORCE_LIMIT,),
+        period_s=period_s,
+        command_limits=(force_limit,),
     )
     return new_controller(file)
 

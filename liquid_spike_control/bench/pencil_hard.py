@@ -11,17 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..assembly import check_seeds_are_held_out, new_backend, pencil_limits, read_pole_perception
-from ..checkpoint import check_fits, read_controller
+from ..assembly import (
+    check_seeds_are_held_out,
+    new_backend,
+    pencil_limits,
+    read_pole_controller,
+    read_pole_perception,
+)
+from ..checkpoint import read_controller
 from ..control.latency import EstimateLatePencilLqr, PencilHardExpert
 from ..errors import TaskError
 from ..hard_simulation import HARD_CAMERA, Onboard, PencilHardSimulation
-from ..liquid.controller import Controller, new_controller
+from ..liquid.controller import LiquidController
 from ..loop import Decider, Estimator, Loop, SpikingEstimator
 from ..perception import Perception
 from ..resources import zoo
 from ..sim.pencil_hard import FORCE_LIMIT, PencilHardPlant, PencilHardTask
-from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..spiking.nir_io import PerceptionModel
 from .episodes import EpisodeFigures, run_episode
 from .estimators import TruthEstimator
@@ -79,23 +84,13 @@ def read_hard_perception(path: str | Path) -> PerceptionModel:
     return read_pole_perception(path, HARD_CAMERA)
 
 
-def read_hard_controller(path: str | Path, task: PencilHardTask) -> Controller:
+def read_hard_controller(path: str | Path, task: PencilHardTask) -> LiquidController:
     """A controller, checked against the robot.
 
     Raises:
         ModelError: the file is damaged or does not fit.
     """
-    file = read_controller(path)
-    check_fits(
-        file,
-        observation_names=Onboard.names + ESTIMATE_NAMES,
-        observation_units=Onboard.units + ESTIMATE_UNITS,
-        command_names=PencilHardPlant.command_names,
-        command_units=PencilHardPlant.command_units,
-        period_s=task.period_s,
-        command_limits=(FORCE_LIMIT,),
-    )
-    return new_controller(file)
+    return read_pole_controller(path, Onboard.names, Onboard.units, task.period_s, FORCE_LIMIT)
 
 
 def run_hard_episode(
@@ -104,7 +99,7 @@ def run_hard_episode(
     """One episode to its end or until the pole falls.
 
     Args:
-        controller: takes any of ``Onboard.names + ESTIMATE_NAMES`` and gives a cart force [N].
+        controller: takes any of ``Onboard.names + sim.tasks.ESTIMATE_NAMES`` and gives a cart force [N].
         estimator: angle and rate from events: ``SpikingEstimator(Perception(model), backend)``.
         seed: of the episode; no training seed.
         simulation: may be used again for the next episode.

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from . import bptt
 from .architecture import Architecture
 from .wiring import Wiring
 
@@ -171,8 +174,7 @@ class LTC(nn.Module):
         """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""
         x = (x * self.input_w + self.input_b).unsqueeze(-1)
         sensory = torch.sigmoid(self.sensory_sigma * (x - self.sensory_mu))
-        mask, sensory_mask = (self.wiring_synapses.abs(), self.wiring_sensory.abs()) if self.masked else (1, 1)
-        w, sensory_w = self.w * mask, self.sensory_w * sensory_mask
+        w, sensory_w = self._conductances()
         driven = torch.einsum("btij,ij->btj", sensory, sensory_w * self.sensory_erev) + self.gleak * self.vleak
         conducting = torch.einsum("btij,ij->btj", sensory, sensory_w) + self.gleak
         capacity = self.cm / (span / self.unfolds)
@@ -189,11 +191,60 @@ class LTC(nn.Module):
 
         return advance
 
+    def sequence(self, x: Tensor, span: Tensor, potential: Tensor) -> Tensor:
+        """The states after each step, ``(batch, time, units)``, compiled; float32 on the processor.
+
+        Args:
+            x, span: as for :meth:`over`, which tells the same step by step.
+            potential: ``(batch, units)``, the state carried in.
+        """
+        w, sensory_w = self._conductances()
+        synapses = torch.stack([self.sigma / 2, self.sigma * self.mu / 2, w, w * self.erev])
+        slope, mu = self.sensory_sigma / 2, self.sensory_mu
+        sensory = torch.stack([slope, slope * mu, sensory_w, sensory_w * self.sensory_erev])
+        x, capacity = x * self.input_w + self.input_b, self.cm / (span / self.unfolds)
+        leak = self.gleak * self.vleak, self.gleak + EPSILON
+        return _SolvedSequence.apply(self.unfolds, potential, x, capacity, *leak, synapses, sensory)
+
+    def _conductances(self) -> tuple[Tensor, Tensor]:
+        """Of the synapses that exist: from neurons, and from inputs."""
+        if not self.masked:
+            return self.w, self.sensory_w
+        return self.w * self.wiring_synapses.abs(), self.sensory_w * self.wiring_sensory.abs()
+
     @torch.no_grad()
     def constrain(self) -> None:
         """Conductances and capacities are not negative."""
         for parameter in (self.w, self.sensory_w, self.cm, self.gleak):
             parameter.clamp_(min=0)
+
+
+class _SolvedSequence(torch.autograd.Function):
+    """:mod:`.bptt` in an autograd graph."""
+
+    @staticmethod
+    def forward(ctx, unfolds, potential, x, capacity, driven, leak, synapses, sensory):
+        x, capacity = bptt.side_by_side(x.numpy()), bptt.side_by_side(capacity.numpy(), fill=1)
+        (n_steps, n, width), n_batch = capacity.shape, len(potential)
+        potentials = np.empty((n_steps * unfolds + 1, n, width), np.float32)
+        potentials[0] = bptt.side_by_side(potential.numpy())
+        loads = np.empty((n_steps * unfolds, n, width), np.float32)
+        synapses, sensory = synapses.numpy(), sensory.numpy()
+        bptt.forward(unfolds, x, capacity, driven.numpy(), leak.numpy(), synapses, sensory, potentials, loads)
+        ctx.n_batch, ctx.run = n_batch, (unfolds, x, capacity, synapses, sensory, potentials, loads)
+        return _one_by_one(potentials[unfolds::unfolds], n_batch)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g_out):
+        g, g_x, g_capacity, *others = bptt.backward(*ctx.run, bptt.side_by_side(g_out.numpy()))
+        of_sequences = (_one_by_one(part, ctx.n_batch) for part in (g, g_x, g_capacity))
+        return None, *of_sequences, *(torch.from_numpy(part) for part in others)
+
+
+def _one_by_one(sequences: np.ndarray, n_batch: int) -> Tensor:
+    """What :func:`.bptt.side_by_side` put side by side, ``(n_batch, ..., n)``."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(sequences[..., :n_batch], -1, 0)))
 
 
 class GRU(nn.Module):
@@ -235,9 +286,12 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor, span: Tensor, state: State) -> tuple[Tensor, State]:
         """Outputs ``(batch, time, n_outputs)`` and the new state, of inputs and spans as the cells take them."""
         hidden = state[0]
+        if isinstance(self.cell, LTC) and self.memory is None and x.device.type == "cpu" and x.dtype == torch.float32:
+            outputs = self.cell.sequence(x, span, hidden)
+            return outputs[..., -self.n_outputs :], (outputs[:, -1],)
         remember = self.memory.over(x) if self.memory is not None else None
         advance = self.cell.over(x, span) if self.cell is not None else None
-        outputs = []
+        steps = []
         for k in range(x.shape[1]):
             if remember:
                 hidden, memory = remember(k, hidden, state[1])
@@ -245,8 +299,8 @@ class Recurrent(nn.Module):
             if advance:
                 hidden = advance(k, hidden)
                 state = hidden, *state[1:]
-            outputs.append(hidden)
-        return torch.stack(outputs, 1)[..., -self.n_outputs :], state
+            steps.append(hidden)
+        return torch.stack(steps, 1)[..., -self.n_outputs :], state
 
 
 class Dense(nn.Linear):

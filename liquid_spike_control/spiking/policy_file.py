@@ -8,12 +8,11 @@ torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn
 
+from ..controller_description import RETRAIN, ControllerDescription, is_integer, is_positive, refuse
 from ..errors import ModelError
 from .graph import SpikingGraph
 from .nir_io import read_perception_model, write_perception_model
@@ -25,7 +24,7 @@ VERSION = 1
 POPULATION = "hidden"
 #: Elapsed time is held within these multiples of the nominal period, as it is for the networks of the room ``liquid``.
 ELAPSED_RANGE = (0.1, 10.0)
-_RETRAIN = "train it again"
+_ARCHITECTURE = "the spiking architecture"
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,21 @@ class SpikingArchitecture:
 
     def __post_init__(self) -> None:
         for name in ("fields", "steps", "resolution"):
-            if not _integer(getattr(self, name)):
-                _refuse("the spiking architecture", name, "an integer", getattr(self, name))
+            if not is_integer(getattr(self, name)):
+                refuse(_ARCHITECTURE, name, "an integer", getattr(self, name))
         for name in ("units", "synaptic_taus", "membrane_taus", "readout_taus"):
             values = tuple(getattr(self, name))
-            if not values or not all(_positive(value) for value in values):
-                _refuse("the spiking architecture", name, "numbers above 0", values)
+            if not values or not all(is_positive(value) for value in values):
+                refuse(_ARCHITECTURE, name, "numbers above 0", values)
             object.__setattr__(self, name, values)
-        if not all(_integer(n) and n <= 4096 for n in self.units):
-            _refuse("the spiking architecture", "units", "integers from 1 to 4096", self.units)
+        if not all(is_integer(n) and n <= 4096 for n in self.units):
+            refuse(_ARCHITECTURE, "units", "integers from 1 to 4096", self.units)
         if len(self.synaptic_taus) != len(self.membrane_taus):
             expected = f"{len(self.synaptic_taus)} of them, as of synaptic_taus"
-            _refuse("the spiking architecture", "membrane_taus", expected, self.membrane_taus)
+            refuse(_ARCHITECTURE, "membrane_taus", expected, self.membrane_taus)
         for name, least, most in (("fields", 2, 256), ("steps", len(self.units) + 1, 64), ("resolution", 64, 4096)):
             if not least <= getattr(self, name) <= most:
-                _refuse("the spiking architecture", name, f"{least} to {most}", getattr(self, name))
+                refuse(_ARCHITECTURE, name, f"{least} to {most}", getattr(self, name))
 
     def n_axons(self, n_observations: int) -> int:
         """Number of input axons."""
@@ -86,31 +85,17 @@ class SpikingArchitecture:
         return synapses + sum(self.units) + 2 * len(self.synaptic_taus) + (sum(self.units) + 1) * traces + n_commands
 
 
-@dataclass(frozen=True, eq=False)
-class SpikingControllerFile:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpikingControllerFile(ControllerDescription):
     """A trained spiking controller and what it was trained for. Checked when made; raises ModelError.
 
     Attributes:
-        observation_names, observation_units, observation_scales, command_names, command_units, command_limits,
-            nominal_period_s, task, training_command, training_seeds: as in
-            :class:`~liquid_spike_control.checkpoint.ControllerFile`.
         architecture: how observations become spikes, and how many steps a period has.
         graph: one population.
         readout: from its spikes to one number a command, of which the tanh is taken.
         hash: hex SHA-256 of the file's content; empty before it is written.
-        source: where it came from; the subject of error messages.
     """
 
-    observation_names: tuple[str, ...]
-    observation_units: tuple[str, ...]
-    observation_scales: tuple[float, ...]
-    command_names: tuple[str, ...]
-    command_units: tuple[str, ...]
-    command_limits: tuple[float, ...]
-    nominal_period_s: float
-    task: str
-    training_command: str
-    training_seeds: tuple[int, int]
     architecture: SpikingArchitecture
     graph: SpikingGraph
     readout: Readout
@@ -118,27 +103,7 @@ class SpikingControllerFile:
     source: str = "the spiking controller"
 
     def __post_init__(self) -> None:
-        for quantity, other in (("observation", "scales"), ("command", "limits")):
-            for field in (f"{quantity}_names", f"{quantity}_units"):
-                if not all(isinstance(text, str) and text for text in getattr(self, field)):
-                    _refuse(self.source, field, "texts", list(getattr(self, field)))
-            names = getattr(self, f"{quantity}_names")
-            if not names or len(set(names)) < len(names):
-                _refuse(self.source, f"{quantity}_names", "at least one name, none twice", list(names))
-            for field in (f"{quantity}_units", f"{quantity}_{other}"):
-                if len(getattr(self, field)) != len(names):
-                    _refuse(self.source, field, f"one for each of {len(names)} names", list(getattr(self, field)))
-            numbers = getattr(self, f"{quantity}_{other}")
-            if not all(_positive(number) for number in numbers):
-                _refuse(self.source, f"{quantity}_{other}", "finite numbers above 0", list(numbers))
-        if not _positive(self.nominal_period_s):
-            _refuse(self.source, "nominal_period_s", "a finite number above 0", self.nominal_period_s)
-        for field in ("task", "training_command"):
-            if not isinstance(getattr(self, field), str):
-                _refuse(self.source, field, "a text", getattr(self, field))
-        seeds = self.training_seeds
-        if len(seeds) != 2 or not all(map(_integer, seeds)) or seeds[0] > seeds[1]:
-            _refuse(self.source, "training_seeds", "first and last seed", seeds)
+        super().__post_init__()
         n_axons, n = self.architecture.n_axons(len(self.observation_names)), sum(self.architecture.units)
         for field, expected, found in (
             ("input", n_axons, self.graph.n_inputs),
@@ -147,7 +112,7 @@ class SpikingControllerFile:
             ("readout", len(self.command_names), self.readout.n_features),
         ):
             if expected != found:
-                _refuse(self.source, field, expected, found)
+                self._refuse(field, expected, found)
 
     @property
     def step_s(self) -> float:
@@ -160,8 +125,7 @@ class SpikingControllerFile:
         return {POPULATION: 1.0 / self.architecture.resolution}
 
 
-_LISTS = tuple(f.name for f in fields(SpikingControllerFile) if str(f.type).startswith("tuple"))
-_PLAIN = ("nominal_period_s", "task", "training_command")
+_METADATA = tuple(f.name for f in fields(ControllerDescription) if f.name != "source")
 
 
 def write_spiking_controller(path: str | Path, file: SpikingControllerFile) -> str:
@@ -173,7 +137,7 @@ def write_spiking_controller(path: str | Path, file: SpikingControllerFile) -> s
     Raises:
         ModelError: it cannot be written.
     """
-    metadata = {name: list(getattr(file, name)) for name in _LISTS} | {name: getattr(file, name) for name in _PLAIN}
+    metadata = {name: getattr(file, name) for name in _METADATA}
     metadata |= {"kind": KIND, "version": VERSION, "architecture": asdict(file.architecture)}
     metadata |= {"weight_scale": dict(file.weight_scale)}
     try:
@@ -192,30 +156,17 @@ def read_spiking_controller(path: str | Path) -> SpikingControllerFile:
     metadata = model.metadata
     for field, known in (("kind", KIND), ("version", VERSION)):
         if metadata.get(field) != known:
-            _refuse(str(path), field, known, metadata.get(field, "none"), "give a spiking controller of this version")
-    for field in (*_LISTS, *_PLAIN, "architecture"):
+            refuse(str(path), field, known, metadata.get(field, "none"), "give a spiking controller of this version")
+    for field in (*_METADATA, "architecture"):
         if field not in metadata:
-            _refuse(str(path), field, "a value", "none")
+            refuse(str(path), field, "a value", "none")
     try:
-        values: dict[str, Any] = {name: tuple(metadata[name]) for name in _LISTS}
-        values |= {name: metadata[name] for name in _PLAIN}
-        values |= {"architecture": SpikingArchitecture(**metadata["architecture"])}
-        return SpikingControllerFile(
-            **values, graph=model.graph, readout=model.readout, hash=model.hash, source=str(path)
-        )
+        architecture = SpikingArchitecture(**metadata["architecture"])
     except TypeError as error:
-        raise ModelError(f"{path}: its metadata are spoilt ({error}); {_RETRAIN}") from None
-
-
-def _positive(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and value > 0 and math.isfinite(value)
-
-
-def _integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _refuse(source: str, field: str, expected: Any, found: Any, remedy: str = _RETRAIN) -> NoReturn:
-    found = " ".join(str(found).split())[:300]
-    raise ModelError(f"{source}: {field}: expected {expected}, found {found}; {remedy}")
+        raise ModelError(f"{path}: architecture: it is spoilt ({error}); {RETRAIN}") from None
+    values = {name: metadata[name] for name in _METADATA}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return SpikingControllerFile(
+        **values, architecture=architecture, graph=model.graph, readout=model.readout, hash=model.hash,
+        source=str(path),
+    )  # fmt: skip

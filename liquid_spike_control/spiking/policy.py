@@ -110,30 +110,12 @@ class SpikingPolicy(nn.Module):
         return effective | scaled | {"w_out": effective["w_out"] * self.shares}
 
     def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """One control period.
-
-        Args:
-            observation: ``(batch, n_observations)``.
-            elapsed: ``(batch,)``, seconds since the observation before.
-            state: from the step before; ``None`` begins an episode.
-
-        Returns:
-            Commands ``(batch, n_commands)`` within the limits, and the new state.
-        """
+        """One control period; see :meth:`~..training.policy.TrainablePolicy.step`."""
         state = state or self.initial_state(len(observation))
         return self._advance(self.inputs(observation, elapsed), state, self.effective())
 
     def forward(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """A sequence of control periods; fed in pieces with the state carried over, it gives what the whole gives.
-
-        Args:
-            observation: ``(batch, time, n_observations)``.
-            elapsed: ``(batch, time)``, seconds since the observation before.
-            state: from the piece before; ``None`` begins an episode.
-
-        Returns:
-            Commands ``(batch, time, n_commands)`` within the limits, and the new state.
-        """
+        """A sequence of control periods; see :meth:`~..training.policy.TrainablePolicy.__call__`."""
         state, effective = state or self.initial_state(len(observation)), self.effective()
         commands = []
         for x in self.inputs(observation, elapsed).unbind(1):
@@ -163,12 +145,7 @@ class SpikingPolicy(nn.Module):
     ) -> SpikingControllerFile:
         """What :func:`.policy_file.write_spiking_controller` writes.
 
-        Args:
-            observation_names, observation_units: of each input, in order.
-            command_names, command_units: of each output, in order.
-            task: what it was trained on.
-            training_command: the command line that made it.
-            training_seeds: first and last seed of the training episodes.
+        The arguments are those of :class:`~..controller_description.ControllerDescription`; the rest is the policy's.
 
         Raises:
             ModelError: the parts do not fit each other, or a weight is not finite.

@@ -27,10 +27,19 @@ class TrainablePolicy(Protocol):
         """Zeros."""
 
     def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Observations ``(batch, n)`` and elapsed times ``(batch,)`` [s] to commands ``(batch, m)`` and a new state."""
+        """One step of a closed loop.
+
+        Args:
+            observation: ``(batch, n_observations)``.
+            elapsed: ``(batch,)``, seconds since the observation before.
+            state: from the step before; ``None`` begins an episode.
+
+        Returns:
+            Commands ``(batch, n_commands)`` within the limits, and the new state.
+        """
 
     def __call__(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """The same for sequences, ``(batch, time, ...)``."""
+        """A sequence of steps, ``(batch, time, ...)``; in pieces, with the state carried over, it gives the same."""
 
     def constrain(self) -> None:
         """Bring the weights back to where they mean something, after a step of the optimiser."""

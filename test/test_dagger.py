@@ -118,7 +118,7 @@ def test_faults_are_drawn_within_their_bounds_and_often_absent():
     for name, most in (("noise", SMALL.noise), ("drop", SMALL.drop), ("jitter", SMALL.jitter)):
         values = np.array([getattr(p, name) for p in drawn])
         assert values.max() <= most and values.max() > 0.9 * most and 0.3 < np.mean(values == 0) < 0.7
-    assert {p.latency_steps for p in drawn} == {0, 1}
+    assert {p.latency_steps for p in drawn} == {0, 1, 2}
     assert all(0.9 <= p.mass <= 1.1 for p in drawn) and len({p.mass for p in drawn}) == 200
     assert replace(SMALL, plant_spread=0.1).draw(rng, task, 0.0).variation == NOMINAL
 
@@ -168,10 +168,29 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, short):
 def test_the_best_round_is_kept(short):
     trainer = DaggerTrainer("swing-up", policy_for(), replace(SMALL, n_rounds=2))
     trainer.round()
-    first = weights(trainer.policy)
+    first = weights(trainer.average)
     trainer._best = (2.0, trainer._best[1])  # no later round can be judged as high
     trainer.round()
     np.testing.assert_equal(weights(trainer.policy), first)
+
+
+def test_the_moving_average_of_the_weights_drives_and_is_kept(short, monkeypatch):
+    policy, seen = policy_for(), []
+    constrain = policy.constrain
+
+    def constrained():
+        constrain()
+        seen.append(weights(policy))
+
+    monkeypatch.setattr(policy, "constrain", constrained)
+    trainer = DaggerTrainer("swing-up", policy, replace(SMALL, n_rounds=1, averaging=0.8))
+    trainer.round()
+    average, *later = seen
+    for new in later:
+        average = {name: 0.8 * average[name] + 0.2 * new[name] for name in new}
+    assert any((average[name] != later[-1][name]).any() for name in average)
+    for name, expected in weights(policy).items():
+        np.testing.assert_allclose(expected, average[name], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.slow

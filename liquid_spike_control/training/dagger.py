@@ -4,10 +4,12 @@
 The policy drives while the expert, who knows the true state, says what it would have done there. Many episodes run side
 by side, under faults of sensing and timing that are drawn anew for each, so that a policy with a memory can find out
 what a sample is worth. What a late command ought to have been is asked for when it acts: the expert's answer to the
-state that the command meets, which teaches the policy to look ahead.
+state that the command meets, which teaches the policy to look ahead. A closed loop amplifies what single updates do to
+the weights, so it is their moving average that drives and that is kept.
 
 Ross, Gordon, Bagnell: A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning
-(DAgger), AISTATS 2011.
+(DAgger), AISTATS 2011. Block, Foster, Krishnamurthy, Simchowitz, Zhang: Butterfly Effects of SGD Noise: Error
+Amplification in Behavior Cloning and Autoregression, ICLR 2024 (moving averages).
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..tasks.catalogue import task_named
 from ..tasks.perturbations import Perturbation
@@ -50,6 +54,7 @@ class DaggerTraining:
         chunk: length of the truncated backpropagation [samples].
         learning_rate: at the start; it falls to a twentieth along a cosine.
         most_gradient: norm to which gradients are cut.
+        averaging: of the average's weights, the part that an update leaves as it is.
         noise, drop, jitter, latency_steps: greatest faults, somewhat greater than those of the benchmark; see
             :class:`~..tasks.perturbations.Perturbation`. Each is absent in half of the episodes and uniform up to the
             greatest in the others. The first round has none, and they grow until half of the rounds are done: what
@@ -68,10 +73,11 @@ class DaggerTraining:
     chunk: int = 25
     learning_rate: float = 3e-3
     most_gradient: float = 1.0
-    noise: float = 0.06
-    drop: float = 0.4
+    averaging: float = 0.995
+    noise: float = 0.05
+    drop: float = 0.55
     jitter: float = 0.5
-    latency_steps: int = 1
+    latency_steps: int = 2
     plant_spread: float = 0.0
     n_validations: int = 32
     seed: int = 1
@@ -126,6 +132,9 @@ class DaggerTrainer:
         policy: of :mod:`..liquid.policies` or :mod:`..spiking.policy`; trained in place, on the device where it is.
         config: see :class:`DaggerTraining`.
 
+    Attributes:
+        average: of the policy's weights; what drives, and what the policy becomes at the end.
+
     Raises:
         TaskError: there is no such task.
         ModelError: its expert cannot be had.
@@ -133,6 +142,9 @@ class DaggerTrainer:
 
     def __init__(self, task_name: str, policy: TrainablePolicy, config: DaggerTraining) -> None:
         self.task_name, self.policy, self.config = task_name, policy, config
+        self._module = cast(nn.Module, policy)  # a protocol cannot say that it is one
+        self._averaged = AveragedModel(self._module, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
+        self.average = cast(TrainablePolicy, self._averaged.module)
         tasks = [task_named(task_name) for _ in range(max(config.n_episodes, config.n_validations))]
         self._experts = [task.expert() for task in tasks[: config.n_episodes]]
         calm = Perturbation("calm")
@@ -160,8 +172,8 @@ class DaggerTrainer:
         if self.config.n_validations:
             figures |= self.validate()
         self.rounds += 1
-        if self.rounds == self.config.n_rounds and self._best[1]:
-            self.policy.load_state_dict(self._best[1])
+        if self.rounds == self.config.n_rounds:
+            self.policy.load_state_dict(self._best[1] or self.average.state_dict())
         return figures
 
     @torch.no_grad()
@@ -270,6 +282,7 @@ class DaggerTrainer:
                 nn.utils.clip_grad_norm_(self.policy.parameters(), config.most_gradient)
                 self._optimiser.step()
                 self.policy.constrain()
+                self._averaged.update_parameters(self._module)
                 self._updates += 1
                 losses.append(loss.item() / HUBER**2)
                 state = tuple(part.detach() for part in state)
@@ -316,7 +329,7 @@ class DaggerTrainer:
         reward = float(rewards.mean())
         judged = success + (0.5 + math.atan(reward) / math.pi) / (n + 1)
         if judged >= self._best[0]:
-            self._best = judged, {k: v.detach().clone() for k, v in self.policy.state_dict().items()}
+            self._best = judged, {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         return {"success": success, "reward": reward}
 
     def _initial_state(self, n: int) -> State:
@@ -324,7 +337,7 @@ class DaggerTrainer:
 
     def _step(self, observations: np.ndarray, elapsed: np.ndarray, state: State):
         seen, since = (torch.from_numpy(np.ascontiguousarray(x)).to(self._device) for x in (observations, elapsed))
-        command, state = self.policy.step(seen, since, state)
+        command, state = self.average.step(seen, since, state)
         return command.cpu().double().numpy(), state
 
     def _keep(self, state: State, keep: np.ndarray) -> State:
@@ -337,14 +350,16 @@ class DaggerTrainer:
         """Everything that the next round depends on: tensors, numbers and strings."""
         kept = self._kept.parts() if self._kept else []
         return {
-            "policy": self.policy.state_dict(), "optimiser": self._optimiser.state_dict(), "kept": kept,
-            "best": list(self._best), "rng": self._rng.bit_generator.state, "next_seed": self._next_seed,
-            "updates": self._updates, "rounds": self.rounds,
+            "policy": self.policy.state_dict(), "average": self._averaged.state_dict(),
+            "optimiser": self._optimiser.state_dict(), "kept": kept, "best": list(self._best),
+            "rng": self._rng.bit_generator.state, "next_seed": self._next_seed, "updates": self._updates,
+            "rounds": self.rounds,
         }  # fmt: skip
 
     def restore(self, state: dict) -> None:
         """Go on from :meth:`state`."""
         self.policy.load_state_dict(state["policy"])
+        self._averaged.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._kept = Sequences.of([part.to(self._device) for part in state["kept"]]) if state["kept"] else None
         self._best = (state["best"][0], state["best"][1])

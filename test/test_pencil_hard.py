@@ -19,7 +19,6 @@ from liquid_spike_control.resources import zoo
 from liquid_spike_control.sim.pencil_hard import (
     ENCODER_COUNT_M,
     FORCE_LIMIT,
-    PencilHardEpisode,
     PencilHardPlant,
     PencilHardTask,
 )
@@ -29,8 +28,8 @@ TASK = PencilHardTask()
 
 
 def test_an_episode_follows_from_its_seed_and_stays_in_the_task_s_ranges():
-    episodes = [PencilHardEpisode.draw(TASK, seed) for seed in range(200)]
-    again = PencilHardEpisode.draw(TASK, 3)
+    episodes = [TASK.draw(seed) for seed in range(200)]
+    again = TASK.draw(3)
     assert again.wind == episodes[3].wind and np.array_equal(again.periods_ms, episodes[3].periods_ms)
     assert all(0.3 <= 0.4 * e.length_scale <= 0.5 and 0.05 <= 0.1 * e.mass_scale <= 0.15 for e in episodes)
     assert {e.latency_ms for e in episodes} == set(range(10, 21))
@@ -67,7 +66,7 @@ def test_numbers_out_of_range_are_refused_by_name(changes, named):
 
 def plant_of(seed: int, **changes) -> PencilHardPlant:
     plant = PencilHardPlant()
-    plant.begin(replace(PencilHardEpisode.draw(TASK, seed), **changes))
+    plant.begin(replace(TASK.draw(seed), **changes))
     return plant
 
 
@@ -156,7 +155,7 @@ def test_the_encoder_counts():
 
 
 def test_all_thresholds_of_an_episode_are_off_by_one_factor():
-    episode = PencilHardEpisode.draw(TASK, 5)
+    episode = TASK.draw(5)
     assert hard_camera(HARD_CAMERA, episode).contrast_threshold == 0.2 * episode.threshold_scale != 0.2
 
 

@@ -18,7 +18,7 @@ def quiet_task(**changes):
 
 def test_same_seed_same_episode_and_other_seed_another():
     task = PencilTask()
-    a, b, c = (PencilEpisode.draw(task, seed) for seed in (5, 5, 6))
+    a, b, c = (task.draw(seed) for seed in (5, 5, 6))
     assert a.tilt == b.tilt and np.array_equal(a.push_times_s, b.push_times_s)
     assert a.tilt != c.tilt
 
@@ -26,7 +26,7 @@ def test_same_seed_same_episode_and_other_seed_another():
 def test_an_episode_is_within_its_spreads():
     task = PencilTask()
     for seed in range(200):
-        e = PencilEpisode.draw(task, seed)
+        e = task.draw(seed)
         assert abs(e.tilt) <= task.tilt
         assert abs(e.mass_scale - 1) <= task.mass_spread and abs(e.length_scale - 1) <= task.length_spread
         gaps = np.diff(np.concatenate([[0], e.push_times_s]))

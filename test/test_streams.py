@@ -8,7 +8,7 @@ import pytest
 
 from liquid_spike_control.control.experts import pencil_lqr
 from liquid_spike_control.events.binning import SpikeBinner
-from liquid_spike_control.sim.tasks import PencilEpisode, PencilTask
+from liquid_spike_control.sim.tasks import PencilTask
 from liquid_spike_control.simulation import PENCIL_CAMERA, PencilSimulation
 from liquid_spike_control.training.receptive_fields import oriented_bands
 from liquid_spike_control.training.streams import PERCEPTION_SEEDS, PencilStream, PictureTable
@@ -38,7 +38,7 @@ def test_events_from_the_table_are_those_of_rendering(table):
     with PencilSimulation(TASK) as simulation:
         simulation.reset(SEED)
         episode = replace(
-            PencilEpisode.draw(TASK, SEED),
+            TASK.draw(SEED),
             length_scale=stream.plant.episode.length_scale,
             light_scale=stream.plant.episode.light_scale,
         )

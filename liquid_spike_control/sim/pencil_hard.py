@@ -25,12 +25,13 @@ has held the target tilt: the mean force on the whole is then zero.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import TaskError
 from .plant import PencilPlant
+from .tasks import PencilEpisode, PoleTask, draw_scales
 
 #: Cart force limit of ``sim/pencil_hard.xml`` [N].
 FORCE_LIMIT = 5.0
@@ -41,45 +42,55 @@ POLE_MASS_KG, POLE_LENGTH_M = 0.1, 0.4
 GRAVITY = 9.81
 
 
-@dataclass(frozen=True, slots=True)
-class PencilHardTask:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PencilHardEpisode(PencilEpisode):
+    """What chance decides for one episode.
+
+    Attributes:
+        seed: of the episode; the wall's texture and the camera's noise follow from it too.
+        threshold_scale: factor on the camera's contrast threshold.
+        latency_ms: between sensing and force [ms].
+        wind: constant force on the pole's centre of mass [N].
+        glide: velocity of the wall [m/s].
+        blackouts_ms: first and last millisecond + 1 of each blackout, int64 ``(m, 2)``.
+        periods_ms: control periods, one after the other, int64 ``(k,)``; they add up to more than the duration.
+    """
+
+    seed: int
+    threshold_scale: float
+    latency_ms: int
+    wind: float
+    glide: float
+    blackouts_ms: np.ndarray
+    periods_ms: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PencilHardTask(PoleTask):
     """The task's numbers; pairs are ranges that an episode (or a tick) draws from uniformly unless stated.
 
     Attributes:
-        duration_s: an episode that lasts so long is a success [s].
-        period_s: nominal control period: what counts as an elapsed time of 1 [s].
         period_range_s: shortest and longest control period, drawn log-uniformly at every tick [s].
-        tilt: the pole starts within +- this angle [rad].
         gust: change of velocity of the pole's centre of mass in one gust, of either sign [m/s].
-        push_duration_s: how long a gust lasts [s].
-        push_interval_s: shortest and longest time between gusts [s].
         pole_mass_kg, pole_length_m: of the pole [kg], [m].
-        friction_spread, lighting_spread, threshold_spread: relative half-widths for the viscous friction in both
-            joints, the lamp's brightness, and the contrast threshold of the whole camera.
+        threshold_spread: of the contrast threshold of the whole camera.
         latency_s: between sensing and force [s].
         blackout_s: how long the camera is blind [s].
         blackout_interval_s: from the end of one blackout to the beginning of the next [s].
         lean: angle at which the pole stands still in the wind [rad].
         windy: part of the episodes that have wind.
         glide: speed of the wall, of either sign [m/s].
-        fall_angle: the pole has fallen beyond this angle [rad].
-        rail: the cart has left the rail beyond this position [m].
 
     Raises:
         TaskError: a number is out of range.
     """
 
-    duration_s: float = 20.0
+    name = "pencil-hard"
     period_s: float = 0.008
     period_range_s: tuple[float, float] = (0.002, 0.040)
-    tilt: float = math.radians(5.0)
     gust: float = 0.15
-    push_duration_s: float = 0.03
-    push_interval_s: tuple[float, float] = (2.0, 4.0)
     pole_mass_kg: tuple[float, float] = (0.05, 0.15)
     pole_length_m: tuple[float, float] = (0.3, 0.5)
-    friction_spread: float = 0.5
-    lighting_spread: float = 0.2
     threshold_spread: float = 0.2
     latency_s: tuple[float, float] = (0.010, 0.020)
     blackout_s: tuple[float, float] = (0.050, 0.200)
@@ -87,90 +98,40 @@ class PencilHardTask:
     lean: float = math.radians(3.0)
     windy: float = 0.5
     glide: tuple[float, float] = (0.05, 0.2)
-    fall_angle: float = 0.6
-    rail: float = 0.97
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not np.all(np.isfinite(value)):
-                raise TaskError(f"task pencil-hard: {field.name} = {value} is not finite")
-            if isinstance(value, tuple) and not 0 <= value[0] <= value[1]:
-                raise TaskError(f"task pencil-hard: {field.name} = {value}; give (least, greatest), at least 0")
-            if field.name.endswith("_spread") and not 0 <= value < 1:
-                raise TaskError(f"task pencil-hard: {field.name} = {value}; give at least 0 and less than 1")
-        for name in ("duration_s", "push_duration_s", "period_s", "fall_angle", "rail"):
-            if getattr(self, name) <= 0:
-                raise TaskError(f"task pencil-hard: {name} = {getattr(self, name)}; give more than 0")
+        super().__post_init__()
         for name, least in (
             ("period_range_s", 0.001), ("pole_mass_kg", 0.01), ("pole_length_m", 0.1), ("latency_s", 0.001),
-            ("push_interval_s", self.push_duration_s), ("blackout_interval_s", 0.01),
+            ("blackout_interval_s", 0.01),
         ):  # fmt: skip
             if getattr(self, name)[0] < least:
                 raise TaskError(f"task pencil-hard: {name} = {getattr(self, name)}; give at least {least}")
-        if min(self.gust, self.tilt) < 0 or not 0 <= self.windy <= 1:
-            raise TaskError("task pencil-hard: gust and tilt are magnitudes, windy is a part of 1")
+        if self.gust < 0 or not 0 <= self.windy <= 1:
+            raise TaskError("task pencil-hard: gust is a magnitude, at least 0, and windy a part of 1")
 
-
-@dataclass(frozen=True, slots=True)
-class PencilHardEpisode:
-    """What chance decides for one episode; a pure function of task and seed.
-
-    Attributes:
-        seed: of the episode; the wall's texture and the camera's noise follow from it too.
-        tilt: initial angle [rad].
-        mass_scale, length_scale, friction_scale, light_scale, threshold_scale: factors on the nominal model.
-        latency_ms: between sensing and force [ms].
-        wind: constant force on the pole's centre of mass [N].
-        glide: velocity of the wall [m/s].
-        push_times_s: start of each gust since the reset [s], ``(n,)``.
-        push_impulses: signed impulse of each gust [N s], ``(n,)``.
-        blackouts_ms: first and last millisecond + 1 of each blackout, int64 ``(m, 2)``.
-        periods_ms: control periods, one after the other, int64 ``(k,)``; they add up to more than the duration.
-    """
-
-    seed: int
-    tilt: float
-    mass_scale: float
-    length_scale: float
-    friction_scale: float
-    light_scale: float
-    threshold_scale: float
-    latency_ms: int
-    wind: float
-    glide: float
-    push_times_s: np.ndarray
-    push_impulses: np.ndarray
-    blackouts_ms: np.ndarray
-    periods_ms: np.ndarray
-
-    @classmethod
-    def draw(cls, task: PencilHardTask, seed: int) -> PencilHardEpisode:
+    def draw(self, seed: int) -> PencilHardEpisode:
         """Draw an episode; the same task and seed give the same episode."""
         rng = np.random.default_rng(seed)
-        tilt = rng.uniform(-task.tilt, task.tilt)
-        mass, length = rng.uniform(*task.pole_mass_kg), rng.uniform(*task.pole_length_m)
-        friction, light, threshold = (
-            1.0 + spread * rng.uniform(-1, 1)
-            for spread in (task.friction_spread, task.lighting_spread, task.threshold_spread)
-        )
-        latency = round(1e3 * rng.uniform(*task.latency_s))
-        windy, side = rng.random() < task.windy, rng.choice([-1.0, 1.0])
-        wind = side * mass * GRAVITY * math.tan(task.lean) if windy else 0.0
-        glide = rng.choice([-1.0, 1.0]) * rng.uniform(*task.glide)
-        most = int(task.duration_s / task.push_interval_s[0]) + 1
-        times = np.cumsum(rng.uniform(*task.push_interval_s, size=most))
-        impulses = mass * task.gust * rng.choice([-1.0, 1.0], size=most)
-        most = int(task.duration_s / task.blackout_interval_s[0]) + 1
-        lengths = rng.uniform(*task.blackout_s, size=most)
-        ends = np.cumsum(rng.uniform(*task.blackout_interval_s, size=most) + lengths)
+        tilt = rng.uniform(-self.tilt, self.tilt)
+        mass, length = rng.uniform(*self.pole_mass_kg), rng.uniform(*self.pole_length_m)
+        friction, light, threshold = draw_scales(rng, self.friction_spread, self.lighting_spread, self.threshold_spread)
+        latency = round(1e3 * rng.uniform(*self.latency_s))
+        windy, side = rng.random() < self.windy, rng.choice([-1.0, 1.0])
+        wind = side * mass * GRAVITY * math.tan(self.lean) if windy else 0.0
+        glide = rng.choice([-1.0, 1.0]) * rng.uniform(*self.glide)
+        times, impulses = self._draw_pushes(rng, mass * self.gust)
+        most = int(self.duration_s / self.blackout_interval_s[0]) + 1
+        lengths = rng.uniform(*self.blackout_s, size=most)
+        ends = np.cumsum(rng.uniform(*self.blackout_interval_s, size=most) + lengths)
         blackouts = np.round(1e3 * np.stack([ends - lengths, ends], 1)).astype(np.int64)
-        most = int(task.duration_s / task.period_range_s[0]) + 1
-        shortest, longest = np.log(task.period_range_s)
+        most = int(self.duration_s / self.period_range_s[0]) + 1
+        shortest, longest = np.log(self.period_range_s)
         periods = np.round(1e3 * np.exp(rng.uniform(shortest, longest, size=most))).astype(np.int64)
-        return cls(
-            seed, tilt, mass / POLE_MASS_KG, length / POLE_LENGTH_M, friction, light, threshold, latency, wind, glide,
-            times, impulses, blackouts, periods,
+        return PencilHardEpisode(
+            tilt, mass / POLE_MASS_KG, length / POLE_LENGTH_M, friction, light, times, impulses, seed=seed,
+            threshold_scale=threshold, latency_ms=latency, wind=wind, glide=glide, blackouts_ms=blackouts,
+            periods_ms=periods,
         )  # fmt: skip
 
 
@@ -184,15 +145,11 @@ class PencilHardPlant(PencilPlant):
     observation_names = ("cart_position",)
     observation_units = ("m",)
     model_file = "sim/pencil_hard.xml"
-    task: PencilHardTask  # type: ignore[assignment]
-    episode: PencilHardEpisode  # type: ignore[assignment]
+    task: PencilHardTask
+    episode: PencilHardEpisode
 
     def __init__(self, task: PencilHardTask | None = None) -> None:
-        super().__init__(task or PencilHardTask())  # type: ignore[arg-type]
-
-    def reset(self, seed: int, start_ns: int = 0) -> None:
-        """Begin the episode of ``seed`` at time ``start_ns``."""
-        self.begin(PencilHardEpisode.draw(self.task, seed), start_ns)
+        super().__init__(task or PencilHardTask())
 
     def begin(self, episode: PencilHardEpisode, start_ns: int = 0) -> None:  # type: ignore[override]
         """Begin a given episode at time ``start_ns``."""
@@ -203,7 +160,7 @@ class PencilHardPlant(PencilPlant):
         for start, impulse in zip(episode.push_times_s, episode.push_impulses, strict=True):
             forces[(now >= start) & (now < start + self.task.push_duration_s)] += impulse / self.task.push_duration_s
         self._air = forces.tolist()
-        super().begin(episode, start_ns)  # type: ignore[arg-type]
+        super().begin(episode, start_ns)
 
     def step(self, force: float) -> None:
         """One millisecond; ``force`` [N] is what is commanded now and acts after the latency."""

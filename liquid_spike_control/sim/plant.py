@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..resources import share
-from .tasks import MILLISECOND_NS, PencilEpisode, PencilTask
+from .tasks import MILLISECOND_NS, PencilEpisode, PoleTask
 
 #: Cart force limit of ``sim/pencil.xml`` [N].
 FORCE_LIMIT = 10.0
@@ -28,8 +28,10 @@ class PencilPlant:
     command_names = ("cart_force",)
     command_units = ("N",)
     model_file = "sim/pencil.xml"
+    task: PoleTask
+    episode: PencilEpisode
 
-    def __init__(self, task: PencilTask) -> None:
+    def __init__(self, task: PoleTask) -> None:
         import mujoco  # takes 0.2 s; nodes that have no plant never pay it
 
         self._mujoco = mujoco
@@ -58,7 +60,7 @@ class PencilPlant:
 
     def reset(self, seed: int, start_ns: int = 0) -> None:
         """Begin the episode of ``seed`` at time ``start_ns``."""
-        self.begin(PencilEpisode.draw(self.task, seed), start_ns)
+        self.begin(self.task.draw(seed), start_ns)
 
     def begin(self, episode: PencilEpisode, start_ns: int = 0) -> None:
         """Begin a given episode at time ``start_ns``."""

@@ -8,7 +8,9 @@ the cart on the rail, while the pole is struck at random. Mass, length, friction
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,66 +23,8 @@ ESTIMATE_UNITS = ("rad", "rad/s")
 
 
 @dataclass(frozen=True, slots=True)
-class PencilTask:
-    """The pencil task's numbers. Spreads are relative half-widths of uniform distributions.
-
-    Attributes:
-        duration_s: an episode that lasts so long is a success [s].
-        period_s: nominal control period, a whole number of milliseconds [s].
-        tilt: the pole starts within +- this angle [rad].
-        push: impulse of one push at the pole's centre of mass, of either sign [N s].
-        push_duration_s: how long the force of a push acts [s].
-        push_interval_s: shortest and longest time between pushes [s].
-        mass_spread: of the pole's mass.
-        length_spread: of the pole's length.
-        friction_spread: of the viscous friction in both joints.
-        lighting_spread: of the lamp's brightness.
-        fall_angle: the pole has fallen beyond this angle [rad].
-        rail: the cart has left the rail beyond this position [m].
-
-    Raises:
-        TaskError: a number is out of range.
-    """
-
-    duration_s: float = 20.0
-    period_s: float = 0.005
-    tilt: float = math.radians(5.0)
-    push: float = 0.06
-    push_duration_s: float = 0.03
-    push_interval_s: tuple[float, float] = (2.0, 4.0)
-    mass_spread: float = 0.1
-    length_spread: float = 0.05
-    friction_spread: float = 0.5
-    lighting_spread: float = 0.2
-    fall_angle: float = 0.6
-    rail: float = 0.97
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not np.all(np.isfinite(value)):
-                raise TaskError(f"task pencil: {field.name} = {value} is not finite")
-            if field.name.endswith("_spread") and not 0 <= value < 1:
-                raise TaskError(f"task pencil: {field.name} = {value}; give at least 0 and less than 1")
-        for name in ("duration_s", "push_duration_s", "fall_angle", "rail"):
-            if getattr(self, name) <= 0:
-                raise TaskError(f"task pencil: {name} = {getattr(self, name)}; give more than 0")
-        if self.push < 0 or self.tilt < 0:
-            raise TaskError("task pencil: push and tilt are magnitudes; give at least 0")
-        if not self.push_duration_s < self.push_interval_s[0] <= self.push_interval_s[1]:
-            raise TaskError(f"task pencil: push_interval_s = {self.push_interval_s}; give (shortest, longest) [s]")
-        if self.period_s < 0.001 or abs(self.period_s * 1e3 - round(self.period_s * 1e3)) > 1e-9:
-            raise TaskError(f"task pencil: period_s = {self.period_s}; give a whole number of milliseconds")
-
-    @property
-    def period_ns(self) -> int:
-        """Nominal control period [ns]."""
-        return round(self.period_s * 1e3) * MILLISECOND_NS
-
-
-@dataclass(frozen=True, slots=True)
 class PencilEpisode:
-    """What chance decides for one episode; a pure function of task and seed.
+    """What chance decides for one episode.
 
     Attributes:
         tilt: initial angle [rad].
@@ -97,18 +41,113 @@ class PencilEpisode:
     push_times_s: np.ndarray
     push_impulses: np.ndarray
 
-    @classmethod
-    def draw(cls, task: PencilTask, seed: int) -> PencilEpisode:
+
+@dataclass(frozen=True, kw_only=True)
+class PoleTask(ABC):
+    """Numbers of every task with a pole on a cart. Spreads are relative half-widths of uniform distributions.
+
+    Attributes:
+        name: in the catalogue.
+        duration_s: an episode that lasts so long is a success [s].
+        period_s: nominal control period: what counts as an elapsed time of 1 [s].
+        tilt: the pole starts within +- this angle [rad].
+        push_duration_s: how long the force of a push, or of a gust, acts [s].
+        push_interval_s: shortest and longest time between pushes [s].
+        friction_spread: of the viscous friction in both joints.
+        lighting_spread: of the lamp's brightness.
+        fall_angle: the pole has fallen beyond this angle [rad].
+        rail: the cart has left the rail beyond this position [m].
+
+    Raises:
+        TaskError: a number is out of range.
+    """
+
+    name: ClassVar[str]
+    duration_s: float = 20.0
+    period_s: float
+    tilt: float = math.radians(5.0)
+    push_duration_s: float = 0.03
+    push_interval_s: tuple[float, float] = (2.0, 4.0)
+    friction_spread: float = 0.5
+    lighting_spread: float = 0.2
+    fall_angle: float = 0.6
+    rail: float = 0.97
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not np.all(np.isfinite(value)):
+                raise TaskError(f"task {self.name}: {field.name} = {value} is not finite")
+            if isinstance(value, tuple) and not 0 <= value[0] <= value[1]:
+                raise TaskError(f"task {self.name}: {field.name} = {value}; give (least, greatest), at least 0")
+            if field.name.endswith("_spread") and not 0 <= value < 1:
+                raise TaskError(f"task {self.name}: {field.name} = {value}; give at least 0 and less than 1")
+        for name in ("duration_s", "push_duration_s", "period_s", "fall_angle", "rail"):
+            if getattr(self, name) <= 0:
+                raise TaskError(f"task {self.name}: {name} = {getattr(self, name)}; give more than 0")
+        if self.tilt < 0:
+            raise TaskError(f"task {self.name}: tilt = {self.tilt} is a magnitude; give at least 0")
+        if self.push_interval_s[0] <= self.push_duration_s:
+            raise TaskError(
+                f"task {self.name}: push_interval_s = {self.push_interval_s}; give more than push_duration_s"
+            )
+
+    @abstractmethod
+    def draw(self, seed: int) -> PencilEpisode:
+        """Draw an episode; the same task and seed give the same episode."""
+
+    def _draw_pushes(self, rng: np.random.Generator, impulse: float) -> tuple[np.ndarray, np.ndarray]:
+        """Times [s] and signed impulses [N s] for more than an episode, ``(n,)`` each."""
+        most = int(self.duration_s / self.push_interval_s[0]) + 1
+        times = np.cumsum(rng.uniform(*self.push_interval_s, size=most))
+        return times, impulse * rng.choice([-1.0, 1.0], size=most)
+
+
+def draw_scales(rng: np.random.Generator, *spreads: float) -> list[float]:
+    """A factor about 1 for each relative half-width."""
+    return [1.0 + spread * rng.uniform(-1, 1) for spread in spreads]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PencilTask(PoleTask):
+    """The pencil task's numbers.
+
+    Attributes:
+        period_s: a whole number of milliseconds [s].
+        push: impulse of one push at the pole's centre of mass, of either sign [N s].
+        mass_spread: of the pole's mass.
+        length_spread: of the pole's length.
+
+    Raises:
+        TaskError: a number is out of range.
+    """
+
+    name = "pencil"
+    period_s: float = 0.005
+    push: float = 0.06
+    mass_spread: float = 0.1
+    length_spread: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.push < 0:
+            raise TaskError(f"task pencil: push = {self.push} is a magnitude; give at least 0")
+        if self.period_s < 0.001 or abs(self.period_s * 1e3 - round(self.period_s * 1e3)) > 1e-9:
+            raise TaskError(f"task pencil: period_s = {self.period_s}; give a whole number of milliseconds")
+
+    @property
+    def period_ns(self) -> int:
+        """Nominal control period [ns]."""
+        return round(self.period_s * 1e3) * MILLISECOND_NS
+
+    def draw(self, seed: int) -> PencilEpisode:
         """Draw an episode; the same task and seed give the same episode."""
         rng = np.random.default_rng(seed)
-        tilt = rng.uniform(-task.tilt, task.tilt)
-        spreads = (task.mass_spread, task.length_spread, task.friction_spread, task.lighting_spread)
-        scales = [1.0 + spread * rng.uniform(-1, 1) for spread in spreads]
-        most = int(task.duration_s / task.push_interval_s[0]) + 1
-        times = np.cumsum(rng.uniform(*task.push_interval_s, size=most))
-        impulses = task.push * rng.choice([-1.0, 1.0], size=most)
-        mass, length, friction, light = scales
-        return cls(tilt, mass, length, friction, light, times, impulses)
+        tilt = rng.uniform(-self.tilt, self.tilt)
+        mass, length, friction, light = draw_scales(
+            rng, self.mass_spread, self.length_spread, self.friction_spread, self.lighting_spread
+        )
+        return PencilEpisode(tilt, mass, length, friction, light, *self._draw_pushes(rng, self.push))
 
 
 def task_by_name(name: str, **changes) -> PencilTask:

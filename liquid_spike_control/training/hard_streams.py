@@ -15,7 +15,7 @@ from ..events.binning import SpikeBinner
 from ..events.camera import EventCamera, EventCameraModel
 from ..events.words import from_words, to_words
 from ..hard_simulation import Onboard, hard_camera
-from ..sim.pencil_hard import POLE_LENGTH_M, PencilHardEpisode, PencilHardPlant, PencilHardTask
+from ..sim.pencil_hard import POLE_LENGTH_M, PencilHardPlant, PencilHardTask
 from ..sim.sprites import PoleSprites
 from ..sim.tasks import MILLISECOND_NS
 from ..sim.wall import wall_texture
@@ -82,7 +82,7 @@ class HardStream:
         rng = np.random.default_rng([self._seed, 1])
         variant = int(rng.integers(len(self._table.lengths)))
         self.plant.task = self._tasks[int(rng.integers(len(self._tasks)))]
-        episode = PencilHardEpisode.draw(self.plant.task, self._seed)
+        episode = self.plant.task.draw(self._seed)
         self.plant.begin(replace(episode, length_scale=self._table.lengths[variant]))
         self.expert = LatePencilLqr(self.plant, episode.latency_ms, episode.wind)
         self._sprites = self._table.sprites[variant]

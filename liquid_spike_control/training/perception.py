@@ -165,7 +165,7 @@ class PerceptionTrainer:
 
     def _pushes(self) -> np.ndarray:
         """Impulse of a push in each of the streams [N s]."""
-        return np.array([stream.plant.task.push for stream in self.streams])
+        return np.array([stream.task.push for stream in self.streams])
 
     def begin(self, stage: Stage) -> None:
         """Begin a stage: new pencils, the network's state at zero, a new optimiser."""

@@ -18,7 +18,7 @@ from ..events.camera import EventCamera, EventCameraModel
 from ..events.words import from_words, to_words
 from ..sim.plant import PencilPlant
 from ..sim.renderer import Renderer
-from ..sim.tasks import MILLISECOND_NS, PencilEpisode, PencilTask
+from ..sim.tasks import MILLISECOND_NS, PencilTask
 from ..simulation import SUPERSAMPLE
 
 #: The seeds that training draws from; a model's file names its range and the benchmark refuses seeds from it.
@@ -53,7 +53,7 @@ class PictureTable:
         self.log_intensity = np.empty(shape, np.float32)
         eye = EventCamera(camera)
         plant = PencilPlant(task)
-        episode = PencilEpisode.draw(task, seed)
+        episode = task.draw(seed)
         with Renderer(plant.model, "event_camera", camera.width, camera.height, SUPERSAMPLE) as renderer:
             for v in range(n_variants):
                 scales = {"length_scale": self.length_scales[v], "light_scale": self.light_scales[v]}
@@ -93,6 +93,9 @@ class PencilStream:
         binner: events to axon spikes.
         seed: first training seed of the stream; each reset takes the next seed ``stride`` further on.
         stride: distance between two seeds of this stream.
+
+    Attributes:
+        task: of the running episode.
     """
 
     def __init__(self, table: PictureTable, camera: EventCameraModel, tasks: list[PencilTask], binner: SpikeBinner,
@@ -109,8 +112,8 @@ class PencilStream:
         self._seed += self._stride
         rng = np.random.default_rng([self._seed, 1])
         self._variant = int(rng.integers(len(self._table.length_scales)))
-        self.plant.task = self._tasks[int(rng.integers(len(self._tasks)))]
-        episode = PencilEpisode.draw(self.plant.task, self._seed)
+        self.task = self.plant.task = self._tasks[int(rng.integers(len(self._tasks)))]
+        episode = self.task.draw(self._seed)
         scales = {
             "length_scale": self._table.length_scales[self._variant],
             "light_scale": self._table.light_scales[self._variant],

@@ -98,7 +98,7 @@ _WALKER2D_SIZES: dict[str, Architecture | int] = {
     "ltc": Architecture("ltc", 40),
 }
 _WALKER2D = Fitting(epochs=16, learning_rate=5e-3, decay=0.02, batch=32)
-_XOR = Fitting(epochs=60, learning_rate=3e-4, decay=0.1, mastered=0.94)
+_XOR = Fitting(epochs=100, learning_rate=3e-4, decay=0.1, mastered=0.94)
 
 EXPERIMENTS = {
     "xor": Experiment(

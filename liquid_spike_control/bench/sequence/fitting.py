@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit a sequence model: mini-batches in a new order each epoch, Adam, a learning rate that falls exponentially."""
+"""Fit a sequence model: mini-batches in a new order each epoch, Adam, a learning rate that falls exponentially.
+
+What is tested is a moving average of the weights, which the last few batches say less about than the weights.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ...training.tensor_tree import from_bytes, to_bytes
 from .models import SequenceModel
@@ -25,7 +30,8 @@ class Epoch:
 
     Attributes:
         loss: mean over the epoch's batches.
-        test: accuracy (0..1) on the test sequences, or mean squared error where each step answers.
+        test: accuracy (0..1) of the averaged weights on the test sequences, or mean squared error where each step
+            answers.
         cpu_s: processor time since the fit began [s], tests left out.
         longest: steps of the longest sequences that were shown.
     """
@@ -53,6 +59,7 @@ class Fit:
         self.model, self.config = model, config
         self._training, self._test, self._seed = training, test, seed
         self._optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        self._averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.epochs: list[Epoch] = []
         self._longest, self._right = 0, 0.0
 
@@ -80,7 +87,8 @@ class Fit:
                 progress(number + len(losses) / n)
             self._right = float(np.mean(right))
         cpu_s = time.process_time() - begin + (self.epochs[-1].cpu_s if self.epochs else 0.0)
-        self.epochs.append(Epoch(float(np.mean(losses)), score(self.model, self._test), cpu_s, self._longest))
+        test = score(cast(SequenceModel, self._averaged.module), self._test)
+        self.epochs.append(Epoch(float(np.mean(losses)), test, cpu_s, self._longest))
 
     def _step(self, batch: Sequences, rate: float) -> tuple[float, Tensor]:
         """One step of the optimiser: the loss before it, and the answers."""
@@ -93,6 +101,7 @@ class Fit:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self._optimiser.step()
         self.model.constrain()
+        self._averaged.update_parameters(self.model)
         return loss.item(), answers.detach()
 
     def to_bytes(self) -> bytes:
@@ -100,6 +109,7 @@ class Fit:
         epochs = [asdict(epoch) for epoch in self.epochs]
         document = {
             "model": self.model.state_dict(),
+            "average": self._averaged.state_dict(),
             "adam": self._optimiser.state_dict(),
             "epochs": epochs,
             "right": self._right,
@@ -115,6 +125,7 @@ class Fit:
         try:
             document = from_bytes(data)
             self.model.load_state_dict(document["model"])
+            self._averaged.load_state_dict(document["average"])
             self._optimiser.load_state_dict(document["adam"])
             self.epochs = [Epoch(**epoch) for epoch in document["epochs"]]
             self._longest, self._right = self.epochs[-1].longest, document["right"]

@@ -30,6 +30,7 @@ class Fitting:
             from 3 steps to all; 0: all from the beginning.
         warm_up: steps in which the learning rate rises from 0.
         clip_norm: gradients longer than this are shortened.
+        averaging: part of the averaged weights that an optimiser step leaves as it is.
     """
 
     epochs: int
@@ -39,6 +40,7 @@ class Fitting:
     mastered: float = 0.0
     warm_up: int = 100
     clip_norm: float = 1.0
+    averaging: float = 0.998
 
     def rate(self, update: int, n_updates: int, share: float) -> float:
         """Learning rate of an optimiser step on sequences of at most a ``share`` (0..1) of the full length."""

@@ -19,7 +19,8 @@ from .sequences import Sequences
 SHORTEST, LONGEST = 2, 31
 #: Elapsed time 1 is so many bits.
 BITS_PER_UNIT = 32
-TRAINING_SEED, TEST_SEED = 1_700_000_000, 1_000
+#: The recipe was chosen by looking at streams of seed 1,000, which nothing is tested on any more.
+TRAINING_SEED, TEST_SEED = 1_700_000_000, 2_000
 
 
 def bit_streams(n: int, seed: int) -> Sequences:

@@ -16,11 +16,9 @@ import numpy as np
 
 from ..errors import TaskError
 from ..resources import zoo
+from .mujoco_task import MujocoTask, Seen
 from .task import Expert, bounded
-from .variation import NOMINAL, Variation, VariedModel
-
-#: Name, unit and scale of an observation.
-Seen = tuple[str, str, float]
+from .variation import NOMINAL, Variation
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ WALKERS: dict[str, Walker] = {
 }  # fmt: skip
 
 
-class GymnasiumTask:
+class GymnasiumTask(MujocoTask):
     """One of :data:`WALKERS`; see :class:`~.task.ControlTask`.
 
     An episode lasts 1000 of Gymnasium's steps. The truth is Gymnasium's whole observation.
@@ -94,64 +92,34 @@ class GymnasiumTask:
     """
 
     version = 1
-    variable: tuple[str, ...] = ("mass", "friction", "actuator")
 
     def __init__(self, walker: str, velocities: bool = True) -> None:
         self._walker = walker
-        about = WALKERS[walker]
-        self.name = walker if velocities else f"{walker}-positions"
+        about, name = WALKERS[walker], walker if velocities else f"{walker}-positions"
         seen = about.positions + (about.velocities if velocities else ())
-        names, units, scales = zip(*seen, strict=True)
-        self.observation_names, self.observation_units = names, units
-        self.observation_scales = np.array(scales)
+        self._env = _environment(name, about.environment)
+        super().__init__(name, seen, self._env.model, self._env.data)
         self.command_names = tuple(f"{joint}_torque" for joint in about.joints)
         self.command_units = ("1",) * len(self.command_names)
         self.command_limits = np.ones(len(self.command_names))
-        self._env = _environment(self.name, about.environment)
         self._frames = self._env.frame_skip
         self.period_s = float(self._env.dt)
         self.duration_s = 1000 * self.period_s
         self._least_distance = about.least_speed * self.duration_s
-        self._varied = VariedModel(self._env.model)
         self.reset(0)
-
-    @property
-    def model(self):
-        """The MuJoCo model, varied."""
-        return self._env.model
-
-    @property
-    def data(self):
-        """The MuJoCo state."""
-        return self._env.data
 
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; see :meth:`.task.ControlTask.reset`."""
-        variation.check_applies(self.name, self.variable)
-        self.variation = variation
-        self._varied.apply(variation, self._env.data)
+        self._begin(variation)
         self._sight, _ = self._env.reset(seed=seed)
-        self._start = float(self._env.data.qpos[0])
-        self._steps = 0
-        self._fallen = False
-        self.reward = 0.0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Time since the reset [s]."""
-        return self._steps * self._env.model.opt.timestep
-
-    @property
-    def over(self) -> bool:
-        """Whether the episode has ended."""
-        return self._fallen or self.elapsed_s > self.duration_s - 1e-9
+        self._start = float(self.data.qpos[0])
 
     @property
     def success(self) -> bool:
         """Whether it lasted to its end, and came far enough."""
-        distance = self._env.data.qpos[0] - self._start
+        distance = self.data.qpos[0] - self._start
         # A pendulum may move either way
-        return self.over and not self._fallen and (self._least_distance == 0 or distance >= self._least_distance)
+        return self.over and not self.failed and (self._least_distance == 0 or distance >= self._least_distance)
 
     def observe(self) -> np.ndarray:
         """Gymnasium's observation, or the positions of it; float64 ``(n,)``."""
@@ -163,11 +131,10 @@ class GymnasiumTask:
 
     def advance(self, command: np.ndarray, duration_s: float) -> None:
         """Hold torques; see :meth:`.task.ControlTask.advance`."""
-        frames = max(1, round(duration_s / self._env.model.opt.timestep))
-        self._env.frame_skip = frames
-        self._sight, reward, self._fallen, _, _ = self._env.step(bounded(command, self.command_limits))
+        self._env.frame_skip = frames = self._whole_steps(duration_s)
+        self._sight, reward, fallen, _, _ = self._env.step(bounded(command, self.command_limits))
         # "not finite" counts as a fall: the half-cheetah has no other
-        self._fallen = bool(self._fallen) or not np.isfinite(self._sight).all()
+        self.failed = bool(fallen) or not np.isfinite(self._sight).all()
         self._steps += frames
         self.reward = float(reward) * frames / self._frames
 

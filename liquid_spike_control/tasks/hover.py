@@ -14,8 +14,9 @@ from numba import njit
 
 from ..control.quadrotor import HoverLaw, rotor_thrusts
 from ..resources import share
+from .mujoco_task import MujocoTask
 from .task import StateExpert, bounded
-from .variation import NOMINAL, Variation, VariedModel
+from .variation import NOMINAL, Variation
 
 #: The vehicle begins within +- these of the setpoint: position [m], velocity [m/s], roll and pitch, yaw [rad].
 START_POSITION, START_VELOCITY, START_LEAN, START_YAW = 1.0, 0.5, 0.3, 0.3
@@ -45,7 +46,7 @@ _VELOCITIES = (
 )
 
 
-class Hover:
+class Hover(MujocoTask):
     """Hold the quadrotor of ``sim/quadrotor.xml`` at a setpoint in wind; see :class:`~.task.ControlTask`.
 
     A vehicle of 0.6 kg takes a collective thrust and rates of its body every 20 ms; its own rate loop gives them to
@@ -66,29 +67,21 @@ class Hover:
     command_units: tuple[str, ...] = ("N", "rad/s", "rad/s", "rad/s")
     period_s = 0.02
     duration_s = 10.0
-    variable: tuple[str, ...] = ("mass", "friction", "actuator")
 
     def __init__(self, full: bool = True) -> None:
-        self.name = "hover" if full else "hover-partial"
+        model = mujoco.MjModel.from_xml_path(str(share("sim/quadrotor.xml")))
+        seen = _POSITIONS + (_VELOCITIES if full else ())
+        super().__init__("hover" if full else "hover-partial", seen, model, mujoco.MjData(model))
         self._full = full
-        names, units, scales = zip(*(_POSITIONS + (_VELOCITIES if full else ())), strict=True)
-        self.observation_names, self.observation_units = names, units
-        self.observation_scales = np.array(scales)
         self.command_limits = np.array([4.0, 3.0, 3.0, 3.0])
-        self.model = mujoco.MjModel.from_xml_path(str(share("sim/quadrotor.xml")))
-        self.data = mujoco.MjData(self.model)
-        self._varied = VariedModel(self.model)
-        self._weight = float(self.model.body_mass[1] * -self.model.opt.gravity[2])
-        self._wind_steps = round(WIND_PERIOD_S / self.model.opt.timestep)
+        self._weight = float(model.body_mass[1] * -model.opt.gravity[2])
+        self._wind_steps = round(WIND_PERIOD_S / model.opt.timestep)
         self.reset(0)
 
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; see :meth:`.task.ControlTask.reset`."""
-        variation.check_applies(self.name, self.variable)
-        self.variation = variation
-        self._varied.apply(variation, self.data)
+        self._begin(variation)
         self._drag = DRAG * variation.friction
-        mujoco.mj_resetData(self.model, self.data)
         rng = np.random.default_rng(seed)
         lift = rng.uniform(1 - LIFT, 1 + LIFT)
         self.model.actuator_gainprm[:, 0] *= lift
@@ -101,26 +94,13 @@ class Hover:
         data.qvel[:3] = rng.uniform(-START_VELOCITY, START_VELOCITY, 3)
         data.act[:] = self._weight / 4  # lags hold commands, not thrusts
         mujoco.mj_forward(self.model, data)
-        self._steps = 0
         self._holding_m_s = 0.0
-        self._crashed = False
-        self.reward = 0.0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Time since the reset [s]."""
-        return self._steps * self.model.opt.timestep
-
-    @property
-    def over(self) -> bool:
-        """Whether the episode has ended."""
-        return self._crashed or self.elapsed_s > self.duration_s - 1e-9
 
     @property
     def success(self) -> bool:
         """Whether it stayed near the setpoint for the last 5 s."""
         held_s = self.elapsed_s - (self.duration_s - HOLDING_S)
-        return self.over and not self._crashed and self._holding_m_s < NEAR * held_s
+        return self.over and not self.failed and self._holding_m_s < NEAR * held_s
 
     def attitude(self) -> tuple[float, float, float]:
         """Roll, pitch and yaw [rad], turned in the order yaw, pitch, roll."""
@@ -145,8 +125,7 @@ class Hover:
     def advance(self, command: np.ndarray, duration_s: float) -> None:
         """Hold a thrust and rates of the body; see :meth:`.task.ControlTask.advance`."""
         model, data = self.model, self.data
-        timestep = model.opt.timestep
-        n_steps = max(1, round(duration_s / timestep))
+        n_steps = self._whole_steps(duration_s)
         command = bounded(command, self.command_limits)
         thrust, rates = self._weight + float(command[0]), command[1:]
         velocity, rotors, force = data.qvel, data.ctrl, data.xfrc_applied[1]
@@ -156,14 +135,14 @@ class Hover:
             drive(thrust, rates, velocity, wind_now, self._drag, rotors, force)
             mujoco.mj_step(model, data)
             self._steps += 1
-        self._judge(n_steps * timestep)
+        self._judge(n_steps * model.opt.timestep)
 
     def _judge(self, passed_s: float) -> None:
         x, y, z = self.data.qpos[:3].tolist()
         roll, pitch, _ = self.attitude()
         # "not (a and b)" so that a state that is not finite counts as a crash
         within = max(abs(x), abs(y), abs(z)) <= SPACE and math.cos(roll) * math.cos(pitch) >= math.cos(CRASH_LEAN)
-        self._crashed = not within
+        self.failed = not within
         distance = math.hypot(x, y, z)
         late_s = min(passed_s, max(0.0, self.elapsed_s - (self.duration_s - HOLDING_S)))
         self._holding_m_s += distance * late_s

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..control.swing_up import SwingUpLaw
 from ..resources import share
+from .mujoco_task import MujocoTask
 from .task import StateExpert, bounded
-from .variation import NOMINAL, Variation, VariedModel
+from .variation import NOMINAL, Variation
 
 #: The cart falls off the rail beyond this position [m].
 RAIL = 1.5
@@ -30,7 +31,7 @@ _POSITIONS = (("cart_position", "m", 0.5), ("pole_sine", "1", 1.0), ("pole_cosin
 _RATES = (("cart_velocity", "m/s", 1.0), ("pole_rate", "rad/s", 5.0))
 
 
-class SwingUp:
+class SwingUp(MujocoTask):
     """Swing up the pole of ``sim/swing_up.xml`` and keep it upright; see :class:`~.task.ControlTask`.
 
     A cart of 1 kg on a rail of +-1.5 m is pushed with at most +-10 N every 20 ms; a rod of 0.2 kg and 0.6 m hangs
@@ -52,49 +53,26 @@ class SwingUp:
     variable: tuple[str, ...] = ("mass", "length", "friction", "actuator")
 
     def __init__(self, full: bool = False) -> None:
-        self.name = "swing-up-full" if full else "swing-up"
+        model = mujoco.MjModel.from_xml_path(str(share("sim/swing_up.xml")))
+        seen = _POSITIONS + (_RATES if full else ())
+        super().__init__("swing-up-full" if full else "swing-up", seen, model, mujoco.MjData(model), ("pole",))
         self._full = full
-        names, units, scales = zip(*(_POSITIONS + (_RATES if full else ())), strict=True)
-        self.observation_names, self.observation_units = names, units
-        self.observation_scales = np.array(scales)
-        self.model = mujoco.MjModel.from_xml_path(str(share("sim/swing_up.xml")))
-        self.data = mujoco.MjData(self.model)
-        self.command_limits = self.model.actuator_ctrlrange[:, 1].copy()
-        self._varied = VariedModel(self.model, ("pole",))
+        self.command_limits = model.actuator_ctrlrange[:, 1].copy()
         self.reset(0)
 
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; see :meth:`.task.ControlTask.reset`."""
-        variation.check_applies(self.name, self.variable)
-        self.variation = variation
-        self._varied.apply(variation, self.data)
-        mujoco.mj_resetData(self.model, self.data)
+        self._begin(variation)
         rng = np.random.default_rng(seed)
         self.data.qpos[0] = rng.uniform(-START_POSITION, START_POSITION)
         self.data.qpos[1] = math.pi + rng.uniform(-START_ANGLE, START_ANGLE)
         self.data.qvel[1] = rng.uniform(-START_RATE, START_RATE)
-        self._steps = 0
         self._last_fallen_s = 0.0
-        self.reward = 0.0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Time since the reset [s]."""
-        return self._steps * self.model.opt.timestep
-
-    @property
-    def over(self) -> bool:
-        """Whether the episode has ended."""
-        return self.elapsed_s > self.duration_s - 1e-9 or self._off_the_rail
 
     @property
     def success(self) -> bool:
         """Whether the pole stood for the last 3 s and the cart is on the rail."""
-        return self.over and not self._off_the_rail and self._last_fallen_s <= self.duration_s - STANDING_S
-
-    @property
-    def _off_the_rail(self) -> bool:
-        return not abs(self.data.qpos[0]) <= RAIL  # so that NaN is off the rail
+        return self.over and not self.failed and self._last_fallen_s <= self.duration_s - STANDING_S
 
     def observe(self) -> np.ndarray:
         """Cart position [m], sine and cosine of the pole's angle; if full, cart velocity [m/s], pole rate [rad/s]."""
@@ -110,10 +88,11 @@ class SwingUp:
 
     def advance(self, command: np.ndarray, duration_s: float) -> None:
         """Hold a force [N]; see :meth:`.task.ControlTask.advance`."""
-        n_steps = max(1, round(duration_s / self.model.opt.timestep))
+        n_steps = self._whole_steps(duration_s)
         self.data.ctrl[:] = bounded(command, self.command_limits)
         mujoco.mj_step(self.model, self.data, n_steps)
         self._steps += n_steps
+        self.failed = not abs(self.data.qpos[0]) <= RAIL  # so that NaN is off the rail
         angle = math.remainder(self.data.qpos[1], 2 * math.pi)
         if not abs(angle) <= UPRIGHT:
             self._last_fallen_s = self.elapsed_s

@@ -33,8 +33,8 @@ gives the same bytes: sums run in a fixed order and ``tanh`` is a rational funct
 say; only the activation gelu asks one, for the error function.
 
 All of it lies in one float32 memory, and the functions take places in it: handing over slices would take longer than
-a small layer does. An affine layer lies there as its bias (outputs) followed by its weights (inputs, outputs). The
-inner loop therefore runs over outputs, which vectorises without reordering a sum.
+a small layer does. An affine layer lies there as its bias (outputs) followed by its weights (inputs, outputs), as
+:func:`tiled` lays them. The inner loop therefore runs over outputs, which vectorises without reordering a sum.
 """
 
 from __future__ import annotations
@@ -64,6 +64,22 @@ _S0, _S1, _S2, _S3, _S4 = np.array(
     [9.999990651e-01, 1.269978895e-01, 2.684502179e-03, 7.083496208e-06, -6.020064745e-09], np.float32
 )
 _R1, _R2, _R3 = np.array([4.603278172e-01, 2.279742109e-02, 1.952999259e-04], np.float32)
+
+#: Outputs of an affine layer that are summed at once, over eight inputs: a step is bound by reading the weights, and
+#: reading them from first to last in pieces whose length a compiler knows saves it a fifth.
+TILE = 128
+
+
+def tiled(weights: np.ndarray) -> np.ndarray:
+    """Weights ``(inputs, outputs)`` in the order in which :func:`affine` reads them, flat.
+
+    Inputs go by eights, within these outputs by tiles, and within a tile each input has its row; the up to seven
+    inputs that are left have whole rows.
+    """
+    n_in, n_out = weights.shape
+    by_eights = n_in // 8 * 8
+    tiles = [weights[i : i + 8, j : j + TILE].ravel() for i in range(0, by_eights, 8) for j in range(0, n_out, TILE)]
+    return np.concatenate([*tiles, weights[by_eights:].ravel()])
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -106,30 +122,33 @@ def affine(memory, at, source_at, n_in, target_at, n_out):
     source, target = memory[source_at : source_at + n_in], memory[target_at : target_at + n_out]
     for j in range(n_out):  # assigning a slice would take longer than a small layer
         target[j] = weights[j]
-    offset = n_out
+    offset, in_tiles = n_out, n_out // TILE * TILE
+    n, rest = n_out - in_tiles, target[in_tiles:]
     i = 0
     while i + 8 <= n_in:  # eight rows a pass, for less traffic on target; summed by fours, as the rest is
         s0, s1, s2, s3 = source[i], source[i + 1], source[i + 2], source[i + 3]
         s4, s5, s6, s7 = source[i + 4], source[i + 5], source[i + 6], source[i + 7]
-        r0 = weights[offset : offset + n_out]
-        r1 = weights[offset + n_out : offset + 2 * n_out]
-        r2 = weights[offset + 2 * n_out : offset + 3 * n_out]
-        r3 = weights[offset + 3 * n_out : offset + 4 * n_out]
-        r4 = weights[offset + 4 * n_out : offset + 5 * n_out]
-        r5 = weights[offset + 5 * n_out : offset + 6 * n_out]
-        r6 = weights[offset + 6 * n_out : offset + 7 * n_out]
-        r7 = weights[offset + 7 * n_out : offset + 8 * n_out]
-        for j in range(n_out):
-            t = target[j] + (s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j])
-            target[j] = t + (s4 * r4[j] + s5 * r5[j] + s6 * r6[j] + s7 * r7[j])
-        offset += 8 * n_out
+        for first in range(0, in_tiles, TILE):
+            r, out = weights[offset : offset + 8 * TILE], target[first : first + TILE]
+            for j in range(TILE):
+                t = out[j] + (s0 * r[j] + s1 * r[TILE + j] + s2 * r[2 * TILE + j] + s3 * r[3 * TILE + j])
+                fours = s4 * r[4 * TILE + j] + s5 * r[5 * TILE + j] + s6 * r[6 * TILE + j] + s7 * r[7 * TILE + j]
+                out[j] = t + fours
+            offset += 8 * TILE
+        if n > 0:
+            r0, r1 = weights[offset : offset + n], weights[offset + n : offset + 2 * n]
+            r2, r3 = weights[offset + 2 * n : offset + 3 * n], weights[offset + 3 * n : offset + 4 * n]
+            r4, r5 = weights[offset + 4 * n : offset + 5 * n], weights[offset + 5 * n : offset + 6 * n]
+            r6, r7 = weights[offset + 6 * n : offset + 7 * n], weights[offset + 7 * n : offset + 8 * n]
+            for j in range(n):
+                t = rest[j] + (s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j])
+                rest[j] = t + (s4 * r4[j] + s5 * r5[j] + s6 * r6[j] + s7 * r7[j])
+            offset += 8 * n
         i += 8
     while i + 4 <= n_in:
         s0, s1, s2, s3 = source[i], source[i + 1], source[i + 2], source[i + 3]
-        r0 = weights[offset : offset + n_out]
-        r1 = weights[offset + n_out : offset + 2 * n_out]
-        r2 = weights[offset + 2 * n_out : offset + 3 * n_out]
-        r3 = weights[offset + 3 * n_out : offset + 4 * n_out]
+        r0, r1 = weights[offset : offset + n_out], weights[offset + n_out : offset + 2 * n_out]
+        r2, r3 = weights[offset + 2 * n_out : offset + 3 * n_out], weights[offset + 3 * n_out : offset + 4 * n_out]
         for j in range(n_out):
             target[j] += s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j]
         offset += 4 * n_out

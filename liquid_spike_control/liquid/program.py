@@ -14,6 +14,7 @@ from ..checkpoint import ControllerFile
 from . import interpreter as op
 from .architecture import ACTIVATIONS, ELAPSED_RANGE, wirings_of
 from .interpreter import LANES
+from .kernels import tiled
 from .wiring import Wiring
 
 #: A synapse whose source must be looked up takes so many times as long as one whose source is known (measured: 1.6 to
@@ -115,8 +116,9 @@ class Program:
         width = rounded(n_out) if pad and target is None else n_out
         rows = np.zeros((n_in + 1, width), np.float32)
         rows[0, :n_out], rows[1:, :n_out] = bias, weight.T
+        layer = np.concatenate([rows[0], tiled(rows[1:])])
         target = self._room(width) if target is None else target
-        self._operations.append([op.AFFINE, self._place(rows), source, n_in, target, width])
+        self._operations.append([op.AFFINE, self._place(layer), source, n_in, target, width])
         return target
 
     def _layer(self, name: str, x: int, n_x: int, hidden: int, memory: int, wiring: Wiring | None) -> None:

@@ -64,18 +64,18 @@ class DaggerTraining:
         seed: of everything.
     """
 
-    n_rounds: int = 8
+    n_rounds: int = 20
     n_episodes: int = 32
     expert_share: float = 0.5
     exploration: float = 0.1
-    passes: int = 45
+    passes: int = 15
     batch: int = 64
     chunk: int = 25
     learning_rate: float = 3e-3
     most_gradient: float = 1.0
     averaging: float = 0.995
     noise: float = 0.05
-    drop: float = 0.55
+    drop: float = 0.5
     jitter: float = 0.5
     latency_steps: int = 2
     plant_spread: float = 0.0

@@ -13,7 +13,6 @@ array([], dtype=int32)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -74,8 +73,8 @@ class LoihiEmulator:
         self.network_hash = network.hash
         self._layout = lay_out(network)
         layout, names = self._layout, list(network.populations)
-        self._outputs = self._numbered(network.outputs)
-        self._every = self._numbered(names)
+        self._outputs = network.numbered(network.outputs)
+        self._every = network.numbered(names)
         self._state = aligned_zeros((membrane.N_STATE, layout.n), np.int32)
         self._acc = aligned_zeros((layout.slots, layout.n), np.int32)
         self._active, self._resting = np.zeros((2, layout.n // kernels.WORD), np.uint64)
@@ -107,12 +106,6 @@ class LoihiEmulator:
         self._memory = kernels.memory_of(self._arrays)
         self._one_step = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(self.n_outputs, np.int32)
         self.reset()
-
-    def _numbered(self, names: Sequence[str]) -> np.ndarray:
-        """Population indices and where their ids begin when they are numbered one after the other."""
-        sizes = [self.network.size(name) for name in names]
-        order = list(self.network.populations)
-        return np.array([[order.index(m), sum(sizes[:i])] for i, m in enumerate(names)], np.int64)
 
     def __enter__(self) -> Self:
         return self

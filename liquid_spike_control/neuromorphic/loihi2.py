@@ -18,7 +18,6 @@ array([[ 0,  0],
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -191,14 +190,8 @@ class Loihi2Emulator:
             populations, connections, parameters, self._state, self._due, sums, self._sent, index, targets, weights,
             which, kernels, self._counters,
         )  # fmt: skip
-        self._outputs = self._numbered(network.outputs)
+        self._outputs = network.numbered(network.outputs)
         self.reset()
-
-    def _numbered(self, names: Sequence[str]) -> np.ndarray:
-        """Population indices and where their ids begin when they are numbered one after the other."""
-        sizes = [self.network.size(name) for name in names]
-        order = list(self.network.populations)
-        return np.array([[order.index(name), sum(sizes[:i])] for i, name in enumerate(names)], np.int64)
 
     def __enter__(self) -> Self:
         return self
@@ -241,7 +234,7 @@ class Loihi2Emulator:
         if isinstance(spikes, SpikeTrain):
             spikes = GradedTrain.from_spikes(spikes)
         names = list(self.network.populations)
-        dense = self._run(spikes, self._numbered(names), self.network.n_neurons).to_dense(self.network.n_neurons)
+        dense = self._run(spikes, self.network.numbered(names), self.network.n_neurons).to_dense(self.network.n_neurons)
         edges = np.cumsum([p.n for p in self.network.populations.values()])[:-1]
         parts = np.split(dense, edges, axis=1)
         return {name: GradedTrain.from_dense(part) for name, part in zip(names, parts, strict=True)}

@@ -70,6 +70,15 @@ class LoihiNetwork:
         """Number of neurons of a population, or of axons for ``"input"``."""
         return self.n_inputs if name == INPUT else self.populations[name].n
 
+    def numbered(self, names: Sequence[str]) -> np.ndarray:
+        """Of some populations the places in :attr:`populations`, and their first ids if numbered one after the other.
+
+        Returns:
+            int64 ``(len(names), 2)``.
+        """
+        order, sizes = list(self.populations), [self.size(name) for name in names]
+        return np.array([[order.index(name), sum(sizes[:i])] for i, name in enumerate(names)], np.int64)
+
     @property
     def n_outputs(self) -> int:
         """Number of neurons of the output populations."""

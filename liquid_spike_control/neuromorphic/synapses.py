@@ -51,27 +51,43 @@ def quantise_weights(
     return sign * ((w >> shift) << shift)
 
 
-def _check_synapses(where: str, c: Dense | Sparse, shape: tuple[int, ...]) -> None:
-    w, d = np.asarray(c.weights), np.asarray(c.delays)
-    check(w.dtype.kind in "iu" and w.shape == shape, f"{where}: weights must be integers of shape {shape}")
-    check(1 <= c.num_weight_bits <= 8, f"{where}: num_weight_bits must lie in 1 .. 8")
-    check(-8 <= c.weight_exp <= 7, f"{where}: weight_exp must lie in -8 .. 7")
-    check(d.dtype.kind in "iu" and d.shape in ((), shape), f"{where}: delays must be integers {shape}")
-    check(not d.size or (d.min() >= 0 and d.max() <= 63), f"{where}: delays must lie in 0 .. 63")
-    check(c.rounding in ("lava", "brian2loihi"), f"{where}: rounding must be lava or brian2loihi")
-    object.__setattr__(c, "weights", w.astype(np.int64))
-    object.__setattr__(c, "delays", d.astype(np.int64))
+class _Stored:
+    """Weights as Loihi stores and adds them: what :class:`Dense` and :class:`Sparse` have in common."""
 
+    weights: np.ndarray
+    num_weight_bits: int
+    weight_exp: int
+    delays: np.ndarray | int
+    rounding: Rounding
 
-def _effective(c: Dense | Sparse) -> np.ndarray:
-    w = quantise_weights(c.weights, c.num_weight_bits, c.rounding)
-    if c.rounding == "brian2loihi" and c.weight_exp < 0:
-        return w >> -c.weight_exp
-    return w
+    def _check(self, where: str, shape: tuple[int, ...]) -> None:
+        """Refuse numbers out of range; weights and delays become int64."""
+        w, d = np.asarray(self.weights), np.asarray(self.delays)
+        check(w.dtype.kind in "iu" and w.shape == shape, f"{where}: weights must be integers of shape {shape}")
+        check(1 <= self.num_weight_bits <= 8, f"{where}: num_weight_bits must lie in 1 .. 8")
+        check(-8 <= self.weight_exp <= 7, f"{where}: weight_exp must lie in -8 .. 7")
+        check(d.dtype.kind in "iu" and d.shape in ((), shape), f"{where}: delays must be integers {shape}")
+        check(not d.size or (d.min() >= 0 and d.max() <= 63), f"{where}: delays must lie in 0 .. 63")
+        check(self.rounding in ("lava", "brian2loihi"), f"{where}: rounding must be lava or brian2loihi")
+        object.__setattr__(self, "weights", w.astype(np.int64))
+        object.__setattr__(self, "delays", d.astype(np.int64))
+
+    @property
+    def synapses(self) -> np.ndarray:
+        """Weights as they act, int64, in the shape of the weights; their sum is shifted by :attr:`shift`."""
+        w = quantise_weights(self.weights, self.num_weight_bits, self.rounding)
+        if self.rounding == "brian2loihi" and self.weight_exp < 0:
+            return w >> -self.weight_exp
+        return w
+
+    @property
+    def shift(self) -> int:
+        """By how much the sum of a step is shifted left."""
+        return self.weight_exp if self.rounding == "lava" else max(self.weight_exp, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class Dense(_Stored):
     """All-to-all synapses; a spike at ``t`` acts at ``t + 1 + delay``.
 
     Attributes:
@@ -97,26 +113,16 @@ class Dense:
         where = f"Dense {self.source} -> {self.target}"
         w = np.asarray(self.weights)
         check(w.ndim == 2, f"{where}: weights must be integers (n_target, n_source)")
-        _check_synapses(where, self, w.shape)
+        self._check(where, w.shape)
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(n_target, n_source)``."""
         return self.weights.shape[0], self.weights.shape[1]
 
-    @property
-    def synapses(self) -> np.ndarray:
-        """Weights as they act, int64 ``(n_target, n_source)``; their sum is shifted by :attr:`shift`."""
-        return _effective(self)
-
-    @property
-    def shift(self) -> int:
-        """By how much the sum of a step is shifted left."""
-        return self.weight_exp if self.rounding == "lava" else max(self.weight_exp, 0)
-
 
 @dataclass(frozen=True, eq=False)
-class Sparse:
+class Sparse(_Stored):
     """As :class:`Dense`, with the synapses named one by one; weights of 0 are none.
 
     Attributes:
@@ -143,7 +149,7 @@ class Sparse:
         object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
         w = np.asarray(self.weights)
         check(w.ndim == 1, f"{where}: weights must be integers (n_synapses,)")
-        _check_synapses(where, self, w.shape)
+        self._check(where, w.shape)
         for name, n in (("targets", self.shape[0]), ("sources", self.shape[1])):
             index = np.asarray(getattr(self, name))
             check(
@@ -157,16 +163,6 @@ class Sparse:
             object.__setattr__(self, name, index.astype(np.int64))
         pairs = self.targets * self.shape[1] + self.sources
         check(len(np.unique(pairs)) == len(pairs), f"{where}: a pair of neurons has two synapses; add them up")
-
-    @property
-    def synapses(self) -> np.ndarray:
-        """Weights as they act, int64 ``(n_synapses,)``; their sum is shifted by :attr:`shift`."""
-        return _effective(self)
-
-    @property
-    def shift(self) -> int:
-        """By how much the sum of a step is shifted left."""
-        return self.weight_exp if self.rounding == "lava" else max(self.weight_exp, 0)
 
 
 @dataclass(frozen=True, eq=False)

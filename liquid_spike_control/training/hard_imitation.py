@@ -7,11 +7,11 @@ The teacher knows the pole, the latency, the wind and the forces on their way; t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..hard_simulation import HARD_CAMERA, Onboard
 from ..liquid.architecture import Architecture, matched, n_parameters
@@ -62,55 +62,29 @@ class HardImitationTrainer(ImitationTrainer):
     mean_period_ms = 12.7
     _streams: list[HardStream]  # type: ignore[assignment]
 
-    def _new_streams(self, progress) -> list[HardStream]:  # type: ignore[override]
+    def _prepare(self, progress: Callable[[float], None] | None) -> None:
         config = self.config
+        self._ticks = [0] * config.n_streams
         table = PoleTable(HARD_CAMERA, config.n_variants, progress)
         tasks = [PencilHardTask(gust=gust, tilt=math.radians(6.0)) for gust in config.pushes]
-        return [
+        self._streams = [
             HardStream(table, HARD_CAMERA, tasks, perception.binner, CONTROLLER_SEEDS[0] + i, config.n_streams)
             for i, perception in enumerate(self._perceptions)
         ]
 
-    @torch.no_grad()
-    def collect(self) -> dict[str, float]:
-        """One round of driving; returns how often poles fell and how far the controller was from the expert."""
-        collected, by_expert = self._new_round()
-        observations, elapsed, expert = collected.observations, collected.elapsed, collected.expert
-        n, n_ticks = elapsed.shape
-        state = self.network.initial_state(n)
-        seen, tick = np.zeros((n, observations.shape[2])), np.zeros(n, int)
-        falls, squares = 0, 0.0
-        for i in range(n):
-            seen[i] = self._begin_seeing(i)
-        for k in range(n_ticks):
-            observations[:, k] = seen
-            for i, stream in enumerate(self._streams):
-                expert[i, k] = stream.expert.step(stream.plant.state, stream.plant.forces_on_the_way)
-            command, state = self.network.step(
-                torch.from_numpy(observations[:, k]), torch.from_numpy(elapsed[:, k]), state
-            )
-            commands = command.numpy()
-            squares += float(((commands - expert[:, k]) ** 2).mean())
-            for i, stream in enumerate(self._streams):
-                force = expert[i, k, 0] + self._rng.normal() if by_expert[i] else commands[i, 0]
-                n_steps = int(stream.plant.episode.periods_ms[tick[i]])
-                spikes, _ = stream.advance(float(np.clip(force, -FORCE_LIMIT, FORCE_LIMIT)), n_steps)
-                estimate = self._perceptions[i].decode(self._backends[i].run(spikes), stream.plant.now_ns)
-                tick[i] += 1
-                if stream.over:
-                    falls += stream.plant.fallen and not by_expert[i]
-                    seen[i], tick[i] = self._begin_seeing(i), 0
-                    for part in state:
-                        part[i] = 0
-                else:
-                    seen[i] = np.append(stream.onboard.sense(stream.n_events, n_steps * 1e-3), estimate.values)
-                if k + 1 < n_ticks:
-                    collected.fresh[i, k + 1] = tick[i] == 0
-                    elapsed[i, k + 1] = n_steps * 1e-3 if tick[i] else self.task.period_s
-        self._rounds.append(collected)
-        return {"falls": falls, "command_rms": math.sqrt(squares / n_ticks), "expert_share": float(by_expert.mean())}
+    def _begin(self, i: int) -> None:
+        super()._begin(i)
+        self._ticks[i] = 0
+        self._estimates[i] = self._perceptions[i].decode(SpikeTrain.from_steps([]), 0).values
 
-    def _begin_seeing(self, i: int) -> np.ndarray:
-        self._begin(i)
-        blank = self._perceptions[i].decode(SpikeTrain.from_steps([]), 0)
-        return np.append(self._streams[i].onboard.sense(0, self.task.period_s), blank.values)
+    def _see(self, i: int) -> tuple[np.ndarray, np.ndarray | float]:
+        stream, tick = self._streams[i], self._ticks[i]
+        n_events, passed_s = 0, self.task.period_s
+        if tick:
+            n_events, passed_s = stream.n_events, stream.plant.episode.periods_ms[tick - 1] * 1e-3
+        force = stream.expert.step(stream.plant.state, stream.plant.forces_on_the_way)
+        return np.append(stream.onboard.sense(n_events, passed_s), self._estimates[i]), force
+
+    def _next_period_ms(self, i: int) -> int:
+        self._ticks[i] += 1
+        return int(self._streams[i].plant.episode.periods_ms[self._ticks[i] - 1])

@@ -136,16 +136,18 @@ class ImitationTrainer:
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self._perceptions = [Perception(model) for _ in range(config.n_streams)]
         self._backends = [new_backend() for _ in range(config.n_streams)]
-        self._streams = self._new_streams(progress)
+        self._estimates = np.zeros((config.n_streams, len(ESTIMATE_NAMES)))
+        self._prepare(progress)
         self._rounds: list[Sequences] = []
         self._updates = 0
 
-    def _new_streams(self, progress) -> list[PencilStream]:
-        """One for each perception."""
+    def _prepare(self, progress: Callable[[float], None] | None) -> None:
+        """Pictures, a stream for each perception, and the expert."""
         config = self.config
+        self._lqr = pencil_lqr(self.task)
         table = PictureTable(self.task, PENCIL_CAMERA, config.n_variants, config.seed, progress)
         tasks = [PencilTask(push=push, tilt=math.radians(6.0)) for push in config.pushes]
-        return [
+        self._streams = [
             PencilStream(table, PENCIL_CAMERA, tasks, perception.binner, CONTROLLER_SEEDS[0] + i, config.n_streams)
             for i, perception in enumerate(self._perceptions)
         ]
@@ -178,18 +180,13 @@ class ImitationTrainer:
         collected, by_expert = self._new_round()
         observations, elapsed, expert = collected.observations, collected.elapsed, collected.expert
         n, n_ticks = elapsed.shape
-        period_ms, jitters = round(self.mean_period_ms), np.arange(n) % 2 * self.config.jitter_ms
-        lqr = pencil_lqr(self.task)
         state = self.network.initial_state(n)
-        estimates = np.zeros((n, 2))
         falls, squares = 0, 0.0
         for i in range(n):
             self._begin(i)
         for k in range(n_ticks):
-            for i, stream in enumerate(self._streams):
-                joints = stream.plant.observe()
-                observations[i, k] = np.concatenate([joints, estimates[i]])
-                expert[i, k] = lqr.step(np.concatenate([joints, stream.plant.truth]))
+            for i in range(n):
+                observations[i, k], expert[i, k] = self._see(i)
             command, state = self.network.step(
                 torch.from_numpy(observations[:, k]), torch.from_numpy(elapsed[:, k]), state
             )
@@ -197,16 +194,15 @@ class ImitationTrainer:
             squares += float(((commands - expert[:, k]) ** 2).mean())
             for i, stream in enumerate(self._streams):
                 force = expert[i, k, 0] + self._rng.normal() if by_expert[i] else commands[i, 0]
-                n_steps = period_ms + int(self._rng.integers(-jitters[i], jitters[i] + 1))
-                spikes, _ = stream.advance(float(np.clip(force, -FORCE_LIMIT, FORCE_LIMIT)), n_steps)
+                n_steps = self._next_period_ms(i)
+                spikes, _ = stream.advance(float(np.clip(force, -self.force_limit, self.force_limit)), n_steps)
                 output = self._backends[i].run(spikes)
-                estimates[i] = self._perceptions[i].decode(output, stream.plant.now_ns).values
+                self._estimates[i] = self._perceptions[i].decode(output, stream.plant.now_ns).values
                 if k + 1 < n_ticks:
                     elapsed[i, k + 1] = n_steps * 1e-3
                 if stream.over:
                     falls += stream.plant.fallen
                     self._begin(i)
-                    estimates[i] = 0
                     for part in state:
                         part[i] = 0
                     if k + 1 < n_ticks:
@@ -216,9 +212,22 @@ class ImitationTrainer:
         return {"falls": falls, "command_rms": math.sqrt(squares / n_ticks), "expert_share": float(by_expert.mean())}
 
     def _begin(self, i: int) -> None:
+        """An episode of a stream."""
         self._streams[i].reset()
         self._perceptions[i].reset(0)
         self._backends[i].reset()
+        self._estimates[i] = 0
+
+    def _see(self, i: int) -> tuple[np.ndarray, np.ndarray | float]:
+        """What the controller of a stream is told, and the force of its expert [N]."""
+        plant = self._streams[i].plant
+        joints = plant.observe()
+        return np.concatenate([joints, self._estimates[i]]), self._lqr.step(np.concatenate([joints, plant.truth]))
+
+    def _next_period_ms(self, i: int) -> int:
+        """Length of a stream's next control period [ms]."""
+        jitter = i % 2 * self.config.jitter_ms
+        return round(self.mean_period_ms) + int(self._rng.integers(-jitter, jitter + 1))
 
     def learn(self) -> float:
         """Sweep over the newest and some older sequences; returns the mean loss."""

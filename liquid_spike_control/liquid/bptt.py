@@ -21,10 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .interpreter import LANES
 from .kernels import short_tanh32
-
-#: float32 side by side in the widest vector registers.
-LANES = 16
 
 _ZERO, _HALF, _TWO = np.float32(0), np.float32(0.5), np.float32(2)
 

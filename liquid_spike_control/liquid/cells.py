@@ -4,7 +4,8 @@
 The equations are at the head of :mod:`liquid_spike_control.liquid.kernels`, which runs the same cells without torch.
 They are those of ncps, to rounding. ``ncps.torch.CfC`` mixes up batch and units when it is given time spans; here a
 time span belongs to its row of the batch. What depends only on inputs and weights is computed for a whole sequence
-at once; only what depends on the state goes step by step.
+at once; only what depends on the state goes step by step. On the processor, sequences of an LTC run compiled
+(:mod:`.bptt`), as an autograd graph of all its synapses would take five times as long.
 
 Sources: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence 2022 (CfC);
 Hasani et al., "Liquid time-constant networks", AAAI 2021 (LTC); Lechner and Hasani, "Learning long-term dependencies

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.nodes.faults import table as table_of_faults
 from liquid_spike_control.nodes.faults.measurement import Measurement
 from liquid_spike_control.nodes.faults.table import FAULTS, fault, measure, numbers
 
@@ -39,6 +40,15 @@ def test_a_promise_that_was_not_measured_is_not_kept():
     assert not Measurement("a", "b", float("nan"), 1.0, "ms").kept
     (told,) = numbers({"c": [Measurement("a", "b", 1.1, 1.0, "ms")]})
     assert (told["fault"], told["measured"], told["kept"]) == ("c", 1.1, False)
+
+
+@pytest.mark.parametrize(("load", "trials"), [(0.1, 1), (99.0, 3)])
+def test_a_promise_broken_on_a_crowded_machine_is_tried_again_and_told(monkeypatch, load, trials):
+    broken, told = Measurement("a", "answers", 7.0, 5.0, "ms"), []
+    monkeypatch.setattr(table_of_faults, "fault", lambda name, priority: lambda thorough: [broken])
+    monkeypatch.setattr(table_of_faults.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    assert measure("storm", tell=told.append) == [broken]
+    assert told == [f"storm, at load {load}: answers: 7 ms, bound 5; once more"] * (trials - 1)
 
 
 def test_an_unknown_fault_is_refused_by_name():

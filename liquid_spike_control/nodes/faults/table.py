@@ -63,9 +63,11 @@ def fault(name: str, priority: int = 0) -> Callable[[bool], list[Measurement]]:
     return partial(inject, priority=priority) if name == "soak" else inject
 
 
-def measure(name: str, thorough: bool = False, priority: int = 0) -> list[Measurement]:
+def measure(
+    name: str, thorough: bool = False, priority: int = 0, tell: Callable[[str], None] = lambda line: None
+) -> list[Measurement]:
     """Inject a fault. Where a promise was broken while more was to be run than the machine has cores, the trial says
-    nothing about us: it is repeated, twice at most.
+    nothing about us: it is repeated, twice at most, and ``tell`` is told what was measured.
 
     Raises:
         LiquidSpikeError: something that the user can mend.
@@ -73,8 +75,11 @@ def measure(name: str, thorough: bool = False, priority: int = 0) -> list[Measur
     inject = fault(name, priority)
     for _ in range(TRIALS - 1):
         found = inject(thorough)
-        if all(m.kept for m in found) or os.getloadavg()[0] < (os.cpu_count() or 1):
+        load = os.getloadavg()[0]
+        if all(m.kept for m in found) or load < (os.cpu_count() or 1):
             return found
+        broken = "; ".join(f"{m.promise}: {m.measured:.3g} {m.unit}, bound {m.bound:g}" for m in found if not m.kept)
+        tell(f"{name}, at load {load:.1f}: {broken}; once more")
     return inject(thorough)
 
 
@@ -90,10 +95,11 @@ def faults_command(options: FaultsOptions) -> int:
     for name in names:
         fault(name)
     found: dict[str, list[Measurement]] = {}
-    with Console(stderr=True).status("") as status:
+    console = Console(stderr=True, highlight=False)
+    with console.status("") as status:
         for name in names:
             status.update(f"{name} ({len(found) + 1} of {len(names)})")
-            found[name] = measure(name, options.thorough, options.priority)
+            found[name] = measure(name, options.thorough, options.priority, console.print)
     print_table(found, Console())
     if options.json is not None:
         options.json.write_text(json.dumps(numbers(found), indent=2) + "\n")

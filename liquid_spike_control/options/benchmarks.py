@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of ``liquid-spike bench``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass
+class BenchOptions:
+    """What can be said about a benchmark."""
+
+    seeds: str = "1000:1020"
+    """Held-out seeds, first:last+1."""
+    duration: float | None = None
+    """Simulated seconds of an episode; 60 if not given."""
+    push: float | None = None
+    """Impulse of a push [N s] (pencil); 0.06 if not given."""
+    variants: str = ""
+    """Comma-separated: lqr_true, lqr_spiking, cfc_float, cfc_loihi, cfc_frames; all if not given."""
+    perception_model: Path | None = None
+    """A .nir file; the shipped one if not given."""
+    controller_model: Path | None = None
+    """A .safetensors file; the shipped one if not given."""
+    jobs: int = 2
+    """Processes."""
+    json: Path | None = None
+    """Write the figures."""
+    plot: Path | None = None
+    """Write a picture (push, snn, energy)."""
+
+
+@dataclass
+class BenchPencilOptions(BenchOptions):
+    """What can be said about the comparison of controllers on the pencil."""
+
+    task: Literal["pencil", "pencil-hard"] = "pencil"
+    """pencil-hard: 20 s and gusts of 0.015 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
+    cfc_float, cfc_loihi, gru_loihi, untimed_loihi.
+    """
+    rendered: bool = False
+    """pencil-hard: render every picture whole, twenty times slower; do not lay the rendered pole over the wall."""
+
+
+@dataclass
+class HopsOptions:
+    """What can be said about the measuring of the graph's hops."""
+
+    duration: float = 30.0
+    """Seconds."""
+    priority: int = 0
+    """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
+    json: Path | None = None
+    """Write the figures."""
+
+
+@dataclass
+class ScaleOptions:
+    """What can be said about the measuring of the tasks' scales."""
+
+    tasks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Names of tasks; all if not given."""
+    seeds: str = "500000:500100"
+    """Held-out seeds, first:last+1; the scales' own, so that nothing else is judged on them."""
+    record: bool = False
+    """Write the figures into the package, in place of those of the same tasks."""
+
+
+@dataclass
+class ClosedLoopOptions:
+    """What can be said about the comparison of controllers on tasks."""
+
+    plan: Literal["smoke", "published"] = "smoke"
+    """smoke: a few controllers, hardly trained, minutes. published: everything, hours. The options below change it."""
+    controllers: str = ""
+    """Comma-separated; an unknown name lists them all."""
+    tasks: str = ""
+    """Comma-separated; an unknown name lists them all."""
+    perturbations: str = ""
+    """Comma-separated; an unknown name lists them all."""
+    training_seeds: str = ""
+    """Of the networks, first:last+1, from 1 on."""
+    episodes: int | None = None
+    """Of each perturbation."""
+    rounds: int | None = None
+    """Of DAgger, if not the plan's."""
+    cache: Path | None = None
+    """Folder where results and networks are kept; by default the user's cache."""
+    results: tuple[Path, ...] = ()
+    """Folders of results that are read too, e.g. docs/benchmark/results."""
+    engine: Literal["processes", "ray"] = "processes"
+    """processes: of this machine. ray: tasks of the cluster at RAY_ADDRESS, or of one that is started here."""
+    jobs: int = 2
+    """Cells at once."""
+    out: Path | None = None
+    """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
+    report_only: bool = False
+    """Run nothing; report on what the cache has."""
+
+
+@dataclass
+class SequenceOptions:
+    """What can be said about the comparison of sequence models on published tasks."""
+
+    task: tyro.conf.Positional[Literal["xor", "walker2d"]] = "xor"
+    """xor: parity of event-based bit streams. walker2d: the next state of a walker that is seen irregularly."""
+    models: str = ""
+    """Comma-separated: cfc_mm, cfc, lstm, gru_d, ltc; all if not given."""
+    seeds: str = "0:1"
+    """Of the weights and of the order of the sequences, first:last+1."""
+    small: bool = False
+    """A tenth of the sequences for a few epochs: about a minute, to see it at work."""
+    cache: Path | None = None
+    """Folder where results and half-done fits are kept; by default the user's cache."""
+    json: Path | None = None
+    """Write the figures."""
+    plot: Path | None = None
+    """Write a picture of the learning curves."""
+
+
+@dataclass
+class StepsOptions:
+    """What can be said about the comparison of single steps of controllers."""
+
+    rounds: int = 20
+    """Of 250 steps each; the fastest counts."""
+    json: Path | None = None
+    """Write the figures."""
+    plot: Path | None = None
+    """Write a picture."""

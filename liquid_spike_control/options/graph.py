@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the graph: running it, looking at its machine, injecting faults, handing out permissions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass
+class RunOptions:
+    """What can be said about a run."""
+
+    task: tyro.conf.Positional[str] = "pencil"
+    """What to do: pencil, or robot: the graph on a robot's own topics, until Ctrl-C."""
+    config: Path | None = None
+    """robot: the yaml file that describes it; config/robot_cart.yaml is one."""
+    seed: int = 0
+    """Of the episode; the same seed gives the same pushes, pole and noise."""
+    duration: float = 20.0
+    """Simulated seconds."""
+    mode: Literal["lockstep", "realtime"] = "realtime"
+    """lockstep: as fast as it goes, the same bytes every time. realtime: at the pace of the wall clock."""
+    backend: Literal["offload", "in_process"] = "offload"
+    """Where the spiking network runs: on its own node, or in the perception's process."""
+    simulator: Literal["loihi", "float", "lava", "nengo_loihi", "brian2_loihi"] = "loihi"
+    """What runs it on its own node: our emulator, the same without rounding, or others' (`make oracles`; slow)."""
+    push: float | None = None
+    """Impulse of a push [N s]; the task's own if not given."""
+    perception_model: Path | None = None
+    """A .nir file; the shipped one if not given."""
+    controller_model: Path | None = None
+    """A .safetensors file; the shipped one if not given."""
+    record: Path | None = None
+    """Write every topic to this .mcap file."""
+    plot: Path | None = None
+    """Write a picture of the run: angle, command, events, spikes."""
+    json: Path | None = None
+    """Write the table's numbers."""
+    priority: int = 0
+    """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
+    in_process: bool = False
+    """Run the same loop in this process, without ROS."""
+
+
+@dataclass
+class DoctorOptions:
+    """What can be said about a look at the machine."""
+
+    json: Path | None = None
+    """Write the findings."""
+
+
+@dataclass
+class FaultsOptions:
+    """Which faults are injected."""
+
+    only: tuple[str, ...] = ()
+    """Names of faults, e.g. `--only estop gate_killed`; all if not given."""
+    thorough: bool = False
+    """Inject as often and as long as the published table did: half an hour."""
+    priority: int = 0
+    """Real-time priority of the nodes in the soak (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
+    json: Path | None = None
+    """Write the table."""
+
+
+@dataclass
+class SecurityOptions:
+    """Which graph the permissions are for."""
+
+    config: Path | None = None
+    """A robot's yaml file; the pencil's graph if not given."""
+    mode: Literal["lockstep", "realtime"] = "realtime"
+    """Of the pencil's graph."""
+    backend: Literal["offload", "in_process"] = "offload"
+    """Of the pencil's graph: where the spiking network runs."""
+
+
+@dataclass
+class PolicyOptions(SecurityOptions):
+    """What can be said about a policy."""
+
+    out: Path | None = None
+    """File to write; printed if not given."""
+
+
+@dataclass
+class KeystoreOptions(SecurityOptions):
+    """What can be said about a keystore."""
+
+    folder: tyro.conf.Positional[Path] = tyro.MISSING
+    """Folder to make."""

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of ``liquid-spike record``, ``replay`` and ``events``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass
+class RecordOptions:
+    """What can be said about a recording of whatever graph is on the ROS domain."""
+
+    out: Path
+    """The .mcap file to write."""
+    topics: tuple[str, ...] = ()
+    """What is recorded; every topic that somebody publishes, now or later, if not given."""
+    duration: float | None = None
+    """Seconds; until Ctrl-C if not given."""
+
+
+@dataclass
+class ReplayOptions:
+    """What can be said about a replay of a bag through the models."""
+
+    bag: tyro.conf.Positional[Path]
+    """A .mcap or .db3 file, or a folder of ros2 bag; one that a crash cut off is read up to the cut."""
+    perception_model: Path | None = None
+    """A .nir file; the one that the bag names if it is still there and the same, or the shipped one."""
+    controller_model: Path | None = None
+    """A .safetensors file, likewise."""
+    other_models: bool = False
+    """Replay although the models are not those of the bag, to see what differs."""
+    mode: Literal["lockstep", "realtime"] | None = None
+    """lockstep: end to end, nothing may be lost. realtime: stage by stage. As the bag tells, or else realtime."""
+    events: str | None = None
+    """Topic of the event packets; as the bag tells, or /event_camera/events."""
+    joints: str | None = None
+    """Topic of the robot's own state; as the bag tells, or /joint_states."""
+    command: str = "/controller/command"
+    """Topic of the commands before the gate."""
+    gated: str | None = None
+    """Topic of the commands behind the gate; as the bag tells, or /robot_joint_command."""
+    plot: Path | None = None
+    """Write a picture: recorded and replayed estimates and commands, and where they differ."""
+    json: Path | None = None
+    """Write the numbers."""
+
+
+@dataclass
+class EventsOptions:
+    """Which recording of an event camera."""
+
+    file: tyro.conf.Positional[Path]
+    """.raw (EVT2, EVT3), .dat, .aedat4, .es, DSEC's .h5, or a bag with event packets."""
+    topic: str = "/event_camera/events"
+    """Of the event packets, in a bag."""
+    size: tuple[int, int] | None = None
+    """Width and height of the picture [pixels], for files that do not say."""
+    clock: Literal["stamp", "sensor"] = "stamp"
+    """Of a bag's evt3 packets. stamp: counted from their time base. sensor: the camera's own, as drivers send it."""
+
+
+@dataclass
+class EventsInfoOptions(EventsOptions):
+    """What can be said about a look into a recording."""
+
+    json: Path | None = None
+    """Write the numbers."""
+
+
+@dataclass
+class PacketOptions(EventsOptions):
+    """How events become packets."""
+
+    encoding: Literal["evt3", "mono"] = "evt3"
+    """Of the packets. evt3: microseconds, 2 to 8 bytes an event. mono: nanoseconds, 8 bytes."""
+    window: float = 0.005
+    """How long a packet lasts [s]; empty ones are sent too."""
+    driver: bool = False
+    """Packets as a camera's driver sends them: evt3 on the sensor's clock, the stamp is that of the first event."""
+
+
+@dataclass
+class EventsConvertOptions(PacketOptions):
+    """What can be said about a conversion."""
+
+    out: tyro.conf.Positional[Path] = tyro.MISSING
+    """The file to write: .mcap for a bag of event packets, or .raw, .dat, .aedat4, .es."""
+    start: float | None = None
+    """Time at which the bag begins [s]; as the recording says, or 1 s if it begins earlier."""
+    version: Literal["evt2", "evt3"] | None = None
+    """Of a .raw file; evt3 if not given."""
+
+
+@dataclass
+class EventsPlayOptions(PacketOptions):
+    """What can be said about a recording that takes a camera's place."""
+
+    speed: float = 1.0
+    """Times real time."""
+    repeat: bool = False
+    """From the beginning again, until Ctrl-C."""

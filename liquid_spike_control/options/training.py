@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of ``liquid-spike train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass
+class TrainOptions:
+    """What can be said about a training of the pencil's models."""
+
+    task: tyro.conf.Positional[str] = "pencil"
+    """What for: pencil or pencil-hard."""
+    out: Path | None = None
+    """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
+    perception: Path | None = None
+    """controller: the perception to train on; the shipped one if not given. perception of pencil-hard: what to start
+    from; the pencil's if not given.
+    """
+    seed: int = 1
+    """Of everything that chance decides."""
+    updates: int | None = None
+    """perception: optimiser steps of the first stage, if not the full training; the others follow in proportion."""
+    rounds: int | None = None
+    """controller: DAgger rounds, if not the full training."""
+    controller: str = "cfc_mm"
+    """controller of pencil-hard: its architecture, as large as the default; an unknown name lists them all."""
+    hide_elapsed: bool = False
+    """controller of pencil-hard: do not tell it how much time has passed, neither as an input nor as a time span."""
+
+
+@dataclass
+class LearningOptions:
+    """What can be said about a training on a task of the catalogue."""
+
+    task: tyro.conf.Positional[str]
+    """Such as swing-up; an unknown name lists them all."""
+    out: Path | None = None
+    """File to write; by default named after the task, in this folder. Beside it lies a checkpoint while it is made:
+    the same command goes on from there.
+    """
+    seed: int = 1
+    """Of everything that chance decides."""
+    logs: Path | None = None
+    """Folder for event files that TensorBoard reads."""
+
+
+@dataclass
+class TrainPolicyOptions(LearningOptions):
+    """What can be said about the training of a controller."""
+
+    controller: str = "cfc_mm"
+    """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); unknown names list the others."""
+    units: int | None = None
+    """Neurons of a layer; the architecture's own if not given."""
+    budget_parameters: int | None = None
+    """Instead of units: the size with the number of parameters nearest to this."""
+    hide_elapsed: bool = False
+    """Do not tell the network how much time has passed: neither as an input nor as a time span."""
+    rounds: int | None = None
+    """Of collecting and learning, if not the full training."""
+    passes: int | None = None
+    """Sweeps over what was collected, in a round."""
+    learning_rate: float | None = None
+    """At the start."""
+    cloning: bool = False
+    """Behaviour cloning: the expert drives in all rounds."""
+    rewards: bool = False
+    """Learn from rewards (recurrent PPO), not from an expert; takes far longer."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is one. Its weights differ from those of the CPU by rounding."""
+
+
+@dataclass
+class TrainExpertOptions(LearningOptions):
+    """What can be said about the training of an expert."""
+
+    updates: int | None = None
+    """Rollouts, each followed by an optimisation, if not the full training."""

@@ -13,7 +13,8 @@ from liquid_spike_control.neuromorphic.quantize import quantise
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.training.imitation import ImitationTrainer, ImitationTraining
-from liquid_spike_control.training.perception import PerceptionTrainer, PerceptionTraining, stages
+from liquid_spike_control.training.perception import PerceptionTrainer
+from liquid_spike_control.training.stages import PerceptionTraining, stages
 from liquid_spike_control.types import SpikeTrain
 
 SMALL = PerceptionTraining(n_updates=60, n_streams=12, n_neurons=48, n_variants=2)

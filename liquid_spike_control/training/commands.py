@@ -16,7 +16,8 @@ from ..checkpoint import write_controller
 from ..errors import TaskError
 from ..spiking.nir_io import read_perception_model
 from .imitation import ImitationTrainer, ImitationTraining
-from .perception import PerceptionTrainer, PerceptionTraining
+from .perception import PerceptionTrainer
+from .stages import PerceptionTraining
 
 
 def progress_bars(console: Console) -> Progress:

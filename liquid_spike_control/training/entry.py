@@ -41,7 +41,7 @@ def train_command(what: str, options: TrainOptions) -> int:
     with _training_installed():
         from .commands import train_controller, train_perception
         from .imitation import ImitationTraining
-        from .perception import PerceptionTraining
+        from .stages import PerceptionTraining
     console = Console()
     if what == "perception":
         perception = PerceptionTraining(seed=options.seed)

@@ -19,8 +19,9 @@ from ..spiking.graph import Linear
 from ..spiking.network import SpikingNetwork
 from ..spiking.nir_io import read_perception_model
 from .hard_streams import HardStream, PoleTable
-from .perception import FEATURE_SCALES, PerceptionTrainer, PerceptionTraining, Stage
+from .perception import FEATURE_SCALES, PerceptionTrainer
 from .receptive_fields import oriented_bands
+from .stages import PerceptionTraining, Stage
 
 #: Groups of the pencil's neurons that share their time constants: neuron i belongs to group i modulo this.
 GROUPS = 8

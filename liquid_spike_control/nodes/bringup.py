@@ -165,25 +165,25 @@ def main() -> None:
 
     stay = "--stay" in sys.argv
     names = [a for a in sys.argv[1:] if not a.startswith("-")]
-    interrupts = Interrupts().__enter__()  # for as long as the program runs
-    rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("liquid_spike_bringup")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    bringup = Bringup(node, executor, names, interrupts.check)
-    try:
-        bringup.up()
-        while stay:
-            interrupts.check()
-            if (name := bringup.failed()) is not None:
-                node.get_logger().warning(f"{name} failed; it is brought up again")
-                bringup.again(name)
-            time.sleep(0.05)
-    except KeyboardInterrupt:
-        bringup.down()
-    except GraphError as error:
-        bringup.down()
-        sys.exit(f"{error}; the log of that node says why")
+    with Interrupts() as interrupts:  # a second Ctrl-C does not keep the nodes from being brought down
+        rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
+        node = Node("liquid_spike_bringup")
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        bringup = Bringup(node, executor, names, interrupts.check)
+        try:
+            bringup.up()
+            while stay:
+                interrupts.check()
+                if (name := bringup.failed()) is not None:
+                    node.get_logger().warning(f"{name} failed; it is brought up again")
+                    bringup.again(name)
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            bringup.down()
+        except GraphError as error:
+            bringup.down()
+            sys.exit(f"{error}; the log of that node says why")
 
 
 if __name__ == "__main__":

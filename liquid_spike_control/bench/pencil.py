@@ -28,6 +28,7 @@ from ..assembly import (
 from ..checkpoint import read_controller
 from ..control.experts import pencil_lqr
 from ..errors import TaskError
+from ..lifeline import end_with_parent
 from ..liquid.controller import LiquidController
 from ..loop import Estimator, Loop, SpikingEstimator
 from ..neuromorphic.backend import BackendStats
@@ -123,7 +124,7 @@ class PencilBenchmark:
         if self.jobs == 1:
             yield from map(_run_one, work)
             return
-        with multiprocessing.get_context("spawn").Pool(self.jobs) as pool:
+        with multiprocessing.get_context("spawn").Pool(self.jobs, end_with_parent, (os.getpid(),)) as pool:
             yield from pool.imap_unordered(_run_one, work)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -16,13 +15,13 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError, LiquidSpikeError
+from ..lifeline import end_with_parent
 from .shared_memory import remove_stale_segments
 from .stage import Stage
 from .transport import profile_variables
 
 #: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
 PARENT = "LIQUID_SPIKE_SUPERVISOR"
-_PR_SET_PDEATHSIG = 1
 
 
 class Claim:
@@ -67,7 +66,7 @@ def _bind_to_parent() -> int | None:
     parent = os.environ.get(PARENT)
     if parent is None:
         return None
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(how=signal.SIGTERM)
     return int(parent)
 
 

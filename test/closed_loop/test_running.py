@@ -131,6 +131,27 @@ def group_is_gone(group):
     return False
 
 
+SLEEPER = """
+import time
+from liquid_spike_control.bench.closed_loop.engines import Processes
+if __name__ == "__main__":
+    engine = Processes(time.sleep, 1)
+    engine.submit(600.0)
+    print("begun", flush=True)
+    engine.next()
+"""
+
+
+def test_no_job_outlives_a_run_that_is_killed(tmp_path):
+    script = tmp_path / "sleeper.py"
+    script.write_text(SLEEPER)
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "begun\n"
+    process.kill()
+    process.wait(10)
+    assert group_is_gone(process.pid)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on_where_it_was(tmp_path, how):

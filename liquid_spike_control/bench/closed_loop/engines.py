@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ...errors import LiquidSpikeError, WorkerError
+from ...lifeline import end_with_parent
 
 #: In the environment of whatever does a job.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
@@ -71,7 +72,7 @@ class Processes:
         """Begin a job in a new process."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_serve, args=(self._work, job, theirs), daemon=True)
+        process = context.Process(target=_serve, args=(self._work, job, theirs, os.getpid()), daemon=True)
         saved = {name: os.environ.get(name) for name in ONE_THREAD}
         os.environ.update(ONE_THREAD)  # a spawned process inherits it
         try:
@@ -105,7 +106,8 @@ class Processes:
         self._running.clear()
 
 
-def _serve(work: Callable[[Any], Any], job: Any, connection: Connection) -> None:
+def _serve(work: Callable[[Any], Any], job: Any, connection: Connection, parent: int) -> None:
+    end_with_parent(parent)  # a training would go on for minutes, for nobody
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     connection.send(attempt(work, job))
     connection.close()

@@ -5,10 +5,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_spike_control.neuromorphic.kernels import PATIENCE
+from liquid_spike_control.neuromorphic.delivery import FEW
 from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.membrane import rest_bounds
 from liquid_spike_control.neuromorphic.vectors import BLOCK, trailing_zeros
+from liquid_spike_control.neuromorphic.visits import PATIENCE
 from liquid_spike_control.types import SpikeTrain
 
 
@@ -151,6 +152,25 @@ def test_event_driven_equals_dense(case):
     assert stats.neuron_updates == updates
     assert stats.input_spikes == spikes.sum()
     assert stats.spikes == fired["a"].sum() + fired["b"].sum()
+
+
+def test_many_spikes_of_a_convolution_reach_what_few_do():
+    """Beyond ``FEW`` spikes of one step, blocks are marked in another way."""
+    rng = np.random.default_rng(3)
+    w = rng.integers(-20, 21, (5, 5, 3, 2))
+    first = Conv("input", "a", w, (16, 18, 2), stride=2, padding=1)
+    n = int(np.prod(first.output_shape))
+    network = LoihiNetwork(576, {"a": Population(n, du=1000, dv=300, vth=300)}, [first])
+    spikes = rng.random((40, 576)) < np.where(np.arange(40) % 2, 0.6, 0.02)[:, None]
+    assert np.sort(spikes.sum(1))[20] > 2 * FEW and spikes.sum(1).min() < FEW
+    trace, fired, operations, updates = dense_run(network, spikes)
+    emulator = LoihiEmulator(network)
+    probe = emulator.probe(SpikeTrain.from_dense(spikes))["a"]
+    np.testing.assert_array_equal(probe.u, trace["a"][0])
+    np.testing.assert_array_equal(probe.v, trace["a"][1])
+    np.testing.assert_array_equal(probe.spikes, fired["a"])
+    assert 0 < fired["a"].sum() == emulator.stats().spikes
+    assert (emulator.stats().synaptic_operations, emulator.stats().neuron_updates) == (operations, updates)
 
 
 @given(st.integers(0, 4095), st.integers(0, 4095), st.integers(1, 2**18), st.integers(0, 2**18))

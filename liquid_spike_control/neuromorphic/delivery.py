@@ -17,9 +17,13 @@ C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
 C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
 C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
 C_DELAY, C_COLUMNS = 16, 17  # extra steps of all synapses (rows, conv)
-# Columns of the table of a convolution's source pixels: first target (-1 at the border), phase; and of those
-# of its source coordinates, one for x and one for y: first target, number of targets, first tap, phase.
-X_START, X_PHASE, X_COLUMNS = range(3)
+#: Up to so many spikes of a convolution only the blocks that they reach are marked; that of padding costs less.
+FEW = 128
+
+# Columns of the table of a convolution's source pixels: first target (-1 at the border), phase, rows of targets
+# and their length without the padding; and of those of its source coordinates, one for x and one for y: first
+# target, number of targets, first tap, phase.
+X_START, X_PHASE, X_ROWS, X_LENGTH, X_COLUMNS = range(5)
 G_FIRST, G_REACH, G_SKIP, G_PHASE, G_COLUMNS = range(5)
 # Kinds of connection.
 ROWS, SPARSE, CONV = range(3)
@@ -101,7 +105,7 @@ def deliver_sparse(c, ids, weights, index, acc, touched, t):
 
 @njit(cache=True)
 def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
-    """Add ``n_rows`` rows of weights for each of the ``n`` pairs (first target, first weight) in ``rows``."""
+    """Add ``n_rows`` rows of weights for each (first target, first weight, ...) of the ``n`` in ``rows``."""
     # The common lengths have loops of their own: few instructions are what makes this fast.
     if length == 32:
         for k in range(n):
@@ -122,9 +126,17 @@ def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
 
 
 @njit(cache=True)
+def _mark_reached(touched, rows, n, pitch, index):
+    """Mark the blocks that :func:`_add_rectangles` adds to, without those of padding."""
+    for k in range(n):
+        length = index[rows[k, 2] + X_LENGTH]
+        for r in range(index[rows[k, 2] + X_ROWS]):
+            _mark(touched, rows[k, 0] + r * pitch, length)
+
+
+@njit(cache=True)
 def _mark_rectangles(touched, rows, n, n_rows, length, pitch, out):
-    """Mark the blocks that :func:`_add_rectangles` adds to; those of padding cost a look and change
-    nothing."""
+    """The same with the blocks of padding, without a branch; these cost a look and change nothing."""
     # Rows begin at multiples of the channels, hence of their lowest power of two: many reach two blocks only.
     if length <= BLOCK + min(out & -out, BLOCK):
         for k in range(n):
@@ -192,7 +204,7 @@ def deliver_conv(c, ids, weights, index, a, touched):
     divisor = np.int32(area if channels_first else c[C_IN])
     inverse = 1.0 / divisor
     split = np.empty((2, len(ids)), np.int32)
-    rows = np.empty((len(ids), 2), np.int32)
+    rows = np.empty((len(ids), 3), np.int32)
     n = 0
     operations = 0
     for k in range(len(ids)):
@@ -209,8 +221,12 @@ def deliver_conv(c, ids, weights, index, a, touched):
         phase = index[at + X_PHASE] + split[1, k]
         rows[n, 0] = target + start
         rows[n, 1] = first_weight + phase * n_rows * length
+        rows[n, 2] = at
         operations += index[totals + phase]
         n += 1
     _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
-    _mark_rectangles(touched, rows, n, n_rows, length, pitch, out)
+    if n <= FEW:
+        _mark_reached(touched, rows, n, pitch, index)
+    else:
+        _mark_rectangles(touched, rows, n, n_rows, length, pitch, out)
     return operations

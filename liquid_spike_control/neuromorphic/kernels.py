@@ -11,13 +11,10 @@ One step ``t`` of the whole network (Davies et al. 2018, IEEE Micro 38(1); Lava 
 
 2. the input spikes and the spikes of step ``t`` add their weights to the inputs of step ``t + 1 + delay``.
 
-Cost follows activity. Neurons are updated in blocks of 32, and a block is visited only in steps in which it
-has input or could spike. Otherwise it *rests*: either all its neurons are quiescent (zero u and v stay zero),
-or they decay where no threshold is in reach (:mod:`.membrane` has the bound). What it missed is computed when
-it is next visited, at the latest after ``PATIENCE`` steps so that a burst after a long silence finds little
-left to do. Spikes, u, v and all counts are those of the dense rule, to the bit.
+Cost follows activity: :mod:`.visits` says when neurons need no update. Spikes, u, v and all counts are those of the
+dense rule, to the bit.
 
-:mod:`.membrane` updates the neurons, :mod:`.delivery` their inputs; :mod:`.layout` makes the arrays.
+:mod:`.visits` updates the populations, :mod:`.delivery` their inputs; :mod:`.layout` makes the arrays.
 """
 
 from __future__ import annotations
@@ -35,97 +32,15 @@ from .delivery import (
     deliver_rows,
     deliver_sparse,
 )
-from .membrane import (
-    LIVE_AT,
-    RESTS_AT,
-    U,
-    V,
-    catch_up_general,
-    catch_up_uniform,
-    update_general,
-    update_uniform,
-    update_uniform_and_rest,
-)
-from .vectors import BLOCK, BLOCK_BITS, address, popcount, take_bits, trailing_zeros
+from .membrane import catch_up_general
+from .vectors import BLOCK, BLOCK_BITS, address, take_bits, trailing_zeros
+from .visits import P_BLOCKS, P_SPIKES, P_START, WORD_BITS, update
 
-#: Neurons under one 64-bit word of the bitmaps; populations begin at multiples of it.
-WORD_BITS = BLOCK_BITS + 6
-WORD = 1 << WORD_BITS
-LANES = (1 << BLOCK) - 1
-#: Steps after which a block that rests is visited, a power of two.
-PATIENCE = 32
-# Blocks to visit under one word above which it is seldom asked whether they rest.
-CROWD = 32
-
-# Columns of the table of populations.
-P_START, P_BLOCKS, P_UNIFORM, P_SPIKES, P_DU, P_DV, P_THETA, P_GAIN, P_LIMIT, P_COLUMNS = range(10)
 # Columns of the table of shifted inputs (negative weight exponents): sum of the connection, target, blocks,
 # shift.
 F_START, F_TARGET, F_BLOCKS, F_SHIFT, F_COLUMNS = range(5)
 # Counters.
 N_STEPS, N_INPUT_SPIKES, N_SPIKES, N_SYNOPS, N_UPDATES, N_COUNTERS = range(6)
-
-
-@njit(cache=True)
-def _update(p, parameters, state, a, active, resting, done, t, spikes, masks, counters):
-    """Update one population; returns how many spikes it left in ``spikes``."""
-    start, words = p[P_START], (p[P_BLOCKS] + 63) >> 6
-    decay_u, decay_v, theta = np.int32(p[P_DU]), np.int32(p[P_DV]), np.int32(p[P_THETA])
-    gain, limit = np.int32(p[P_GAIN]), np.int32(p[P_LIMIT])
-    u, v, flat, stride = state[U], state[V], state.reshape(-1), state.shape[1]
-    flat_parameters = parameters.reshape(-1)
-    uniform = p[P_UNIFORM] != 0
-    n_masks = np.uint64(0)
-    updates = 0
-    for word in range(start >> WORD_BITS, (start >> WORD_BITS) + words):
-        left, behind = active[word], resting[word]
-        if (word ^ t) & (PATIENCE - 1) == 0:
-            left |= behind
-        if left == 0:
-            continue
-        # Among many blocks with input few can rest, so it is not asked in every step.
-        ask = popcount(left) <= CROWD or (word ^ t) & (PATIENCE - 1) == 0
-        awake, at_rest = np.uint64(0), behind & ~left
-        while left:
-            bit = np.uint64(trailing_zeros(left))
-            left &= left - np.uint64(1)
-            block = (word << 6) + np.int64(bit)
-            i = block << BLOCK_BITS
-            missed = t - done[block] if behind >> bit & np.uint64(1) else 0
-            done[block] = t + 1
-            if uniform:
-                if missed:
-                    updates += catch_up_uniform(u, v, i, missed, decay_u, decay_v)
-                if ask:
-                    mask = update_uniform_and_rest(u, v, a, i, decay_u, decay_v, theta, gain, limit)
-                else:
-                    mask = update_uniform(u, v, a, i, decay_u, decay_v, theta, gain, limit)
-            else:
-                if missed:
-                    updates += catch_up_general(flat, stride, flat_parameters, i, missed)
-                mask = update_general(flat, stride, a, flat_parameters, i)
-            live, rests = (mask >> LIVE_AT) & 0xFF, mask >> RESTS_AT
-            updates += live
-            stirs = np.uint64(live != 0)
-            awake |= (stirs & np.uint64(rests ^ 1)) << bit
-            at_rest |= (stirs & np.uint64(rests)) << bit
-            masks[n_masks] = (i - start) << BLOCK | mask & LANES
-            n_masks += np.uint64(mask & LANES != 0)
-        active[word], resting[word] = awake, at_rest
-    counters[N_UPDATES] += updates
-    n = p[P_SPIKES]
-    for k in range(n_masks):
-        # Most masks hold one to three spikes; writing three without asking saves the mispredicted branches.
-        block, mask = masks[k] >> BLOCK, np.uint64(masks[k] & LANES)
-        found = popcount(mask)
-        for q in range(3):
-            spikes[n + q] = block + trailing_zeros(mask)
-            mask &= mask - np.uint64(1)
-        for q in range(3, found):
-            spikes[n + q] = block + trailing_zeros(mask)
-            mask &= mask - np.uint64(1)
-        n += found
-    return n - p[P_SPIKES]
 
 
 @njit(cache=True)
@@ -246,9 +161,8 @@ def advance(memory, outputs, in_indptr, in_ids, n_inputs, out_indptr, out_ids):
             active[word] |= take_bits(marks, 64 * word)
         _fold(folds, a, active)
         for k in range(len(populations)):
-            counts[k] = _update(
-                populations[k], parameters, state, a, active, resting, done, t, spikes, masks, counters
-            )
+            counts[k], updates = update(populations[k], parameters, state, a, active, resting, done, t, spikes, masks)
+            counters[N_UPDATES] += updates
             counters[N_SPIKES] += counts[k]
         for k in range(len(connections)):
             c = connections[k]

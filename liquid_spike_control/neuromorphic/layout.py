@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import ModelError
 from . import delivery as d
-from . import kernels as k
 from . import membrane as m
+from . import narrow, visits
+from .kernels import F_COLUMNS
 from .network import INPUT, LoihiNetwork
 from .neurons import Population
 from .synapses import Conv, Dense, Sparse
@@ -71,7 +72,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
     starts, n = {}, 0
     for name, p in network.populations.items():
         starts[name] = n
-        n += -(-p.n // k.WORD) * k.WORD
+        n += -(-p.n // visits.WORD) * visits.WORD
     parameters, counters = np.zeros((m.N_PARAMETERS, n), np.int32), np.zeros(n, np.int32)
     populations, first_spike = [], 0
     for name, p in network.populations.items():
@@ -92,7 +93,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
             blocks = -(-network.size(c.target) // BLOCK)
             folds.append([n, starts[c.target], blocks, -c.shift])
             row[d.C_TARGET], row[d.C_SHIFT] = n, 0
-            n += -(-blocks * BLOCK // k.WORD) * k.WORD
+            n += -(-blocks * BLOCK // visits.WORD) * visits.WORD
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
             row[d.C_DELAY] = c.delay
@@ -104,18 +105,18 @@ def lay_out(network: LoihiNetwork) -> Layout:
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
             beyond = max(beyond, int((row[d.C_TAPS_X] * row[d.C_Y_OUT] + row[d.C_TAPS_Y]) * row[d.C_OUT]))
-    n += -(-beyond // k.WORD) * k.WORD
+    n += -(-beyond // visits.WORD) * visits.WORD
     padded = aligned_zeros((m.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
     at_start = np.zeros(n, np.int32)
     at_start[: len(counters)] = counters
     busy = (padded[m.BIAS] != 0) | (at_start != 0)
     busy_blocks = np.flatnonzero(busy.reshape(-1, BLOCK).any(1)).astype(np.uint64)
-    bitmap = np.zeros(n // k.WORD, np.uint64)
+    bitmap = np.zeros(n // visits.WORD, np.uint64)
     np.bitwise_or.at(bitmap, (busy_blocks // 64).astype(np.int64), np.uint64(1) << (busy_blocks % 64))
     return Layout(
         np.array(populations, np.int64),
-        np.array(folds, np.int64).reshape(-1, k.F_COLUMNS),
+        np.array(folds, np.int64).reshape(-1, F_COLUMNS),
         np.array(connections, np.int64).reshape(-1, d.C_COLUMNS),
         weights.joined(np.int16),
         index.joined(np.int32),
@@ -150,13 +151,15 @@ def _population(p: Population, start: int, first_spike: int, parameters: np.ndar
     mine[m.BIAS] = p.bias
     mine[m.REFRACTORY] = p.refractory
     shared = bool((mine == mine[:, :1]).all())
-    row = np.zeros(k.P_COLUMNS, np.int64)
-    row[k.P_START] = start
-    row[k.P_BLOCKS] = -(-p.n // BLOCK)
-    row[k.P_UNIFORM] = shared and not (mine[m.BIAS].any() or mine[m.REFRACTORY].max() > 1 or np.any(p.start))
-    row[[k.P_DU, k.P_DV, k.P_THETA]] = mine[[m.DECAY_U, m.DECAY_V, m.THETA], 0]
-    row[[k.P_GAIN, k.P_LIMIT]] = mine[[m.GAIN, m.LIMIT], 0]
-    row[k.P_SPIKES] = first_spike
+    row = np.zeros(visits.P_COLUMNS, np.int64)
+    row[visits.P_START] = start
+    row[visits.P_BLOCKS] = -(-p.n // BLOCK)
+    row[visits.P_UNIFORM] = shared and not (mine[m.BIAS].any() or mine[m.REFRACTORY].max() > 1 or np.any(p.start))
+    row[[visits.P_DU, visits.P_DV, visits.P_THETA]] = mine[[m.DECAY_U, m.DECAY_V, m.THETA], 0]
+    row[[visits.P_GAIN, visits.P_LIMIT]] = mine[[m.GAIN, m.LIMIT], 0]
+    if row[visits.P_UNIFORM] and row[visits.P_DV] < 4096 and row[visits.P_THETA] <= narrow.MOST:
+        row[[visits.P_REACH, visits.P_SHIFT]] = narrow.reach_of(int(row[visits.P_GAIN]))
+    row[visits.P_SPIKES] = first_spike
     return row
 
 
@@ -216,6 +219,7 @@ def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     inside = _inside(c, 0)[:, None] & _inside(c, 1)
     pixels[..., d.X_START] = np.where(inside, (x[:, None, d.G_FIRST] * y_out + y[:, d.G_FIRST]) * out, -1)
     pixels[..., d.X_PHASE] = x[:, None, d.G_PHASE] + y[:, d.G_PHASE]
+    pixels[..., d.X_ROWS], pixels[..., d.X_LENGTH] = x[:, None, d.G_REACH], y[:, d.G_REACH] * out
     row[d.C_PIXELS] = index.add(pixels)
 
 

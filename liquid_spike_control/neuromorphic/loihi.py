@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from ..types import SpikeTrain
-from . import kernels, membrane, vectors
+from . import kernels, membrane, vectors, visits
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
 from .network import LoihiNetwork
@@ -77,7 +77,7 @@ class LoihiEmulator:
         self._every = network.numbered(names)
         self._state = aligned_zeros((membrane.N_STATE, layout.n), np.int32)
         self._acc = aligned_zeros((layout.slots, layout.n), np.int32)
-        self._active, self._resting = np.zeros((2, layout.n // kernels.WORD), np.uint64)
+        self._active, self._resting = np.zeros((2, layout.n // visits.WORD), np.uint64)
         self._done = np.zeros(layout.n // vectors.BLOCK, np.int64)
         self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
@@ -172,7 +172,7 @@ class LoihiEmulator:
         """As :meth:`run`, but return current, voltage and spikes of every neuron and step (much slower)."""
         shape = spikes.n_steps, self.network.n_neurons
         u, v, fired = np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(shape, bool)
-        starts = self._layout.populations[:, kernels.P_START]
+        starts = self._layout.populations[:, visits.P_START]
         sizes = [p.n for p in self.network.populations.values()]
         where = np.concatenate([start + np.arange(n) for start, n in zip(starts, sizes, strict=True)])
         for k in range(spikes.n_steps):

@@ -27,15 +27,14 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .vectors import BLOCK, VECTOR, constant, load, pointer, splat, store
+from .vectors import BLOCK, I64, VECTOR, constant, every, greater, load, mask, pointer, splat, store
 
 # Rows of the neuron parameters and of the state.
 DECAY_U, DECAY_V, THETA, GAIN, LIMIT, BIAS, REFRACTORY, N_PARAMETERS = range(8)
 U, V, COUNTER, N_STATE = range(4)
 # What an update returns: a bit a spike, how many neurons were not quiescent, whether the block rests.
-LIVE_AT, RESTS_AT = BLOCK, BLOCK + 8
+LIVE_AT, RESTS_AT = BLOCK, BLOCK + 16
 
-_I64 = ir.IntType(64)
 _REST = 2**18
 
 
@@ -85,38 +84,28 @@ def _currents(b, u, a, decay):
     return b.select(b.icmp_signed("<=", u, constant(-(2**23))), b.add(u, turn), u)
 
 
-def _greater(b, x, y):
-    return b.select(b.icmp_signed(">", x, y), x, y)
-
-
 def _clip(b, v):
     bottom, top = constant(1 - 2**23), constant(2**23 - 1)
     v = b.select(b.icmp_signed(">", v, top), top, v)
-    return _greater(b, v, bottom)
-
-
-def _mask(b, lanes):
-    """One bit a lane, as int64."""
-    return b.zext(b.bitcast(lanes, ir.IntType(BLOCK)), _I64)
+    return greater(b, v, bottom)
 
 
 def _rests(b, u, v, c_v, threshold, gain, limit):
     """The lanes that cannot spike before their next input; see the module's bound."""
     zero = constant(0)
     threshold = b.select(b.icmp_signed("<", threshold, constant(_REST)), threshold, constant(_REST))
-    bound = b.add(b.mul(_greater(b, v, zero), c_v), b.mul(_greater(b, u, zero), gain))  # below 2^32 if within
+    bound = b.add(b.mul(greater(b, v, zero), c_v), b.mul(greater(b, u, zero), gain))  # below 2^32 if within
     below = b.icmp_unsigned("<=", bound, b.shl(threshold, constant(12)))
-    within = b.icmp_signed("<=", _greater(b, u, b.sub(zero, u)), limit)
+    within = b.icmp_signed("<=", greater(b, u, b.sub(zero, u)), limit)
     within = b.and_(within, b.icmp_signed("<=", v, constant(_REST)))
     return b.and_(b.and_(below, within), b.icmp_signed(">=", v, constant(-_REST)))
 
 
 def _outcome(b, spike, live, rests=None):
-    result = b.or_(_mask(b, spike), b.shl(b.ctpop(_mask(b, live)), ir.Constant(_I64, LIVE_AT)))
+    result = b.or_(mask(b, spike), b.shl(b.ctpop(mask(b, live)), ir.Constant(I64, LIVE_AT)))
     if rests is None:
         return result
-    every = b.icmp_unsigned("==", b.bitcast(rests, ir.IntType(BLOCK)), ir.Constant(ir.IntType(BLOCK), -1))
-    return b.or_(result, b.shl(b.zext(every, _I64), ir.Constant(_I64, RESTS_AT)))
+    return b.or_(result, b.shl(b.zext(every(b, rests), I64), ir.Constant(I64, RESTS_AT)))
 
 
 def _uniform(with_rest: bool):
@@ -210,21 +199,21 @@ def _catch_up(b, at_u, at_v, n, c_u, c_v):
     b.branch(loop)
     b.position_at_end(loop)
     u, v = b.phi(VECTOR), b.phi(VECTOR)
-    left, updates = b.phi(_I64), b.phi(_I64)
-    live = _mask(b, b.icmp_signed("!=", b.or_(u, v), constant(0)))
+    left, updates = b.phi(I64), b.phi(I64)
+    live = mask(b, b.icmp_signed("!=", b.or_(u, v), constant(0)))
     new_u = _small_decay(b, u, c_u)
     new_v = b.add(_small_decay(b, v, c_v), new_u)
-    new_left = b.sub(left, ir.Constant(_I64, 1))
+    new_left = b.sub(left, ir.Constant(I64, 1))
     new_updates = b.add(updates, b.ctpop(live))
     for phi, first, next_ in (
         (u, first_u, new_u),
         (v, first_v, new_v),
         (left, n, new_left),
-        (updates, ir.Constant(_I64, 0), new_updates),
+        (updates, ir.Constant(I64, 0), new_updates),
     ):
         phi.add_incoming(first, before)
         phi.add_incoming(next_, loop)
-    b.cbranch(b.icmp_signed(">", new_left, ir.Constant(_I64, 0)), loop, after)
+    b.cbranch(b.icmp_signed(">", new_left, ir.Constant(I64, 0)), loop, after)
     b.position_at_end(after)
     store(b, new_u, at_u)
     store(b, new_v, at_v)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LLVM vectors of 32 int32 in compiled functions: addresses, loads, stores, sums, and bits.
+"""LLVM vectors of 32 int32 or int16 in compiled functions: addresses, loads, stores, arithmetic, and bits.
 
 A compiler does not find these in a scalar loop with masks; LLVM lowers them to what the processor has
 (AVX-512, AVX2, SSE, NEON).
@@ -16,13 +16,21 @@ from numba.extending import intrinsic
 BLOCK_BITS = 5
 BLOCK = 1 << BLOCK_BITS
 
-I32 = ir.IntType(32)
-VECTOR = ir.VectorType(I32, BLOCK)
+I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+VECTOR, SHORTS = ir.VectorType(I32, BLOCK), ir.VectorType(I16, BLOCK)
+_LANES = ir.IntType(BLOCK)
+
+# Upper halves of products of uint16 on x86: the processor's feature, LLVM's name, lanes.
+_HIGH_PRODUCTS = (
+    ("+avx512bw", "llvm.x86.avx512.pmulhu.w.512", 32),
+    ("+avx2", "llvm.x86.avx2.pmulhu.w", 16),
+    ("+sse2", "llvm.x86.sse2.pmulhu.w", 8),
+)
 
 
-def constant(value: int, lanes: int = BLOCK) -> ir.Constant:
+def constant(value: int, lanes: int = BLOCK, element: ir.IntType = I32) -> ir.Constant:
     """The same value in every lane."""
-    return ir.Constant(ir.VectorType(I32, lanes), [value] * lanes)
+    return ir.Constant(ir.VectorType(element, lanes), [value] * lanes)
 
 
 def pointer(context, builder, array_type, array, index, vector):
@@ -45,9 +53,82 @@ def store(builder, value, at):
 
 def splat(builder, scalar, lanes: int = BLOCK):
     """A scalar in every lane."""
-    vector = ir.Constant(ir.VectorType(I32, lanes), ir.Undefined)
+    vector = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(vector, scalar, ir.Constant(I32, 0))
     return builder.shuffle_vector(first, vector, constant(0, lanes))
+
+
+def mask(builder, lanes):
+    """One bit a lane of a vector of 32 conditions, as int64."""
+    return builder.zext(builder.bitcast(lanes, _LANES), I64)
+
+
+def every(builder, lanes):
+    """Whether all 32 conditions hold."""
+    return builder.icmp_unsigned("==", builder.bitcast(lanes, _LANES), ir.Constant(_LANES, -1))
+
+
+def greater(builder, x, y):
+    """The greater of two signed numbers in each lane."""
+    return builder.select(builder.icmp_signed(">", x, y), x, y)
+
+
+def saturated(builder, x):
+    """Vectors of int32 as int16; what does not fit becomes 32767 or -32768."""
+    top = constant(2**15 - 1)
+    x = builder.select(builder.icmp_signed("<", x, top), x, top)
+    return builder.trunc(greater(builder, x, constant(-(2**15))), SHORTS)
+
+
+def magnitude(builder, x):
+    """``|x|`` of int16 as uint16."""
+    zero = constant(0, element=I16)
+    return builder.select(builder.icmp_signed("<", x, zero), builder.sub(zero, x), x)
+
+
+def saturating_sum(builder, x, y):
+    """``min(x + y, 65535)`` of uint16."""
+    return _of_shorts(builder, "llvm.uadd.sat.v32i16", x, y)
+
+
+def saturating_difference(builder, x, y):
+    """``max(x - y, 0)`` of uint16."""
+    return _of_shorts(builder, "llvm.usub.sat.v32i16", x, y)
+
+
+def _of_shorts(builder, name, x, y):
+    """The value of one of LLVM's functions of two equal vectors."""
+    function = builder.module.declare_intrinsic(name, (), ir.FunctionType(x.type, (x.type, x.type)))
+    return builder.call(function, (x, y))
+
+
+def high_product(context, builder, x, y):
+    """``x y >> 16`` of uint16.
+
+    Out of products of 32 bits LLVM makes the processor's instruction only where it sees both factors widened,
+    and it widens constants outside of loops. So on x86 the instruction is called by its name.
+    """
+    features = context.codegen().magic_tuple()[2].split(",")
+    for feature, name, lanes in _HIGH_PRODUCTS:
+        if feature in features:
+            parts = [
+                _of_shorts(builder, name, *(_lanes(builder, z, z, k, lanes) for z in (x, y)))
+                for k in range(0, BLOCK, lanes)
+            ]
+            while len(parts) > 1:
+                lanes *= 2
+                parts = [_lanes(builder, *pair, 0, lanes) for pair in zip(parts[::2], parts[1::2], strict=True)]
+            return parts[0]
+    product = builder.mul(builder.zext(x, VECTOR), builder.zext(y, VECTOR))
+    return builder.trunc(builder.lshr(product, constant(16)), SHORTS)
+
+
+def _lanes(builder, x, y, first, n):
+    """``n`` lanes from the first on of two vectors, one after the other."""
+    if first == 0 and n == x.type.count:
+        return x
+    at = ir.Constant(ir.VectorType(I32, n), list(range(first, first + n)))
+    return builder.shuffle_vector(x, y, at)
 
 
 def _adder(lanes: int):
@@ -55,7 +136,7 @@ def _adder(lanes: int):
     def add(typingctx, a, i, weights, j, shift):
         def code(context, b, signature, arguments):
             a, i, weights, j, shift = arguments
-            vector, short = ir.VectorType(I32, lanes), ir.VectorType(ir.IntType(16), lanes)
+            vector, short = ir.VectorType(I32, lanes), ir.VectorType(I16, lanes)
             at = pointer(context, b, signature.args[0], a, i, vector)
             w = load(b, pointer(context, b, signature.args[2], weights, j, short), 2)
             w = b.shl(b.sext(w, vector), splat(b, shift, lanes))
@@ -109,7 +190,7 @@ def take_bits(typingctx, flags, i):
         bytes64 = ir.VectorType(ir.IntType(8), 64)
         at = pointer(context, b, signature.args[0], *arguments, bytes64)
         zero = ir.Constant(bytes64, [0] * 64)
-        bits = b.bitcast(b.icmp_signed("!=", load(b, at, 1), zero), ir.IntType(64))
+        bits = b.bitcast(b.icmp_signed("!=", load(b, at, 1), zero), I64)
         b.store(zero, at).align = 1
         return bits
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delivery of spikes: each adds its weights to the inputs of the neurons that it reaches.
 
-Synaptic rows are contiguous in the target, so that 16 are added at once. What is added to is marked, block by
-block, in ``touched``.
+Synaptic rows are contiguous in the target, so that 16 or 32 synapses are added at once. What is added to is marked,
+block by block, in ``touched``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .vectors import BLOCK, BLOCK_BITS, add8, add16, add24, add32
+from .vectors import BLOCK, BLOCK_BITS, add8, add16, add24, add32, add_rows
 
 # Columns of the table of connections; what the others mean depends on the kind.
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
 C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
 C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
 C_DELAY, C_COLUMNS = 16, 17  # extra steps of all synapses (rows, conv)
-#: Up to so many spikes of a convolution only the blocks that they reach are marked; that of padding costs less.
+#: Up to so many spikes of a convolution only the blocks that they reach are marked: to mark those of padding as well
+#: costs less, but each is then visited.
 FEW = 128
 
 # Columns of the table of a convolution's source pixels: first target (-1 at the border), phase, rows of targets
@@ -58,11 +59,14 @@ def _add_row(a, start, weights, w, n, shift):
 @njit(cache=True)
 def deliver_rows(c, ids, weights, index, a, touched):
     """Dense connection: one contiguous row of weights a source neuron. Returns the synaptic operations."""
-    n, shift, target, counts = c[C_ROW], np.int32(c[C_SHIFT]), c[C_TARGET], c[C_INDEX]
+    n, shift, target, counts, first = c[C_ROW], np.int32(c[C_SHIFT]), c[C_TARGET], c[C_INDEX], c[C_WEIGHTS]
+    whole = n & -BLOCK  # where blocks end: up to there the sum of all rows stays in registers
+    for k in range(0, whole, BLOCK):
+        add_rows(a, target + k, weights, first + k, n, ids, shift)
     operations = 0
     for k in range(len(ids)):
         source = np.int64(ids[k])
-        _add_row(a, target, weights, c[C_WEIGHTS] + source * n, n, shift)
+        _add_row(a, target + whole, weights, first + source * n + whole, n - whole, shift)
         operations += index[counts + source]
     if operations:
         _mark(touched, target, n)
@@ -126,17 +130,25 @@ def _add_rectangles(a, weights, rows, n, n_rows, length, pitch, shift):
 
 
 @njit(cache=True)
-def _mark_reached(touched, rows, n, pitch, index):
-    """Mark the blocks that :func:`_add_rectangles` adds to, without those of padding."""
+def _mark_reached(touched, rows, n, n_rows, pitch, index):
+    """Mark the blocks that :func:`_add_rectangles` adds to, without those of padding.
+
+    In place of a row of padding the last one is marked again, which saves mispredicted branches.
+    """
     for k in range(n):
-        length = index[rows[k, 2] + X_LENGTH]
-        for r in range(index[rows[k, 2] + X_ROWS]):
-            _mark(touched, rows[k, 0] + r * pitch, length)
+        first, end = np.int64(rows[k, 0]), np.int64(index[rows[k, 2] + X_LENGTH]) - 1
+        last = first + np.int64(index[rows[k, 2] + X_ROWS] - 1) * pitch
+        for _ in range(n_rows):
+            touched[np.uint64(first >> BLOCK_BITS)] = 1
+            touched[np.uint64((first + end) >> BLOCK_BITS)] = 1
+            for block in range((first >> BLOCK_BITS) + 1, (first + end) >> BLOCK_BITS):
+                touched[block] = 1
+            first = min(first + pitch, last)
 
 
 @njit(cache=True)
 def _mark_rectangles(touched, rows, n, n_rows, length, pitch, out):
-    """The same with the blocks of padding, without a branch; these cost a look and change nothing."""
+    """The same with the blocks of padding, which cost a look and change nothing; faster where spikes are many."""
     # Rows begin at multiples of the channels, hence of their lowest power of two: many reach two blocks only.
     if length <= BLOCK + min(out & -out, BLOCK):
         for k in range(n):
@@ -226,7 +238,7 @@ def deliver_conv(c, ids, weights, index, a, touched):
         n += 1
     _add_rectangles(a, weights, rows, n, n_rows, length, pitch, np.int32(c[C_SHIFT]))
     if n <= FEW:
-        _mark_reached(touched, rows, n, pitch, index)
+        _mark_reached(touched, rows, n, n_rows, pitch, index)
     else:
         _mark_rectangles(touched, rows, n, n_rows, length, pitch, out)
     return operations

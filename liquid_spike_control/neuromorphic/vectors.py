@@ -153,6 +153,39 @@ add8, add16, add24, add32 = (_adder(lanes) for lanes in (8, 16, 24, 32))
 
 
 @intrinsic
+def add_rows(typingctx, a, i, weights, j, stride, ids, shift):
+    """``a[i:i + 32] += weights[j + stride k:j + stride k + 32] << shift`` for all k in ``ids``, int32."""
+
+    def code(context, b, signature, arguments):
+        a, i, weights, j, stride, ids, shift = arguments
+        kinds, short_row = signature.args, ir.VectorType(I16, BLOCK)
+        at = pointer(context, b, kinds[0], a, i, VECTOR)
+        listed = context.make_array(kinds[5])(context, b, ids)
+        n = b.extract_value(listed.shape, 0)
+        zero = ir.Constant(I64, 0)
+        before, loop, after = b.block, b.append_basic_block("row"), b.append_basic_block("rows")
+        b.cbranch(b.icmp_signed(">", n, zero), loop, after)
+        b.position_at_end(loop)
+        k, total = b.phi(I64), b.phi(VECTOR)
+        row = b.add(j, b.mul(stride, b.sext(b.load(b.gep(listed.data, [k])), I64)))
+        w = load(b, pointer(context, b, kinds[2], weights, row, short_row), 2)
+        more, next_ = b.add(total, b.sext(w, VECTOR)), b.add(k, ir.Constant(I64, 1))
+        for phi, first, then in ((k, zero, next_), (total, constant(0), more)):
+            phi.add_incoming(first, before)
+            phi.add_incoming(then, loop)
+        b.cbranch(b.icmp_signed("<", next_, n), loop, after)
+        b.position_at_end(after)
+        sums = b.phi(VECTOR)
+        sums.add_incoming(constant(0), before)
+        sums.add_incoming(more, loop)
+        store(b, b.add(load(b, at), b.shl(sums, splat(b, shift))), at)
+        return context.get_dummy_value()
+
+    i64 = types.int64
+    return types.void(a, types.intp, weights, i64, i64, ids, types.int32), code
+
+
+@intrinsic
 def address(typingctx, x):
     """An int64 as an address."""
 

@@ -97,7 +97,7 @@ _WALKER2D_SIZES: dict[str, Architecture | int] = {
     "gru_d": 88,
     "ltc": Architecture("ltc", 40),
 }
-_WALKER2D = Fitting(epochs=16, learning_rate=5e-3, decay=0.02, batch=32)
+_WALKER2D = Fitting(epochs=16, learning_rate=5e-3, decay=0.02, batch=32, averaging=0.98)
 _XOR = Fitting(epochs=100, learning_rate=3e-4, decay=0.1, mastered=0.94)
 
 EXPERIMENTS = {
@@ -110,7 +110,7 @@ EXPERIMENTS = {
         n_test=10_000,
         make=xor.training_and_test,
         keep=False,
-        recipes=_recipes(_XOR_SIZES, _XOR, replace(_XOR, epochs=10)),
+        recipes=_recipes(_XOR_SIZES, _XOR, replace(_XOR, epochs=40)),
     ),
     "walker2d": Experiment(
         name="walker2d",
@@ -121,6 +121,6 @@ EXPERIMENTS = {
         n_test=40,
         make=walker2d.training_and_test,
         keep=True,
-        recipes=_recipes(_WALKER2D_SIZES, _WALKER2D, replace(_WALKER2D, epochs=5, learning_rate=1e-2)),
+        recipes=_recipes(_WALKER2D_SIZES, _WALKER2D, replace(_WALKER2D, learning_rate=1e-2)),
     ),
 }

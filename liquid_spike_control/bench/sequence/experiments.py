@@ -81,7 +81,7 @@ def _recipes(sizes: dict[str, Architecture | int], fitting: Fitting, ltc: Fittin
     return {name: Recipe(sizes[name], ltc if name == "ltc" else fitting) for name in MODELS}
 
 
-#: About 15,000 parameters each, the LTC 4,000: a step of it costs ten times as much.
+#: About 15,000 parameters each, the LTC 4,000: it has three to a synapse, and more steps in one.
 _XOR_SIZES: dict[str, Architecture | int] = {
     "cfc_mm": Architecture("cfc", 32, mixed_memory=True, backbone_units=64, backbone_layers=1),
     "cfc": Architecture("cfc", 48, backbone_units=64, backbone_layers=1),

@@ -30,8 +30,16 @@ CONFIGURE_TIMEOUT_S = 300.0
 ACTIVATE_TIMEOUT_S = 15.0
 #: The whole graph is down within this, whatever its nodes do [s].
 DOWN_S = 2.0
-#: Between two requests to a node that may still be starting [s].
-INSIST_S = 0.5
+#: Between two requests to a node that gives no sign of having heard the first [s]: to one that discovery has shown,
+#: whose request or answer can still be lost, and to one in the place of a process that was killed, for which discovery
+#: takes it for 20 s.
+INSIST_S, INSIST_AFTER_LOSS_S = 3.0, 0.5
+#: Where a transition leads.
+GOALS = {
+    Transition.TRANSITION_CONFIGURE: State.PRIMARY_STATE_INACTIVE,
+    Transition.TRANSITION_ACTIVATE: State.PRIMARY_STATE_ACTIVE,
+    Transition.TRANSITION_DEACTIVATE: State.PRIMARY_STATE_INACTIVE,
+}
 #: A node that fails more often than ATTEMPTS times in a while [s] is not brought up again.
 ATTEMPTS, WHILE_S = 3, 60.0
 
@@ -52,12 +60,14 @@ class Bringup:
         self._executor, self._check, self._names = executor, check, tuple(names)
         self._clients = {name: node.create_client(ChangeState, f"/{name}/change_state") for name in names}
         self._failed: deque[str] = deque()
+        self._states: dict[str, int] = {}  # what nodes told on the way of the latest transition
         self._failures: dict[str, deque[float]] = {name: deque() for name in names}
         for name in names:
             node.create_subscription(TransitionEvent, f"/{name}/transition_event", self._hear(name), 10)
 
     def _hear(self, name: str) -> Callable[[TransitionEvent], None]:
         def on_event(event: TransitionEvent) -> None:
+            self._states[name] = event.goal_state.id
             if event.start_state.id == State.TRANSITION_STATE_ERRORPROCESSING:
                 self._failed.append(name)
 
@@ -95,23 +105,10 @@ class Bringup:
             failures.popleft()
         if len(failures) > ATTEMPTS:
             raise GraphError(f"{name} failed {len(failures)} times in {WHILE_S:.0f} s; its log says why")
-        self._insist(name, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
+        self._change(
+            (name,), Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S, insist_s=INSIST_AFTER_LOSS_S
+        )
         self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
-
-    def _insist(self, name: str, transition: int, verb: str, timeout_s: float) -> None:
-        """Ask until an answer comes: for 20 s after a process was killed, discovery takes it for the new one."""
-        request = ChangeState.Request(transition=Transition(id=transition))
-        futures: list[Future] = []
-
-        def answered() -> bool:
-            if len(futures) * INSIST_S <= time.monotonic() - began:
-                futures.append(self._clients[name].call_async(request))
-            return any(future.done() for future in futures)
-
-        began = time.monotonic()
-        self._wait(answered, timeout_s, verb)
-        if not any(future.done() and future.result().success for future in futures):
-            raise GraphError(f"{name} could not {verb}")
 
     def down(self) -> None:
         """Deactivate in reverse order, the gate last: the robot's last command is the safe one. Nodes that do not
@@ -132,21 +129,32 @@ class Bringup:
         verb: str,
         timeout_s: float,
         check: Callable[[], None] | None = None,
+        insist_s: float = INSIST_S,
     ) -> None:
+        """Ask each of some nodes for a transition, and again where it gives no sign of having heard."""
         request = ChangeState.Request(transition=Transition(id=transition))
-        futures = {name: self._clients[name].call_async(request) for name in names}
-        self._wait(
-            lambda: (
-                all(future.done() for future in futures.values())
-                or any(future.done() and not future.result().success for future in futures.values())
-            ),
-            timeout_s,
-            verb,
-            check,
-        )
-        for name, future in futures.items():
-            if future.done() and not future.result().success:
-                raise GraphError(f"{name} could not {verb}")
+        futures: dict[str, list[Future]] = {name: [] for name in names}
+        for name in names:
+            self._states.pop(name, None)
+        began = time.monotonic()
+
+        def changed(name: str) -> bool:
+            told = [future.result().success for future in futures[name] if future.done()]
+            return any(told) or self._states.get(name) == GOALS[transition]
+
+        def refused() -> list[str]:
+            return [name for name in names if not changed(name) and any(f.done() for f in futures[name])]
+
+        def settled() -> bool:
+            for name, asked in futures.items():
+                silent = name not in self._states and not any(future.done() for future in asked)
+                if silent and len(asked) * insist_s <= time.monotonic() - began:
+                    asked.append(self._clients[name].call_async(request))
+            return all(changed(name) for name in names) or bool(refused())
+
+        self._wait(settled, timeout_s, verb, check)
+        for name in refused():
+            raise GraphError(f"{name} could not {verb}")
 
     def _wait(
         self, done: Callable[[], bool], timeout_s: float, verb: str, check: Callable[[], None] | None = None

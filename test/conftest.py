@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from _pytest.tmpdir import tmppath_result_key
 
 # A job that a script puts into the background ignores Ctrl-C, and so would all that the tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in REAL_TIME:
             item.add_marker(pytest.mark.flaky(retries=2, delay=1))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A second attempt is set up without the report that pytest's tmp_path looks for when it ends."""
+    item.stash.setdefault(tmppath_result_key, {})
 
 
 _DOMAINS = itertools.cycle(range(1, 102))

@@ -5,29 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from oracles_here import need
 from rich.console import Console
 
-from liquid_spike_control.errors import WorkerError
 from liquid_spike_control.neuromorphic.compiled import read_network
 from liquid_spike_control.neuromorphic.fuzz import compare, fuzz, print_report
 from liquid_spike_control.neuromorphic.loihi import Conv, LoihiEmulator, Probe
 from liquid_spike_control.neuromorphic.random_network import SCOPES, random_case
 from liquid_spike_control.neuromorphic.spike_files import read_spikes
 from liquid_spike_control.neuromorphic.workers.backend import new_worker
-from liquid_spike_control.neuromorphic.workers.oracles import KINDS, find_oracle
+from liquid_spike_control.neuromorphic.workers.oracles import KINDS
 
 
 @pytest.fixture(params=KINDS)
 def kind(request):
     return need(request.param)
-
-
-def need(kind: str) -> str:
-    try:
-        find_oracle(kind)
-    except WorkerError as error:
-        pytest.skip(str(error))
-    return kind
 
 
 @pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)

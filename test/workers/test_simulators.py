@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import network
+from oracles_here import need
 from sessions import alive, session
 
 from liquid_spike_control.errors import ModelError, WorkerError
@@ -17,16 +18,8 @@ from liquid_spike_control.neuromorphic.fuzz import compare
 from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
 from liquid_spike_control.neuromorphic.random_network import SCOPES, random_case
 from liquid_spike_control.neuromorphic.workers.backend import new_worker
-from liquid_spike_control.neuromorphic.workers.oracles import KINDS, find_oracle
+from liquid_spike_control.neuromorphic.workers.oracles import KINDS
 from liquid_spike_control.types import SpikeTrain
-
-
-def need(kind: str) -> str:
-    try:
-        find_oracle(kind)
-    except WorkerError as error:
-        pytest.skip(str(error))
-    return kind
 
 
 @pytest.fixture(params=KINDS)

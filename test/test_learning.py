@@ -15,6 +15,7 @@ from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.liquid.controller import new_controller  # noqa: E402
 from liquid_spike_control.options import TrainExpertOptions, TrainPolicyOptions  # noqa: E402
+from liquid_spike_control.tasks.perturbed import PerturbedTask  # noqa: E402
 from liquid_spike_control.tasks.swing_up import SwingUp  # noqa: E402
 from liquid_spike_control.training import gym_expert, learning  # noqa: E402
 from liquid_spike_control.training.entry import expert_command, policy_command  # noqa: E402
@@ -64,6 +65,25 @@ def test_a_liquid_policy_may_learn_from_rewards(tmp_path):
     assert file.architecture.mixed_memory
 
 
+@pytest.mark.parametrize("factor, greatest", [(None, 0.5), (0.5, 0.25), (0.0, 0.0)])
+def test_faults_in_training_are_as_strong_as_wanted(factor, greatest, tmp_path, monkeypatch):
+    drawn, reset = [], PerturbedTask.reset
+
+    def recorded(loop, seed, *perturbation):
+        drawn.extend(perturbation)
+        reset(loop, seed, *perturbation)
+
+    monkeypatch.setattr(PerturbedTask, "reset", recorded)
+    policy_command(replace(TINY, out=tmp_path / "x.safetensors", faults=factor))
+    for most, found in (
+        (0.1 * greatest, [p.noise for p in drawn]),
+        (greatest, [p.drop for p in drawn]),
+        (greatest, [p.jitter for p in drawn]),
+        (4 * greatest, [p.latency_steps for p in drawn]),
+    ):
+        assert 0.8 * most <= max(found) <= most
+
+
 def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
     small = PpoTraining(n_updates=9, n_tasks=2, rollout=16, chunk=1, epochs=1, minibatches=2)
     monkeypatch.setitem(gym_expert.EXPERTS, "swing-up-full", small)
@@ -83,6 +103,8 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
         ({"rewards": True, "cloning": True}, "--cloning imitates an expert and --rewards does without one"),
         ({"controller": "spiking", "device": "cuda"}, "train on the CPU; leave --device out"),
+        ({"faults": 2.0}, "--faults 2.0; give a factor of at least 0, which is none, and less than 2"),
+        ({"faults": 0.0, "rewards": True}, "--faults belongs to imitation and --rewards does without it"),
         ({"seed": -1}, "--seed -1; give a whole number from 0"),
         ({"rounds": 0}, "--rounds 0; give a number above 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan; give a number above 0"),

@@ -68,6 +68,10 @@ class TrainPolicyOptions(LearningOptions):
     """Sweeps over what was collected, in a round."""
     learning_rate: float | None = None
     """At the start."""
+    faults: float | None = None
+    """Factor on the faults of sensing and timing that it is trained under: noise, lost samples, varying periods and
+    latency. 1 if not given, somewhat more than the benchmark's; 0 for a robot without any.
+    """
     cloning: bool = False
     """Behaviour cloning: the expert drives in all rounds."""
     rewards: bool = False

@@ -25,6 +25,30 @@ from numba import njit
 from .bptt import SURROGATE_GAIN, SURROGATE_SLOPE
 
 
+@njit(inline="always")
+def _which(spikes, ids):
+    """Write who spikes to ``ids``, which has one place more than there are neurons; returns how many do."""
+    n = 0
+    for i in range(len(spikes)):
+        ids[n] = i  # without a branch, which would often be guessed wrong
+        n += spikes[i] > 0
+    return n
+
+
+@njit(inline="always")
+def _add_rows(rows, chosen, n_chosen, total):
+    """Add rows of a matrix to a total one after the other, but write the total once for every four."""
+    n, whole = len(total), n_chosen - n_chosen % 4
+    for k in range(0, whole, 4):
+        a, b, c, d = rows[chosen[k]], rows[chosen[k + 1]], rows[chosen[k + 2]], rows[chosen[k + 3]]
+        for j in range(n):
+            total[j] = (((total[j] + a[j]) + b[j]) + c[j]) + d[j]
+    for k in range(whole, n_chosen):
+        row = rows[chosen[k]]
+        for j in range(n):
+            total[j] += row[j]
+
+
 @njit(cache=True, nogil=True)
 def forward(indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, u, v, s, r):
     """Run one period of every row, keeping what the gradient needs.
@@ -39,43 +63,61 @@ def forward(indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, u, v, s, r):
         r: ``(B, K + 1, M)``, the readout traces.
     """
     n = len(du)
-    arriving = np.empty(n, u.dtype)
+    arriving, spiking = np.empty(n, u.dtype), np.empty(n + 1, np.int32)
     one = u.dtype.type(1)  # a plain 1 would make float64 of float32
+    keep_u, keep_v, keep_r = one - du, one - dv, one - dr
     for b in range(len(u)):
+        n_spiking = _which(s[b, 0], spiking)
         for t in range(u.shape[1] - 1):
             arriving[:] = 0
             if t > 0:
-                for k in range(indptr[b, t - 1], indptr[b, t]):
-                    row = w_in[ids[b, k]]
-                    for j in range(n):
-                        arriving[j] += row[j]
+                _add_rows(w_in, ids[b, indptr[b, t - 1] :], indptr[b, t] - indptr[b, t - 1], arriving)
+            _add_rows(w_rec, spiking, n_spiking, arriving)
             s_old, s_new = s[b, t], s[b, t + 1]
-            for i in range(n):
-                if s_old[i] > 0:
-                    row = w_rec[i]
-                    for j in range(n):
-                        arriving[j] += row[j]
             u_old, u_new, v_old, v_new = u[b, t], u[b, t + 1], v[b, t], v[b, t + 1]
             for j in range(n):  # short loops over few arrays, which a compiler can prove apart and vectorise
-                u_new[j] = (one - du[j]) * u_old[j] + arriving[j]
+                u_new[j] = keep_u[j] * u_old[j] + arriving[j]
             for j in range(n):
-                v_new[j] = (one - dv[j]) * (v_old[j] * (one - s_old[j]))
+                v_new[j] = keep_v[j] * (v_old[j] * (one - s_old[j]))
             for j in range(n):
                 v_new[j] = v_new[j] + u_new[j] + bias[j]
             for j in range(n):
                 s_new[j] = one if v_new[j] > one else u.dtype.type(0)
+            n_spiking = _which(s_new, spiking)
             r_new = r[b, t + 1]
             for m in range(len(dr)):
-                r_new[m] = (one - dr[m]) * r[b, t, m]
-            for i in range(n):
-                if s_new[i] > 0:
-                    row = w_out[i]
-                    for m in range(len(dr)):
-                        r_new[m] += row[m]
+                r_new[m] = keep_r[m] * r[b, t, m]
+            for k in range(n_spiking):
+                row = w_out[spiking[k]]
+                for m in range(len(dr)):
+                    r_new[m] += row[m]
+
+
+@njit(fastmath=True, inline="always")
+def _multiply(x, weights, y):
+    """``y = x @ weights`` for an even number of rows, two at a time; BLAS would start threads for as little."""
+    n, whole = len(weights), len(weights) - len(weights) % 4
+    for b in range(0, len(x), 2):
+        x0, x1, y0, y1 = x[b], x[b + 1], y[b], y[b + 1]
+        y0[:] = 0
+        y1[:] = 0
+        for k in range(0, whole, 4):
+            row, row1, row2, row3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            a, a1, a2, a3 = x0[k], x0[k + 1], x0[k + 2], x0[k + 3]
+            c, c1, c2, c3 = x1[k], x1[k + 1], x1[k + 2], x1[k + 3]
+            for j in range(len(y0)):
+                y0[j] += a * row[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
+                y1[j] += c * row[j] + c1 * row1[j] + c2 * row2[j] + c3 * row3[j]
+        for k in range(whole, n):
+            row, a, c = weights[k], x0[k], x1[k]
+            for j in range(len(y0)):
+                y0[j] += a * row[j]
+                y1[j] += c * row[j]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g_r, n_axons):
+def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g_r,
+             gw_in, gw_rec, gw_out, g_du, g_dv, g_dr, g_bias):  # fmt: skip
     """Gradients of a loss through one period.
 
     The derivative of a spike is the fast sigmoid of Zenke and Ganguli (2018), ``gain / (1 + slope |v - 1|)^2``; the
@@ -84,61 +126,55 @@ def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g
     Args:
         g_u, g_v, g_s: ``(B, N)``; g_r ``(B, M)``: derivatives by the state after the last step; they become, in
             place, those by the state carried in.
-        n_axons: number of rows of ``w_in``.
+        gw_in, gw_rec, gw_out, g_du, g_dv, g_dr, g_bias: derivatives by the weights, to which this period's are added.
 
     Others as in :func:`forward`.
-
-    Returns:
-        Gradients by ``w_in, w_rec, w_out, du, dv, dr, bias``.
     """
-    n, n_out = len(du), len(dr)
-    gw_in, gw_rec, gw_out = np.zeros((n_axons, n), u.dtype), np.zeros_like(w_rec), np.zeros_like(w_out)
-    g_du, g_dv, g_dr, g_bias = np.zeros_like(du), np.zeros_like(dv), np.zeros_like(dr), np.zeros_like(du)
+    n_rows, n, n_out = len(u), len(du), len(dr)
     one, gain, slope = u.dtype.type(1), u.dtype.type(SURROGATE_GAIN), u.dtype.type(SURROGATE_SLOPE)
     backwards, readout = np.ascontiguousarray(w_rec.T), np.ascontiguousarray(w_out.T)
-    g_a = np.empty_like(g_u)
+    keep_u, keep_v, keep_r = one - du, one - dv, one - dr
+    spiking = np.empty(n + 1, np.int32)
+    g_a = np.zeros((n_rows + n_rows % 2, n), u.dtype)
+    by_spikes = np.zeros_like(g_a)
+    by_spikes[:n_rows] = g_s
     for t in range(u.shape[1] - 2, -1, -1):
-        for b in range(len(u)):
+        for b in range(n_rows):
             u_old, v_old, s_old, v_new, s_new = u[b, t], v[b, t], s[b, t], v[b, t + 1], s[b, t + 1]
-            ga, gu, gv, gs, gr = g_a[b], g_u[b], g_v[b], g_s[b], g_r[b]
+            ga, gu, gv, gs, gr = g_a[b], g_u[b], g_v[b], by_spikes[b], g_r[b]
             for m in range(n_out):
-                row = readout[m]
+                row, g = readout[m], gr[m]
                 for i in range(n):
-                    gs[i] += row[i] * gr[m]
-            for i in range(n):
-                if s_new[i] > 0:
-                    g_row = gw_out[i]
-                    for m in range(n_out):
-                        g_row[m] += gr[m]
+                    gs[i] += row[i] * g
+            for k in range(_which(s_new, spiking)):
+                g_row = gw_out[spiking[k]]
+                for m in range(n_out):
+                    g_row[m] += gr[m]
             for m in range(n_out):
                 g_dr[m] -= gr[m] * r[b, t, m]
-                gr[m] *= one - dr[m]
+                gr[m] *= keep_r[m]
             for j in range(n):
                 x = one + slope * abs(v_new[j] - one)
                 gv[j] += gs[j] * gain / (x * x)
             for j in range(n):
                 ga[j] = gv[j] + gu[j]
-            for j in range(n):
                 g_bias[j] += gv[j]
             for j in range(n):
                 gv[j] *= one - s_old[j]
-            for j in range(n):
                 g_dv[j] -= gv[j] * v_old[j]
-            for j in range(n):
-                gv[j] *= one - dv[j]
+                gv[j] *= keep_v[j]
             for j in range(n):
                 g_du[j] -= ga[j] * u_old[j]
             for j in range(n):
-                gu[j] = ga[j] * (one - du[j])
-            for i in range(n):
-                if s_old[i] > 0:
-                    g_row = gw_rec[i]
-                    for j in range(n):
-                        g_row[j] += ga[j]
+                gu[j] = ga[j] * keep_u[j]
+            for k in range(_which(s_old, spiking)):
+                g_row = gw_rec[spiking[k]]
+                for j in range(n):
+                    g_row[j] += ga[j]
             if t > 0:
                 for k in range(indptr[b, t - 1], indptr[b, t]):
                     g_row = gw_in[ids[b, k]]
                     for j in range(n):
                         g_row[j] += ga[j]
-        np.dot(g_a, backwards, g_s)  # all that is dense: to what the spikes of the step before drive
-    return gw_in, gw_rec, gw_out, g_du, g_dv, g_dr, g_bias
+        _multiply(g_a, backwards, by_spikes)  # all that is dense: to what the spikes of the step before drive
+    g_s[:] = by_spikes[:n_rows]

@@ -27,6 +27,8 @@ from .readout import Readout
 
 #: Charge of the encoders; current, membrane potential and spikes of the neurons; readout traces.
 State = tuple[Tensor, ...]
+#: Axons that spike in the steps of a period: where each step's begin, and who; see :func:`.population_coding.encode`.
+_Spikes = tuple[np.ndarray, np.ndarray]
 
 _WEIGHTS = ("w_in", "w_rec", "w_out", "du", "dv", "dr", "bias")
 #: A parameter of 1 is a weight of so much, which makes the usual learning rates right.
@@ -111,26 +113,18 @@ class SpikingPolicy(nn.Module):
 
     def step(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One control period; see :meth:`~..training.policy.TrainablePolicy.step`."""
-        state = state or self.initial_state(len(observation))
-        return self._advance(self.inputs(observation, elapsed), state, self.effective())
+        commands, state = self(observation.unsqueeze(1), elapsed.unsqueeze(1), state)
+        return commands.squeeze(1), state
 
     def forward(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """A sequence of control periods; see :meth:`~..training.policy.TrainablePolicy.__call__`."""
-        state, effective = state or self.initial_state(len(observation)), self.effective()
-        commands = []
-        for x in self.inputs(observation, elapsed).unbind(1):
-            command, state = self._advance(x, state, effective)
-            commands.append(command)
-        return torch.stack(commands, 1), state
-
-    def _advance(self, x: Tensor, state: State, effective: dict[str, Tensor]) -> tuple[Tensor, State]:
-        charge, u, v, s, r = state
-        charge, indptr, ids = _spikes(x, charge, self.architecture)
-        u, v, s, r = _ControlPeriod.apply(
-            self.architecture.steps, indptr, ids, u, v, s, r, *(effective[name] for name in _WEIGHTS)
-        )
-        command = torch.tanh(self.network.read(r)) * self.limits.to(r.dtype)
-        return command, (charge, u, v, s, r)
+        charge, *neurons = state or self.initial_state(len(observation))
+        charge, spikes = _spikes(self.inputs(observation, elapsed), charge, self.architecture)
+        effective = self.effective()
+        weights = (effective[name] for name in _WEIGHTS)
+        traces, *neurons = _ControlPeriods.apply(self.architecture.steps, spikes, *neurons, *weights)
+        commands = torch.tanh(self.network.read(traces)) * self.limits.to(traces.dtype)
+        return commands, (charge, *neurons)
 
     def to_file(
         self,
@@ -179,39 +173,58 @@ class SpikingPolicy(nn.Module):
         )
 
 
-def _spikes(x: Tensor, charge: Tensor, architecture: SpikingArchitecture) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """The charge after a period, and the axons' spikes in all its steps but the last."""
+def _spikes(x: Tensor, charge: Tensor, architecture: SpikingArchitecture) -> tuple[Tensor, list[_Spikes]]:
+    """The charge after the periods of ``x``, ``(batch, time, n_quantities)``, and the axons' spikes in each of them.
+
+    They spike in all steps of a period but the last.
+    """
     n_steps = architecture.steps - 1
     after = charge.detach().cpu().numpy().copy()
-    indptr = np.empty((len(after), n_steps + 1), np.int64)
-    ids = np.empty((len(after), after.shape[1] * n_steps), np.int32)
-    encode(np.ascontiguousarray(x.detach().cpu().numpy()), architecture.fields, n_steps, after, indptr, ids)
-    return torch.from_numpy(after).to(charge.device), indptr, ids
+    numbers = x.detach().cpu().numpy()
+    periods = []
+    for k in range(numbers.shape[1]):
+        indptr = np.empty((len(after), n_steps + 1), np.int64)
+        ids = np.empty((len(after), after.shape[1] * n_steps), np.int32)
+        encode(np.ascontiguousarray(numbers[:, k]), architecture.fields, n_steps, after, indptr, ids)
+        periods.append((indptr, ids))
+    return torch.from_numpy(after).to(charge.device), periods
 
 
-class _ControlPeriod(torch.autograd.Function):
-    """:mod:`.control_period` in an autograd graph; on the processor, wherever the tensors are."""
+class _ControlPeriods(torch.autograd.Function):
+    """:mod:`.control_period`, period after period, as one node of an autograd graph.
+
+    It runs on the processor, wherever the tensors are. Its outputs are the readout traces after each period,
+    ``(batch, time, n_traces)``, and the state after the last.
+    """
 
     @staticmethod
-    def forward(ctx, n_steps, indptr, ids, u, v, s, r, *weights):
+    def forward(ctx, n_steps, spikes, u, v, s, r, *weights):
         w = [np.ascontiguousarray(x.detach().cpu().numpy()) for x in weights]
-        state = []
-        for before in (u, v, s, r):
-            whole = np.empty((len(before), n_steps + 1, before.shape[1]), w[0].dtype)
-            whole[:, 0] = before.detach().cpu().numpy()
-            state.append(whole)
-        control_period.forward(indptr, ids, *w, *state)
-        ctx.run = indptr, ids, w, state
-        return tuple(torch.from_numpy(whole[:, -1].copy()).to(u.device) for whole in state)
+        before = [x.detach().cpu().numpy() for x in (u, v, s, r)]
+        states = []
+        for indptr, ids in spikes:
+            state = [np.empty((len(x), n_steps + 1, x.shape[1]), w[0].dtype) for x in before]
+            for whole, x in zip(state, before, strict=True):
+                whole[:, 0] = x
+            control_period.forward(indptr, ids, *w, *state)
+            before = [whole[:, -1] for whole in state]
+            states.append(state)
+        ctx.run = spikes, w, states
+        traces = np.stack([r[:, -1] for *_, r in states], 1)
+        return tuple(torch.from_numpy(x.copy()).to(u.device) for x in (traces, *before))
 
     @staticmethod
-    def backward(ctx, *grads):
-        indptr, ids, w, state = ctx.run
-        w_in, w_rec, w_out, du, dv, dr, _ = w
+    def backward(ctx, g_traces, *grads):
+        spikes, w, states = ctx.run
+        _, w_rec, w_out, du, dv, dr, _ = w
+        by_traces = g_traces.cpu().numpy()
         by_state = [g.cpu().numpy().copy(order="C") for g in grads]
-        by_weights = control_period.backward(indptr, ids, w_rec, w_out, du, dv, dr, *state, *by_state, len(w_in))
+        by_weights = [np.zeros_like(x) for x in w]
+        for k in range(len(spikes) - 1, -1, -1):
+            by_state[3] += by_traces[:, k]
+            control_period.backward(*spikes[k], w_rec, w_out, du, dv, dr, *states[k], *by_state, *by_weights)
         device = grads[0].device
-        return (None, None, None, *(torch.from_numpy(g).to(device) for g in (*by_state, *by_weights)))
+        return (None, None, *(torch.from_numpy(g).to(device) for g in (*by_state, *by_weights)))
 
 
 def _recurrent_mask(architecture: SpikingArchitecture) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..tasks.catalogue import task_named
 
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
+    from .dagger import DaggerTraining
 
 
 def train_command(what: str, options: TrainOptions) -> int:
@@ -99,6 +100,10 @@ def policy_command(options: TrainPolicyOptions) -> int:
     """
     if options.units is not None and options.budget_parameters is not None:
         raise TaskError("--units and --budget-parameters both give the size; leave one out")
+    if options.faults is not None and not 0 <= options.faults < 2:
+        raise TaskError(f"--faults {options.faults}; give a factor of at least 0, which is none, and less than 2")
+    if options.rewards and options.faults is not None:
+        raise TaskError("--faults belongs to imitation and --rewards does without it; leave one out")
     if options.rewards and options.cloning:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
     if options.device == "cuda" and (options.rewards or options.controller == "spiking"):
@@ -129,7 +134,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
         given = {"n_updates": options.rounds, "epochs": options.passes, "learning_rate": options.learning_rate}
     else:
         share = 1.0 if options.cloning else DaggerTraining.expert_share
-        config = DaggerTraining(seed=options.seed, expert_share=share)
+        config = _under_faults(DaggerTraining(seed=options.seed, expert_share=share), options.faults)
         given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     suffix = "nir" if isinstance(architecture, SpikingArchitecture) else "safetensors"
@@ -157,6 +162,14 @@ def expert_command(options: TrainExpertOptions) -> int:
     out = options.out or Path(f"{options.task}_expert.safetensors".replace("-", "_"))
     learn_expert(options.task, config, Products(out, options.logs, _command_line("expert", options)), Console())
     return 0
+
+
+def _under_faults(config: DaggerTraining, factor: float | None) -> DaggerTraining:
+    """A recipe with ``factor`` times its faults of sensing and timing."""
+    if factor is None:
+        return config
+    noise, drop, jitter = factor * config.noise, factor * config.drop, factor * config.jitter
+    return replace(config, noise=noise, drop=drop, jitter=jitter, latency_steps=round(factor * config.latency_steps))
 
 
 def _check_positive(options: LearningOptions | TrainOptions, *names: str) -> None:

@@ -30,26 +30,24 @@ class Costs:
     def __init__(self, records: Iterable[Record]) -> None:
         self._training, self._factor = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
         for record in records:
+            kinds = f"{record.task} {record.controller}", record.task, record.controller
             if record.training:
-                for kind in _kinds(record.controller, record.task):
+                for kind in kinds:
                     self._training[kind].append(record.training.seconds)
             for evaluation in record.evaluations.values():
-                for kind in _kinds(record.controller, record.task):
+                for kind in kinds:
                     self._factor[kind].append(evaluation.simulated_s / max(evaluation.wall_s, 1e-9))
 
     def of(self, cell: Cell) -> float:
         """Seconds of one core."""
         learns = contender(cell.controller).learns
-        training = _known(self._training, cell, TRAINING_S) if learns else 0.0
-        simulated = course_named(cell.task).duration_s * cell.episodes * len(cell.perturbations)
-        return START_S + training + simulated / _known(self._factor, cell, REAL_TIME_FACTOR)
+        here, task, controller = f"{cell.task} {cell.controller}", cell.task, cell.controller
+        # An architecture decides how long it learns, a plant how fast it is simulated
+        training = _known(self._training, (here, controller, task), TRAINING_S) if learns else 0.0
+        simulated = course_named(task).duration_s * cell.episodes * len(cell.perturbations)
+        return START_S + training + simulated / _known(self._factor, (here, task, controller), REAL_TIME_FACTOR)
 
 
-def _kinds(controller: str, task: str) -> tuple[str, ...]:
-    """The nearest first: the same contender on the same task, the same contender, the same task."""
-    return f"{task} {controller}", controller, task
-
-
-def _known(figures: dict[str, list[float]], cell: Cell, otherwise: float) -> float:
-    known = (figures[kind] for kind in _kinds(cell.controller, cell.task) if figures.get(kind))
-    return median(next(known, [otherwise]))
+def _known(figures: dict[str, list[float]], kinds: tuple[str, ...], otherwise: float) -> float:
+    """Of the nearest kind that has run."""
+    return median(next((figures[kind] for kind in kinds if figures.get(kind)), [otherwise]))

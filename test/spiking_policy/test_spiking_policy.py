@@ -35,17 +35,17 @@ def by_autograd(policy, observation, elapsed, state):
     return torch.stack(commands, 1), (charge, u, v, s, r)
 
 
-@pytest.mark.parametrize("units", [(20,), (12, 9)])
-def test_commands_and_gradients_equal_autograd(units):
+@pytest.mark.parametrize("units, batch", [((20,), 2), ((12, 9), 3), ((20,), 1)])
+def test_commands_and_gradients_equal_autograd(units, batch):
     policy = lively(new_policy(dataclasses.replace(SMALL, units=units)).double())
-    observations, elapsed = wandering(12)
-    observation = torch.tensor(observations).reshape(2, 6, 3)
-    elapsed = torch.tensor(elapsed).reshape(2, 6)
-    target = torch.linspace(-1, 1, 24, dtype=torch.float64).reshape(2, 6, 2)
+    observations, elapsed = wandering(6 * batch)
+    observation = torch.tensor(observations).reshape(batch, 6, 3)
+    elapsed = torch.tensor(elapsed).reshape(batch, 6)
+    target = torch.linspace(-1, 1, 12 * batch, dtype=torch.float64).reshape(batch, 6, 2)
     gradients, commands = [], []
     for run in (policy, lambda *args: by_autograd(policy, *args)):
         policy.zero_grad()
-        first, state = run(observation[:, :4], elapsed[:, :4], policy.initial_state(2))
+        first, state = run(observation[:, :4], elapsed[:, :4], policy.initial_state(batch))
         second, state = run(observation[:, 4:], elapsed[:, 4:], state)  # the gradient goes through the state
         loss = ((second - target[:, 4:]) ** 2).sum() + state[2].sum() + state[1].sum() + (first[:, :1] ** 2).sum()
         loss.backward()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ def success(standings: Standings) -> str:
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     size = (2.6 * columns + 1.2, (0.2 * len(standings) + 0.75) * rows + 0.4)
+    lowest = min(min(s.success(p).low, *s.success_by_seed(p)) for s in standings.values() for p in s.perturbations)
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -58,7 +60,7 @@ def success(standings: Standings) -> str:
         first = panels[0][0]
         first.set_yticks(range(len(standings)), [CONTENDERS[name].title for name in standings])
         first.set_ylim(len(standings) - 0.5, -0.5)
-        first.set_xlim(-4, 104)
+        first.set_xlim(_percents(100 * lowest))
         for axes in panels.flat[len(names) - columns : len(names)]:  # nothing stands below these
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("success [%]")
@@ -82,7 +84,9 @@ def score_against_parameters(standings: Standings, perturbations: Sequence[str])
             axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
         _legend(axes)
         axes.axhline(100, color="0.5", lw=0.8, ls=":")
-        axes.set_ylim(min(0.0, axes.get_ylim()[0]), 104)
+        low, high = axes.get_ylim()
+        bottom, top = _percents(low)
+        axes.set_ylim(min(bottom, low), max(top, high))
         counts = [standing.parameters for standing in standings.values() if standing.parameters]
         _logarithmic(axes)
         axes.set(xlabel="trained numbers", ylabel="score (random 0, expert 100)")
@@ -142,11 +146,18 @@ def training(standings: Standings, perturbations: Sequence[str]) -> str:
             rate = 100 * float(np.mean([standing.success(p).mean for p in perturbations]))
             axes.plot(standing.training_s, rate, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
         _legend(axes)
-        axes.set(xlabel="training, one core [s]", ylabel="success [%]", ylim=(-4, 104))
+        axes.set(xlabel="training, one core [s]", ylabel="success [%]", ylim=_percents(axes.get_ylim()[0]))
         axes.set_xlim(0, 1.1 * max(standing.training_s or 0 for standing in standings.values()))
         axes.grid(color="0.92")
 
     return _svg((7.4, 3.6), draw)
+
+
+def _percents(lowest: float) -> tuple[float, float]:
+    """Limits of an axis of percents: from 0, unless all that it shows would then crowd into its upper half."""
+    begin = 10 * math.floor((lowest - 1) / 10) if lowest > 50 else 0
+    margin = (100 - begin) / 25
+    return begin - margin, 100 + margin
 
 
 def _legend(axes) -> None:

@@ -13,6 +13,7 @@ from .errors import LiquidSpikeError
 from .options import (
     BenchOptions,
     BenchPencilOptions,
+    BenchPolicyOptions,
     ClosedLoopOptions,
     CompareOptions,
     CompileOptions,
@@ -152,6 +153,14 @@ def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="
     from .bench.closed_loop.command import closed_loop_command
 
     return closed_loop_command(options)
+
+
+@bench.command(name="policy")
+def bench_policy(options: Annotated[BenchPolicyOptions, tyro.conf.arg(name="")]) -> int:
+    """Controller files on the tasks that they were trained for, under perturbations."""
+    from .bench.policy import policy_command
+
+    return policy_command(options)
 
 
 @bench.command(name="sequence")

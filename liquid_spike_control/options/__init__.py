@@ -4,6 +4,7 @@
 from .benchmarks import (
     BenchOptions,
     BenchPencilOptions,
+    BenchPolicyOptions,
     ClosedLoopOptions,
     HopsOptions,
     ScaleOptions,
@@ -36,6 +37,7 @@ from .training import LearningOptions, TrainExpertOptions, TrainOptions, TrainPo
 __all__ = [
     "BenchOptions",
     "BenchPencilOptions",
+    "BenchPolicyOptions",
     "ClosedLoopOptions",
     "CompareOptions",
     "CompileOptions",

@@ -71,6 +71,22 @@ class ScaleOptions:
 
 
 @dataclass
+class BenchPolicyOptions:
+    """What can be said about the trial of controllers."""
+
+    models: tyro.conf.Positional[tuple[Path, ...]]
+    """Controller files, as `liquid-spike train policy` writes them; each is tried on the task it was trained for."""
+    perturbations: str = ""
+    """Comma-separated; an unknown name lists them all. All that apply to the task if not given."""
+    seeds: str = "1000:1100"
+    """Held-out seeds of the episodes, first:last+1."""
+    backend: Literal["loihi", "float"] = "loihi"
+    """What runs a spiking controller: the Loihi emulator, or float64."""
+    json: Path | None = None
+    """Write the figures."""
+
+
+@dataclass
 class ClosedLoopOptions:
     """What can be said about the comparison of controllers on tasks."""
 

@@ -52,6 +52,19 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     assert np.abs(controller.step(np.zeros(len(HardImitationTrainer.observation_names)), 0.008)).max() <= 5
 
 
+def test_conductances_of_liquid_neurons_stay_positive():
+    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    config = HardImitationTraining(
+        n_rounds=1, n_streams=2, round_s=0.8, n_variants=1, passes=2, learning_rate=0.1, controller="ncp"
+    )
+    trainer = HardImitationTrainer(config, model, lambda: new_backend(model))
+    trainer.collect()
+    assert np.isfinite(trainer.learn())
+    weights = dict(trainer.network.named_parameters())
+    conductances = [weights[f"layers.0.cell.{name}"] for name in ("w", "sensory_w", "gleak")]
+    assert all((w >= 0).all() for w in conductances) and any((w == 0).any() for w in conductances)
+
+
 def test_other_architectures_have_as_many_parameters():
     sizes = len(HardImitationTrainer.observation_names), 1
     wanted = n_parameters(HardImitationTraining().architecture, *sizes)
@@ -59,3 +72,4 @@ def test_other_architectures_have_as_many_parameters():
     assert gru.cell == "gru" and n_parameters(gru, *sizes) == pytest.approx(wanted, rel=0.03)
     untimed = HardImitationTraining(hidden=("elapsed_input", "elapsed_span")).architecture
     assert not untimed.elapsed_input and not untimed.elapsed_span and untimed.mixed_memory
+    assert HardImitationTraining(controller="ncp").architecture.units == 19  # its claim is that few do

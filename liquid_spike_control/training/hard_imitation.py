@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..hard_simulation import HARD_CAMERA, Onboard
-from ..liquid.architecture import Architecture, matched, n_parameters
+from ..liquid.architecture import Architecture, matched, n_parameters, named
 from ..sim.pencil_hard import FORCE_LIMIT, PencilHardTask
 from ..sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS
 from ..types import SpikeTrain
@@ -42,8 +42,13 @@ class HardImitationTraining(ImitationTraining):
 
     @property
     def architecture(self) -> Architecture:
-        """Of the controller: a CfC with mixed memory, or another with as many parameters."""
+        """Of the controller: a CfC with mixed memory, or another with as many parameters.
+
+        An NCP keeps its own size: its claim is that few neurons do.
+        """
         hidden: dict[str, Any] = dict.fromkeys(self.hidden, False)
+        if self.controller == "ncp":
+            return named("ncp", **hidden)
         if self.controller == "cfc_mm":
             return replace(super().architecture, **hidden)
         sizes = len(HardImitationTrainer.observation_names), 1

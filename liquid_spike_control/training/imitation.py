@@ -245,6 +245,7 @@ class ImitationTrainer:
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
                 self._optimiser.step()
+                self.network.constrain()
                 self._updates += 1
                 state = tuple(x.detach() for x in state)
                 total, count = total + loss.item(), count + 1

@@ -70,7 +70,7 @@ class HardDriver:
 
 
 class PencilHardCourse:
-    """See :class:`~.course.Course`; every network has as many trained numbers as the shipped controller."""
+    """See :class:`~.course.Course`; every network but the NCP has as many trained numbers as the shipped one."""
 
     name, version = "pencil-hard", 1
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The doctor as a user runs it: on a ROS domain with and without cameras, and on machines that lack something."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from liquid_spike_control.nodes.doctor.machine import governor
+from liquid_spike_control.nodes.doctor.machine import governor, preemption
 from liquid_spike_control.nodes.transport import VARIABLES
 
 CAMERAS = """
@@ -117,3 +118,25 @@ def test_frequency_of_the_cores(tmp_path, governors, status):
         folder.mkdir(parents=True)
         (folder / "scaling_governor").write_text(f"{text}\n")
     assert governor(tmp_path).status == status
+
+
+@pytest.mark.parametrize(
+    ("files", "text", "status"),
+    [
+        ({"proc/cmdline": "quiet"}, "not told by this kernel", "ok"),
+        ({"proc/cmdline": "quiet", "sys/kernel/realtime": "1"}, "PREEMPT_RT", "ok"),
+        ({"proc/cmdline": "quiet preempt=full", "proc/config.gz": "CONFIG_PREEMPT_NONE=y"}, "full", "ok"),
+        ({"proc/cmdline": "preempt=voluntary"}, "voluntary", "warning"),
+        ({"proc/cmdline": "", "proc/config.gz": "CONFIG_PREEMPT_NONE=y\nCONFIG_PREEMPT_BUILD=y"}, "none", "warning"),
+        ({"proc/cmdline": "", "boot/config-6.8": "# CONFIG_PREEMPT_NONE is not set\nCONFIG_PREEMPT=y"}, "full", "ok"),
+        ({"proc/cmdline": "", "boot/config-6.5": "CONFIG_PREEMPT=y"}, "not told by this kernel", "ok"),
+    ],
+)
+def test_a_kernel_that_does_not_preempt_itself_is_told(tmp_path, files, text, status):
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content.encode()) if name.endswith(".gz") else content.encode())
+    finding = preemption(tmp_path, "6.8")
+    assert (finding.text, finding.status) == (text, status)
+    assert ("preempt=full" in finding.remedy) == (status == "warning")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import resource
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ def examine_machine() -> Iterator[Finding]:
     yield _cores()
     yield _memory(Path("/proc/meminfo"))
     yield _priority()
+    yield preemption(Path("/"), os.uname().release)
     yield governor(_CPU)
 
 
@@ -49,16 +51,49 @@ def _memory(meminfo: Path) -> Finding:
 
 
 def _priority() -> Finding:
-    realtime = Path("/sys/kernel/realtime")
-    kernel = "PREEMPT_RT kernel" if realtime.exists() and realtime.read_text().strip() == "1" else "ordinary kernel"
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except PermissionError:
-        return warning("real-time priority", f"not permitted (RLIMIT_RTPRIO {limit}), {kernel}", _RTPRIO_REMEDY)
+        return warning("real-time priority", f"not permitted (RLIMIT_RTPRIO {limit})", _RTPRIO_REMEDY)
     os.sched_setscheduler(0, before, parameter)
-    return ok("real-time priority", f"permitted, {kernel}")
+    return ok("real-time priority", "permitted")
+
+
+def preemption(root: Path, release: str) -> Finding:
+    """Whether the kernel leaves what it does for others when a deadline comes.
+
+    Args:
+        root: of the file system.
+        release: of the kernel, as ``uname -r`` tells it.
+    """
+    name, model = "kernel preemption", _preemption_model(root, release)
+    if model is None:
+        return ok(name, "not told by this kernel")
+    if model in ("none", "voluntary"):
+        remedy = "others' system calls may hold a deadline up for ms: boot with preempt=full or a PREEMPT_RT kernel"
+        return warning(name, model, remedy)
+    return ok(name, model)
+
+
+def _preemption_model(root: Path, release: str) -> str | None:
+    """``none``, ``voluntary``, ``lazy``, ``full`` or ``PREEMPT_RT``: as booted, or else as built."""
+    realtime, built = root / "sys/kernel/realtime", root / "proc/config.gz"
+    if realtime.exists() and realtime.read_text().strip() == "1":
+        return "PREEMPT_RT"
+    words = (root / "proc/cmdline").read_text().split()
+    booted = [word.removeprefix("preempt=") for word in words if word.startswith("preempt=")]
+    if booted:
+        return booted[-1]
+    try:
+        plain = root / f"boot/config-{release}"
+        config = gzip.decompress(built.read_bytes()).decode() if built.exists() else plain.read_text()
+    except OSError:
+        return None
+    models = {"PREEMPT_NONE": "none", "PREEMPT_VOLUNTARY": "voluntary", "PREEMPT_LAZY": "lazy", "PREEMPT": "full"}
+    chosen = [model for option, model in models.items() if f"CONFIG_{option}=y" in config.splitlines()]
+    return chosen[0] if chosen else None
 
 
 def governor(cpu: Path) -> Finding:

@@ -28,6 +28,7 @@ from ..checkpoint import ControllerFile
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.controller import new_controller
 from ..options import StepsOptions
+from .entry import check_folders
 from .pencil import write_json
 
 N_OBSERVATIONS, PERIOD_S = 6, 0.02
@@ -290,9 +291,7 @@ def controllers_command(options: StepsOptions) -> int:
         TaskError: a folder to write to is not there.
     """
     console = Console()
-    for option, path in (("--json", options.json), ("--plot", options.plot)):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
+    check_folders(json=options.json, plot=options.plot)
     if options.rounds < 1:
         raise TaskError(f"--rounds {options.rounds}; give at least 1")
     report = run(console, options.rounds)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
@@ -31,12 +32,29 @@ def seed_range(text: str, option: str = "--seeds") -> range:
     return seeds
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Names out of a comma-separated option; none out of an empty one."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def check_folders(**products: Path | None) -> None:
+    """Refuse files that could not be written: now, not after minutes of work.
+
+    Args:
+        products: path by the name of its option; None is not wanted.
+
+    Raises:
+        TaskError: a file's folder is not there.
+    """
+    for option, path in products.items():
+        if path is not None and not path.absolute().parent.is_dir():
+            raise TaskError(f"--{option} {path}: there is no folder {path.absolute().parent}; make it first")
+
+
 def bench_command(what: str, options: BenchOptions) -> int:
     """Run the benchmark of that name as the options say, print its table and write what was asked for."""
     console = Console()
-    for option, path in (("--json", options.json), ("--plot", options.plot)):
-        if path is not None and not path.absolute().parent.is_dir():  # now, not after minutes of work
-            raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
+    check_folders(json=options.json, plot=options.plot)
     if what == "snn":
         return _finish(snn_step, snn_step.run(console), options, console)
     if options.plot and what in ("pencil", "lava"):
@@ -44,7 +62,7 @@ def bench_command(what: str, options: BenchOptions) -> int:
     if what == "lava":
         return _finish(lava, lava.run(console), options, console)
     everything = tuple(pencil.VARIANTS)
-    chosen = tuple(name.strip() for name in options.variants.split(",") if name.strip())
+    chosen = names_in(options.variants)
     if isinstance(options, BenchPencilOptions) and options.task == "pencil-hard":
         return _finish(pencil, pencil.run(_hard_benchmark(options, chosen), console), options, console)
     duration_s = 60.0 if options.duration is None else options.duration

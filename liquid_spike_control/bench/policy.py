@@ -29,7 +29,7 @@ from ..tasks.scale import score
 from ..tasks.task import ControlTask
 from ..tasks.trained import trained_controller
 from .closed_loop.statistics import Interval, bootstrap
-from .entry import seed_range
+from .entry import check_folders, names_in, seed_range
 from .episodes import wilson_interval
 from .pencil import write_json
 
@@ -144,11 +144,10 @@ def policy_command(options: BenchPolicyOptions) -> int:
         TaskError: an option is wrong.
     """
     console, seeds = Console(), seed_range(options.seeds)
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise TaskError(f"--json {options.json}: there is no folder {options.json.absolute().parent}; make it first")
+    check_folders(json=options.json)
     if not options.models:
         raise TaskError("give at least one controller file, such as one that `liquid-spike train policy` has written")
-    names = [name.strip() for name in options.perturbations.split(",") if name.strip()]
+    names = names_in(options.perturbations)
     trials = [Trial.of(path, options.backend, names, seeds) for path in options.models]
     report = {"seeds": [seeds.start, seeds.stop], "controllers": [_tried(trial, seeds, console) for trial in trials]}
     if options.json:

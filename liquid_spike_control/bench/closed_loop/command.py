@@ -16,7 +16,7 @@ from rich.table import Table as Printed
 
 from ...checkpoint import replace_file
 from ...errors import TaskError
-from ..entry import seed_range
+from ..entry import names_in, seed_range
 from . import html, markdown, running, tables
 from .benchmark import Benchmark, Progress
 from .engines import Engine, Processes, Ray
@@ -124,9 +124,9 @@ def chosen_plan(options: ClosedLoopOptions) -> Plan:
     """
     return changed(
         plan_named(options.plan),
-        controllers=_names(options.controllers),
-        tasks=_names(options.tasks),
-        perturbations=_names(options.perturbations),
+        controllers=names_in(options.controllers),
+        tasks=names_in(options.tasks),
+        perturbations=names_in(options.perturbations),
         training_seeds=seed_range(options.training_seeds, "--training-seeds") if options.training_seeds else None,
         episodes=options.episodes,
         rounds=options.rounds,
@@ -144,10 +144,6 @@ def in_hours(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _watched(benchmark: Benchmark, engine: Engine, console: Console) -> Progress:

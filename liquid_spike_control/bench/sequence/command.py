@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ... import __version__
-from ...errors import LiquidSpikeError, TaskError
+from ...errors import LiquidSpikeError
 from ..closed_loop.command import default_cache
-from ..entry import seed_range
+from ..entry import check_folders, names_in, seed_range
 from ..pencil import write_json
 from . import report
 from .experiments import EXPERIMENTS, MODELS, Experiment
@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 def sequence_command(options: SequenceOptions) -> int:
     """Fit what is not in the cache, then print the table and write what was asked for."""
     console = Console()
-    for option, path in (("--json", options.json), ("--plot", options.plot)):
-        if path is not None and not path.absolute().parent.is_dir():  # now, not after minutes of work
-            raise TaskError(f"{option} {path}: there is no folder {path.absolute().parent}; make it first")
+    check_folders(json=options.json, plot=options.plot)
     experiment = EXPERIMENTS[options.task]
     if options.small:
         experiment = experiment.small()
-    models = tuple(name.strip() for name in options.models.split(",") if name.strip()) or MODELS
+    models = names_in(options.models) or MODELS
     work = [provenance(experiment, model, seed) for model in models for seed in seed_range(options.seeds)]
     results = run(experiment, work, Folder(options.cache or default_cache().with_name("sequence")), console)
     document = {

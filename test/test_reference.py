@@ -71,6 +71,15 @@ def test_refractory_start_and_silence():
     np.testing.assert_array_equal(FloatReference(graph).voltages(spikes)["a"][:, 0], [0, 2, 4, 6])
 
 
+def test_no_potential_falls_below_the_lowest():
+    p = CubaPopulation(np.ones(2), np.full(2, 0.5), np.full(2, 9.0), np.array([-3.0, -1.0]))
+    graph = SpikingGraph(1, {"a": p}, [Linear("input", "a", np.zeros((2, 1)))], ("a",))
+    silence = SpikeTrain.from_dense(np.zeros((3, 1), bool))
+    fallen = FloatReference(graph).voltages(silence)["a"]
+    assert fallen.tolist() == [[-3, -1], [-4.5, -1.5], [-5.25, -1.75]]
+    assert FloatReference(graph, {"a": -4.0}).voltages(silence)["a"].tolist() == [[-3, -1], [-4, -1.5], [-4, -1.75]]
+
+
 def test_delays_of_each_synapse():
     p = CubaPopulation(np.ones(2), np.ones(2), np.full(2, 0.5), np.zeros(2))
     synapses = Synapses("input", "a", (2, 1), np.zeros(2, int), np.arange(2), np.ones(2), np.array([0, 3]))

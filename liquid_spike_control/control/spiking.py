@@ -162,5 +162,6 @@ def spiking_model(file: SpikingControllerFile) -> SpikingModel:
         hash=file.hash,
         step_s=file.step_s,
         weight_scale=file.weight_scale,
+        lowest=file.lowest,
         source=file.source,
     )

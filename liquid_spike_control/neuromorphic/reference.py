@@ -6,6 +6,8 @@ Same connections, same delays, same interface as the emulator; plain loops, mean
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -21,8 +23,8 @@ INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
 
 @njit(cache=True)
 def _advance(
-    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, rules, u, v, counter, due,
-    fired, label, out_indptr, out, trace,
+    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, lowest, rules, u, v, counter,
+    due, fired, label, out_indptr, out, trace,
 ):  # fmt: skip
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
     written, spikes, operations = 0, 0, 0
@@ -33,6 +35,8 @@ def _advance(
         for i in range(len(u)):
             u[i] = (1 - du[i]) * u[i] + a[i]
             v[i] = (1 - dv[i]) * v[i] + u[i] + bias[i]
+            if v[i] < lowest[i]:
+                v[i] = lowest[i]
             a[i] = 0
             if counter[i] > 0:
                 v[i] = 0
@@ -65,12 +69,16 @@ def _advance(
 class FloatReference:
     """A :class:`~.backend.Backend` that runs a graph in float64.
 
-    Attributes:
+    Args:
         graph: what runs.
+        lowest: membrane potential that no neuron falls below, by population; without one there is no such end.
+
+    Attributes:
+        graph: as given.
         n_inputs, n_outputs, network_hash: as in ``Backend``.
     """
 
-    def __init__(self, graph: SpikingGraph):
+    def __init__(self, graph: SpikingGraph, lowest: Mapping[str, float] = MappingProxyType({})):
         self.graph = graph
         self.n_inputs = graph.n_inputs
         self.n_outputs = graph.n_outputs
@@ -95,7 +103,10 @@ class FloatReference:
         populations = graph.populations.values()
         self._parameters = tuple(
             np.concatenate([getattr(p, name) for p in populations]) for name in ("du", "dv", "vth", "bias")
-        ) + (np.concatenate([p.vth if p.drop is None else p.drop for p in populations]),)
+        ) + (
+            np.concatenate([p.vth if p.drop is None else p.drop for p in populations]),
+            np.concatenate([np.full(p.n, lowest.get(name, -np.inf)) for name, p in graph.populations.items()]),
+        )
         self._rules = np.concatenate(
             [
                 np.repeat([[p.inclusive], [p.reset == "subtract"], [p.refractory], [p.spiking], [p.start]], p.n, 1)

@@ -4,7 +4,7 @@
 For each of ``B`` independent rows and each of ``K`` steps, ``s`` being the spikes::
 
     u <- (1 - du) u + W_in[axons that spiked in the step before].sum() + W_rec[neurons that did].sum()
-    v <- (1 - dv) v + u + bias
+    v <- max((1 - dv) v + u + bias, lowest)
     s  = v > 1,  then v <- 0 where s
     r <- (1 - dr) r + W_out[neurons that spike now].sum()
 
@@ -50,14 +50,14 @@ def _add_rows(rows, chosen, n_chosen, total):
 
 
 @njit(cache=True, nogil=True)
-def forward(indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, u, v, s, r):
+def forward(indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, lowest, u, v, s, r):
     """Run one period of every row, keeping what the gradient needs.
 
     Args:
         indptr: int64 ``(B, K)``; the axons that spike in step t are ``ids[b, indptr[b, t]:indptr[b, t + 1]]``.
         ids: int32 ``(B, capacity)``.
         w_in: ``(n_axons, N)``; w_rec ``(N, N)``; w_out ``(N, M)``: rows are presynaptic.
-        du, dv, bias: ``(N,)``; dr ``(M,)``.
+        du, dv, bias, lowest: ``(N,)``; dr ``(M,)``.
         u, v, s: ``(B, K + 1, N)``: row ``t + 1`` is the state after step t, row 0 the state carried in; ``v`` is that
             before the reset.
         r: ``(B, K + 1, M)``, the readout traces.
@@ -80,7 +80,8 @@ def forward(indptr, ids, w_in, w_rec, w_out, du, dv, dr, bias, u, v, s, r):
             for j in range(n):
                 v_new[j] = keep_v[j] * (v_old[j] * (one - s_old[j]))
             for j in range(n):
-                v_new[j] = v_new[j] + u_new[j] + bias[j]
+                x = v_new[j] + u_new[j] + bias[j]
+                v_new[j] = lowest[j] if x < lowest[j] else x  # what is not a number stays visible
             for j in range(n):
                 s_new[j] = one if v_new[j] > one else u.dtype.type(0)
             n_spiking = _which(s_new, spiking)
@@ -116,12 +117,12 @@ def _multiply(x, weights, y):
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g_r,
+def backward(indptr, ids, w_rec, w_out, du, dv, dr, lowest, u, v, s, r, g_u, g_v, g_s, g_r,
              gw_in, gw_rec, gw_out, g_du, g_dv, g_dr, g_bias):  # fmt: skip
     """Gradients of a loss through one period.
 
     The derivative of a spike is the fast sigmoid of Zenke and Ganguli (2018), ``gain / (1 + slope |v - 1|)^2``; the
-    reset is not differentiated.
+    reset is not differentiated, and no gradient flows through a potential that is held at its lowest.
 
     Args:
         g_u, g_v, g_s: ``(B, N)``; g_r ``(B, M)``: derivatives by the state after the last step; they become, in
@@ -131,7 +132,8 @@ def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g
     Others as in :func:`forward`.
     """
     n_rows, n, n_out = len(u), len(du), len(dr)
-    one, gain, slope = u.dtype.type(1), u.dtype.type(SURROGATE_GAIN), u.dtype.type(SURROGATE_SLOPE)
+    one, zero = u.dtype.type(1), u.dtype.type(0)
+    gain, slope = u.dtype.type(SURROGATE_GAIN), u.dtype.type(SURROGATE_SLOPE)
     backwards, readout = np.ascontiguousarray(w_rec.T), np.ascontiguousarray(w_out.T)
     keep_u, keep_v, keep_r = one - du, one - dv, one - dr
     spiking = np.empty(n + 1, np.int32)
@@ -155,7 +157,8 @@ def backward(indptr, ids, w_rec, w_out, du, dv, dr, u, v, s, r, g_u, g_v, g_s, g
                 gr[m] *= keep_r[m]
             for j in range(n):
                 x = one + slope * abs(v_new[j] - one)
-                gv[j] += gs[j] * gain / (x * x)
+                g = gv[j] + gs[j] * gain / (x * x)
+                gv[j] = g if v_new[j] > lowest[j] else zero
             for j in range(n):
                 ga[j] = gv[j] + gu[j]
                 g_bias[j] += gv[j]

@@ -122,7 +122,8 @@ class SpikingPolicy(nn.Module):
         charge, spikes = _spikes(self.inputs(observation, elapsed), charge, self.architecture)
         effective = self.effective()
         weights = (effective[name] for name in _WEIGHTS)
-        traces, *neurons = _ControlPeriods.apply(self.architecture.steps, spikes, *neurons, *weights)
+        lowest = self.architecture.lowest_potential / self.thresholds
+        traces, *neurons = _ControlPeriods.apply(self.architecture.steps, spikes, lowest, *neurons, *weights)
         commands = torch.tanh(self.network.read(traces)) * self.limits.to(traces.dtype)
         return commands, (charge, *neurons)
 
@@ -198,8 +199,8 @@ class _ControlPeriods(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, n_steps, spikes, u, v, s, r, *weights):
-        w = [np.ascontiguousarray(x.detach().cpu().numpy()) for x in weights]
+    def forward(ctx, n_steps, spikes, lowest, u, v, s, r, *weights):
+        w = [np.ascontiguousarray(x.detach().cpu().numpy()) for x in (*weights, lowest)]
         before = [x.detach().cpu().numpy() for x in (u, v, s, r)]
         states = []
         for indptr, ids in spikes:
@@ -216,15 +217,15 @@ class _ControlPeriods(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g_traces, *grads):
         spikes, w, states = ctx.run
-        _, w_rec, w_out, du, dv, dr, _ = w
+        _, w_rec, w_out, du, dv, dr, _, lowest = w
         by_traces = g_traces.cpu().numpy()
         by_state = [g.cpu().numpy().copy(order="C") for g in grads]
-        by_weights = [np.zeros_like(x) for x in w]
+        by_weights = [np.zeros_like(x) for x in w[:-1]]
         for k in range(len(spikes) - 1, -1, -1):
             by_state[3] += by_traces[:, k]
-            control_period.backward(*spikes[k], w_rec, w_out, du, dv, dr, *states[k], *by_state, *by_weights)
+            control_period.backward(*spikes[k], w_rec, w_out, du, dv, dr, lowest, *states[k], *by_state, *by_weights)
         device = grads[0].device
-        return (None, None, *(torch.from_numpy(g).to(device) for g in (*by_state, *by_weights)))
+        return (None, None, None, *(torch.from_numpy(g).to(device) for g in (*by_state, *by_weights)))
 
 
 def _recurrent_mask(architecture: SpikingArchitecture) -> np.ndarray:

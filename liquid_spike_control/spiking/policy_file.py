@@ -72,6 +72,11 @@ class SpikingArchitecture:
             if not least <= getattr(self, name) <= most:
                 refuse(_ARCHITECTURE, name, f"{least} to {most}", getattr(self, name))
 
+    @property
+    def lowest_potential(self) -> float:
+        """The membrane potential that none falls below, in the unit of the weights: the chip's, ``1 - 2^23``."""
+        return (1 - 2**23) / (64 * self.resolution)
+
     def n_axons(self, n_observations: int) -> int:
         """Number of input axons."""
         return self.fields * (n_observations + self.elapsed_input)
@@ -123,6 +128,11 @@ class SpikingControllerFile(ControllerDescription):
     def weight_scale(self) -> Mapping[str, float]:
         """The grid the weights were trained on, for :func:`~..neuromorphic.quantize.quantise`."""
         return {POPULATION: 1.0 / self.architecture.resolution}
+
+    @property
+    def lowest(self) -> Mapping[str, float]:
+        """The membrane potential that none falls below, for :class:`~..neuromorphic.reference.FloatReference`."""
+        return {POPULATION: self.architecture.lowest_potential}
 
 
 _METADATA = tuple(f.name for f in fields(ControllerDescription) if f.name != "source")

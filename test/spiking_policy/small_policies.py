@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small spiking policies, as files too, and what they observe."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -9,6 +11,8 @@ from liquid_spike_control.spiking.policy_file import SpikingArchitecture
 
 PERIOD = 0.02
 SMALL = SpikingArchitecture(units=(24,), fields=8, steps=4)
+#: With neurons so slow that some sink to the lowest potential, once their weights are large.
+SLOW = dataclasses.replace(SMALL, synaptic_taus=(2.0, 12.0), membrane_taus=(8.0, 90.0))
 
 
 def new_policy(architecture=SMALL, n_observations=3, n_commands=2, seed=5):
@@ -23,6 +27,14 @@ def lively(policy):
         policy.network.w_out.mul_(20)
         policy.network.bias.uniform_(-0.02, 0.2, generator=torch.Generator().manual_seed(1))
     return policy
+
+
+def sinking(policy):
+    """A policy of :data:`SLOW` with such weights, and a way to see the share of potentials at the bottom."""
+    with torch.no_grad():
+        policy.network.w_in.mul_(2)
+    lowest = policy.architecture.lowest_potential / policy.thresholds
+    return policy, lambda v: (v == lowest).double().mean().item()
 
 
 def to_file(policy):

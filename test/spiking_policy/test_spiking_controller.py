@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_policies import PERIOD, SMALL, lively, new_policy, to_file, wandering
+from small_policies import PERIOD, SLOW, SMALL, lively, new_policy, sinking, to_file, wandering
 
 from liquid_spike_control.control.spiking import SpikingController
 from liquid_spike_control.errors import TaskError, WorkerError
@@ -50,13 +50,17 @@ def test_float_backend_has_torchs_spikes(units, recurrent, steps, fields, n_obse
     assert spikes <= controller.stats().spikes
 
 
-@pytest.mark.parametrize("recurrent, n_periods", [(False, 400), (True, 40)])
-def test_the_chip_does_as_torch_does(recurrent, n_periods):
+@pytest.mark.parametrize(
+    "architecture, n_periods",
+    [(dataclasses.replace(SMALL, recurrent=False), 400), (SMALL, 40), (dataclasses.replace(SLOW, recurrent=False), 400)],
+)
+def test_the_chip_does_as_torch_does(architecture, n_periods):
     """In an untrained recurrent network one spike more or less soon changes all the others: there, for a while."""
-    policy = lively(new_policy(dataclasses.replace(SMALL, recurrent=recurrent)))
+    policy, at_bottom = sinking(lively(new_policy(architecture)))
     controllers = {kind: SpikingController(to_file(policy), kind) for kind in ("float", "loihi")}
     observations, elapsed = wandering(n_periods)
-    commands, _ = policy(torch.tensor(observations)[None].float(), torch.tensor(elapsed)[None].float())
+    commands, state = policy(torch.tensor(observations)[None].float(), torch.tensor(elapsed)[None].float())
+    assert (at_bottom(state[2]) > 0) == (architecture.membrane_taus == SLOW.membrane_taus)
     wanted = (commands[0].detach() / policy.limits).numpy()
     assert wanted.std(0).min() > 0.05, "the commands must move to mean anything"
     for kind, controller in controllers.items():
@@ -152,20 +156,22 @@ def test_it_runs_without_torch(saved):
 def test_the_kernel_adds_in_the_order_of_the_reference():
     """Were the sums of another order, float64 would still agree to 1e-12 and a spike would one day differ."""
     rng = np.random.default_rng(0)
-    policy = lively(new_policy().double())
+    policy, at_bottom = sinking(lively(new_policy(SLOW).double()))
     file = to_file(policy)
     controller = SpikingController(file, "float")
-    state = policy.initial_state(1)
+    state, bottom = policy.initial_state(1), []
     for _ in range(300):
         observation = rng.normal(size=3)
         _, state = policy.step(torch.tensor(observation)[None], torch.tensor([PERIOD]), state)
         controller.step(observation, PERIOD)
+        bottom.append(at_bottom(state[2]))
         for ours, theirs in (
             (state[1], controller.backend._u),
             (state[2] * (1 - state[3]), controller.backend._v),
         ):
             np.testing.assert_array_equal((ours * policy.thresholds)[0].detach().numpy(), theirs)
     assert control_period.forward.signatures
+    assert max(bottom) > 0, "the lowest potential must have been reached to mean anything"
 
 
 @pytest.mark.parametrize("name", ["double-pendulum", "half-cheetah", "hopper", "hover", "swing-up-full"])

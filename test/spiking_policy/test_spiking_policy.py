@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 import torch
-from small_policies import PERIOD, SMALL, lively, new_policy, wandering
+from small_policies import PERIOD, SLOW, SMALL, lively, new_policy, sinking, wandering
 from surrogate import Spike
 
 from liquid_spike_control.spiking.policy_file import SpikingArchitecture
@@ -15,7 +15,7 @@ def by_autograd(policy, observation, elapsed, state):
     """The policy's equations, in plain torch."""
     effective, architecture = policy.effective(), policy.architecture
     charge, u, v, s, r = (part.clone() for part in state)
-    commands = []
+    commands, lowest = [], architecture.lowest_potential / policy.thresholds
     centres = torch.arange(architecture.fields, dtype=observation.dtype)
     for x in policy.inputs(observation, elapsed).unbind(1):
         z = (x / (0.5 + x.abs()) + 1) * (architecture.fields - 1) / 2
@@ -29,15 +29,20 @@ def by_autograd(policy, observation, elapsed, state):
                 charge = charge - axons
             u = (1 - effective["du"]) * u + arriving
             v = (1 - effective["dv"]) * v * (1 - s.detach()) + u + effective["bias"]
+            v = torch.clamp(v, min=lowest)
             s = Spike.apply(v)
             r = (1 - effective["dr"]) * r + s @ effective["w_out"]
         commands.append(torch.tanh(policy.network.read(r)) * policy.limits)
     return torch.stack(commands, 1), (charge, u, v, s, r)
 
 
-@pytest.mark.parametrize("units, batch", [((20,), 2), ((12, 9), 3), ((20,), 1)])
-def test_commands_and_gradients_equal_autograd(units, batch):
-    policy = lively(new_policy(dataclasses.replace(SMALL, units=units)).double())
+@pytest.mark.parametrize("units, batch, sunk", [((20,), 2, 0), ((12, 9), 3, 0), ((20,), 1, 0), ((20,), 3, 0.9999)])
+def test_commands_and_gradients_equal_autograd(units, batch, sunk):
+    """Also of neurons near their lowest potential, some of which then reach it."""
+    policy, at_bottom = sinking(lively(new_policy(dataclasses.replace(SLOW if sunk else SMALL, units=units)).double()))
+    charge, u, v, s, r = policy.initial_state(batch)
+    slow = policy.network.group > 0
+    v[:, slow] = (sunk * policy.architecture.lowest_potential / policy.thresholds)[slow]
     observations, elapsed = wandering(6 * batch)
     observation = torch.tensor(observations).reshape(batch, 6, 3)
     elapsed = torch.tensor(elapsed).reshape(batch, 6)
@@ -45,13 +50,15 @@ def test_commands_and_gradients_equal_autograd(units, batch):
     gradients, commands = [], []
     for run in (policy, lambda *args: by_autograd(policy, *args)):
         policy.zero_grad()
-        first, state = run(observation[:, :4], elapsed[:, :4], policy.initial_state(batch))
+        first, state = run(observation[:, :4], elapsed[:, :4], (charge, u, v, s, r))
+        bottom = at_bottom(state[2])
         second, state = run(observation[:, 4:], elapsed[:, 4:], state)  # the gradient goes through the state
         loss = ((second - target[:, 4:]) ** 2).sum() + state[2].sum() + state[1].sum() + (first[:, :1] ** 2).sum()
         loss.backward()
         commands.append(torch.cat([first, second], 1).detach())
         gradients.append({name: p.grad.clone() for name, p in policy.named_parameters()})
     assert (state[4] != 0).all(), "the case must have spikes to mean anything"
+    assert (bottom > 0) == (sunk > 0), "and neurons at the bottom, or none"
     torch.testing.assert_close(*commands, rtol=1e-9, atol=1e-9)
     for name, gradient in gradients[0].items():
         assert gradient.abs().max() > 0, name

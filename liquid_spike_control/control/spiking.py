@@ -11,7 +11,8 @@ import numpy as np
 
 from ..neuromorphic.backend import BackendStats
 from ..neuromorphic.model import SpikingModel, new_backend
-from ..spiking.policy_file import ELAPSED_RANGE, SpikingControllerFile, read_spiking_controller
+from ..neuromorphic.reference import FloatReference
+from ..spiking.policy_file import ELAPSED_RANGE, POPULATION, SpikingControllerFile, read_spiking_controller
 from ..spiking.population_coding import encode
 from ..types import SpikeTrain
 
@@ -22,8 +23,8 @@ class SpikingController:
 
     Args:
         file: from :func:`~liquid_spike_control.spiking.policy_file.read_spiking_controller`.
-        backend: ``"loihi"`` (integers, as the chip computes), ``"float"`` (float64) or another of
-            :data:`~liquid_spike_control.neuromorphic.model.BACKENDS`.
+        backend: ``"loihi"`` (integers, as the chip computes), ``"float"`` (float64, with the chip's lowest membrane
+            potential) or another of :data:`~liquid_spike_control.neuromorphic.model.BACKENDS`.
 
     Attributes:
         observation_names, command_names, nominal_period_s: see ``Controller``.
@@ -45,7 +46,7 @@ class SpikingController:
         self.clamped = 0
         self.poisoned = 0
         # Any, as not every backend has a state that can be had
-        self.backend: Any = new_backend(spiking_model(file), backend)
+        self.backend: Any = _floats(file) if backend == "float" else new_backend(spiking_model(file), backend)
         self._architecture = file.architecture
         self._scales = np.array(file.observation_scales, float)
         self._readout = copy.deepcopy(file.readout)
@@ -154,6 +155,10 @@ class SpikingController:
         return np.tanh(self._readout.step(output)) * self.command_limits
 
 
+def _floats(file: SpikingControllerFile) -> FloatReference:
+    return FloatReference(file.graph, {POPULATION: file.architecture.lowest_potential})
+
+
 def spiking_model(file: SpikingControllerFile) -> SpikingModel:
     """The network of a spiking controller, for the tools of :mod:`liquid_spike_control.neuromorphic`."""
     return SpikingModel(
@@ -162,6 +167,5 @@ def spiking_model(file: SpikingControllerFile) -> SpikingModel:
         hash=file.hash,
         step_s=file.step_s,
         weight_scale=file.weight_scale,
-        lowest=file.lowest,
         source=file.source,
     )

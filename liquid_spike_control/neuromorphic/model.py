@@ -46,8 +46,6 @@ class SpikingModel:
         step_s: how long a step lasts [s]; None where nothing says.
         input_shape: as the input is flattened, ``(channels, height, width)`` of pictures, where it is known.
         weight_scale: grid that the weights were trained on, for :func:`~.quantize.quantise_reported`.
-        lowest: membrane potential that none falls below, by population, if it was trained so; see
-            :class:`~.reference.FloatReference`.
         notes: what was assumed or lost on reading, one line each.
         source: where it came from; the subject of error messages.
     """
@@ -58,7 +56,6 @@ class SpikingModel:
     step_s: float | None
     input_shape: tuple[int, ...] | None = None
     weight_scale: Mapping[str, float] | None = None
-    lowest: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     source: str = "the model"
@@ -176,7 +173,7 @@ def new_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
     if kind not in BACKENDS:
         raise TaskError(f"unknown backend '{kind}'; known backends: {', '.join(BACKENDS)}")
     if kind == "float":
-        return FloatReference(model.float_graph(), model.lowest)
+        return FloatReference(model.float_graph())
     if kind == "loihi":
         return emulate(model.network())
     from .workers.backend import Kind, new_worker

@@ -74,7 +74,7 @@ class SpikingArchitecture:
 
     @property
     def lowest_potential(self) -> float:
-        """The membrane potential that none falls below, in the unit of the weights: the chip's, ``1 - 2^23``."""
+        """The membrane potential that none falls below, in the unit of the weights: on the chip it is ``1 - 2^23``."""
         return (1 - 2**23) / (64 * self.resolution)
 
     def n_axons(self, n_observations: int) -> int:
@@ -128,11 +128,6 @@ class SpikingControllerFile(ControllerDescription):
     def weight_scale(self) -> Mapping[str, float]:
         """The grid the weights were trained on, for :func:`~..neuromorphic.quantize.quantise`."""
         return {POPULATION: 1.0 / self.architecture.resolution}
-
-    @property
-    def lowest(self) -> Mapping[str, float]:
-        """The membrane potential that none falls below, for :class:`~..neuromorphic.reference.FloatReference`."""
-        return {POPULATION: self.architecture.lowest_potential}
 
 
 _METADATA = tuple(f.name for f in fields(ControllerDescription) if f.name != "source")

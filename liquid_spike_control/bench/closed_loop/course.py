@@ -128,9 +128,9 @@ class TaskCourse:
         name: of the task.
     """
 
-    _training_code = {"network": ("liquid.policies",), "spiking": ("spiking.policy",)}
+    _training_code = {"network": ("liquid.policies",), "spiking": ("spiking.policy", "spiking.policy_file")}
     _runtime_code = {"law": (f"{__package__}.model_based".partition(".")[2],), "network": ("liquid.controller",),
-                     "spiking": ("control.spiking",)}  # fmt: skip
+                     "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self._task = task_named(name)

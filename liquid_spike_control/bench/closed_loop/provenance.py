@@ -24,9 +24,12 @@ from ...resources import PACKAGE, share, zoo
 #: Rooms whose code decides a figure; imports are not followed out of them.
 ROOMS = ("tasks", "control", "liquid", "training", "spiking", "neuromorphic", "sim", "perception", "simulation",
          "hard_simulation", "loop")  # fmt: skip
-#: Modules of which others need a name and no more: the list of all tasks, and the range of the training seeds. A task
-#: that is added must not throw away the figures of the others.
-_LEFT_OUT = ("tasks.catalogue", "training.streams")
+#: Modules that count only where they are asked for by name, as others need a name of them and no more: the list of all
+#: tasks, the range of the training seeds, and what runs spiking controllers, which any controller file may be. A task
+#: that is added, or another spiking network, must not throw away the figures of the others.
+_ON_REQUEST = (
+    "tasks.catalogue", "training.streams", "control.spiking", "spiking.policy_file", "neuromorphic.reference",
+)  # fmt: skip
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,13 +56,13 @@ def _closure(modules: Iterable[str]) -> dict[str, ast.Module]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in trees or name in _LEFT_OUT:
+        if name in trees:
             continue
         path = _ROOT.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         trees[name] = ast.parse(path.read_text(encoding="utf-8"))
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += _imports(trees[name], package)
+        waiting += (m for m in _imports(trees[name], package) if m not in _ON_REQUEST)
     return trees
 
 

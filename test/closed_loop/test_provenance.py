@@ -4,6 +4,8 @@
 import pytest
 
 from liquid_spike_control.bench.closed_loop import provenance
+from liquid_spike_control.bench.closed_loop.contenders import contender
+from liquid_spike_control.bench.closed_loop.course import course_named
 
 HEAD = '"""A module."""\nfrom ..control import law\nFILE = "sim/plant.xml"\n'
 LAW = '"""A law."""\n\ndef gain(x):\n    """Tell the gain."""\n    return 2 * x  # doubled\n'
@@ -69,3 +71,17 @@ def test_training_depends_on_cells_and_not_on_the_other_tasks():
     trees = provenance._closure(("training.dagger", "liquid.policies"))
     assert {"liquid.cells", "liquid.architecture", "tasks.perturbed"} <= trees.keys()
     assert not {"tasks.hover", "tasks.gymnasium_tasks", "sim.renderer"} & trees.keys()
+
+
+def test_spiking_networks_decide_their_own_figures_only():
+    own = {"control.spiking", "spiking.policy_file", "neuromorphic.reference"}
+    course, network, spiking = course_named("hopper"), contender("gru"), contender("spiking_float")
+    roots = []
+    for chosen in (network, spiking):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("liquid_spike_control.bench.closed_loop.course.code_version", lambda m: roots.append(m) or "")
+            course.episodes(chosen)
+            course.training(chosen, 1, None)
+    run, trained, run_spiking, trained_spiking = (provenance._closure(m).keys() for m in roots)
+    assert "control.files" in run and not own & (run | trained)
+    assert own <= run_spiking and {"spiking.policy_file", "spiking.control_period"} <= trained_spiking

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ..errors import LiquidSpikeError, TaskError
-from ..liquid.architecture import Architecture, matched, named
+from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..resources import zoo
 from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.catalogue import task_named
@@ -21,6 +21,9 @@ from ..tasks.catalogue import task_named
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
     from .dagger import DaggerTraining
+
+#: The ``--controller`` that is none of :data:`~..liquid.architecture.NAMES`.
+SPIKING = "spiking"
 
 
 def train_command(what: str, options: TrainOptions) -> int:
@@ -106,24 +109,10 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--faults belongs to imitation and --rewards does without it; leave one out")
     if options.rewards and options.cloning:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
-    if options.device == "cuda" and (options.rewards or options.controller == "spiking"):
+    if options.device == "cuda" and (options.rewards or options.controller == SPIKING):
         raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
     _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
-    task = task_named(options.task)
-    hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
-    architecture: Architecture | SpikingArchitecture
-    if options.controller == "spiking":
-        if options.budget_parameters is not None:
-            raise TaskError("--budget-parameters does not size a spiking controller; give --units instead")
-        architecture = SpikingArchitecture(elapsed_input=not options.hide_elapsed)
-        if options.units is not None:
-            architecture = replace(architecture, units=(options.units,))
-    elif options.budget_parameters is not None:
-        sizes = len(task.observation_names), len(task.command_names)
-        architecture = matched(options.controller, options.budget_parameters, *sizes, **hidden)
-    else:
-        units = {} if options.units is None else {"units": options.units}
-        architecture = named(options.controller, **units, **hidden)
+    architecture = _architecture(options)
     with _training_installed():
         from .dagger import DaggerTraining
         from .learning import Products, learn_policy
@@ -142,6 +131,25 @@ def policy_command(options: TrainPolicyOptions) -> int:
     products = Products(out, options.logs, _command_line("policy", options))
     learn_policy(options.task, architecture, config, options.device, products, Console())
     return 0
+
+
+def _architecture(options: TrainPolicyOptions) -> Architecture | SpikingArchitecture:
+    """What is to be trained, sized for the task."""
+    task = task_named(options.task)
+    if options.controller not in (SPIKING, *NAMES):
+        known = ", ".join((*NAMES, SPIKING))
+        raise TaskError(f"unknown controller '{options.controller}'; known controllers: {known}")
+    hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
+    if options.controller == SPIKING:
+        if options.budget_parameters is not None:
+            raise TaskError("--budget-parameters does not size a spiking controller; give --units instead")
+        architecture = SpikingArchitecture(elapsed_input=not options.hide_elapsed)
+        return architecture if options.units is None else replace(architecture, units=(options.units,))
+    if options.budget_parameters is not None:
+        sizes = len(task.observation_names), len(task.command_names)
+        return matched(options.controller, options.budget_parameters, *sizes, **hidden)
+    units = {} if options.units is None else {"units": options.units}
+    return named(options.controller, **units, **hidden)
 
 
 def expert_command(options: TrainExpertOptions) -> int:

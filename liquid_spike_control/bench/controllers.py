@@ -28,7 +28,7 @@ from ..checkpoint import ControllerFile
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.controller import new_controller
 from ..options import StepsOptions
-from .entry import check_folders
+from ..products import check_folders
 from .pencil import write_json
 
 N_OBSERVATIONS, PERIOD_S = 6, 0.02

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
 
 from ..errors import TaskError
 from ..options import BenchOptions, BenchPencilOptions
+from ..products import check_folders
 from ..resources import zoo
 from ..sim.pencil_hard import POLE_MASS_KG, PencilHardTask
 from ..sim.tasks import task_by_name
@@ -35,20 +35,6 @@ def seed_range(text: str, option: str = "--seeds") -> range:
 def names_in(text: str) -> tuple[str, ...]:
     """Names out of a comma-separated option; none out of an empty one."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def check_folders(**products: Path | None) -> None:
-    """Refuse files that could not be written: now, not after minutes of work.
-
-    Args:
-        products: path by the name of its option; None is not wanted.
-
-    Raises:
-        TaskError: a file's folder is not there.
-    """
-    for option, path in products.items():
-        if path is not None and not path.absolute().parent.is_dir():
-            raise TaskError(f"--{option} {path}: there is no folder {path.absolute().parent}; make it first")
 
 
 def bench_command(what: str, options: BenchOptions) -> int:

@@ -22,6 +22,7 @@ from ..assembly import check_seeds_are_held_out
 from ..control.files import read_controller_file
 from ..errors import TaskError
 from ..neuromorphic.backend import BackendStats
+from ..products import check_folders
 from ..tasks.catalogue import TASKS, task_named
 from ..tasks.episode import EpisodeController, EpisodeResult, run_episode
 from ..tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
@@ -29,7 +30,7 @@ from ..tasks.scale import score
 from ..tasks.task import ControlTask
 from ..tasks.trained import trained_controller
 from .closed_loop.statistics import Interval, bootstrap
-from .entry import check_folders, names_in, seed_range
+from .entry import names_in, seed_range
 from .episodes import wilson_interval
 from .pencil import write_json
 

@@ -22,6 +22,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
+from ..products import check_folder
 from ..types import EVENT
 
 #: How each format that faery reads begins; it would take a foreign file for EVT3 without a header.
@@ -114,8 +115,7 @@ def write_events(
         raise TaskError(f"{path}: {suffix or 'no suffix'} cannot be written; give one of {', '.join(WRITES)}, or .mcap")
     if version is not None and VERSIONS.get(version) != suffix:
         raise TaskError(f"--version {version} is none of {suffix}; leave it out, or write {VERSIONS.get(version)}")
-    if not path.absolute().parent.is_dir():
-        raise TaskError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    check_folder(path)
     faery = _faery(path)
     converted = (_to_faery(path, piece, faery.EVENTS_DTYPE) for piece in pieces)
     with _Foreign(path, "cannot be written", "write to another format or folder"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ..errors import LiquidSpikeError
+from ..products import check_folders
 from .graph import GraphOptions
 from .progress import Progress
 from .robot import RobotOptions, describe
@@ -29,9 +30,7 @@ def run_command(options: RunOptions) -> int:
     if options.config is not None:
         raise LiquidSpikeError("--config is a robot's: liquid-spike run robot --config FILE")
     graph_options = _graph_options(options)
-    for path in (options.plot, options.json, options.record):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise LiquidSpikeError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    check_folders(plot=options.plot, json=options.json, record=options.record)
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     if options.in_process and options.simulator != "loihi":

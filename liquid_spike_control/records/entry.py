@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import TaskError
+from ..products import check_folders
 from .patience import Patience
 from .replay import Replay, replay
 from .setup import Topics
@@ -25,9 +25,7 @@ def replay_command(options: ReplayOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    for path in (options.plot, options.json):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise TaskError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    check_folders(plot=options.plot, json=options.json)
     with Patience("replaying", "packets") as patience:
         outcome = replay(
             options.bag,

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from ..assembly import new_backend
 from ..checkpoint import write_controller
-from ..errors import TaskError
+from ..products import check_folders
 from ..spiking.nir_io import read_perception_model
 from .imitation import ImitationTrainer, ImitationTraining
 from .perception import PerceptionTrainer
@@ -28,16 +28,6 @@ def progress_bars(console: Console) -> Progress:
     )  # fmt: skip
 
 
-def writable(path: Path) -> None:
-    """Refuse a file in a folder that is not there, before hours of work.
-
-    Raises:
-        TaskError: the folder does not exist.
-    """
-    if not path.parent.is_dir():
-        raise TaskError(f"{path.parent} is no folder; give --out a file in one that exists")
-
-
 def train_perception(
     config: PerceptionTraining, command: str, out: Path, console: Console,
     new_trainer: type[PerceptionTrainer] = PerceptionTrainer,
@@ -47,7 +37,7 @@ def train_perception(
     Raises:
         TaskError: the folder of ``out`` does not exist.
     """
-    writable(out)
+    check_folders(out=out)
     torch.set_num_threads(1)
     begin = time.monotonic()
     with progress_bars(console) as progress:
@@ -91,7 +81,7 @@ def train_controller(
         TaskError: the folder of ``out`` does not exist.
         ModelError: the perception model is damaged.
     """
-    writable(out)
+    check_folders(out=out)
     torch.set_num_threads(1)
     begin = time.monotonic()
     model = read_perception_model(perception)

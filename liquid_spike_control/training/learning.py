@@ -17,12 +17,13 @@ from ..control.files import controller_of
 from ..errors import TaskError
 from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
+from ..products import check_folders
 from ..spiking.policy import SpikingPolicy
 from ..spiking.policy_file import SpikingArchitecture, write_spiking_controller
 from ..tasks.catalogue import task_named
 from ..tasks.episode import run_episode
 from ..tasks.perturbations import perturbation_named
-from .commands import progress_bars, writable
+from .commands import progress_bars
 from .dagger import DaggerTraining
 from .dagger import train as train_dagger
 from .gym_expert import train_expert
@@ -78,7 +79,7 @@ def learn_policy(
         TaskError: the task or the device is not there, the folder does not exist, or the checkpoint is another's.
         ModelError: the task's expert cannot be had, or a file cannot be written.
     """
-    writable(products.out)
+    check_folders(out=products.out)
     task = task_named(task_name)
     numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
     policy: Policy | SpikingPolicy
@@ -111,7 +112,7 @@ def learn_expert(task_name: str, config: PpoTraining, products: Products, consol
         TaskError: the task is not there, the folder does not exist, or the checkpoint is another's.
         ModelError: a file cannot be written.
     """
-    writable(products.out)
+    check_folders(out=products.out)
     policy: list[Policy] = []
     _learn(
         lambda report: policy.append(train_expert(task_name, config, report, products.checkpoint)),

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...errors import TaskError
+from ...products import check_folders
 from ...types import SpikeTrain
 from ..model import SpikingModel, read_model
 from ..spike_files import random_spikes, read_spikes
@@ -21,7 +22,7 @@ from ..spike_files import random_spikes, read_spikes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...options import FuzzOptions, ModelOptions, SpikeOptions
+    from ...options import ModelOptions, SpikeOptions
 
 #: Length of a step where neither the file nor the user says one [s].
 DEFAULT_STEP_S = 1e-3
@@ -48,25 +49,13 @@ class Output:
                 self.console.print(part, markup=False)
 
 
-def check_folders(options: ModelOptions | FuzzOptions) -> None:
-    """Whether the files that are asked for can be written; before the work, so that none is lost.
-
-    Raises:
-        TaskError: a folder is missing.
-    """
-    for name in ("json", "plot", "out"):
-        path = getattr(options, name, None)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise TaskError(f"--{name} {path}: there is no folder {path.absolute().parent}; make it first")
-
-
 def given_model(options: ModelOptions) -> SpikingModel:
     """The model, after a look at the files that will be written.
 
     Raises:
         LiquidSpikeError: a folder is missing, or the model cannot be read.
     """
-    check_folders(options)
+    check_folders(**{name: getattr(options, name, None) for name in ("json", "plot", "out")})
     return read_model(options.model, options.preset, options.dt, options.step, options.shape)
 
 

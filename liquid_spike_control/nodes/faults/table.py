@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...errors import TaskError
+from ...products import check_folders
 from .measurement import Measurement
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ def faults_command(options: FaultsOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise TaskError(f"{options.json}: there is no folder {options.json.absolute().parent}; make it first")
+    check_folders(json=options.json)
     names = options.only or tuple(FAULTS)
     for name in names:
         fault(name)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...errors import GraphError, TaskError
+from ...products import check_folders
 from ..graph import LISTENERS, GraphOptions, environment
 from ..progress import Progress
 from ..supervisor import EpisodeSupervisor
@@ -37,8 +38,7 @@ def hops_command(options: HopsOptions) -> int:
     """
     if not 1 <= options.duration <= 3600:
         raise TaskError(f"--duration {options.duration:g}; give seconds, from 1 to 3600")
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise TaskError(f"--json {options.json}: there is no folder {options.json.absolute().parent}; make it first")
+    check_folders(json=options.json)
     report = measure(options.duration, options.priority, Console(stderr=True))
     print_table(report, Console())
     if options.json is not None:

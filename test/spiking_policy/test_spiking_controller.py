@@ -171,7 +171,7 @@ def test_the_kernel_adds_in_the_order_of_the_reference():
     assert max(bottom) > 0, "the lowest potential must have been reached to mean anything"
 
 
-@pytest.mark.parametrize("name", ["double-pendulum", "half-cheetah", "hopper", "hover", "swing-up-full"])
+@pytest.mark.parametrize("name", ["double-pendulum", "half-cheetah", "hopper", "hover", "swing-up", "swing-up-full"])
 def test_shipped_ones_do_nearly_as_their_experts_on_the_chip(name):
     task = task_named(name)
     controller = trained_controller(zoo(f"{name.replace('-', '_')}_spiking.nir"), task)

@@ -30,7 +30,7 @@ def lively(policy):
 
 
 def sinking(policy):
-    """A policy of :data:`SLOW` with such weights, and a way to see the share of potentials at the bottom."""
+    """The same policy with larger weights, by which neurons of :data:`SLOW` sink, and the share that is down."""
     with torch.no_grad():
         policy.network.w_in.mul_(2)
     lowest = policy.architecture.lowest_potential / policy.thresholds

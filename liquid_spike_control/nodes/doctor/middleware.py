@@ -24,8 +24,8 @@ from .finding import Finding, error, ok, warning
 
 FAST_DDS = ("rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
 PACKET = graph.TOPICS[graph.EVENTS]
-#: How long the domain is given to show a camera, and then how long its packets are counted [s].
-DISCOVER_S, LISTEN_S = 3.0, 1.5
+#: How long the domain is given to show a camera, and how long each one's packets are counted at least [s].
+DISCOVER_S, LISTEN_S = 5.0, 1.5
 #: Between two drains of what has come [s].
 _PERIOD_S = 0.05
 #: Packets larger than this need more shared memory than Fast-DDS has by itself [bytes].
@@ -136,13 +136,13 @@ class _Camera:
 def _cameras(capture: Capture) -> Iterator[Finding]:
     domain = os.environ["ROS_DOMAIN_ID"]
     heard: dict[str, _Camera] = {}
-    until = time.monotonic() + DISCOVER_S
+    until = found_until = time.monotonic() + DISCOVER_S
     while time.monotonic() < until:
         time.sleep(_PERIOD_S)
         for topic in _topics(capture):
             if topic not in heard:
-                if not heard:
-                    until = time.monotonic() + LISTEN_S
+                # As long again for the next camera: on a busy machine they are not found all at once.
+                until = min(time.monotonic(), found_until) + LISTEN_S
                 heard[topic] = _Camera()
                 capture.add(topic, PACKET)
         for topic, stamp, data in capture.drain():

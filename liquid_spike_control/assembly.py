@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checkpoint import check_fits, read_controller
+from .checkpoint import check_fits
+from .control.files import controller_of, read_controller_file
 from .control.gate import GateLimits
 from .errors import TaskError
 from .events.camera import EventCameraModel
-from .liquid.controller import LiquidController, new_controller
+from .liquid.controller import LiquidController
 from .neuromorphic.backend import Backend
 from .neuromorphic.model import new_backend as model_backend
 from .neuromorphic.model import of_perception
@@ -21,6 +23,9 @@ from .sim.plant import FORCE_LIMIT, PencilPlant
 from .sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS, PencilTask
 from .simulation import PENCIL_CAMERA
 from .spiking.nir_io import PerceptionModel, read_perception_model
+
+if TYPE_CHECKING:
+    from .control.spiking import SpikingController
 
 #: Greatest change of the cart force that leaves the gate [N/s].
 FORCE_RATE = 4000.0
@@ -53,7 +58,7 @@ def read_pole_perception(path: str | Path, camera: EventCameraModel) -> Percepti
     return model
 
 
-def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidController:
+def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidController | SpikingController:
     """A controller, checked against the pencil's encoders, motor and control period.
 
     Raises:
@@ -65,20 +70,26 @@ def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidControll
 
 
 def read_pole_controller(
-    path: str | Path, sensor_names: Sequence[str], sensor_units: Sequence[str], period_s: float, force_limit: float
-) -> LiquidController:
+    path: str | Path,
+    sensor_names: Sequence[str],
+    sensor_units: Sequence[str],
+    period_s: float,
+    force_limit: float,
+    backend: str = "loihi",
+) -> LiquidController | SpikingController:
     """A controller that pushes a cart by what its sensors and the perception of its pole tell, checked against both.
 
     Args:
-        path: of its file.
+        path: of its file, of any kind.
         sensor_names, sensor_units: of what it is told besides the pole's angle and rate.
         period_s: nominal control period [s].
         force_limit: of the cart's motor [N].
+        backend: what runs a spiking one.
 
     Raises:
         ModelError: the file is damaged or does not fit.
     """
-    file = read_controller(path)
+    file = read_controller_file(path)
     check_fits(
         file,
         observation_names=(*sensor_names, *ESTIMATE_NAMES),
@@ -88,7 +99,7 @@ def read_pole_controller(
         period_s=period_s,
         command_limits=(force_limit,),
     )
-    return new_controller(file)
+    return controller_of(file, backend)
 
 
 def pencil_limits(command_limits: np.ndarray) -> GateLimits:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,10 @@ from liquid_spike_control.checkpoint import write_controller  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.resources import zoo  # noqa: E402
 from liquid_spike_control.sim.pencil_hard import PencilHardTask  # noqa: E402
+from liquid_spike_control.spiking.policy_file import read_spiking_controller  # noqa: E402
+from liquid_spike_control.training.controller_files import write_controller_file  # noqa: E402
 from liquid_spike_control.training.hard_imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
+from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer  # noqa: E402
 from liquid_spike_control.training.pencil_hard import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
 
 SMALL = HardPerceptionTraining(n_updates=3, n_streams=2, chunk_ms=40, n_variants=1)
@@ -50,6 +55,46 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     controller = read_hard_controller(tmp_path / "controller.safetensors", PencilHardTask())
     assert controller.observation_names == HardImitationTrainer.observation_names
     assert np.abs(controller.step(np.zeros(len(HardImitationTrainer.observation_names)), 0.008)).max() <= 5
+
+
+def test_a_spiking_controller_learns_and_fits(tmp_path):
+    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    recipe = hard_recipe("spiking", seed=1)
+    config = replace(recipe, n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
+    hashes = []
+    for _ in range(2):
+        trainer = new_hard_trainer(config, model, lambda: new_backend(model))
+        assert trainer.collect()["falls"] == 0
+        losses = [trainer.learn() for _ in range(2)]
+        assert losses[1] < losses[0]
+        write_controller_file(tmp_path / "controller.nir", trainer.to_file("test"))
+        hashes.append(read_spiking_controller(tmp_path / "controller.nir").hash)
+    assert hashes[0] == hashes[1]
+    for backend in ("loihi", "float"):
+        controller = read_hard_controller(tmp_path / "controller.nir", PencilHardTask(), backend)
+        assert controller.observation_names == HardImitationTrainer.observation_names
+        forces = [controller.step(np.full(len(controller.observation_names), 0.1), 0.008) for _ in range(20)]
+        assert 0 < np.abs(forces).max() <= 5
+
+
+def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
+    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    config = replace(hard_recipe("spiking", seed=1), n_rounds=1, n_streams=2, round_s=0.8, n_variants=1)
+    trainer = new_hard_trainer(config, model, lambda: new_backend(model))
+    trainer.collect()
+    batch, part = trainer._sample(), slice(0, 30)
+    batch.fresh[1, 17] = True  # an episode of one of them begins anew
+    found = []
+    for chunk in (type(trainer)._chunk, HardImitationTrainer._chunk):
+        trainer.network.zero_grad()
+        loss, state = chunk(trainer, batch, part, None)
+        loss.backward()
+        found.append((loss.item(), state, [p.grad.clone() for p in trainer.network.parameters()]))
+    (loss, state, grads), (loss_by_steps, state_by_steps, grads_by_steps) = found
+    assert loss == pytest.approx(loss_by_steps, rel=1e-6)
+    torch.testing.assert_close(state, state_by_steps)
+    torch.testing.assert_close(grads, grads_by_steps, rtol=1e-3, atol=1e-6)
+    assert all((g != 0).any() for g in grads)
 
 
 def test_conductances_of_liquid_neurons_stay_positive():

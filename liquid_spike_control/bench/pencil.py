@@ -25,8 +25,9 @@ from ..assembly import (
     read_pencil_controller,
     read_pencil_perception,
 )
-from ..checkpoint import read_controller
 from ..control.experts import pencil_lqr
+from ..control.files import read_controller_file
+from ..control.spiking import SpikingController
 from ..errors import TaskError
 from ..lifeline import end_with_parent
 from ..liquid.controller import LiquidController
@@ -104,7 +105,7 @@ class PencilBenchmark:
             raise TaskError(f"seeds {self.seeds.start}:{self.seeds.stop}: a seed is at least 0")
         perception = read_pencil_perception(self.perception_model)
         read_pencil_controller(self.controller_model, self.task)
-        controller = read_controller(self.controller_model)
+        controller = read_controller_file(self.controller_model)
         check_seeds_are_held_out(self.seeds, tuple(perception.metadata["training_seeds"]), self.perception_model)
         check_seeds_are_held_out(self.seeds, controller.training_seeds, self.controller_model)
 
@@ -143,11 +144,11 @@ def new_loop(benchmark: PencilBenchmark, name: str) -> Loop:
     """The loop of one of the :data:`VARIANTS`."""
     sight, decider = VARIANTS[name]
     simulation = PencilSimulation(benchmark.task)
-    controller: LqrController | LiquidController
+    controller: LqrController | LiquidController | SpikingController
     if decider == "lqr":
         controller = LqrController(benchmark.task)
     else:
-        controller = LiquidController.from_file(benchmark.controller_model)
+        controller = read_pencil_controller(benchmark.controller_model, benchmark.task)
         controller.warm()
     estimator: Estimator
     if sight == "truth":

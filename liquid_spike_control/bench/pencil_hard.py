@@ -18,8 +18,9 @@ from ..assembly import (
     read_pole_controller,
     read_pole_perception,
 )
-from ..checkpoint import read_controller
+from ..control.files import read_controller_file
 from ..control.latency import EstimateLatePencilLqr, PencilHardExpert
+from ..control.spiking import SpikingController
 from ..errors import TaskError
 from ..hard_simulation import HARD_CAMERA, Onboard, PencilHardSimulation
 from ..liquid.controller import LiquidController
@@ -84,13 +85,15 @@ def read_hard_perception(path: str | Path) -> PerceptionModel:
     return read_pole_perception(path, HARD_CAMERA)
 
 
-def read_hard_controller(path: str | Path, task: PencilHardTask) -> LiquidController:
-    """A controller, checked against the robot.
+def read_hard_controller(
+    path: str | Path, task: PencilHardTask, backend: str = "loihi"
+) -> LiquidController | SpikingController:
+    """A controller, checked against the robot; ``backend`` runs a spiking one.
 
     Raises:
         ModelError: the file is damaged or does not fit.
     """
-    return read_pole_controller(path, Onboard.names, Onboard.units, task.period_s, FORCE_LIMIT)
+    return read_pole_controller(path, Onboard.names, Onboard.units, task.period_s, FORCE_LIMIT, backend)
 
 
 def run_hard_episode(
@@ -143,7 +146,7 @@ class PencilHardBenchmark(PencilBenchmark):
         for decider in {HARD_VARIANTS[name][1] for name in self.variants} & CONTROLLERS.keys():
             path = self._controller(decider)
             read_hard_controller(path, self.task)
-            check_seeds_are_held_out(self.seeds, read_controller(path).training_seeds, path)
+            check_seeds_are_held_out(self.seeds, read_controller_file(path).training_seeds, path)
 
     def _controller(self, decider: str) -> Path:
         return self.controller_model if decider == "cfc" else zoo(CONTROLLERS[decider])

@@ -29,8 +29,8 @@ class TrainOptions:
     rounds: int | None = None
     """controller: DAgger rounds, if not the full training."""
     controller: str = "cfc_mm"
-    """controller of pencil-hard: its architecture, as large as the default (an NCP keeps its 19 neurons); an unknown
-    name lists them all.
+    """controller of pencil-hard: its architecture, as large as the default (an NCP keeps its 19 neurons), or spiking
+    (CUBA-LIF, a .nir file); an unknown name lists them all.
     """
     hide_elapsed: bool = False
     """controller of pencil-hard: do not tell it how much time has passed, neither as an input nor as a time span."""

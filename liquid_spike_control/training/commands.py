@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..assembly import new_backend
-from ..checkpoint import write_controller
 from ..products import check_folders
 from ..spiking.nir_io import read_perception_model
+from .controller_files import write_controller_file
 from .imitation import ImitationTrainer, ImitationTraining
 from .perception import PerceptionTrainer
 from .stages import PerceptionTraining
@@ -73,9 +74,9 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
 
 def train_controller(
     config: ImitationTraining, command: str, perception: Path, out: Path, console: Console,
-    new_trainer: type[ImitationTrainer] = ImitationTrainer,
+    new_trainer: Callable[..., ImitationTrainer] = ImitationTrainer,
 ) -> None:  # fmt: skip
-    """Train the liquid controller on a perception model and write it to ``out``, as made by ``command``.
+    """Train a controller on a perception model and write it to ``out``, as made by ``command``.
 
     Raises:
         TaskError: the folder of ``out`` does not exist.
@@ -96,5 +97,6 @@ def train_controller(
             loss = trainer.learn()
             text = f"loss {loss:.3f}, {figures['falls']} falls, {figures['command_rms']:.2f} N from the expert"
             progress.update(bar, advance=1, figures=text)
-    write_controller(out, trainer.to_file(command))
-    console.print(f"{out}: {trainer.network.architecture.units} units, trained in {time.monotonic() - begin:.0f} s")
+    write_controller_file(out, trainer.to_file(command))
+    n_parameters = sum(weights.numel() for weights in trainer.network.parameters())
+    console.print(f"{out}: {n_parameters} weights, trained in {time.monotonic() - begin:.0f} s")

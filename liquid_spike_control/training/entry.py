@@ -71,11 +71,10 @@ def train_command(what: str, options: TrainOptions) -> int:
 def _train_hard(what: str, options: TrainOptions) -> int:
     """The same for ``pencil-hard``."""
     _check_positive(options, "updates", "rounds")
-    hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
-    named(options.controller, **hidden)
+    _check_known(options.controller)
     with _training_installed():
         from .commands import train_controller, train_perception
-        from .hard_imitation import HardImitationTrainer, HardImitationTraining
+        from .hard_spiking import hard_recipe, new_hard_trainer
         from .pencil_hard import HardPerceptionTrainer, HardPerceptionTraining
     console, command = Console(), _command(what, options)
     if what == "perception":
@@ -86,12 +85,13 @@ def _train_hard(what: str, options: TrainOptions) -> int:
         out = options.out or Path("pencil_hard_perception.nir")
         train_perception(perception, command, out, console, HardPerceptionTrainer)
         return 0
-    controller = HardImitationTraining(seed=options.seed, controller=options.controller, hidden=tuple(hidden))
+    controller = hard_recipe(options.controller, options.seed, options.hide_elapsed)
     if options.rounds:
         controller = replace(controller, n_rounds=options.rounds)
     source = options.perception or zoo("pencil_hard_perception.nir")
-    out = options.out or Path("pencil_hard_controller.safetensors")
-    train_controller(controller, command, source, out, console, HardImitationTrainer)
+    suffix = "nir" if options.controller == SPIKING else "safetensors"
+    out = options.out or Path(f"pencil_hard_controller.{suffix}")
+    train_controller(controller, command, source, out, console, new_hard_trainer)
     return 0
 
 
@@ -136,9 +136,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
 def _architecture(options: TrainPolicyOptions) -> Architecture | SpikingArchitecture:
     """What is to be trained, sized for the task."""
     task = task_named(options.task)
-    if options.controller not in (SPIKING, *NAMES):
-        known = ", ".join((*NAMES, SPIKING))
-        raise TaskError(f"unknown controller '{options.controller}'; known controllers: {known}")
+    _check_known(options.controller)
     hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
     if options.controller == SPIKING:
         if options.budget_parameters is not None:
@@ -150,6 +148,12 @@ def _architecture(options: TrainPolicyOptions) -> Architecture | SpikingArchitec
         return matched(options.controller, options.budget_parameters, *sizes, **hidden)
     units = {} if options.units is None else {"units": options.units}
     return named(options.controller, **units, **hidden)
+
+
+def _check_known(controller: str) -> None:
+    if controller not in (SPIKING, *NAMES):
+        known = ", ".join((*NAMES, SPIKING))
+        raise TaskError(f"unknown controller '{controller}'; known controllers: {known}")
 
 
 def expert_command(options: TrainExpertOptions) -> int:

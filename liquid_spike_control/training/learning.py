@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from ..checkpoint import ControllerFile, write_controller
 from ..control.files import controller_of
 from ..errors import TaskError
 from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
 from ..products import check_folders
 from ..spiking.policy import SpikingPolicy
-from ..spiking.policy_file import SpikingArchitecture, write_spiking_controller
+from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.catalogue import task_named
 from ..tasks.episode import run_episode
 from ..tasks.perturbations import perturbation_named
 from .commands import progress_bars
+from .controller_files import write_controller_file
 from .dagger import DaggerTraining
 from .dagger import train as train_dagger
 from .gym_expert import train_expert
@@ -155,10 +155,7 @@ def _finish(task_name: str, policy: Policy | SpikingPolicy, products: Products, 
         command_names=task.command_names, command_units=task.command_units, task=task_name,
         training_command=products.command, training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )  # fmt: skip
-    if isinstance(file, ControllerFile):
-        write_controller(products.out, file)
-    else:
-        write_spiking_controller(products.out, file)
+    write_controller_file(products.out, file)
     products.checkpoint.unlink(missing_ok=True)
     controller, calm = controller_of(file), perturbation_named("clean")
     results = [run_episode(task, controller, calm, seed) for seed in TRIAL_SEEDS]

@@ -73,15 +73,20 @@ def test_training_depends_on_cells_and_not_on_the_other_tasks():
     assert not {"tasks.hover", "tasks.gymnasium_tasks", "sim.renderer"} & trees.keys()
 
 
-def test_spiking_networks_decide_their_own_figures_only():
+@pytest.mark.parametrize(
+    ("task", "module", "runs"),
+    [("hopper", "course", "control.files"), ("pencil-hard", "pencil_hard_course", "neuromorphic.loihi")],
+)
+def test_spiking_networks_decide_their_own_figures_only(task, module, runs):
     own = {"control.spiking", "spiking.policy_file", "neuromorphic.reference"}
-    course, network, spiking = course_named("hopper"), contender("gru"), contender("spiking_float")
+    course, network, spiking = course_named(task), contender("gru"), contender("spiking_float")
     roots = []
     for chosen in (network, spiking):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("liquid_spike_control.bench.closed_loop.course.code_version", lambda m: roots.append(m) or "")
+            where = f"liquid_spike_control.bench.closed_loop.{module}.code_version"
+            patch.setattr(where, lambda m: roots.append(m) or "")
             course.episodes(chosen)
             course.training(chosen, 1, None)
     run, trained, run_spiking, trained_spiking = (provenance._closure(m).keys() for m in roots)
-    assert "control.files" in run and not own & (run | trained)
+    assert runs in run and not own & (run | trained)
     assert own <= run_spiking and {"spiking.policy_file", "spiking.control_period"} <= trained_spiking

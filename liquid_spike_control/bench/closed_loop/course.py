@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ...checkpoint import read_controller, write_controller
+from ...checkpoint import read_controller
 from ...control.spiking import SpikingController, spiking_model
 from ...errors import TaskError
 from ...liquid.architecture import Architecture, matched, n_parameters, n_synapses, named
@@ -23,11 +23,12 @@ from ...liquid.controller import new_controller
 from ...neuromorphic.backend import BackendStats
 from ...neuromorphic.chips import LOIHI1
 from ...neuromorphic.mapping import place
-from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller, write_spiking_controller
+from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller
 from ...tasks.catalogue import TASKS, task_named
 from ...tasks.episode import EpisodeController, EpisodeResult, ExpertController, run_episode
 from ...tasks.perturbations import Perturbation
 from ...tasks.scale import score
+from ...training.controller_files import write_controller_file
 from .contenders import Contender
 from .model_based import ModelBasedController, has_law
 from .provenance import code_version, expert_version, versions
@@ -183,10 +184,7 @@ class TaskCourse:
             "training_command": training_command(self.name, contender, config),
             "training_seeds": (CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
         }
-        if isinstance(policy, SpikingPolicy):
-            write_spiking_controller(path, policy.to_file(**described))
-        else:
-            write_controller(path, policy.to_file(**described))
+        write_controller_file(path, policy.to_file(**described))
         return described_training(made, self._size, seconds, path, described["training_command"])
 
     def episodes(self, contender: Contender) -> dict[str, Any]:
@@ -215,9 +213,7 @@ class TaskCourse:
         work: dict[str, int] = {}
         for seed in seeds:
             results.append(run_episode(self._task, driver, perturbation, seed))
-            if isinstance(driver, SpikingController):
-                stats = driver.stats()
-                work = {f.name: work.get(f.name, 0) + getattr(stats, f.name) for f in fields(BackendStats)}
+            work = with_work_of(driver, work)
         return evaluation(
             perturbation, seeds,
             success=[r.success for r in results],
@@ -294,6 +290,14 @@ def in_words(architecture: Architecture | SpikingArchitecture) -> str:
     words += [f"{a.unfolds} unfolds"] if a.cell == "ltc" else []
     words += ["elapsed time hidden"] if not (a.elapsed_input or a.elapsed_span) else []
     return ", ".join(words)
+
+
+def with_work_of(controller: Any, work: dict[str, int]) -> dict[str, int]:
+    """The work of an episode that has just ended, of a spiking controller, beside that of those before."""
+    if not isinstance(controller, SpikingController):
+        return work
+    stats = controller.stats()
+    return {f.name: work.get(f.name, 0) + getattr(stats, f.name) for f in fields(BackendStats)}
 
 
 def evaluation(

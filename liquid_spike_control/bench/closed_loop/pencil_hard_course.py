@@ -15,20 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...assembly import new_backend
-from ...checkpoint import write_controller
 from ...control.latency import EstimateLatePencilLqr
 from ...errors import TaskError
 from ...hard_simulation import PencilHardSimulation
+from ...liquid.architecture import Architecture
 from ...loop import Decider, Estimator, SpikingEstimator
 from ...perception import Perception
 from ...resources import zoo
 from ...sim.pencil_hard import PencilHardTask
+from ...spiking.policy_file import SpikingArchitecture
 from ...tasks.perturbations import Perturbation
+from ...training.controller_files import write_controller_file
 from ..episodes import EpisodeFigures
 from ..estimators import TruthEstimator
 from ..pencil_hard import ExpertController, read_hard_controller, read_hard_perception, run_hard_episode
 from .contenders import Contender
-from .course import described_training, evaluation, training_command
+from .course import described_training, evaluation, training_command, with_work_of
 from .provenance import code_version, versions, zoo_version
 from .record import Evaluation, Training
 
@@ -62,7 +64,9 @@ class HardDriver:
             return
         model = read_hard_perception(zoo(PERCEPTION))
         self.estimator = SpikingEstimator(Perception(model), new_backend(model, "loihi"))
-        self.controller = EstimateLatePencilLqr() if path is None else read_hard_controller(path, task)
+        self.controller = EstimateLatePencilLqr()
+        if path is not None:
+            self.controller = read_hard_controller(path, task, contender.backend or "loihi")
 
     def episode(self, seed: int) -> EpisodeFigures:
         """Run one."""
@@ -70,7 +74,13 @@ class HardDriver:
 
 
 class PencilHardCourse:
-    """See :class:`~.course.Course`; every network but the NCP has as many trained numbers as the shipped one."""
+    """See :class:`~.course.Course`; every network but the NCP and the spiking one has as many trained numbers as the
+    shipped one."""
+
+    _training_code = {"network": ("training.hard_imitation", "liquid.policies"),
+                      "spiking": ("training.hard_spiking", "spiking.policy", "spiking.policy_file")}  # fmt: skip
+    _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",),
+                     "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip
 
     name, version = "pencil-hard", 1
 
@@ -78,12 +88,7 @@ class PencilHardCourse:
         self.duration_s = PencilHardTask().duration_s
 
     def admit(self, contender: Contender) -> None:
-        """See :class:`~.course.Course`."""
-        if contender.kind == "spiking":
-            raise TaskError(
-                f"controller '{contender.name}' cannot be trained on task 'pencil-hard' behind a spiking perception; "
-                "leave one of them out"
-            )
+        """See :class:`~.course.Course`. Everyone can take part."""
 
     def check_applies(self, perturbation: Perturbation) -> None:
         """See :class:`~.course.Course`."""
@@ -98,10 +103,10 @@ class PencilHardCourse:
         config = _recipe(contender, seed, rounds)
         return {
             "learner": contender.learner,
-            "architecture": asdict(config.architecture),
+            "architecture": asdict(_made(config)),
             "recipe": asdict(config),
             "perception": zoo_version(PERCEPTION),
-            "code": code_version(("training.hard_imitation", "liquid.policies", *_EPISODE_CODE)),
+            "code": code_version((*self._training_code[contender.kind], *_EPISODE_CODE)),
             "versions": versions("torch", "mujoco-core"),
         }
 
@@ -109,26 +114,26 @@ class PencilHardCourse:
         """See :class:`~.course.Course`."""
         import torch
 
-        from ...training.hard_imitation import HardImitationTrainer
+        from ...training.hard_spiking import new_hard_trainer
 
         torch.set_num_threads(1)
         config = _recipe(contender, seed, rounds)
         model = read_hard_perception(zoo(PERCEPTION))
         begin = time.process_time()
-        trainer = HardImitationTrainer(config, model, lambda: new_backend(model, "loihi"))
+        trainer = new_hard_trainer(config, model, lambda: new_backend(model, "loihi"))
         for _ in range(config.n_rounds):
             trainer.collect()
             trainer.learn()
         seconds = time.process_time() - begin
         command = training_command(self.name, contender, config)
-        write_controller(path, trainer.to_file(command))
-        return described_training(config.architecture, (len(trainer.observation_names), 1), seconds, path, command)
+        write_controller_file(path, trainer.to_file(command))
+        return described_training(_made(config), (len(trainer.observation_names), 1), seconds, path, command)
 
     def episodes(self, contender: Contender) -> dict[str, Any]:
         """See :class:`~.course.Course`."""
         return {
             "perception": "" if contender.name == "expert" else zoo_version(PERCEPTION),
-            "code": code_version((*_EPISODE_CODE, "liquid.controller")),
+            "code": code_version((*_EPISODE_CODE, *self._runtime_code[contender.kind])),
             "versions": versions("mujoco-core"),
         }
 
@@ -137,8 +142,12 @@ class PencilHardCourse:
         return HardDriver(contender, path)
 
     def evaluate(self, driver: HardDriver, perturbation: Perturbation, seeds: range) -> Evaluation:
-        """See :class:`~.course.Course`. A latency includes the perception."""
-        results = [driver.episode(seed) for seed in seeds]
+        """See :class:`~.course.Course`. A latency includes the perception, the work does not."""
+        results: list[EpisodeFigures] = []
+        work: dict[str, int] = {}
+        for seed in seeds:
+            results.append(driver.episode(seed))
+            work = with_work_of(driver.controller, work)
         return evaluation(
             perturbation, seeds,
             success=[r.success for r in results],
@@ -147,7 +156,7 @@ class PencilHardCourse:
             simulated_s=sum(r.balanced_s for r in results),
             wall_s=sum(r.wall_s for r in results),
             latencies_us=np.concatenate([r.latencies_us for r in results]),
-            work=None,
+            work=work or None,
         )  # fmt: skip
 
     def score(self, reward: np.ndarray) -> np.ndarray:
@@ -157,8 +166,14 @@ class PencilHardCourse:
 
 def _recipe(contender: Contender, seed: int, rounds: int | None) -> HardImitationTraining:
     """The recipe of the shipped controller, for whichever cell."""
-    from ...training.hard_imitation import HardImitationTraining
+    from ...training.hard_spiking import hard_recipe
 
-    hidden = tuple(contender.changes)
-    config = HardImitationTraining(seed=seed, controller=contender.learner, hidden=hidden)
+    config = hard_recipe(contender.learner, seed, hide_elapsed=not contender.changes.get("elapsed_input", True))
     return config if rounds is None else replace(config, n_rounds=rounds)
+
+
+def _made(config: HardImitationTraining) -> Architecture | SpikingArchitecture:
+    """What a recipe trains."""
+    from ...training.hard_spiking import HardSpikingTraining
+
+    return config.spiking if isinstance(config, HardSpikingTraining) else config.architecture

@@ -213,7 +213,7 @@ for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
 from liquid_spike_control.bench.pencil import _run_one
 from liquid_spike_control.bench.pencil_hard import PencilHardBenchmark
 from liquid_spike_control.sim.pencil_hard import PencilHardTask
-variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi")
+variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi", "spiking_loihi")
 benchmark = PencilHardBenchmark(PencilHardTask(duration_s=0.5), range(7, 8), variants, jobs=1)
 for name, figures in benchmark.episodes():
     assert figures.success and figures.n_events > 500, (name, figures)

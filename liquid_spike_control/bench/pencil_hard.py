@@ -34,7 +34,8 @@ from .estimators import TruthEstimator
 from .pencil import PencilBenchmark
 
 #: Name in the results -> (how the pole is seen, who decides). ``gru`` has as many parameters as ``cfc``; ``untimed``
-#: is ``cfc`` trained and run without elapsed time, neither as input nor as time span.
+#: is ``cfc`` trained and run without elapsed time, neither as input nor as time span. ``spiking`` is itself a spiking
+#: network on the Loihi emulator, behind the perception, which is one too.
 HARD_VARIANTS = {
     "expert": ("truth", "expert"),
     "lqr_true": ("truth", "lqr"),
@@ -43,12 +44,14 @@ HARD_VARIANTS = {
     "cfc_loihi": ("loihi", "cfc"),
     "gru_loihi": ("loihi", "gru"),
     "untimed_loihi": ("loihi", "untimed"),
+    "spiking_loihi": ("loihi", "spiking"),
 }
 #: Files of the controllers, in the zoo.
 CONTROLLERS = {
     "cfc": "pencil_hard_controller.safetensors",
     "gru": "pencil_hard_gru.safetensors",
     "untimed": "pencil_hard_untimed.safetensors",
+    "spiking": "pencil_hard_spiking.nir",
 }
 
 
@@ -118,7 +121,7 @@ class PencilHardBenchmark(PencilBenchmark):
         task: with its duration and gusts.
         seeds: of the episodes; none may be a training seed.
         variants: names from :data:`HARD_VARIANTS`.
-        perception_model, controller_model: files; those of gru and untimed are the shipped ones.
+        perception_model, controller_model: files; those of gru, untimed and spiking are the shipped ones.
         jobs: processes.
         rendered: every picture is rendered, see :class:`~..hard_simulation.PencilHardSimulation`.
 

@@ -40,7 +40,7 @@ class BenchPencilOptions(BenchOptions):
 
     task: Literal["pencil", "pencil-hard"] = "pencil"
     """pencil-hard: 20 s and gusts of 0.015 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
-    cfc_float, cfc_loihi, gru_loihi, untimed_loihi.
+    cfc_float, cfc_loihi, gru_loihi, untimed_loihi, spiking_loihi (controller and perception both spiking).
     """
     rendered: bool = False
     """pencil-hard: render every picture whole, twenty times slower; do not lay the rendered pole over the wall."""

@@ -20,13 +20,13 @@ WORK = {"steps": 3000, "input_spikes": 900, "spikes": 600, "synaptic_operations"
         "neuron_steps": 30_000}  # fmt: skip
 
 
-def record(name, seed, rate, episodes=40):
+def record(name, seed, rate, episodes=40, task="swing-up", perturbations=PERTURBATIONS):
     """Figures as a run leaves them; every ``rate``-th part of the episodes succeeds."""
     rng = np.random.default_rng(len(name) + 100 * seed)
     spiking = name.startswith("spiking")
     anchors = anchors_of("swing-up")
     evaluations = {}
-    for p in PERTURBATIONS:
+    for p in perturbations:
         success = rng.permutation(episodes) < round(rate * episodes)
         reward = np.where(success, anchors.expert.reward, anchors.random.reward)
         evaluations[p] = Evaluation({"name": p}, FIRST_EPISODE, tuple(success.tolist()), tuple(reward.tolist()), 500, 0,
@@ -36,7 +36,7 @@ def record(name, seed, rate, episodes=40):
         operations = None if spiking else 12_000
         training = Training(100.0 + seed, 13_000, operations, f"{name} 32", f"{name}{seed}"[-8:], "liquid-spike ...")
     made = {"training": training and {"recipe": {"n_rounds": 8, "seed": seed}, "versions": {"torch": "2"}}}
-    return Record(name, "swing-up", seed, {"versions": {"numpy": "2"}} | made, {"cores": 2}, training, evaluations)
+    return Record(name, task, seed, {"versions": {"numpy": "2"}} | made, {"cores": 2}, training, evaluations)
 
 
 RATES = {"expert": 1.0, "gru": 0.5, "cfc_mm": 0.9, "cfc_mm_timeless": 0.2, "spiking_float": 0.4, "spiking_loihi": 0.4}
@@ -128,6 +128,24 @@ def test_claims_follow_the_figures():
     assert turned["adaptivity", "success under jitter40, drop30"].finding.startswith("spiking is ahead")
     even = claimed(RATES | {"cfc_mm": 0.5, "spiking_loihi": 0.5})
     assert even["robustness", "success under mass"].finding.startswith("no difference that shows")
+
+
+def test_a_task_that_brings_its_own_faults_is_judged_under_them():
+    cells = [(name, seed) for name in NAMES for seed in ((1, 2, 3) if name != "expert" else (0,))]
+    records = [record(name, seed, RATES[name], task="pencil-hard", perturbations=("clean",)) for name, seed in cells]
+    mine = standings(records)["pencil-hard"]
+    rows = claims.claims(mine)
+    assert len([row for row in rows if row.subject == "robustness"]) == 1
+    judged = [row for row in rows if "the task's own faults" in row.measured]
+    assert [row.subject for row in judged] == ["adaptivity", "adaptivity", "robustness"]
+    assert judged[0].figures == ("90 %", "50 %", "40 %") and judged[0].perturbations == ("clean",)
+    assert judged[1].figures[0] == "90 %, hidden 20 %"
+    assert not any(row.finding == "not measured" for row in rows)
+    assert any("perception before it" in row.measured for row in rows if row.subject == "latency")
+    plan = changed(plan_named("published"), NAMES, ("pencil-hard",), ("clean",), range(1, 4), 40)
+    by_cell = {(r.controller, r.training_seed): r for r in records}
+    found = sections(plan, {c: by_cell[c.controller, c.training_seed] for c in plan.cells()}, "command")
+    assert "under the task's own faults" in markdown.write(found, "figures")
 
 
 def test_without_a_spiking_controller_there_is_nothing_to_claim():

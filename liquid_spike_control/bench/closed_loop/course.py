@@ -48,11 +48,13 @@ class Course(Protocol):
         name: of the task.
         version: of the task's numbers.
         duration_s: of an episode [s].
+        own_faults: its episodes bring their own faults, and it is seen through a perception; no perturbation applies.
     """
 
     name: str
     version: int
     duration_s: float
+    own_faults: bool
 
     def admit(self, contender: Contender) -> None:
         """Refuse a contender that cannot take part.
@@ -129,6 +131,7 @@ class TaskCourse:
         name: of the task.
     """
 
+    own_faults = False
     _training_code = {"network": ("liquid.policies",), "spiking": ("spiking.policy", "spiking.policy_file")}
     _runtime_code = {"law": (f"{__package__}.model_based".partition(".")[2],), "network": ("liquid.controller",),
                      "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip

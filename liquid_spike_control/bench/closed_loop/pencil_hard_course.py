@@ -82,7 +82,7 @@ class PencilHardCourse:
     _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",),
                      "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip
 
-    name, version = "pencil-hard", 1
+    name, version, own_faults = "pencil-hard", 1, True
 
     def __init__(self) -> None:
         self.duration_s = PencilHardTask().duration_s

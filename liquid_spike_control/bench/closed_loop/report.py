@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from . import claims, figures, tables
+from .course import course_named
 from .plan import Cell, Plan
 from .record import Record
 from .summary import Standing, standings
@@ -107,9 +108,10 @@ def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
         )),
     ]  # fmt: skip
     trained = {name: s for name, s in mine.items() if s.contender.learns}
-    hard = [p for p in HARD if all(p in s.perturbations for s in trained.values())]
+    own = course_named(task).own_faults
+    hard = [p for p in (("clean",) if own else HARD) if all(p in s.perturbations for s in trained.values())]
     if trained and hard:
-        about = f"mean over {', '.join(hard)}"
+        about = "under the task's own faults" if own else f"mean over {', '.join(hard)}"
         shown.append(Section(2, f"Task {task}: what it is worth", (
             Picture(f"{task}-parameters", figures.score_against_parameters(trained, hard),
                     f"Score against trained numbers, {about}."),

@@ -145,7 +145,8 @@ def test_a_task_that_brings_its_own_faults_is_judged_under_them():
     plan = changed(plan_named("published"), NAMES, ("pencil-hard",), ("clean",), range(1, 4), 40)
     by_cell = {(r.controller, r.training_seed): r for r in records}
     found = sections(plan, {c: by_cell[c.controller, c.training_seed] for c in plan.cells()}, "command")
-    assert "under the task's own faults" in markdown.write(found, "figures")
+    text = markdown.write(found, "figures")
+    assert "under the task's own faults" in text and "The spiking perception before it is in the latency" in text
 
 
 def test_without_a_spiking_controller_there_is_nothing_to_claim():

@@ -21,6 +21,7 @@ _COST = (
     "one and their energy by three models (45 nm: horowitz45nm, MAC for networks that are computed whole, AC for "
     "spikes; kerasspiking: ARM and Loihi), and how much faster than real time an evaluation runs."
 )
+_PERCEPTION = " The spiking perception before it is in the latency, not in synapses and energy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +98,18 @@ def _how_to_read() -> str:
 
 
 def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
+    own = course_named(task).own_faults
     shown = [
         Section(2, f"Task {task}", (
             "Success under each perturbation [%].", tables.success(mine),
             Picture(f"{task}-success", figures.success(mine),
                     "Success by perturbation: dot and band are the mean and its interval, strokes single trainings."),
             "Score under each perturbation.", tables.score(mine),
-            _COST, tables.cost(mine),
+            _COST + _PERCEPTION * own, tables.cost(mine),
             Picture(f"{task}-latency", figures.latency(mine), "Latency of a control step, observation to command."),
         )),
     ]  # fmt: skip
     trained = {name: s for name, s in mine.items() if s.contender.learns}
-    own = course_named(task).own_faults
     hard = [p for p in (("clean",) if own else HARD) if all(p in s.perturbations for s in trained.values())]
     if trained and hard:
         about = "under the task's own faults" if own else f"mean over {', '.join(hard)}"

@@ -3,6 +3,7 @@
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,8 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"controller": "spiking", "device": "cuda"}, "train on the CPU; leave --device out"),
         ({"faults": 2.0}, "--faults 2.0; give a factor of at least 0, which is none, and less than 2"),
         ({"faults": 0.0, "rewards": True}, "--faults belongs to imitation and --rewards does without it"),
+        ({"controller": "spiking", "out": Path("x.safetensors")}, "--out x.safetensors: .* 'spiking' ends in .nir"),
+        ({"out": Path("x.nir")}, "--out x.nir: the file of a controller 'cfc_mm' ends in .safetensors"),
         ({"seed": -1}, "--seed -1; give a whole number from 0"),
         ({"rounds": 0}, "--rounds 0; give a number above 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan; give a number above 0"),

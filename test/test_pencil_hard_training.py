@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ torch = pytest.importorskip("torch")
 from liquid_spike_control.assembly import new_backend  # noqa: E402
 from liquid_spike_control.bench.pencil_hard import read_hard_controller, read_hard_perception  # noqa: E402
 from liquid_spike_control.checkpoint import write_controller  # noqa: E402
+from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
+from liquid_spike_control.options import TrainOptions  # noqa: E402
 from liquid_spike_control.resources import zoo  # noqa: E402
 from liquid_spike_control.sim.pencil_hard import PencilHardTask  # noqa: E402
 from liquid_spike_control.spiking.policy_file import read_spiking_controller  # noqa: E402
 from liquid_spike_control.training.controller_files import write_controller_file  # noqa: E402
+from liquid_spike_control.training.entry import train_command  # noqa: E402
 from liquid_spike_control.training.hard_imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
 from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer  # noqa: E402
 from liquid_spike_control.training.pencil_hard import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
@@ -108,6 +112,20 @@ def test_conductances_of_liquid_neurons_stay_positive():
     weights = dict(trainer.network.named_parameters())
     conductances = [weights[f"layers.0.cell.{name}"] for name in ("w", "sensory_w", "gleak")]
     assert all((w >= 0).all() for w in conductances) and any((w == 0).any() for w in conductances)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (TrainOptions("pencil-hard", controller="gnu"), "unknown controller 'gnu'; known controllers: cfc, .*, spiking"),
+        (TrainOptions("pencil-hard", controller="spiking", out=Path("x.safetensors")), "'spiking' ends in .nir"),
+        (TrainOptions("pencil", controller="spiking"), "--controller and --hide-elapsed belong to pencil-hard"),
+        (TrainOptions("pencil", out=Path("x.nir")), "'cfc_mm' ends in .safetensors"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(options, says):
+    with pytest.raises(TaskError, match=says):
+        train_command("controller", options)
 
 
 def test_other_architectures_have_as_many_parameters():

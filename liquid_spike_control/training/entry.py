@@ -63,7 +63,7 @@ def train_command(what: str, options: TrainOptions) -> int:
         if options.rounds:
             controller = replace(controller, n_rounds=options.rounds)
         source = options.perception or zoo("pencil_perception.nir")
-        out = options.out or Path("pencil_controller.safetensors")
+        out = _out(options, "pencil_controller")
         train_controller(controller, _command(what, options), source, out, console)
     return 0
 
@@ -89,8 +89,7 @@ def _train_hard(what: str, options: TrainOptions) -> int:
     if options.rounds:
         controller = replace(controller, n_rounds=options.rounds)
     source = options.perception or zoo("pencil_hard_perception.nir")
-    suffix = "nir" if options.controller == SPIKING else "safetensors"
-    out = options.out or Path(f"pencil_hard_controller.{suffix}")
+    out = _out(options, "pencil_hard_controller")
     train_controller(controller, command, source, out, console, new_hard_trainer)
     return 0
 
@@ -113,6 +112,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
     _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
     architecture = _architecture(options)
+    out = _out(options, f"{options.task}_{options.controller}".replace("-", "_"))
     with _training_installed():
         from .dagger import DaggerTraining
         from .learning import Products, learn_policy
@@ -126,8 +126,6 @@ def policy_command(options: TrainPolicyOptions) -> int:
         config = _under_faults(DaggerTraining(seed=options.seed, expert_share=share), options.faults)
         given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    suffix = "nir" if isinstance(architecture, SpikingArchitecture) else "safetensors"
-    out = options.out or Path(f"{options.task}_{options.controller}.{suffix}".replace("-", "_"))
     products = Products(out, options.logs, _command_line("policy", options))
     learn_policy(options.task, architecture, config, options.device, products, Console())
     return 0
@@ -154,6 +152,14 @@ def _check_known(controller: str) -> None:
     if controller not in (SPIKING, *NAMES):
         known = ", ".join((*NAMES, SPIKING))
         raise TaskError(f"unknown controller '{controller}'; known controllers: {known}")
+
+
+def _out(options: TrainOptions | TrainPolicyOptions, stem: str) -> Path:
+    """The file to write, of the suffix by which a controller's kind is known."""
+    suffix = ".nir" if options.controller == SPIKING else ".safetensors"
+    if options.out is not None and options.out.suffix.lower() != suffix:
+        raise TaskError(f"--out {options.out}: the file of a controller '{options.controller}' ends in {suffix}")
+    return options.out or Path(stem + suffix)
 
 
 def expert_command(options: TrainExpertOptions) -> int:

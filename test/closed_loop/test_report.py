@@ -126,6 +126,8 @@ def test_claims_follow_the_figures():
     )
     turned = claimed(RATES | {"cfc_mm": 0.1, "spiking_loihi": 0.9, "spiking_float": 0.9})
     assert turned["adaptivity", "success under jitter40, drop30"].finding.startswith("spiking is ahead")
+    said = [subject for subject, _ in found]
+    assert said == sorted(said, key=said.index) and [m for s, m in found if s == "robustness"][0].endswith("noise")
     even = claimed(RATES | {"cfc_mm": 0.5, "spiking_loihi": 0.5})
     assert even["robustness", "success under mass"].finding.startswith("no difference that shows")
 

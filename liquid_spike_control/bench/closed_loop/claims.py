@@ -56,17 +56,13 @@ def claims(standings: Standings) -> list[Claim]:
     if liquid is None or spiking is None:
         return []
     three = (liquid, gated, spiking)
-    robustness = [
-        _rates("robustness", "Spikes and liquid states filter noise; both stand lateness.", SENSING, three),
-        _rates("robustness", "Both carry over to a plant that differs from the one trained on.", PLANT, three),
-    ]
     return [
         _computation(three),
         *_energy(three),
         _training(three),
         _latency(three),
         *_adaptivity(three, standings),
-        *{row.measured: row for row in reversed(robustness)}.values(),  # a task's own faults are one row
+        *_robustness(three),
         *_hardware(three, standings),
     ]
 
@@ -168,6 +164,15 @@ def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
                   names, ("cfc_mm_timeless",))
         )  # fmt: skip
     return rows
+
+
+def _robustness(three: Three) -> list[Claim]:
+    if course_named(three[0].task).own_faults:
+        return [_rates("robustness", "Both stand faults of sensing and other plants.", (*SENSING, *PLANT), three)]
+    return [
+        _rates("robustness", "Spikes and liquid states filter noise; both stand lateness.", SENSING, three),
+        _rates("robustness", "Both carry over to a plant that differs from the one trained on.", PLANT, three),
+    ]
 
 
 def _hardware(three: Three, standings: Standings) -> list[Claim]:

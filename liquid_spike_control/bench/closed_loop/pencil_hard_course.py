@@ -77,12 +77,11 @@ class PencilHardCourse:
     """See :class:`~.course.Course`; every network but the NCP and the spiking one has as many trained numbers as the
     shipped one."""
 
+    name, version, own_faults = "pencil-hard", 1, True
     _training_code = {"network": ("training.hard_imitation", "liquid.policies"),
                       "spiking": ("training.hard_spiking", "spiking.policy", "spiking.policy_file")}  # fmt: skip
     _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",),
                      "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip
-
-    name, version, own_faults = "pencil-hard", 1, True
 
     def __init__(self) -> None:
         self.duration_s = PencilHardTask().duration_s
@@ -165,7 +164,7 @@ class PencilHardCourse:
 
 
 def _recipe(contender: Contender, seed: int, rounds: int | None) -> HardImitationTraining:
-    """The recipe of the shipped controller, for whichever cell."""
+    """The recipe of the shipped controllers, with fewer rounds, for whichever cell."""
     from ...training.hard_spiking import hard_recipe
 
     config = hard_recipe(contender.learner, seed, hide_elapsed=not contender.changes.get("elapsed_input", True))

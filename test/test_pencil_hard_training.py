@@ -117,7 +117,7 @@ def test_conductances_of_liquid_neurons_stay_positive():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (TrainOptions("pencil-hard", controller="gnu"), "unknown controller 'gnu'; known controllers: cfc, .*, spiking"),
+        (TrainOptions("pencil-hard", controller="gnu"), "unknown controller 'gnu'; known controllers: cfc, .*spiking"),
         (TrainOptions("pencil-hard", controller="spiking", out=Path("x.safetensors")), "'spiking' ends in .nir"),
         (TrainOptions("pencil", controller="spiking"), "--controller and --hide-elapsed belong to pencil-hard"),
         (TrainOptions("pencil", out=Path("x.nir")), "'cfc_mm' ends in .safetensors"),

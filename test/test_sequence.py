@@ -316,7 +316,7 @@ def test_small_size_runs(tmp_path):
     for task in ("xor", "walker2d"):
         report = tmp_path / f"{task}.json"
         subprocess.run(
-            [sys.executable, "-m", "liquid_spike_control.cli", "bench", "sequence", task, "--small",
+            [sys.executable, "-m", "liquid_spike_control", "bench", "sequence", task, "--small",
              "--cache", tmp_path, "--json", report], check=True, timeout=500,
         )  # fmt: skip
         results = {r["provenance"]["model"]: r for r in json.loads(report.read_text())["results"]}

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.box import SIMPLE
@@ -27,7 +28,6 @@ from ..assembly import (
 )
 from ..control.experts import pencil_lqr
 from ..control.files import read_controller_file
-from ..control.spiking import SpikingController
 from ..errors import TaskError
 from ..lifeline import end_with_parent
 from ..liquid.controller import LiquidController
@@ -42,6 +42,9 @@ from ..simulation import PencilSimulation
 from ..spiking.nir_io import read_perception_model
 from .episodes import EpisodeFigures, run_episode, summarise
 from .estimators import FrameEstimator, TruthEstimator
+
+if TYPE_CHECKING:
+    from ..control.spiking import SpikingController
 
 #: Name in the results -> (how the pole is seen, who decides).
 VARIANTS = {

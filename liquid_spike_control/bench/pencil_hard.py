@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from ..assembly import (
 )
 from ..control.files import read_controller_file
 from ..control.latency import EstimateLatePencilLqr, PencilHardExpert
-from ..control.spiking import SpikingController
 from ..errors import TaskError
 from ..hard_simulation import HARD_CAMERA, Onboard, PencilHardSimulation
 from ..liquid.controller import LiquidController
@@ -32,6 +32,9 @@ from ..spiking.nir_io import PerceptionModel
 from .episodes import EpisodeFigures, run_episode
 from .estimators import TruthEstimator
 from .pencil import PencilBenchmark
+
+if TYPE_CHECKING:
+    from ..control.spiking import SpikingController
 
 #: Name in the results -> (how the pole is seen, who decides). ``gru`` has as many parameters as ``cfc``; ``untimed``
 #: is ``cfc`` trained and run without elapsed time, neither as input nor as time span. ``spiking`` is itself a spiking

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train a spiking controller for ``pencil-hard``: as the others, behind the same perception, from the same expert."""
+"""Train a spiking controller for ``pencil-hard``: as the others, behind the same perception, from the same expert.
+
+:func:`hard_recipe` and :func:`new_hard_trainer` stand here because they are what tells the two kinds apart.
+"""
 
 from __future__ import annotations
 

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 #: Trained numbers of each network, so far as its architecture can be sized.
 BUDGET = 13_000
+#: Modules that decide what a spiking network learns, beside the task's training, and what it then does.
+SPIKING_TRAINING = ("spiking.policy", "spiking.policy_file")
+SPIKING_RUNTIME = ("control.spiking", "spiking.policy_file", "neuromorphic.reference")
 
 
 class Course(Protocol):
@@ -132,9 +135,9 @@ class TaskCourse:
     """
 
     own_faults = False
-    _training_code = {"network": ("liquid.policies",), "spiking": ("spiking.policy", "spiking.policy_file")}
+    _training_code = {"network": ("liquid.policies",), "spiking": SPIKING_TRAINING}
     _runtime_code = {"law": (f"{__package__}.model_based".partition(".")[2],), "network": ("liquid.controller",),
-                     "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip
+                     "spiking": SPIKING_RUNTIME}  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self._task = task_named(name)

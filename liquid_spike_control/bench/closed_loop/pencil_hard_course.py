@@ -30,7 +30,14 @@ from ..episodes import EpisodeFigures
 from ..estimators import TruthEstimator
 from ..pencil_hard import ExpertController, read_hard_controller, read_hard_perception, run_hard_episode
 from .contenders import Contender
-from .course import described_training, evaluation, training_command, with_work_of
+from .course import (
+    SPIKING_RUNTIME,
+    SPIKING_TRAINING,
+    described_training,
+    evaluation,
+    training_command,
+    with_work_of,
+)
 from .provenance import code_version, versions, zoo_version
 from .record import Evaluation, Training
 
@@ -79,9 +86,8 @@ class PencilHardCourse:
 
     name, version, own_faults = "pencil-hard", 1, True
     _training_code = {"network": ("training.hard_imitation", "liquid.policies"),
-                      "spiking": ("training.hard_spiking", "spiking.policy", "spiking.policy_file")}  # fmt: skip
-    _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",),
-                     "spiking": ("control.spiking", "spiking.policy_file", "neuromorphic.reference")}  # fmt: skip
+                      "spiking": ("training.hard_spiking", *SPIKING_TRAINING)}  # fmt: skip
+    _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",), "spiking": SPIKING_RUNTIME}
 
     def __init__(self) -> None:
         self.duration_s = PencilHardTask().duration_s

@@ -136,13 +136,13 @@ class _Camera:
 def _cameras(capture: Capture) -> Iterator[Finding]:
     domain = os.environ["ROS_DOMAIN_ID"]
     heard: dict[str, _Camera] = {}
-    until = found_until = time.monotonic() + DISCOVER_S
+    until = deadline = time.monotonic() + DISCOVER_S
     while time.monotonic() < until:
         time.sleep(_PERIOD_S)
         for topic in _topics(capture):
             if topic not in heard:
                 # As long again for the next camera: on a busy machine they are not found all at once.
-                until = min(time.monotonic(), found_until) + LISTEN_S
+                until = min(time.monotonic(), deadline) + LISTEN_S
                 heard[topic] = _Camera()
                 capture.add(topic, PACKET)
         for topic, stamp, data in capture.drain():

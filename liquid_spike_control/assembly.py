@@ -1,36 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the parts of the pencil's loop together from model files, and checks that they fit each other."""
+"""Puts the parts of a robot's loop together from its description and model files, and checks that they fit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .checkpoint import check_fits
 from .control.files import controller_of, read_controller_file
-from .control.gate import GateLimits
 from .errors import TaskError
-from .events.camera import EventCameraModel
-from .liquid.controller import LiquidController
+from .loop import Decider, Estimator, Loop, NoEstimator, SpikingEstimator, TruthEstimator
 from .neuromorphic.backend import Backend
 from .neuromorphic.model import new_backend as model_backend
 from .neuromorphic.model import of_perception
 from .perception import Perception
-from .sim.plant import FORCE_LIMIT, PencilPlant
-from .sim.tasks import ESTIMATE_NAMES, ESTIMATE_UNITS, PencilTask
-from .simulation import PENCIL_CAMERA
+from .robot import Robot, names, units
+from .sim.world import World, picture_size
 from .spiking.nir_io import PerceptionModel, read_perception_model
+from .tasks.of_robot import task_of
 
 if TYPE_CHECKING:
     from .control.spiking import SpikingController
-
-#: Greatest change of the cart force that leaves the gate [N/s].
-FORCE_RATE = 4000.0
-#: A command older than this is dropped [ns].
-MAX_AGE_NS = 30_000_000
+    from .liquid.controller import LiquidController
 
 
 def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
@@ -38,78 +29,99 @@ def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
     return model_backend(of_perception(model), kind)
 
 
-def read_pencil_perception(path: str | Path) -> PerceptionModel:
-    """A perception model, checked against the pencil's camera and what its controllers are given.
+def read_robot_perception(robot: Robot, path: str | Path | None = None) -> PerceptionModel:
+    """A robot's perception model, checked against its cameras and estimates.
+
+    Args:
+        robot: with cameras.
+        path: of another model than the description's.
 
     Raises:
+        RobotError: the description names no model.
         ModelError: the file is damaged or does not fit.
     """
-    return read_pole_perception(path, PENCIL_CAMERA)
-
-
-def read_pole_perception(path: str | Path, camera: EventCameraModel) -> PerceptionModel:
-    """A perception model that tells a pole's angle and rate, checked against the camera that sees the pole.
-
-    Raises:
-        ModelError: the file is damaged or does not fit.
-    """
-    model = read_perception_model(path)
-    Perception(model).check_fits(ESTIMATE_NAMES, ESTIMATE_UNITS, (camera.width, camera.height))
+    model = read_perception_model(path or robot.model("perception"))
+    Perception(model).check_fits(names(robot.estimates), units(robot.estimates), picture_size(robot.cameras))
     return model
 
 
-def read_pencil_controller(path: str | Path, task: PencilTask) -> LiquidController | SpikingController:
-    """A controller, checked against the pencil's encoders, motor and control period.
-
-    Raises:
-        ModelError: the file is damaged or does not fit.
-    """
-    return read_pole_controller(
-        path, PencilPlant.observation_names, PencilPlant.observation_units, task.period_s, FORCE_LIMIT
-    )
-
-
-def read_pole_controller(
-    path: str | Path,
-    sensor_names: Sequence[str],
-    sensor_units: Sequence[str],
-    period_s: float,
-    force_limit: float,
-    backend: str = "loihi",
+def read_robot_controller(
+    robot: Robot, path: str | Path | None = None, backend: str = "loihi"
 ) -> LiquidController | SpikingController:
-    """A controller that pushes a cart by what its sensors and the perception of its pole tell, checked against both.
+    """A robot's controller, checked against what it observes and takes.
 
     Args:
-        path: of its file, of any kind.
-        sensor_names, sensor_units: of what it is told besides the pole's angle and rate.
-        period_s: nominal control period [s].
-        force_limit: of the cart's motor [N].
+        robot: the robot.
+        path: of another controller than the description's.
         backend: what runs a spiking one.
 
     Raises:
+        RobotError: the description names no controller.
         ModelError: the file is damaged or does not fit.
     """
-    file = read_controller_file(path)
+    file = read_controller_file(path or robot.model("controller"))
     check_fits(
         file,
-        observation_names=(*sensor_names, *ESTIMATE_NAMES),
-        observation_units=(*sensor_units, *ESTIMATE_UNITS),
-        command_names=PencilPlant.command_names,
-        command_units=PencilPlant.command_units,
-        period_s=period_s,
-        command_limits=(force_limit,),
+        observation_names=names(robot.observations),
+        observation_units=units(robot.observations),
+        command_names=names(robot.commands),
+        command_units=units(robot.commands),
+        period_s=robot.period_s,
+        command_limits=robot.greatest_commands.tolist(),
     )
     return controller_of(file, backend)
 
 
-def pencil_limits(command_limits: np.ndarray) -> GateLimits:
-    """The gate's limits: the tighter of the robot's and the controller's.
+def new_estimator(
+    world: World, perception: str | Path | None = None, backend: str = "loihi", truth: bool = False
+) -> Estimator:
+    """What estimates a robot's quantities: its spiking perception, or nothing where it has no estimates.
 
     Args:
-        command_limits: greatest magnitude of the controller's command [N], shape ``(1,)``.
+        world: the robot's.
+        perception: another model than the description's.
+        backend: what runs the spiking network.
+        truth: the true values in the perception's place.
     """
-    limit = np.minimum(np.asarray(command_limits, float), FORCE_LIMIT)
-    return GateLimits(PencilPlant.command_names, -limit, limit, np.array([FORCE_RATE]), MAX_AGE_NS, np.zeros(1))
+    robot = world.robot
+    if not robot.estimates:
+        return NoEstimator()
+    if truth:
+        return TruthEstimator(world)
+    model = read_robot_perception(robot, perception)
+    return SpikingEstimator(Perception(model), new_backend(model, backend), robot.cameras)
+
+
+def new_loop(
+    robot: Robot, *, perception: str | Path | None = None, controller: str | Path | None = None,
+    backend: str = "loihi", rendered: bool = True, truth: bool = False, **settings: Any,
+) -> Loop:  # fmt: skip
+    """The loop of a robot in its world; close ``loop.world`` after use.
+
+    Args:
+        robot: the robot.
+        perception, controller: other models than the description's.
+        backend: what runs the perception's network.
+        rendered: see :class:`~.sim.world.World`.
+        truth: the true values in the perception's place.
+        settings: of the task.
+
+    Raises:
+        LiquidSpikeError: a model or the scene is missing, damaged or does not fit.
+    """
+    decider = read_robot_controller(robot, controller)
+    world = World(task_of(robot, **settings), rendered, sighted=not truth)
+    try:
+        estimator = new_estimator(world, perception, backend, truth)
+    except BaseException:
+        world.close()
+        raise
+    return Loop(world, estimator, decider, robot.gate_limits(decider.command_limits))
+
+
+def loop_of(world: World, estimator: Estimator, controller: Decider) -> Loop:
+    """A loop with the robot's own limits."""
+    return Loop(world, estimator, controller, world.robot.gate_limits())
 
 
 def check_seeds_are_held_out(seeds: range, training_seeds: tuple[int, int], source: str | Path) -> None:

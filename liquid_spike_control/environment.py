@@ -14,9 +14,9 @@ import numpy as np
 from gymnasium import spaces
 
 from .errors import TaskError
-from .sim.plant import FORCE_LIMIT
-from .sim.tasks import task_by_name
-from .simulation import PENCIL_CAMERA, PencilSimulation
+from .robots.pencil.episodes import task_by_name
+from .robots.pencil.task import FORCE_LIMIT
+from .sim.world import PENCIL_CAMERA, PencilSimulation
 
 #: Size of the picture of the whole scene: rows, columns.
 OVERVIEW = (240, 320)

@@ -10,6 +10,10 @@ class ModelError(LiquidSpikeError):
     """A model file is damaged, or does not fit the robot or the task."""
 
 
+class RobotError(LiquidSpikeError):
+    """A description of a robot is wrong, or does not fit its scene or its models."""
+
+
 class TaskError(LiquidSpikeError):
     """A task, seed range or parameter is unknown or out of range."""
 

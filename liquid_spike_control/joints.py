@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .sim.tasks import ESTIMATE_NAMES
+from .robots.pencil.episodes import ESTIMATE_NAMES
 from .types import Quantities
 
 SECOND_NS = 1_000_000_000

@@ -3,41 +3,24 @@
 
     sensing --events--> perception --estimate--+
        |                                       v
-       +------joints------------------> controller --command--> gate --force--> simulation --> next sensing
+       +----readings------------------> controller --command--> gate --command--> world --> next sensing
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from .control.gate import GateLimits, Verdict, admit, initial_state
 from .errors import ModelError
-from .perception import Perception
-from .simulation import Sensing
+from .robot import names
+from .sim.world import Sensing, World, side_by_side
 from .types import Quantities
 
-
-class Simulation(Protocol):
-    """The simulated robot of a task.
-
-    Attributes:
-        task: with ``period_s`` and ``duration_s``.
-        plant: with ``truth``, ``fallen`` and ``elapsed_s``.
-    """
-
-    task: Any
-    plant: Any
-
-    def reset(self, seed: int, start_ns: int = 0) -> Sensing:
-        """Begin an episode."""
-        ...
-
-    def advance(self, force: float) -> Sensing:
-        """Move on by one control period."""
-        ...
+if TYPE_CHECKING:
+    from .perception import Perception
 
 
 class Decider(Protocol):
@@ -58,21 +41,27 @@ class Decider(Protocol):
 
 
 class Estimator(Protocol):
-    """Anything that tells the pole's angle and rate from what is sensed."""
+    """Anything that estimates a robot's quantities from what is sensed."""
 
     def reset(self, stamp_ns: int) -> None:
         """Begin an episode; what is sensed next is later than ``stamp_ns``."""
 
     def estimate(self, sensing: Sensing) -> Quantities:
-        """Angle [rad] and rate [rad/s] at the sensing's stamp."""
+        """The robot's estimates at the sensing's stamp."""
         ...
 
 
 class SpikingEstimator:
-    """The spiking perception with its backend in this process."""
+    """The spiking perception with its backend in this process.
 
-    def __init__(self, perception: Perception, backend) -> None:
-        self.perception, self.backend = perception, backend
+    Args:
+        perception: of the robot.
+        backend: that runs its network.
+        cameras: of the robot, where it has several.
+    """
+
+    def __init__(self, perception: Perception, backend, cameras=()) -> None:
+        self.perception, self.backend, self._cameras = perception, backend, cameras
 
     def reset(self, stamp_ns: int) -> None:
         """Forget all; the next events are later than ``stamp_ns``."""
@@ -80,8 +69,39 @@ class SpikingEstimator:
         self.backend.reset()
 
     def estimate(self, sensing: Sensing) -> Quantities:
-        """Angle [rad] and rate [rad/s] at the sensing's stamp."""
-        return self.perception.step(sensing.events, sensing.joints.stamp_ns, self.backend)
+        """The estimates at the sensing's stamp."""
+        events = side_by_side(sensing.events, self._cameras)
+        return self.perception.step(events, sensing.stamp_ns, self.backend)
+
+
+class TruthEstimator:
+    """The true values in the estimates' place: what a perfect perception would give.
+
+    Args:
+        world: whose truth.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._names = names(world.robot.estimates)
+
+    def reset(self, stamp_ns: int) -> None:
+        """Nothing to forget."""
+
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """The truth at the sensing's stamp."""
+        return Quantities(sensing.stamp_ns, self._names, self._world.truth)
+
+
+class NoEstimator:
+    """For a robot without event cameras: nothing is estimated."""
+
+    def reset(self, stamp_ns: int) -> None:
+        """Nothing to forget."""
+
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """No quantities."""
+        return Quantities(sensing.stamp_ns, (), np.empty(0))
 
 
 def observation_for(names: tuple[str, ...], *sources: Quantities) -> np.ndarray:
@@ -96,7 +116,7 @@ def observation_for(names: tuple[str, ...], *sources: Quantities) -> np.ndarray:
     except KeyError as missing:
         raise ModelError(
             f"the controller asks for {missing}, the robot offers {', '.join(sorted(known))}; choose a controller"
-            " trained for this task"
+            " trained for this robot"
         ) from None
 
 
@@ -106,20 +126,20 @@ class Decision:
 
     Attributes:
         estimate: of the perception.
-        command: of the controller, before the gate [N].
-        force: behind the gate [N].
+        command: of the controller, before the gate, float64 ``(m,)``.
+        output: behind the gate, float64 ``(m,)``.
         verdict: what the gate did.
     """
 
     estimate: Quantities
     command: np.ndarray
-    force: np.ndarray
+    output: np.ndarray
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class TickRecord:
-    """One tick: what was sensed at a stamp, the truth there, and what was decided."""
+    """One tick: what was sensed at a stamp, the truth of the estimates there, and what was decided."""
 
     sensing: Sensing
     truth: np.ndarray
@@ -127,24 +147,22 @@ class TickRecord:
 
 
 class Loop:
-    """Simulation, estimator, controller and gate in one process.
+    """World, estimator, controller and gate in one process.
 
     Args:
-        simulation: the robot.
-        estimator: angle and rate from events.
+        world: the simulated robot.
+        estimator: of its estimates.
         controller: command from the named observation.
         limits: of the gate.
     """
 
-    def __init__(
-        self, simulation: Simulation, estimator: Estimator, controller: Decider, limits: GateLimits
-    ) -> None:
-        self.simulation, self.estimator, self.controller, self.limits = simulation, estimator, controller, limits
-        self._nominal_s = simulation.task.period_s
+    def __init__(self, world: World, estimator: Estimator, controller: Decider, limits: GateLimits) -> None:
+        self.world, self.estimator, self.controller, self.limits = world, estimator, controller, limits
+        self._nominal_s = world.robot.period_s
 
     def reset(self, seed: int, start_ns: int = 0) -> None:
         """Begin the episode of ``seed``."""
-        self.sensing = self.simulation.reset(seed, start_ns)
+        self.sensing = self.world.reset(seed, start_ns)
         self.estimator.reset(start_ns)
         self.controller.reset()
         self._gate = initial_state(self.limits)
@@ -153,21 +171,21 @@ class Loop:
     def decide(self, sensing: Sensing) -> Decision:
         """Sensing to command: the part whose latency counts."""
         estimate = self.estimator.estimate(sensing)
-        stamp = sensing.joints.stamp_ns
+        stamp = sensing.stamp_ns
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
         elapsed = self._nominal_s if last is None else (stamp - last) * 1e-9
-        observation = observation_for(self.controller.observation_names, sensing.joints, estimate)
+        observation = observation_for(self.controller.observation_names, sensing.readings, estimate)
         command = self.controller.step(observation, elapsed)
-        self._gate, force, verdict = admit(self.limits, self._gate, command, stamp, stamp)
-        return Decision(estimate, command, force, verdict)
+        self._gate, output, verdict = admit(self.limits, self._gate, command, stamp, stamp)
+        return Decision(estimate, command, output, verdict)
 
     def tick(self) -> TickRecord:
         """Decide on the last sensing, then move the robot on by one period."""
-        sensing, truth = self.sensing, self.simulation.plant.truth
+        sensing, truth = self.sensing, self.world.truth
         decision = self.decide(sensing)
         self.advance(decision)
         return TickRecord(sensing, truth, decision)
 
     def advance(self, decision: Decision) -> None:
-        """Move the robot on by one period under the decision's force."""
-        self.sensing = self.simulation.advance(float(decision.force[0]))
+        """Move the robot on by one period under the gated command."""
+        self.sensing = self.world.advance(decision.output)

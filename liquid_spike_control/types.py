@@ -11,6 +11,7 @@ import numpy as np
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "<u1")], align=True)
 
 
+MILLISECOND_NS = 1_000_000
 #: A stamp that jumps by more than this, or runs back, begins an episode: the nodes' state is reset [ns].
 EPISODE_GAP_NS = 500_000_000
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.assembly import read_pencil_controller, read_pencil_perception
-from liquid_spike_control.bench.push import largest_push
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.sim.tasks import PencilTask
+from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.pencil.push import largest_push
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
 
 PERCEPTION, CONTROLLER = zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors")

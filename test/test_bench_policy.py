@@ -10,7 +10,7 @@ from liquid_spike_control.bench.policy import policy_command
 from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.options import BenchPolicyOptions
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.tasks.catalogue import task_named
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
 from liquid_spike_control.tasks.scale import score

@@ -3,11 +3,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.control.experts import Lqr, linearise, pencil_lqr
+from liquid_spike_control.control.lqr import Lqr, linearise, pencil_lqr
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.resources import share
-from liquid_spike_control.sim.plant import PencilPlant
-from liquid_spike_control.sim.tasks import PencilTask
+from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.pencil.task import PencilPlant
 
 PERIOD = 0.005
 STEPS = 5

@@ -16,8 +16,8 @@ from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.liquid.controller import new_controller  # noqa: E402
 from liquid_spike_control.options import TrainExpertOptions, TrainPolicyOptions  # noqa: E402
+from liquid_spike_control.robots.swing_up.task import SwingUp  # noqa: E402
 from liquid_spike_control.tasks.perturbed import PerturbedTask  # noqa: E402
-from liquid_spike_control.tasks.swing_up import SwingUp  # noqa: E402
 from liquid_spike_control.training import gym_expert, learning  # noqa: E402
 from liquid_spike_control.training.entry import expert_command, policy_command  # noqa: E402
 from liquid_spike_control.training.recurrent_ppo import PpoTraining  # noqa: E402

@@ -10,16 +10,16 @@ import pytest
 
 from liquid_spike_control.assembly import new_backend, pencil_limits
 from liquid_spike_control.bench.episodes import run_episode, summarise, wilson_interval
-from liquid_spike_control.bench.estimators import FrameEstimator
-from liquid_spike_control.bench.pencil import LqrController
 from liquid_spike_control.control.gate import Verdict
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.loop import Loop, SpikingEstimator, observation_for
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.sim.tasks import PencilTask
-from liquid_spike_control.simulation import PencilSimulation
+from liquid_spike_control.robots.pencil.benchmark import LqrController
+from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.pencil.frames import FrameEstimator
+from liquid_spike_control.sim.world import PencilSimulation
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.types import Quantities
 
@@ -115,8 +115,8 @@ def test_the_loop_runs_without_torch_and_ros():
 import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
-from liquid_spike_control.bench.pencil import PencilBenchmark, _run_one
-from liquid_spike_control.sim.tasks import PencilTask
+from liquid_spike_control.robots.pencil.benchmark import PencilBenchmark, _run_one
+from liquid_spike_control.robots.pencil.episodes import PencilTask
 benchmark = PencilBenchmark(PencilTask(duration_s=0.5), range(7, 8), ("cfc_loihi",), jobs=1)
 name, figures = next(benchmark.episodes())
 assert figures.success, figures

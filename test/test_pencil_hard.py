@@ -11,18 +11,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liquid_spike_control.bench.pencil_hard import PencilHardBenchmark
-from liquid_spike_control.control.latency import EstimateLatePencilLqr, PencilHardExpert
 from liquid_spike_control.errors import ModelError, TaskError
-from liquid_spike_control.hard_simulation import HARD_CAMERA, Onboard, PencilHardSimulation, hard_camera
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.sim.pencil_hard import (
+from liquid_spike_control.robots.pencil_hard.benchmark import PencilHardBenchmark
+from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr, PencilHardExpert
+from liquid_spike_control.robots.pencil_hard.task import (
     ENCODER_COUNT_M,
     FORCE_LIMIT,
     PencilHardPlant,
     PencilHardTask,
 )
-from liquid_spike_control.sim.wall import TEXELS, wall_texture
+from liquid_spike_control.robots.pencil_hard.wall import TEXELS, wall_texture
+from liquid_spike_control.sim.world import HARD_CAMERA, Onboard, PencilHardSimulation, hard_camera
 
 TASK = PencilHardTask()
 
@@ -210,9 +210,9 @@ def test_the_shipped_models_run_without_torch_and_ros():
 import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
-from liquid_spike_control.bench.pencil import _run_one
-from liquid_spike_control.bench.pencil_hard import PencilHardBenchmark
-from liquid_spike_control.sim.pencil_hard import PencilHardTask
+from liquid_spike_control.robots.pencil.benchmark import _run_one
+from liquid_spike_control.robots.pencil_hard.benchmark import PencilHardBenchmark
+from liquid_spike_control.robots.pencil_hard.task import PencilHardTask
 variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi", "spiking_loihi")
 benchmark = PencilHardBenchmark(PencilHardTask(duration_s=0.5), range(7, 8), variants, jobs=1)
 for name, figures in benchmark.episodes():

@@ -12,19 +12,19 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from liquid_spike_control.assembly import new_backend  # noqa: E402
-from liquid_spike_control.bench.pencil_hard import read_hard_controller, read_hard_perception  # noqa: E402
 from liquid_spike_control.checkpoint import write_controller  # noqa: E402
 from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.options import TrainOptions  # noqa: E402
 from liquid_spike_control.resources import zoo  # noqa: E402
-from liquid_spike_control.sim.pencil_hard import PencilHardTask  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.benchmark import read_hard_controller, read_hard_perception  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.task import PencilHardTask  # noqa: E402
 from liquid_spike_control.spiking.policy_file import read_spiking_controller  # noqa: E402
 from liquid_spike_control.training.controller_files import write_controller_file  # noqa: E402
 from liquid_spike_control.training.entry import train_command  # noqa: E402
-from liquid_spike_control.training.hard_imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
-from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer  # noqa: E402
-from liquid_spike_control.training.pencil_hard import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
 
 SMALL = HardPerceptionTraining(n_updates=3, n_streams=2, chunk_ms=40, n_variants=1)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import TaskError
-from liquid_spike_control.sim.plant import PencilPlant
-from liquid_spike_control.sim.tasks import PencilEpisode, PencilTask, task_by_name
+from liquid_spike_control.robots.pencil.episodes import PencilEpisode, PencilTask, task_by_name
+from liquid_spike_control.robots.pencil.task import PencilPlant
 
 
 def quiet_task(**changes):

@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 
 from liquid_spike_control.liquid.architecture import named  # noqa: E402
 from liquid_spike_control.liquid.policies import new_policy  # noqa: E402
-from liquid_spike_control.tasks.catalogue import task_named  # noqa: E402
-from liquid_spike_control.tasks.swing_up import SwingUp  # noqa: E402
+from liquid_spike_control.robots.catalogue import task_named  # noqa: E402
+from liquid_spike_control.robots.swing_up.task import SwingUp  # noqa: E402
 from liquid_spike_control.training.gym_expert import NormalisedPolicy  # noqa: E402
 from liquid_spike_control.training.policy import run_sequences  # noqa: E402
 from liquid_spike_control.training.recurrent_ppo import PpoTrainer, PpoTraining, RunningMoments, train  # noqa: E402

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liquid_spike_control.control.experts import pencil_lqr
+from liquid_spike_control.control.lqr import pencil_lqr
 from liquid_spike_control.events.binning import SpikeBinner
-from liquid_spike_control.sim.tasks import PencilTask
-from liquid_spike_control.simulation import PENCIL_CAMERA, PencilSimulation
+from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.pencil.streams import PERCEPTION_SEEDS, PencilStream, PictureTable
+from liquid_spike_control.sim.world import PENCIL_CAMERA, PencilSimulation
 from liquid_spike_control.training.receptive_fields import oriented_bands
-from liquid_spike_control.training.streams import PERCEPTION_SEEDS, PencilStream, PictureTable
 
 TASK = PencilTask(push=0.04)
 SEED = PERCEPTION_SEEDS[0] + 3

@@ -11,10 +11,10 @@ from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.quantize import quantise
 from liquid_spike_control.perception import Perception
+from liquid_spike_control.robots.pencil.imitation import ImitationTrainer, ImitationTraining
+from liquid_spike_control.robots.pencil.perception import PerceptionTrainer
+from liquid_spike_control.robots.pencil.stages import PerceptionTraining, stages
 from liquid_spike_control.spiking.nir_io import read_perception_model
-from liquid_spike_control.training.imitation import ImitationTrainer, ImitationTraining
-from liquid_spike_control.training.perception import PerceptionTrainer
-from liquid_spike_control.training.stages import PerceptionTraining, stages
 from liquid_spike_control.types import SpikeTrain
 
 SMALL = PerceptionTraining(n_updates=60, n_streams=12, n_neurons=48, n_variants=2)
@@ -74,8 +74,8 @@ def test_the_file_repeats_the_network_without_loss(trained):
 
 def test_the_file_estimates_as_the_trained_network_does(trained):
     """The float reference and the readout against the trainer's own forward pass, on random axon spikes."""
+    from liquid_spike_control.robots.pencil.perception import FEATURE_SCALES
     from liquid_spike_control.spiking import bptt
-    from liquid_spike_control.training.perception import FEATURE_SCALES
 
     path, _, trainer = trained
     model = read_perception_model(path)

@@ -29,7 +29,7 @@ from ..errors import LiquidSpikeError, TaskError
 from ..liquid.controller import new_controller
 from ..options import StepsOptions
 from ..products import check_folders
-from .pencil import write_json
+from ..robots.pencil.benchmark import write_json
 
 N_OBSERVATIONS, PERIOD_S = 6, 0.02
 STEPS = 250

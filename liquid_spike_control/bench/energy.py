@@ -16,9 +16,9 @@ from ..neuromorphic.devices_figure import plot
 from ..neuromorphic.model import of_perception
 from ..options import BenchOptions
 from ..perception import Perception
+from ..robots.pencil.benchmark import PencilBenchmark, new_loop, write_json
 from ..spiking.nir_io import read_perception_model
 from ..types import SpikeTrain
-from .pencil import PencilBenchmark, new_loop, write_json
 from .snn_step import random_network
 
 #: Of ``bench snn``'s network: input axons that spike in a step, steps, and the length of one [s].

@@ -12,9 +12,12 @@ from ..errors import TaskError
 from ..options import BenchOptions, BenchPencilOptions
 from ..products import check_folders
 from ..resources import zoo
-from ..sim.pencil_hard import POLE_MASS_KG, PencilHardTask
-from ..sim.tasks import task_by_name
-from . import energy, lava, pencil, pencil_hard, push, snn_step
+from ..robots.pencil import benchmark as pencil
+from ..robots.pencil import push
+from ..robots.pencil.episodes import PencilEpisodes
+from ..robots.pencil_hard import benchmark as pencil_hard
+from ..robots.pencil_hard.task import POLE_MASS_KG, PencilHardEpisodes
+from . import energy, lava, snn_step
 
 
 def seed_range(text: str, option: str = "--seeds") -> range:
@@ -54,7 +57,7 @@ def bench_command(what: str, options: BenchOptions) -> int:
     duration_s = 60.0 if options.duration is None else options.duration
     push_n_s = 0.06 if options.push is None else options.push
     benchmark = pencil.PencilBenchmark(
-        task=task_by_name("pencil", duration_s=duration_s, push=push_n_s),
+        task=PencilEpisodes(duration_s=duration_s, push=push_n_s),
         seeds=seed_range(options.seeds),
         variants=chosen or (everything if what == "pencil" else ("lqr_true", "cfc_loihi")),
         perception_model=options.perception_model or zoo("pencil_perception.nir"),
@@ -69,7 +72,7 @@ def bench_command(what: str, options: BenchOptions) -> int:
 
 
 def _hard_benchmark(options: BenchPencilOptions, chosen: tuple[str, ...]) -> pencil_hard.PencilHardBenchmark:
-    task = PencilHardTask()
+    task = PencilHardEpisodes()
     if options.duration is not None:
         task = replace(task, duration_s=options.duration)
     if options.push is not None:

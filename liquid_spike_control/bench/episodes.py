@@ -44,14 +44,15 @@ class EpisodeFigures:
 
 def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
     """Run one episode of the loop's task to its end or until the pole falls."""
-    plant, duration_s = loop.simulation.plant, loop.simulation.task.duration_s
+    world = loop.world
+    task = world.task
     errors, truths, latencies = [], [], []
     n_events = 0
     begin = time.perf_counter()
     loop.reset(seed)
-    while plant.elapsed_s < duration_s - 1e-9 and not plant.fallen:
-        truth = plant.truth
-        n_events += len(loop.sensing.events)
+    while not task.over:
+        truth = world.truth
+        n_events += sum(len(events) for events in loop.sensing.events)
         before = time.perf_counter()
         decision = loop.decide(loop.sensing)
         latencies.append(time.perf_counter() - before)
@@ -62,7 +63,7 @@ def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
     square = (np.array(errors) ** 2).mean(0)
     backend = getattr(loop.estimator, "backend", None)
     return EpisodeFigures(
-        seed=seed, success=not plant.fallen, balanced_s=plant.elapsed_s,
+        seed=seed, success=task.success, balanced_s=task.elapsed_s,
         angle_square=square[0], rate_square=square[1], tilt_square=(np.array(truths)[:, 0] ** 2).mean(),
         n_events=n_events, stats=backend.stats() if backend else None, latencies_us=np.array(latencies) * 1e6,
         wall_s=wall,

@@ -23,7 +23,8 @@ from ..control.files import read_controller_file
 from ..errors import TaskError
 from ..neuromorphic.backend import BackendStats
 from ..products import check_folders
-from ..tasks.catalogue import TASKS, task_named
+from ..robots.catalogue import TASKS, task_named
+from ..robots.pencil.benchmark import write_json
 from ..tasks.episode import EpisodeController, EpisodeResult, run_episode
 from ..tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
 from ..tasks.scale import score
@@ -32,7 +33,6 @@ from ..tasks.trained import trained_controller
 from .closed_loop.statistics import Interval, bootstrap
 from .entry import names_in, seed_range
 from .episodes import wilson_interval
-from .pencil import write_json
 
 if TYPE_CHECKING:
     from ..options import BenchPolicyOptions

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ..tasks.catalogue import TASKS, task_named
+from ..robots.catalogue import TASKS, task_named
 from ..tasks.scale import Anchors, measure, write
 from .entry import seed_range
 

@@ -11,8 +11,8 @@ from ..assembly import pencil_limits, read_pencil_controller, read_pencil_percep
 from ..loop import Loop, SpikingEstimator
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
-from ..sim.tasks import PencilTask, task_by_name
-from ..simulation import PencilSimulation, Sensing
+from ..robots.pencil.episodes import PencilTask, task_by_name
+from ..sim.world import PencilSimulation, Sensing
 from ..types import Quantities
 from .graph import GraphOptions
 from .network import energy_text, load_backend

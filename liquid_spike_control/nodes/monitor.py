@@ -7,7 +7,7 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 
 from ..events.codec import Decoder
-from ..sim.tasks import ESTIMATE_NAMES
+from ..robots.pencil.episodes import ESTIMATE_NAMES
 from . import graph
 from .capture import Capture
 from .convert import COMMAND_NAMES, TRUTH_NAMES, from_joint_state

@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from ..sim.tasks import PencilTask, task_by_name
+from ..robots.pencil.episodes import PencilTask, task_by_name
 from ..types import Quantities
 from . import graph
 from .convert import (
@@ -83,7 +83,7 @@ class SimulatorNode(Stage):
     def configure(self) -> None:
         """Make the world and draw its first picture, which takes the GL context up."""
         from ..events.codec import encode
-        from ..simulation import PENCIL_CAMERA, PencilSimulation
+        from ..sim.world import PENCIL_CAMERA, PencilSimulation
 
         self._encode, self._camera = encode, PENCIL_CAMERA
         self._simulation = PencilSimulation(self._task)

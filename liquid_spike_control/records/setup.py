@@ -13,8 +13,8 @@ from ..assembly import FORCE_RATE, MAX_AGE_NS
 from ..control.gate import GateLimits
 from ..errors import TaskError
 from ..joints import COMMAND_NAMES, JOINT_FIELDS, JOINT_NAMES, JOINT_STATE, Readings
-from ..sim.plant import FORCE_LIMIT
-from ..sim.tasks import ESTIMATE_NAMES
+from ..robots.pencil.episodes import ESTIMATE_NAMES
+from ..robots.pencil.task import FORCE_LIMIT
 from .bag import Bag
 from .mcap_file import GRAPH_TOPIC
 

@@ -15,8 +15,8 @@ import numpy as np
 from gymnasium import spaces
 
 from ..errors import TaskError
-from .hover import Hover
-from .swing_up import SwingUp
+from ..robots.hover.task import Hover
+from ..robots.swing_up.task import SwingUp
 
 #: Size of a picture: rows, columns.
 PICTURE = (240, 320)

@@ -1,46 +1,130 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks on a MuJoCo model have in common: the names of what is seen, the varied plant and its time."""
+"""A robot's scene as a task: MuJoCo's physics, the readings and commands that the description places, no aim.
+
+A task of its own is a subclass that overrides what it needs::
+
+    class Reach(MujocoTask):
+        def begin(self, rng):                       # the state at the beginning of an episode
+            self.data.qpos[:2] = rng.uniform(-1, 1, 2)
+
+        def judge(self, passed_s):                  # after each advance
+            self.reward = -self.distance() * passed_s
+
+        @property
+        def success(self):
+            return self.over and self.distance() < 0.02
+
+        def law(self, state):                       # the expert, on the true state
+            return self.target_angles() - state[:2]
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import mujoco
 import numpy as np
 
-from .variation import Variation, VariedModel
-
-#: Name, unit and scale of an observation.
-Seen = tuple[str, str, float]
+from ..errors import RobotError
+from ..events.camera import EventCameraModel
+from ..robot import Camera, Robot, names, scales, units
+from ..sim.places import Places
+from .task import Expert, StateExpert, bounded
+from .variation import NOMINAL, Variation, VariedModel
 
 
 class MujocoTask:
-    """A plant of MuJoCo, varied, in an episode; a task adds its aim, see :class:`~.task.ControlTask`.
+    """A robot in its scene; see :class:`~.task.ControlTask`.
 
     Args:
-        name: in the catalogue.
-        seen: the observations, in order.
-        model, data: of MuJoCo.
+        robot: whose scene.
         bodies: that vary, see :class:`~.variation.VariedModel`.
 
     Attributes:
+        robot: as given.
         model: of MuJoCo, varied.
         data: its state.
-        failed: the plant has got where it must not be, and the episode is over.
+        failed: the robot has got where it must not be, and the episode is over.
+        blind: the event cameras give no events at present.
+
+    Raises:
+        RobotError: the scene is missing, not MJCF, or lacks what the description names.
     """
 
+    version = 1
     variable: tuple[str, ...] = ("mass", "friction", "actuator")
-    duration_s: float
+    duration_s: float = 10.0
+    #: The events of a picture do not reach the robot while this holds.
+    blind: bool = False
+    #: How often the task renders nothing of its own: names of faster pictures, see :meth:`pictures`.
+    model: Any
+    data: Any
 
-    def __init__(
-        self, name: str, seen: Sequence[Seen], model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str] = ()
-    ) -> None:
-        self.name = name
-        self.observation_names = tuple(observation for observation, _, _ in seen)
-        self.observation_units = tuple(unit for _, unit, _ in seen)
-        self.observation_scales = np.array([scale for _, _, scale in seen])
-        self.model, self.data = model, data
-        self._varied = VariedModel(model, bodies)
+    def __init__(self, robot: Robot, bodies: Sequence[str] = ()) -> None:
+        self.robot = robot
+        self.name = robot.name
+        self.model, self.data = self.load()
+        seen = (*robot.readings, *robot.setpoints)
+        self.observation_names, self.observation_units = names(seen), units(seen)
+        self.observation_scales = scales(seen)
+        self.command_names, self.command_units = names(robot.commands), units(robot.commands)
+        self.command_limits = robot.greatest_commands
+        self.least = np.array([command.least for command in robot.commands])
+        self.most = np.array([command.most for command in robot.commands])
+        self.period_s = robot.period_s
+        self._setpoints = [setpoint.default for setpoint in robot.setpoints]
+        self.places = Places(robot, self.model, self.data)
+        self._varied = VariedModel(self.model, bodies)
+        self._check_steps()
+        self.reset(0)
+
+    def _check_steps(self) -> None:
+        step_s = self.model.opt.timestep
+        for field, time_s in (("period_s", self.period_s), *((f"cameras ({c.name}).frame_s", c.frame_s)
+                              for c in self.robot.cameras)):  # fmt: skip
+            steps = time_s / step_s
+            if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
+                remedy = f"give a whole multiple of the scene's timestep, {step_s} s"
+                raise RobotError(f"{self.robot.source}: {field}: {time_s}; {remedy}")
+
+    # what a task overrides
+
+    def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """The model of the robot's scene, and its data.
+
+        Raises:
+            RobotError: there is no scene, or it is not MJCF.
+        """
+        model = load_scene(self.robot)
+        return model, mujoco.MjData(model)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Set the state at the beginning of an episode; by default the scene's first keyframe, if it has one."""
+        if self.model.nkey:
+            mujoco.mj_resetDataKeyframe(self.model, self.data, 0)
+
+    def before_step(self) -> None:
+        """Act before each physics step: disturbances, motors' lags; by default nothing."""
+
+    def judge(self, passed_s: float) -> None:
+        """Set :attr:`failed` and :attr:`reward` after an advance of ``passed_s``; by default neither."""
+
+    def law(self, state: np.ndarray) -> np.ndarray:
+        """The expert's command ``(m,)`` for a true state; see :meth:`truth`.
+
+        Raises:
+            RobotError: the task has no expert, by default.
+        """
+        raise RobotError(f"{self.robot.source}: task: no expert; give the task a method law(state), to learn from")
+
+    # what the core calls
+
+    def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
+        """Begin the episode of a seed; see :meth:`.task.ControlTask.reset`."""
+        self._begin(variation)
+        self.begin(np.random.default_rng(seed))
+        mujoco.mj_forward(self.model, self.data)
 
     def _begin(self, variation: Variation) -> None:
         """A varied plant at rest, at the beginning of an episode.
@@ -56,6 +140,41 @@ class MujocoTask:
         self.failed = False
         self.reward = 0.0
 
+    def observe(self) -> np.ndarray:
+        """Readings and setpoints, float64 ``(n,)``; NaN where only a camera knows."""
+        return np.concatenate([self.places.read(), self._setpoints])
+
+    def truth(self) -> np.ndarray:
+        """Positions and velocities of all joints, float64 ``(nq + nv,)``."""
+        return np.concatenate([self.data.qpos, self.data.qvel])
+
+    def estimates(self) -> np.ndarray:
+        """The true values of the robot's estimates, float64 ``(n,)``."""
+        return self.places.truth()
+
+    def bounded(self, command: np.ndarray) -> np.ndarray:
+        """A command within the robot's limits, neutral where it is not finite; float64 ``(m,)``."""
+        return bounded(command, self.least, self.most)
+
+    def advance(self, command: np.ndarray, duration_s: float) -> None:
+        """Hold a command; see :meth:`.task.ControlTask.advance`."""
+        n_steps = self._whole_steps(duration_s)
+        self.places.apply(self.bounded(command))
+        if type(self).before_step is MujocoTask.before_step:
+            mujoco.mj_step(self.model, self.data, n_steps)
+            self._steps += n_steps
+        else:
+            for _ in range(n_steps):
+                self.before_step()
+                mujoco.mj_step(self.model, self.data)
+                self._steps += 1
+        self.reward = 0.0
+        self.judge(n_steps * self.model.opt.timestep)
+
+    def next_period_s(self) -> float:
+        """Length of the control period that begins now [s]; asked once a period."""
+        return self.period_s
+
     def _whole_steps(self, duration_s: float) -> int:
         """Physics steps in a time [s], at least one."""
         return max(1, round(duration_s / self.model.opt.timestep))
@@ -69,3 +188,59 @@ class MujocoTask:
     def over(self) -> bool:
         """Whether the episode has ended."""
         return self.failed or self.elapsed_s > self.duration_s - 1e-9
+
+    @property
+    def success(self) -> bool:
+        """Whether it has come to its end; without an aim, not failing is all."""
+        return self.over and not self.failed
+
+    def expert(self) -> Expert:
+        """The expert: :meth:`law` on the true state."""
+        return StateExpert(_OwnLaw)
+
+    # event cameras
+
+    def camera_model(self, camera: Camera) -> EventCameraModel:
+        """The camera in the present episode; by default as described."""
+        return camera.event_camera()
+
+    def dress(self, renderer: Any) -> None:
+        """Bring what an episode changes in textures to a renderer; by default nothing changes."""
+
+    def before_picture(self) -> None:
+        """Bring what is drawn to where the joints are, before each picture.
+
+        MuJoCo leaves bodies where they were at the beginning of the last step; that is what is drawn by default.
+        """
+
+    def pictures(self, camera: Camera) -> Any:
+        """Something quicker than the renderer, with a method ``render(data)``; None if there is nothing."""
+        return None
+
+
+class _OwnLaw:
+    """A task's own :meth:`MujocoTask.law` as a law."""
+
+    def __init__(self, task: MujocoTask) -> None:
+        self._task = task
+
+    def step(self, state: np.ndarray) -> np.ndarray:
+        """Command ``(m,)`` for a true state."""
+        return np.asarray(self._task.law(state), float)
+
+
+def load_scene(robot: Robot) -> mujoco.MjModel:
+    """The model of a robot's scene.
+
+    Raises:
+        RobotError: there is no scene, or it is not MJCF.
+    """
+    if robot.scene is None:
+        raise RobotError(f"{robot.source}: scene: not set; give the MJCF file of its simulation")
+    path = robot.file(robot.scene)
+    if not path.is_file():
+        raise RobotError(f"{robot.source}: scene: {path} is not there; give an MJCF file in the robot's folder")
+    try:
+        return mujoco.MjModel.from_xml_path(str(path))
+    except ValueError as error:
+        raise RobotError(f"{robot.source}: scene: {path}: {' '.join(str(error).split())[:200]}; correct it") from None

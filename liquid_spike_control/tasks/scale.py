@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TaskError
-from .catalogue import task_named
+from ..robots.catalogue import task_named
 from .episode import EpisodeController, EpisodeResult, ExpertController, RandomController, run_episode
 from .perturbations import perturbation_named
 

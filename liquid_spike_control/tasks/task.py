@@ -97,12 +97,12 @@ class Expert(Protocol):
         """Command ``(m,)`` for the task's present state."""
 
 
-def bounded(command: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """A command within its limits, neutral where it is not finite; float64 ``(m,)``."""
+def bounded(command: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """A command within its limits, neutral (zeros) where it is not finite; float64 ``(m,)``."""
     command = np.asarray(command, float)
     if not np.isfinite(command).all():
         command = np.where(np.isfinite(command), command, 0.0)
-    return np.minimum(np.maximum(command, -limits), limits)
+    return np.minimum(np.maximum(command, least), most)
 
 
 class Law(Protocol):

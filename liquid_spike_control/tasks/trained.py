@@ -49,17 +49,16 @@ class TrainedExpert:
         self._controller = controller
 
     @classmethod
-    def from_file(cls, path: str | Path, task: ControlTask) -> TrainedExpert:
+    def from_file(cls, path: str | Path) -> TrainedExpert:
         """Read an expert.
 
         Args:
             path: of a controller file.
-            task: that shows what it is to be given.
 
         Raises:
-            ModelError: see :func:`trained_controller`.
+            ModelError: the file is missing or damaged.
         """
-        return cls(trained_controller(path, task))
+        return cls(controller_of(read_controller_file(path)))
 
     def reset(self) -> None:
         """Begin an episode."""

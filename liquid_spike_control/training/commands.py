@@ -14,11 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from ..assembly import new_backend
 from ..products import check_folders
+from ..robots.pencil.imitation import ImitationTrainer, ImitationTraining
+from ..robots.pencil.perception import PerceptionTrainer
+from ..robots.pencil.stages import PerceptionTraining
 from ..spiking.nir_io import read_perception_model
 from .controller_files import write_controller_file
-from .imitation import ImitationTrainer, ImitationTraining
-from .perception import PerceptionTrainer
-from .stages import PerceptionTraining
 
 
 def progress_bars(console: Console) -> Progress:

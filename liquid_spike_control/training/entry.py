@@ -15,8 +15,8 @@ from rich.console import Console
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..resources import zoo
+from ..robots.catalogue import task_named
 from ..spiking.policy_file import SpikingArchitecture
-from ..tasks.catalogue import task_named
 
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
@@ -43,9 +43,9 @@ def train_command(what: str, options: TrainOptions) -> int:
         if value is not None and value < 1:
             raise LiquidSpikeError(f"--{name} {value}; give at least 1")
     with _training_installed():
+        from ..robots.pencil.imitation import ImitationTraining
+        from ..robots.pencil.stages import PerceptionTraining
         from .commands import train_controller, train_perception
-        from .imitation import ImitationTraining
-        from .stages import PerceptionTraining
     console = Console()
     if what == "perception":
         perception = PerceptionTraining(seed=options.seed)
@@ -73,9 +73,9 @@ def _train_hard(what: str, options: TrainOptions) -> int:
     _check_positive(options, "updates", "rounds")
     _check_known(options.controller)
     with _training_installed():
+        from ..robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining
+        from ..robots.pencil_hard.spiking import hard_recipe, new_hard_trainer
         from .commands import train_controller, train_perception
-        from .hard_spiking import hard_recipe, new_hard_trainer
-        from .pencil_hard import HardPerceptionTrainer, HardPerceptionTraining
     console, command = Console(), _command(what, options)
     if what == "perception":
         start = str(options.perception or "")

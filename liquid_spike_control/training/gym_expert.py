@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..liquid.architecture import named
 from ..liquid.policies import Policy, new_policy
-from ..tasks.catalogue import task_named
+from ..robots.catalogue import task_named
 from .policy import State
 from .recurrent_ppo import CUT, PpoTraining, RunningMoments, train
 

@@ -17,9 +17,10 @@ from ..errors import TaskError
 from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
 from ..products import check_folders
+from ..robots.catalogue import task_named
+from ..robots.pencil.streams import CONTROLLER_SEEDS
 from ..spiking.policy import SpikingPolicy
 from ..spiking.policy_file import SpikingArchitecture
-from ..tasks.catalogue import task_named
 from ..tasks.episode import run_episode
 from ..tasks.perturbations import perturbation_named
 from .commands import progress_bars
@@ -30,7 +31,6 @@ from .gym_expert import train_expert
 from .logs import EventLog
 from .recurrent_ppo import PpoTraining
 from .recurrent_ppo import train as train_ppo
-from .streams import CONTROLLER_SEEDS
 
 #: Held-out episodes on which a new model is tried.
 TRIAL_SEEDS = range(20)

@@ -29,11 +29,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..tasks.catalogue import task_named
+from ..robots.catalogue import task_named
+from ..robots.pencil.streams import first_episode
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
-from .streams import first_episode
 
 #: Standard deviations beyond which what the critic sees, and rewards, are cut off.
 CUT = 10.0

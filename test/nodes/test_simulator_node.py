@@ -13,8 +13,8 @@ from liquid_spike_control.events.codec import Decoder
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import from_joint_state, to_joint_state, to_ns
 from liquid_spike_control.nodes.diagnostics import read_status
-from liquid_spike_control.sim.tasks import PencilTask
-from liquid_spike_control.simulation import PencilSimulation
+from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.sim.world import PencilSimulation
 from liquid_spike_control.types import Quantities
 
 TICK_NS = 5_000_000

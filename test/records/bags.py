@@ -17,8 +17,8 @@ from liquid_spike_control.perception import Perception
 from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile, file_hash, typestore
 from liquid_spike_control.records.setup import Topics
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.sim.tasks import task_by_name
-from liquid_spike_control.simulation import PencilSimulation
+from liquid_spike_control.robots.pencil.episodes import task_by_name
+from liquid_spike_control.sim.world import PencilSimulation
 from liquid_spike_control.types import Quantities
 
 TOPICS = Topics("/event_camera/events", "/joint_states", gated="/robot_joint_command")

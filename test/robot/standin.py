@@ -30,10 +30,10 @@ from std_msgs.msg import Float64MultiArray, String
 
 from liquid_spike_control.events.camera import EventCamera
 from liquid_spike_control.events.codec import encode
-from liquid_spike_control.sim.plant import PencilPlant
+from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.pencil.task import PencilPlant
 from liquid_spike_control.sim.renderer import Renderer
-from liquid_spike_control.sim.tasks import PencilTask
-from liquid_spike_control.simulation import PENCIL_CAMERA, SUPERSAMPLE
+from liquid_spike_control.sim.world import PENCIL_CAMERA, SUPERSAMPLE
 
 MILLISECOND_NS = 1_000_000
 JOINT_PERIOD_NS, JITTER_NS = 5_000_000, 1_000_000

@@ -16,9 +16,9 @@ from liquid_spike_control.control.spiking import SpikingController
 from liquid_spike_control.errors import TaskError, WorkerError
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import zoo
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.spiking import control_period
 from liquid_spike_control.spiking.policy_file import SpikingArchitecture, read_spiking_controller
-from liquid_spike_control.tasks.catalogue import task_named
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
 from liquid_spike_control.tasks.scale import score

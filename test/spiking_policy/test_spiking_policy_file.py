@@ -15,6 +15,7 @@ from liquid_spike_control.liquid.architecture import ELAPSED_RANGE
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.model import read_model
 from liquid_spike_control.resources import zoo
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.spiking import policy_file
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
 from liquid_spike_control.spiking.policy_file import (
@@ -22,7 +23,6 @@ from liquid_spike_control.spiking.policy_file import (
     read_spiking_controller,
     write_spiking_controller,
 )
-from liquid_spike_control.tasks.catalogue import task_named
 from liquid_spike_control.tasks.trained import trained_controller
 
 

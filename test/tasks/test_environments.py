@@ -7,8 +7,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.robots.swing_up.task import SwingUp
 from liquid_spike_control.tasks import environments
-from liquid_spike_control.tasks.swing_up import SwingUp
 
 IDS = ("LiquidSpike/SwingUp-v0", "LiquidSpike/Hover-v0")
 

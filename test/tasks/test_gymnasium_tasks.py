@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.tasks.episode import RandomController, run_episode
-from liquid_spike_control.tasks.gymnasium_tasks import WALKERS, GymnasiumTask
+from liquid_spike_control.tasks.gymnasium_task import WALKERS, GymnasiumTask
 from liquid_spike_control.tasks.perturbations import perturbation_named
 from liquid_spike_control.tasks.variation import Variation
 
@@ -93,7 +93,7 @@ def test_factors_act_on_the_model(factor):
 def test_what_gymnasium_lacks_is_named_with_the_remedy():
     code = (
         "import sys; sys.modules['glfw'] = None\n"
-        "from liquid_spike_control.tasks.catalogue import task_named\n"
+        "from liquid_spike_control.robots.catalogue import task_named\n"
         "from liquid_spike_control.errors import TaskError\n"
         "try: task_named('hopper')\n"
         "except TaskError as error: print(error)"

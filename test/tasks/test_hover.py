@@ -5,10 +5,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.control.quadrotor import ARM, DRAG_TORQUE, INERTIA, RATE_GAIN, rotor_thrusts
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.robots.hover.expert import ARM, DRAG_TORQUE, INERTIA, RATE_GAIN, rotor_thrusts
+from liquid_spike_control.robots.hover.task import GUST, GUST_S, MEAN_WIND, WIND_PERIOD_S, Hover, wind
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
-from liquid_spike_control.tasks.hover import GUST, GUST_S, MEAN_WIND, WIND_PERIOD_S, Hover, wind
 from liquid_spike_control.tasks.perturbations import Perturbation
 from liquid_spike_control.tasks.variation import Variation
 

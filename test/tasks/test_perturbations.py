@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import TaskError
-from liquid_spike_control.tasks.catalogue import task_named
+from liquid_spike_control.robots.catalogue import task_named
+from liquid_spike_control.robots.swing_up.task import SwingUp
 from liquid_spike_control.tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
 from liquid_spike_control.tasks.perturbed import PerturbedTask
-from liquid_spike_control.tasks.swing_up import SwingUp
 
 
 def samples(perturbation, n=400, command=0.0):

@@ -9,8 +9,8 @@ import pytest
 from liquid_spike_control.bench.scale import scale_command
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.options import ScaleOptions
+from liquid_spike_control.robots.catalogue import TASKS, task_named
 from liquid_spike_control.tasks import scale
-from liquid_spike_control.tasks.catalogue import TASKS, task_named
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -6,7 +6,7 @@ import pytest
 from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.tasks.catalogue import task_named
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
 

@@ -7,11 +7,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.control.swing_up import CartPole
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.robots.swing_up.expert import CartPole
+from liquid_spike_control.robots.swing_up.task import RAIL, SwingUp
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.perturbations import Perturbation
-from liquid_spike_control.tasks.swing_up import RAIL, SwingUp
 from liquid_spike_control.tasks.variation import Variation
 
 

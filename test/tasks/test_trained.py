@@ -9,7 +9,7 @@ import pytest
 from liquid_spike_control.checkpoint import ControllerFile, write_controller
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.liquid.architecture import named, tensor_shapes
-from liquid_spike_control.tasks.catalogue import task_named
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
 from liquid_spike_control.tasks.trained import TrainedExpert, trained_controller

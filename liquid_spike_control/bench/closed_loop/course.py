@@ -23,8 +23,8 @@ from ...liquid.controller import new_controller
 from ...neuromorphic.backend import BackendStats
 from ...neuromorphic.chips import LOIHI1
 from ...neuromorphic.mapping import place
+from ...robots.catalogue import TASKS, task_named
 from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller
-from ...tasks.catalogue import TASKS, task_named
 from ...tasks.episode import EpisodeController, EpisodeResult, ExpertController, run_episode
 from ...tasks.perturbations import Perturbation
 from ...tasks.scale import score
@@ -170,9 +170,9 @@ class TaskCourse:
         import torch
 
         from ...liquid.policies import new_policy
+        from ...robots.pencil.streams import CONTROLLER_SEEDS
         from ...spiking.policy import SpikingPolicy
         from ...training import dagger
-        from ...training.streams import CONTROLLER_SEEDS
 
         torch.set_num_threads(1)
         task, made, config = self._task, self._architecture(contender), _recipe(seed, rounds)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import TaskError
-from ...tasks.catalogue import task_named
+from ...robots.catalogue import task_named
 from ...tasks.task import StateExpert
 
 #: Time constants of the filters on differences [s]. A falling pole does not wait for more.

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...assembly import new_backend
-from ...control.latency import EstimateLatePencilLqr
+from ...assembly import new_backend, read_robot_controller, read_robot_perception
 from ...errors import TaskError
-from ...hard_simulation import PencilHardSimulation
 from ...liquid.architecture import Architecture
-from ...loop import Decider, Estimator, SpikingEstimator
+from ...loop import Decider, Estimator, SpikingEstimator, TruthEstimator
 from ...perception import Perception
 from ...resources import zoo
-from ...sim.pencil_hard import PencilHardTask
+from ...robots.pencil_hard.benchmark import ExpertController, run_hard_episode
+from ...robots.pencil_hard.description import ROBOT
+from ...robots.pencil_hard.expert import EstimateLatePencilLqr
+from ...robots.pencil_hard.task import PencilHard, PencilHardEpisodes
+from ...sim.world import World
 from ...spiking.policy_file import SpikingArchitecture
 from ...tasks.perturbations import Perturbation
 from ...training.controller_files import write_controller_file
 from ..episodes import EpisodeFigures
-from ..estimators import TruthEstimator
-from ..pencil_hard import ExpertController, read_hard_controller, read_hard_perception, run_hard_episode
 from .contenders import Contender
 from .course import (
     SPIKING_RUNTIME,
@@ -42,7 +42,7 @@ from .provenance import code_version, versions, zoo_version
 from .record import Evaluation, Training
 
 if TYPE_CHECKING:
-    from ...training.hard_imitation import HardImitationTraining
+    from ...robots.pencil_hard.imitation import HardImitationTraining
 
 PERCEPTION = "pencil_hard_perception.nir"
 #: Modules whose code decides an episode.
@@ -62,22 +62,22 @@ class HardDriver:
     """
 
     def __init__(self, contender: Contender, path: Path | None) -> None:
-        task = PencilHardTask()
-        self.simulation = PencilHardSimulation(task, sighted=contender.name != "expert")
-        self.estimator: Estimator = TruthEstimator(self.simulation)
+        task = PencilHard(ROBOT)
+        self.world = World(task, rendered=False, sighted=contender.name != "expert")
+        self.estimator: Estimator = TruthEstimator(self.world)
         self.controller: Decider
         if contender.name == "expert":
-            self.controller = ExpertController(self.simulation.plant)
+            self.controller = ExpertController(task)
             return
-        model = read_hard_perception(zoo(PERCEPTION))
+        model = read_robot_perception(ROBOT, zoo(PERCEPTION))
         self.estimator = SpikingEstimator(Perception(model), new_backend(model, "loihi"))
-        self.controller = EstimateLatePencilLqr()
+        self.controller = EstimateLatePencilLqr(ROBOT)
         if path is not None:
-            self.controller = read_hard_controller(path, task, contender.backend or "loihi")
+            self.controller = read_robot_controller(ROBOT, path, contender.backend or "loihi")
 
     def episode(self, seed: int) -> EpisodeFigures:
         """Run one."""
-        return run_hard_episode(self.controller, self.estimator, seed, self.simulation)
+        return run_hard_episode(self.controller, self.estimator, seed, self.world)
 
 
 class PencilHardCourse:
@@ -90,7 +90,7 @@ class PencilHardCourse:
     _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",), "spiking": SPIKING_RUNTIME}
 
     def __init__(self) -> None:
-        self.duration_s = PencilHardTask().duration_s
+        self.duration_s = PencilHardEpisodes().duration_s
 
     def admit(self, contender: Contender) -> None:
         """See :class:`~.course.Course`. Everyone can take part."""
@@ -119,11 +119,11 @@ class PencilHardCourse:
         """See :class:`~.course.Course`."""
         import torch
 
-        from ...training.hard_spiking import new_hard_trainer
+        from ...robots.pencil_hard.spiking import new_hard_trainer
 
         torch.set_num_threads(1)
         config = _recipe(contender, seed, rounds)
-        model = read_hard_perception(zoo(PERCEPTION))
+        model = read_robot_perception(ROBOT, zoo(PERCEPTION))
         begin = time.process_time()
         trainer = new_hard_trainer(config, model, lambda: new_backend(model, "loihi"))
         for _ in range(config.n_rounds):
@@ -171,7 +171,7 @@ class PencilHardCourse:
 
 def _recipe(contender: Contender, seed: int, rounds: int | None) -> HardImitationTraining:
     """The recipe of the shipped controllers, with fewer rounds, for whichever cell."""
-    from ...training.hard_spiking import hard_recipe
+    from ...robots.pencil_hard.spiking import hard_recipe
 
     config = hard_recipe(contender.learner, seed, hide_elapsed=not contender.changes.get("elapsed_input", True))
     return config if rounds is None else replace(config, n_rounds=rounds)
@@ -179,6 +179,6 @@ def _recipe(contender: Contender, seed: int, rounds: int | None) -> HardImitatio
 
 def _made(config: HardImitationTraining) -> Architecture | SpikingArchitecture:
     """What a recipe trains."""
-    from ...training.hard_spiking import HardSpikingTraining
+    from ...robots.pencil_hard.spiking import HardSpikingTraining
 
     return config.spiking if isinstance(config, HardSpikingTraining) else config.architecture

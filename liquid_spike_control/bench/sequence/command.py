@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from ... import __version__
 from ...errors import LiquidSpikeError
 from ...products import check_folders
+from ...robots.pencil.benchmark import write_json
 from ..closed_loop.command import default_cache
 from ..entry import names_in, seed_range
-from ..pencil import write_json
 from . import report
 from .experiments import EXPERIMENTS, MODELS, Experiment
 from .results import Folder, provenance

@@ -56,15 +56,15 @@ def kernels() -> str:
     from numba.core.registry import CPUDispatcher
 
     began = time.perf_counter()
-    from ...assembly import new_backend, read_pencil_controller, read_pencil_perception
+    from ...assembly import new_backend, read_robot_controller, read_robot_perception
     from ...perception import Perception
-    from ...resources import zoo
-    from ...sim.tasks import PencilTask
+    from ...robots.catalogue import robot_named
     from ...types import EVENT
 
-    model = read_pencil_perception(zoo("pencil_perception.nir"))
+    robot = robot_named("pencil")
+    model = read_robot_perception(robot)
     perception = Perception(model)
-    controller = read_pencil_controller(zoo("pencil_controller.safetensors"), PencilTask())
+    controller = read_robot_controller(robot)
     events = np.zeros(1, EVENT)
     events["t"] = perception.step_ns
     with new_backend(model) as backend:

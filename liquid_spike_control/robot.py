@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The description of a robot: what it senses, what is estimated from its event cameras, and what it takes.
+
+One :class:`Robot` comes from a ``robot.yaml`` (:mod:`.robot_file`) or from Python. Everything else is derived from it:
+the MuJoCo world, the loop in one process, the ROS graph with its parameters and permissions, the gate's limits, the
+Gymnasium spaces, trainings, tables and plots. Needs neither MuJoCo nor ROS nor torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import numpy as np
+
+from .control.gate import GateLimits
+from .errors import RobotError
+from .events.camera import EventCameraModel
+
+#: Fields of a joint, and of a body or a site.
+JOINT_FIELDS = ("position", "velocity", "sine", "cosine")
+FRAME_FIELDS = ("x", "y", "z", "roll", "pitch", "yaw")
+#: Encodings of events that the simulator publishes.
+EVENT_ENCODINGS = ("mono", "evt3")
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_QUANTITY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An entry of a description; unknown fields are refused."""
+
+
+class MujocoPlace(_Entry):
+    """Where a quantity is in a MuJoCo model: exactly one of sensor, joint, body, site and actuator.
+
+    Attributes:
+        sensor: name of a sensor, read from ``sensordata`` as MuJoCo leaves it after a step.
+        index: which number of the sensor.
+        joint: name of a hinge or slide joint.
+        body, site: name of a body or site, in the world's frame.
+        actuator: name of an actuator; for commands.
+        field: of a joint: position, velocity, sine or cosine; of a body or site: x, y, z [m], roll, pitch or yaw [rad].
+    """
+
+    sensor: str | None = None
+    index: int = 0
+    joint: str | None = None
+    body: str | None = None
+    site: str | None = None
+    actuator: str | None = None
+    field: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The one that is given."""
+        return next((k for k in ("sensor", "joint", "body", "site", "actuator") if getattr(self, k) is not None), "")
+
+    @property
+    def target(self) -> str:
+        """Name of the sensor, joint, body, site or actuator."""
+        return getattr(self, self.kind)
+
+
+class RosPlace(_Entry):
+    """Where a quantity is on ROS.
+
+    Attributes:
+        topic: a relative name is resolved in the node's namespace.
+        type: of the message, e.g. ``sensor_msgs/msg/JointState``.
+        field: ``joint/position``, ``joint/velocity`` or ``joint/effort`` of a JointState, the path to a number of
+            another stamped message, or nothing for a Float64MultiArray.
+    """
+
+    topic: str
+    type: str
+    field: str = ""
+
+
+class Reading(_Entry):
+    """A number that the robot senses.
+
+    Attributes:
+        name, unit: as the controller file has them.
+        scale: a large deviation, in the unit; a controller's input is the reading divided by it.
+        mujoco: its place in MuJoCo; without one the task provides it.
+        camera: name of an event camera instead: the reading is its event rate [kHz].
+        resolution: the reading is rounded to whole multiples of it.
+        ros: its place on ROS.
+    """
+
+    name: str
+    unit: str
+    scale: float
+    mujoco: MujocoPlace | None = None
+    camera: str | None = None
+    resolution: float | None = None
+    ros: RosPlace | None = None
+
+
+class Setpoint(_Entry):
+    """A number that an operator or a planner gives.
+
+    Attributes:
+        name, unit, scale: as of a :class:`Reading`.
+        default: its value until one is given.
+        ros: where it is given.
+    """
+
+    name: str
+    unit: str
+    scale: float
+    default: float
+    ros: RosPlace | None = None
+
+
+class Optics(_Entry):
+    """What the simulated event camera is like; see :class:`~.events.camera.EventCameraModel`."""
+
+    contrast_threshold: float = 0.2
+    threshold_mismatch: float = 0.02
+    refractory_ns: int = 500_000
+    shot_noise_hz: float = 0.1
+    leak_hz: float = 0.01
+    cutoff_hz: float | None = None
+    hot_pixel_fraction: float = 0.0
+    hot_pixel_hz: float = 10.0
+    stray_light: float = 0.0
+    lin_log_threshold: float = 20.0
+
+
+class Camera(_Entry):
+    """An event camera.
+
+    Attributes:
+        name: of the camera; its topic is ``<name>/events`` unless ``topic`` says otherwise.
+        width, height: columns and rows [pixels].
+        mujoco: name of the camera in the scene; by default ``name``.
+        frame_s: time between two rendered pictures [s].
+        supersample: pixels rendered for one of the picture, horizontally and vertically.
+        model: of the simulated camera.
+        topic: of its event packets.
+        encoding: of the packets that the simulator publishes: mono (exact to the nanosecond) or evt3 (microseconds).
+        clock: of a real camera's packets: sensor, as drivers have it, or stamp.
+    """
+
+    name: str
+    width: int
+    height: int
+    mujoco: str | None = None
+    frame_s: float = 0.001
+    supersample: tuple[int, int] = (1, 1)
+    model: Optics = Optics()
+    topic: str | None = None
+    encoding: str = "evt3"
+    clock: str = "sensor"
+
+    @property
+    def events_topic(self) -> str:
+        """Where its packets are."""
+        return self.topic or f"{self.name}/events"
+
+    def event_camera(self) -> EventCameraModel:
+        """The model of the simulated camera."""
+        return EventCameraModel(self.width, self.height, **msgspec.structs.asdict(self.model))
+
+
+class Estimate(_Entry):
+    """A number that is estimated from events.
+
+    Attributes:
+        name, unit: as the perception model has them.
+        scale: as of a :class:`Reading`.
+        mujoco: the truth, on which estimates are trained and judged; without one the task provides it.
+    """
+
+    name: str
+    unit: str
+    scale: float
+    mujoco: MujocoPlace | None = None
+
+
+class Command(_Entry):
+    """A number that the robot takes. Limits have no default.
+
+    Attributes:
+        name, unit: as the controller file has them.
+        least, most: the range that leaves the gate, in the unit.
+        rate: greatest change, in the unit per second.
+        safe: what the robot gets when no command stands; within the range.
+        mujoco: its actuator; without one the task applies the command.
+        ros: its place on ROS.
+    """
+
+    name: str
+    unit: str
+    least: float
+    most: float
+    rate: float
+    safe: float
+    mujoco: MujocoPlace | None = None
+    ros: RosPlace | None = None
+
+
+class Robot(_Entry):
+    """A robot. Checked when made.
+
+    Attributes:
+        name: in commands and tables, e.g. ``"swing-up"``.
+        description: one line.
+        period_s: nominal control period [s].
+        max_age_s: an older command no longer stands, and the safe one goes out [s]; at most 1.
+        scene: MJCF file of the simulation, in the folder.
+        readings, setpoints, cameras, estimates, commands: see above; a controller observes readings, setpoints and
+            estimates, in this order.
+        perception, controller: model files, in the folder; several controllers may exist, this is the default one.
+        task: file and class of the task, e.g. ``"task.py:SwingUp"``; see :class:`~.tasks.task.ControlTask`.
+        settings: keyword arguments of the task.
+        folder: where the files are.
+        source: file that it was read from, for messages.
+
+    Raises:
+        RobotError: a field is wrong; names the source, the field and the remedy.
+    """
+
+    name: str
+    period_s: float
+    max_age_s: float
+    commands: tuple[Command, ...]
+    description: str = ""
+    scene: str | None = None
+    readings: tuple[Reading, ...] = ()
+    setpoints: tuple[Setpoint, ...] = ()
+    cameras: tuple[Camera, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    perception: str | None = None
+    controller: str | None = None
+    task: str | None = None
+    settings: dict[str, bool | int | float | str] = {}
+    folder: str = "."
+    source: str = "robot"
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            self._refuse("name", f"'{self.name}'", "give lower-case letters, digits, - and _, beginning with a letter")
+        self._positive("period_s", self.period_s)
+        self._positive("max_age_s", self.max_age_s)
+        if self.max_age_s > 1:
+            self._refuse("max_age_s", self.max_age_s, "give at most 1 s: a longer age would mean that commands last")
+        if not self.commands:
+            self._refuse("commands", "none", "give at least one; a robot without commands cannot be controlled")
+        if not (self.readings or self.setpoints or self.estimates):
+            self._refuse("readings", "none", "give a reading, setpoint or estimate for the controller to observe")
+        if self.estimates and not self.cameras:
+            self._refuse("estimates", f"{len(self.estimates)}", "add cameras: estimates come from event cameras")
+        self._check_names()
+        for field in ("readings", "setpoints", "estimates"):
+            for i, entry in enumerate(getattr(self, field)):
+                self._check_quantity(f"{field}[{i}] ({entry.name})", entry)
+        for i, camera in enumerate(self.cameras):
+            self._check_camera(f"cameras[{i}] ({camera.name})", camera)
+        for i, command in enumerate(self.commands):
+            self._check_command(f"commands[{i}] ({command.name})", command)
+
+    def _refuse(self, field: str, found: object, remedy: str) -> NoReturn:
+        raise RobotError(f"{self.source}: {field}: {found}; {remedy}")
+
+    def _positive(self, field: str, value: float) -> None:
+        if not (math.isfinite(value) and value > 0):
+            self._refuse(field, value, "give a finite number above 0")
+
+    def _check_names(self) -> None:
+        seen: dict[str, str] = {}
+        for field in ("readings", "setpoints", "estimates", "commands", "cameras"):
+            for i, entry in enumerate(getattr(self, field)):
+                where = f"{field}[{i}].name"
+                if not _QUANTITY.fullmatch(entry.name):
+                    self._refuse(where, f"'{entry.name}'", "give letters, digits and _")
+                if entry.name in seen and {field, seen[entry.name]} != {"commands", "readings"}:
+                    self._refuse(where, f"'{entry.name}' is in {seen[entry.name]} too", "give each a name of its own")
+                seen[entry.name] = field
+
+    def _check_quantity(self, where: str, entry: Reading | Setpoint | Estimate) -> None:
+        if not entry.unit:
+            self._refuse(f"{where}.unit", "empty", "give the unit, 1 for a number without one")
+        self._positive(f"{where}.scale", entry.scale)
+        if isinstance(entry, Setpoint):
+            if not math.isfinite(entry.default):
+                self._refuse(f"{where}.default", entry.default, "give a finite number")
+            return
+        if entry.mujoco is not None:
+            self._check_place(f"{where}.mujoco", entry.mujoco, ("sensor", "joint", "body", "site"))
+        if isinstance(entry, Reading):
+            if entry.resolution is not None:
+                self._positive(f"{where}.resolution", entry.resolution)
+            if entry.camera is not None and entry.camera not in names(self.cameras):
+                known = ", ".join(names(self.cameras)) or "none"
+                self._refuse(f"{where}.camera", f"'{entry.camera}'", f"name one of the cameras: {known}")
+            if entry.camera is not None and entry.mujoco is not None:
+                self._refuse(f"{where}.camera", "given beside mujoco", "give one of them")
+
+    def _check_place(self, where: str, place: MujocoPlace, kinds: tuple[str, ...]) -> None:
+        given = [k for k in ("sensor", "joint", "body", "site", "actuator") if getattr(place, k) is not None]
+        if len(given) != 1 or given[0] not in kinds:
+            self._refuse(where, ", ".join(given) or "empty", f"give exactly one of {', '.join(kinds)}")
+        known = {"joint": JOINT_FIELDS, "body": FRAME_FIELDS, "site": FRAME_FIELDS}.get(place.kind, ())
+        if place.field not in (known or (None,)):
+            remedy = f"give {', '.join(known)}" if known else "leave it out"
+            self._refuse(f"{where}.field", place.field, remedy)
+        if place.index < 0:
+            self._refuse(f"{where}.index", place.index, "give at least 0")
+
+    def _check_camera(self, where: str, camera: Camera) -> None:
+        for field in ("width", "height"):
+            if not 1 <= getattr(camera, field) <= 65535:
+                self._refuse(f"{where}.{field}", getattr(camera, field), "give 1 to 65535 pixels")
+        self._positive(f"{where}.frame_s", camera.frame_s)
+        periods = self.period_s / camera.frame_s
+        if round(periods) < 1 or abs(periods - round(periods)) > 1e-9:
+            self._refuse(f"{where}.frame_s", camera.frame_s, f"give a whole part of period_s, {self.period_s} s")
+        if min(camera.supersample) < 1:
+            self._refuse(f"{where}.supersample", list(camera.supersample), "give whole numbers of at least 1")
+        for field, known in (("encoding", EVENT_ENCODINGS), ("clock", ("sensor", "stamp"))):
+            if getattr(camera, field) not in known:
+                self._refuse(f"{where}.{field}", f"'{getattr(camera, field)}'", f"give {' or '.join(known)}")
+        try:
+            camera.event_camera()
+        except Exception as error:
+            raise RobotError(f"{self.source}: {where}.model: {error}") from None
+
+    def _check_command(self, where: str, command: Command) -> None:
+        if not command.unit:
+            self._refuse(f"{where}.unit", "empty", "give the unit, 1 for a number without one")
+        for field in ("least", "most", "rate", "safe"):
+            if not math.isfinite(getattr(command, field)):
+                self._refuse(f"{where}.{field}", getattr(command, field), "give a finite number; limits are never off")
+        self._positive(f"{where}.rate", command.rate)
+        if not command.least < command.most:
+            self._refuse(f"{where}.least", command.least, f"give a number below most, {command.most}")
+        if not command.least <= command.safe <= command.most:
+            self._refuse(f"{where}.safe", command.safe, f"give a number from {command.least} to {command.most}")
+        if command.mujoco is not None:
+            self._check_place(f"{where}.mujoco", command.mujoco, ("actuator",))
+
+    # what is derived
+
+    @property
+    def observations(self) -> tuple[Reading | Setpoint | Estimate, ...]:
+        """What a controller observes, in order."""
+        return (*self.readings, *self.setpoints, *self.estimates)
+
+    @property
+    def greatest_commands(self) -> np.ndarray:
+        """Greatest magnitude of each command, float64 ``(m,)``."""
+        return np.array([max(abs(c.least), abs(c.most)) for c in self.commands])
+
+    def gate_limits(self, tighter: Sequence[float] | None = None) -> GateLimits:
+        """The gate's limits.
+
+        Args:
+            tighter: greatest magnitudes of a controller's commands ``(m,)``, which count where they are lower.
+        """
+        least = np.array([c.least for c in self.commands])
+        most = np.array([c.most for c in self.commands])
+        if tighter is not None:
+            least, most = np.maximum(least, -np.asarray(tighter)), np.minimum(most, tighter)
+        rate, safe = np.array([c.rate for c in self.commands]), np.array([c.safe for c in self.commands])
+        return GateLimits(names(self.commands), least, most, rate, round(self.max_age_s * 1e9), safe)
+
+    def file(self, name: str) -> Path:
+        """Path of a file of the folder; an absolute name stays as it is."""
+        return Path(self.folder) / name
+
+    def model(self, field: str) -> Path:
+        """Path of the ``perception`` or ``controller`` model.
+
+        Raises:
+            RobotError: the description names none, or the file is not there.
+        """
+        name = getattr(self, field)
+        if not name:
+            self._refuse(field, "not set", f"give a model file, or --{field}-model")
+        if not self.file(name).is_file():
+            self._refuse(field, f"{self.file(name)} is not there", f"train one: liquid-spike train {field} {self.name}")
+        return self.file(name)
+
+
+def names(entries: Iterable[Reading | Setpoint | Camera | Estimate | Command]) -> tuple[str, ...]:
+    """Their names, in order."""
+    return tuple(entry.name for entry in entries)
+
+
+def units(entries: Iterable[Reading | Setpoint | Estimate | Command]) -> tuple[str, ...]:
+    """Their units, in order."""
+    return tuple(entry.unit for entry in entries)
+
+
+def scales(entries: Iterable[Reading | Setpoint | Estimate]) -> np.ndarray:
+    """Their scales, float64 ``(n,)``."""
+    return np.array([entry.scale for entry in entries])

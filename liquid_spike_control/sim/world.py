@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated robot: a task's physics, its readings and its event cameras. The only simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..events.camera import EventCamera
+from ..events.words import from_words, to_words
+from ..types import EVENT, Quantities
+
+if TYPE_CHECKING:
+    from ..robot import Camera
+    from ..tasks.mujoco_task import MujocoTask
+
+
+@dataclass(frozen=True, slots=True)
+class Sensing:
+    """What the robot senses at one stamp.
+
+    Attributes:
+        readings: readings and setpoints, in the description's order.
+        events: an EVENT array of each camera, of the time since the last sensing.
+    """
+
+    readings: Quantities
+    events: tuple[np.ndarray, ...] = field(default=())
+
+    @property
+    def stamp_ns(self) -> int:
+        """When [ns]."""
+        return self.readings.stamp_ns
+
+
+class World:
+    """A task with stamps and event cameras; a context manager.
+
+    Args:
+        task: whose robot, physics and aim.
+        rendered: render every picture; if not, the task's quicker pictures are used where it has them.
+        sighted: whether there are cameras at all; without them there are no events, for those who see the truth.
+
+    Attributes:
+        task, robot: of the world.
+
+    Raises:
+        RenderingError: there is no off-screen GL.
+    """
+
+    def __init__(self, task: MujocoTask, rendered: bool = True, sighted: bool = True) -> None:
+        self.task, self.robot = task, task.robot
+        cameras = self.robot.cameras if sighted else ()
+        self._eyes = [_Eye(task, camera, rendered) for camera in cameras]
+        self._silent = tuple(np.empty(0, EVENT) for _ in self.robot.cameras)
+        self._names = (*(r.name for r in self.robot.readings), *(s.name for s in self.robot.setpoints))
+        known = [camera.name for camera in self.robot.cameras]
+        self._rates = [(i, known.index(r.camera)) for i, r in enumerate(self.robot.readings) if r.camera is not None]
+        self._start_ns = 0
+
+    def reset(self, seed: int, start_ns: int = 0) -> Sensing:
+        """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet)."""
+        self.task.reset(seed)
+        self._start_ns = start_ns
+        for number, eye in enumerate(self._eyes):
+            eye.open(start_ns, seed if number == 0 else (seed + 1) * 1_000_003 + number)
+        return self._sense(self._silent, self.robot.period_s)
+
+    def advance(self, command: np.ndarray, duration_s: float | None = None) -> Sensing:
+        """Hold a command for one control period.
+
+        Args:
+            command: float64 ``(m,)``.
+            duration_s: length of the period [s]; the task's own by default.
+        """
+        for _ in range(self.begin_period(duration_s)):
+            self.step(command)
+        return self.sense()
+
+    def begin_period(self, duration_s: float | None = None) -> int:
+        """Begin a control period; returns how many calls of :meth:`step` it has.
+
+        Args:
+            duration_s: length of the period [s]; the task's own by default.
+        """
+        self._duration_s = self.task.next_period_s() if duration_s is None else duration_s
+        self._frame_s = min((eye.frame_s for eye in self._eyes), default=self._duration_s)
+        self._frame, self._reward = 0, 0.0
+        return max(1, round(self._duration_s / self._frame_s))
+
+    def step(self, command: np.ndarray) -> None:
+        """Hold a command until the next picture, or for the whole period where there is no camera."""
+        task = self.task
+        task.advance(command, self._frame_s)
+        self._reward += task.reward
+        self._frame += 1
+        for eye in self._eyes:
+            eye.look(self._frame, self._frame_s, self.now_ns, task.blind)
+
+    def sense(self) -> Sensing:
+        """What is sensed at the end of the period."""
+        self.task.reward = self._reward
+        return self._sense(tuple(eye.events() for eye in self._eyes) or self._silent, self._duration_s)
+
+    @property
+    def now_ns(self) -> int:
+        """The world's time [ns]."""
+        return self._start_ns + round(self.task.elapsed_s * 1e9)
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The true values of the estimates, float64 ``(n,)``; for training and evaluation, never for the perception."""
+        return self.task.estimates()
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has ended."""
+        return self.task.over
+
+    def picture(self, camera: int = 0) -> np.ndarray:
+        """What a camera sees now, float32 (height, width), 0 to 255."""
+        return self._eyes[camera].picture()
+
+    def _sense(self, events: tuple[np.ndarray, ...], elapsed_s: float) -> Sensing:
+        values = self.task.observe()
+        for reading, camera in self._rates:
+            values[reading] = len(events[camera]) * 1e-3 / elapsed_s
+        return Sensing(Quantities(self.now_ns, self._names, values), events)
+
+    def close(self) -> None:
+        """Release the GL contexts."""
+        for eye in self._eyes:
+            eye.close()
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class _Eye:
+    """One event camera in the world."""
+
+    def __init__(self, task: MujocoTask, camera: Camera, rendered: bool) -> None:
+        self._task, self._camera = task, camera
+        self.frame_s = camera.frame_s
+        self._model = EventCamera(camera.event_camera())
+        self._renderer: Any = None
+        self._rendered = rendered
+        self._pieces: list[np.ndarray] = []
+
+    def open(self, stamp_ns: int, seed: int) -> None:
+        """Begin an episode."""
+        self._pictures = None if self._rendered else self._task.pictures(self._camera)
+        if self._pictures is None:
+            self._task.dress(self._gl())
+        self._model.model = self._task.camera_model(self._camera)
+        self._model.reset(self.picture(), stamp_ns, seed)
+        self._pieces = []
+
+    def _gl(self) -> Any:
+        if self._renderer is None:
+            from .renderer import Renderer
+
+            camera = self._camera
+            name = camera.mujoco or camera.name
+            self._renderer = Renderer(self._task.model, name, camera.width, camera.height, tuple(camera.supersample))
+        return self._renderer
+
+    def picture(self) -> np.ndarray:
+        if self._pictures is not None:
+            return self._pictures.render(self._task.data)
+        self._task.before_picture()
+        return self._gl().render(self._task.data)
+
+    def look(self, frame: int, frame_s: float, stamp_ns: int, blind: bool) -> None:
+        """Take a picture if this is one of the camera's frames."""
+        if frame % round(self.frame_s / frame_s):
+            return
+        events = self._model.step(self.picture(), stamp_ns)
+        if not blind:
+            self._pieces.append(to_words(events))
+
+    def events(self) -> np.ndarray:
+        """All since the last call."""
+        pieces, self._pieces = self._pieces, []
+        # numpy joins plain words ten times as fast as records
+        return from_words(np.concatenate(pieces)) if pieces else np.empty(0, EVENT)
+
+    def close(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+
+
+def side_by_side(events: Sequence[np.ndarray], cameras: Sequence[Camera]) -> np.ndarray:
+    """The events of several cameras as those of one picture, each camera to the right of the one before.
+
+    Args:
+        events: an EVENT array of each camera, sorted by time.
+        cameras: their descriptions.
+
+    Returns:
+        EVENT array, sorted by time; the very array of a single camera.
+    """
+    if len(events) == 1:
+        return events[0]
+    moved, offset = [], 0
+    for own, camera in zip(events, cameras, strict=True):
+        own = own.copy()
+        own["x"] += offset
+        moved.append(own)
+        offset += camera.width
+    joined = np.concatenate(moved)
+    return joined[np.argsort(joined["t"], kind="stable")]
+
+
+def picture_size(cameras: Sequence[Camera]) -> tuple[int, int]:
+    """Width and height of the picture of :func:`side_by_side` [pixels]."""
+    return sum(camera.width for camera in cameras), max(camera.height for camera in cameras)

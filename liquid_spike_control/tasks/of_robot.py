@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The task of a robot: the class that its description names, or its bare scene."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..errors import LiquidSpikeError, RobotError
+from ..resources import PACKAGE
+from ..robot import Robot
+from .mujoco_task import MujocoTask
+
+
+def task_of(robot: Robot, **settings: Any) -> MujocoTask:
+    """A new task of a robot, at the beginning of episode 0.
+
+    Args:
+        robot: whose ``task`` names ``file.py:Class`` in its folder, or ``package.module:Class``; without one, the
+            scene is simulated without an aim.
+        settings: keyword arguments of the class, over those of the description.
+
+    Raises:
+        RobotError: the task cannot be loaded, is no task, raises, or has no such settings.
+    """
+    kind = task_class(robot)
+    try:
+        return kind(robot, **robot.settings | settings)
+    except LiquidSpikeError:
+        raise
+    except Exception as error:
+        _refuse(robot, f"{type(error).__name__}: {error}", "correct the task's class")
+
+
+def task_class(robot: Robot) -> type[MujocoTask]:
+    """The class of a robot's task.
+
+    Raises:
+        RobotError: it cannot be loaded, or is no task.
+    """
+    if robot.task is None:
+        return MujocoTask
+    where, _, name = robot.task.partition(":")
+    if not where or not name.isidentifier():
+        _refuse(robot, f"'{robot.task}'", "give file.py:Class, or package.module:Class")
+    try:
+        module = _from_file(robot, where) if where.endswith(".py") else importlib.import_module(where)
+    except LiquidSpikeError:
+        raise
+    except Exception as error:
+        _refuse(robot, f"{where}: {type(error).__name__}: {error}", "correct the task's file")
+    kind = getattr(module, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, MujocoTask)):
+        _refuse(robot, f"{where} has no task {name}", "derive the class from liquid_spike_control.MujocoTask")
+    return kind
+
+
+def task_file(robot: Robot) -> Path | None:
+    """The file of a robot's task, if it is one of its folder."""
+    where = (robot.task or "").partition(":")[0]
+    return robot.file(where) if where.endswith(".py") else None
+
+
+def _from_file(robot: Robot, where: str) -> Any:
+    path = robot.file(where).resolve()
+    if not path.is_file():
+        _refuse(robot, f"{path} is not there", "give a file in the robot's folder")
+    package = Path(__file__).resolve().parents[1]
+    if path.is_relative_to(package):  # one of ours: by its own name, so that it may import its neighbours
+        return importlib.import_module(".".join((PACKAGE, *path.relative_to(package).with_suffix("").parts)))
+    name = f"liquid_spike_task_{abs(hash(str(path)))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _refuse(robot: Robot, found: object, remedy: str) -> NoReturn:
+    raise RobotError(f"{robot.source}: task: {' '.join(str(found).split())[:300]}; {remedy}")

@@ -49,29 +49,36 @@ class PencilSimulation:
         self.plant = PencilPlant(task)
         self._renderer = Renderer(self.plant.model, "event_camera", camera.width, camera.height, SUPERSAMPLE)
         self._camera = EventCamera(camera)
+        self._pieces: list[np.ndarray] = []  # events of the pictures since the last sensing
 
     def reset(self, seed: int, start_ns: int = 0) -> Sensing:
         """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet)."""
         self.plant.reset(seed, start_ns)
         self._camera.reset(self.picture(), start_ns, seed)
-        return self._sense(np.empty(0, EVENT))
+        self._pieces.clear()
+        return self.sense()
 
     def advance(self, force: float) -> Sensing:
         """Hold the cart force [N] for one control period, with a picture a millisecond."""
-        pieces = []
         for _ in range(self.task.period_ns // MILLISECOND_NS):
-            self.plant.step(force)
-            pieces.append(to_words(self._camera.step(self.picture(), self.plant.now_ns)))
+            self.step(force)
+        return self.sense()
+
+    def step(self, force: float) -> None:
+        """Hold the cart force [N] for one millisecond, and take the picture at its end."""
+        self.plant.step(force)
+        self._pieces.append(to_words(self._camera.step(self.picture(), self.plant.now_ns)))
+
+    def sense(self) -> Sensing:
+        """Return what is sensed now: the joints, and the events since the last call."""
         # numpy joins plain words ten times as fast as records
-        return self._sense(from_words(np.concatenate(pieces)))
+        events = from_words(np.concatenate(self._pieces)) if self._pieces else np.empty(0, EVENT)
+        self._pieces.clear()
+        return Sensing(Quantities(self.plant.now_ns, self.plant.observation_names, self.plant.observe()), events)
 
     def picture(self) -> np.ndarray:
         """The picture now, float32 (height, width), 0 to 255."""
         return self._renderer.render(self.plant.data)
-
-    def _sense(self, events: np.ndarray) -> Sensing:
-        joints = Quantities(self.plant.now_ns, self.plant.observation_names, self.plant.observe())
-        return Sensing(joints, events)
 
     def close(self) -> None:
         """Release the GL context."""

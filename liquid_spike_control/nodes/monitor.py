@@ -99,8 +99,13 @@ class Monitor:
             synaptic_operations_per_s=stats.synaptic_operations / seconds,
             energy=energy_text(stats, step_ns),
             latencies_us=self._latencies(),
+            real_time_factor_least=self._factor_least(),
             deadline_misses=int(self.number("simulator", "deadline_misses")) if realtime else None,
         )
+
+    def _factor_least(self) -> float | None:
+        text = self.status.get("simulator", {}).get("real_time_factor_least")
+        return None if text is None else float(text)
 
     def _latencies(self) -> dict[str, tuple[float, float]]:
         found = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +17,8 @@ from .report import History
 
 #: Drawing costs milliseconds of a core that the graph needs.
 PERIOD_S = 0.25
+#: The real-time factor is that of the last draws: about a second.
+DRAWS = 5
 
 
 class Progress:
@@ -31,10 +34,10 @@ class Progress:
             Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         )
         self._duration_s = duration_s
-        self._drawn = self._began = time.monotonic()
+        self._drawn = time.monotonic()
+        self._draws: deque[tuple[float, float]] = deque(maxlen=DRAWS)  # wall clock and simulated time [s]
 
     def __enter__(self) -> Progress:
-        self._began = time.monotonic()
         if self._live:
             self._live.start()
         return self
@@ -51,6 +54,9 @@ class Progress:
         self._drawn = now
         first, last = next(iter(history.truth)), next(reversed(history.truth))
         simulated = (last - first) * 1e-9
+        self._draws.append((now, simulated))
+        began, simulated_then = self._draws[0]
+        factor = (simulated - simulated_then) / (now - began) if now > began else math.nan
         angle = math.degrees(history.truth[last][2])
         estimate = math.degrees(next(reversed(history.estimates.values()), (math.nan,))[0])
         force = next(reversed(history.forces.values()), math.nan)
@@ -62,6 +68,6 @@ class Progress:
             f"est {estimate:+6.2f} deg",
             f"{force:+6.2f} N",
             f"{events_per_s / 1e3:5.1f} kev/s",
-            f"{simulated / (now - self._began):.2f}x",
+            f"{factor:.2f}x real time",
         )
         self._live.update(line, refresh=True)

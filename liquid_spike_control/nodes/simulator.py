@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from ..robots.pencil.episodes import PencilTask, task_by_name
+from ..sim.tasks import MILLISECOND_NS, PencilTask, task_by_name
 from ..types import Quantities
 from . import graph
 from .convert import (
@@ -44,9 +44,16 @@ CHAIN = (
 EPISODE_PAUSE_NS = SECOND_NS
 #: Stamps whose time of publication is remembered, to measure late commands too.
 LATEST = 64
-#: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it
-#: [ns].
-LAG_LIMIT_NS = 10_000_000
+#: What the simulator makes up when it is late; beyond that the world slows down, or the other nodes would have less
+#: than a period for each command [ns].
+CATCH_UP_NS = 1_000_000
+#: The world waits for the command of the period before, so that packets do not queue up in a graph that is short of
+#: processor time: at most so long [ns], and not again until commands come. A graph that is dead does not hold it up.
+PATIENCE_NS = 30_000_000
+#: Most callbacks between two steps of the world: a flood of messages does not stop it.
+MOST_CALLBACKS = 16
+#: A real-time factor is taken over at least so much of the wall clock [s], and below this one is a warning.
+FACTOR_PERIOD_S, SLOW = 0.25, 0.95
 
 
 class SimulatorNode(Stage):
@@ -54,10 +61,13 @@ class SimulatorNode(Stage):
     ``t_{k+1}``.
 
     In lock-step it waits for that command, and ends with an error that names the silent stage when it does
-    not come within ``answer_timeout_s``. In real time ``t_{k+1}`` has an absolute deadline on the steady
-    clock: a command that is not there by then is a miss, and the last one holds until it is
-    ``command_timeout_s`` old; then the force is zero. Services: ~/reset_world (a new episode, later in time),
-    ~/set_pause, ~/step_simulation (one tick).
+    not come within ``answer_timeout_s``. In real time the world moves with the steady clock, a millisecond at a
+    time, and each step takes the latest command: the graph works while the next pictures are rendered. A command
+    that comes later than one period after its sensing was published is a deadline miss; the last one holds until
+    it is ``command_timeout_s`` old, then the force is zero. Where the machine is busy, so that this process is late or
+    commands are behind by more than a period, the world slows down: its real-time factor falls below 1, and no
+    period is cut short. Services: ~/reset_world (a new episode, later in time), ~/set_pause, ~/step_simulation (one
+    tick).
     """
 
     def __init__(self) -> None:
@@ -78,12 +88,13 @@ class SimulatorNode(Stage):
         )
         self._command_timeout_ns = round(timeout * 1e9)
         self._realtime = self.mode == "realtime"
-        self._paused = self._finished = False
+        self._paused = self._finished = self._fresh = False
+        self._received = 0
 
     def configure(self) -> None:
         """Make the world and draw its first picture, which takes the GL context up."""
         from ..events.codec import encode
-        from ..sim.world import PENCIL_CAMERA, PencilSimulation
+        from ..simulation import PENCIL_CAMERA, PencilSimulation
 
         self._encode, self._camera = encode, PENCIL_CAMERA
         self._simulation = PencilSimulation(self._task)
@@ -105,6 +116,7 @@ class SimulatorNode(Stage):
         self._seq = 0
         self._told: dict[str, dict[str, str]] = {}
         self._published: dict[int, int] = {}  # stamp to time, of what is not answered yet
+        self._deadlines: dict[int, int] = {}  # the same, of what is not late yet
         self._begin(self._seed, SECOND_NS)
 
     def _begin(self, seed: int, start_ns: int) -> None:
@@ -113,8 +125,11 @@ class SimulatorNode(Stage):
         self._steps_due = 0
         self._force, self._force_stamp_ns = 0.0, start_ns
         self._answered_ns = -1
-        self._stopped = False
+        self._stopped, self._attended = False, True
         self._began = time.monotonic()
+        self._deadlines.clear()
+        self._factors_from = (self._began, 0.0)
+        self._slowest: float | None = None
         self._fresh = True
 
     def _pace(self) -> None:
@@ -134,27 +149,81 @@ class SimulatorNode(Stage):
         stamp = self._sensing.joints.stamp_ns
         self._publish_sensing()
         self.rest()  # the others have it now
-        answered = (
-            self._await_deadline(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
-        )
-        if not self.active or self._sensing.joints.stamp_ns != stamp:
-            return  # deactivated, or the world was reset, meanwhile
-        if not answered and not self._realtime:
-            return
-        if self._realtime and not answered:
-            self.diagnostics.count("deadline_misses")
-            if stamp - self._force_stamp_ns > self._command_timeout_ns:
-                self._force = 0.0
-                self.diagnostics.complain(ERROR, "no command: the plant has stopped")
-                if not self._stopped:
-                    self._stopped = True
-                    self.report()  # at once, also where it had stopped a moment ago
-        self._advance(executor)
+        moved = self._run_period(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
+        if moved and self._at(stamp):
+            self._sense()
 
-    def _advance(self, executor: Executor) -> None:
-        began = time.perf_counter_ns()
-        self._sensing = self._simulation.advance(self._force)
-        self.diagnostics.latency("work simulate").add(time.perf_counter_ns() - began)
+    def _at(self, stamp: int) -> bool:
+        """Whether the episode goes on from ``stamp``: not deactivated, and not reset."""
+        return self.active and self._sensing.joints.stamp_ns == stamp
+
+    def _run_period(self, executor: Executor, stamp: int) -> bool:
+        """Move the world on by one period as the wall clock goes; False if the episode ended in between."""
+        spent = 0
+        for _ in range(self._task.period_ns // MILLISECOND_NS):
+            self._wait_until_due(executor, stamp)
+            if not self._at(stamp):
+                return False
+            began = time.perf_counter_ns()
+            self._simulation.step(self._force)
+            spent += time.perf_counter_ns() - began
+        self.diagnostics.latency("work simulate").add(spent)
+        self._wait_for_graph(executor, stamp)
+        self.diagnostics.latency("late").add(self._wait_until_due(executor, stamp))
+        self._look_at_deadlines()
+        if stamp - self._force_stamp_ns > self._command_timeout_ns:
+            self._force = 0.0
+            self.diagnostics.complain(ERROR, "no command: the plant has stopped")
+            if not self._stopped:
+                self._stopped = True
+                self.report()  # at once, also where it had stopped a moment ago
+        return True
+
+    def _wait_until_due(self, executor: Executor, stamp: int) -> int:
+        """Take the commands that came, then rest until the wall clock is where the world is; returns how late it was
+        [ns]. What cannot be made up is given up.
+        """
+        self._drain(executor)
+        due = self._epoch_ns + self._simulation.plant.now_ns
+        while self._at(stamp) and (rest := due - time.monotonic_ns()) > 0:
+            executor.spin_once(timeout_sec=rest * 1e-9)
+        late = time.monotonic_ns() - due
+        self._epoch_ns += max(0, late - CATCH_UP_NS)
+        return late
+
+    def _wait_for_graph(self, executor: Executor, stamp: int) -> None:
+        """Hold the world while the command of the period before is still to come."""
+        self._drain(executor)
+        end = time.monotonic_ns() + PATIENCE_NS
+        while self._attended and self._at(stamp) and self._force_stamp_ns < stamp - self._task.period_ns:
+            if (rest := end - time.monotonic_ns()) <= 0:
+                self._attended = False
+                return
+            executor.spin_once(timeout_sec=rest * 1e-9)
+
+    def _drain(self, executor: Executor) -> None:
+        """Run the callbacks that wait: of the commands that queue the newest counts, not the oldest."""
+        for _ in range(MOST_CALLBACKS):
+            received = self._received
+            executor.spin_once(timeout_sec=0.0)
+            if self._received == received:
+                return
+
+    def _look_at_deadlines(self) -> None:
+        """Count the commands that did not come within a period of their sensing."""
+        now = time.perf_counter_ns()
+        for stamp in [stamp for stamp, due in self._deadlines.items() if due < now]:
+            del self._deadlines[stamp]
+            self.diagnostics.count("deadline_misses")
+
+    def _sense(self) -> None:
+        """End the tick: sense, and see whether the episode is over."""
+        if self._realtime:
+            self._sensing = self._simulation.sense()
+        else:
+            began = time.perf_counter_ns()
+            self._sensing = self._simulation.advance(self._force)
+            self.diagnostics.latency("work simulate").add(time.perf_counter_ns() - began)
         self.diagnostics.count("ticks")
         self._steps_due = max(0, self._steps_due - 1)
         plant = self._simulation.plant
@@ -162,26 +231,6 @@ class SimulatorNode(Stage):
             self._finished = True
             self._wall_s = time.monotonic() - self._began
             self.report()
-        elif self._realtime:
-            self._sleep_until_due(executor)
-
-    def _sleep_until_due(self, executor: Executor) -> None:
-        due = self._epoch_ns + self._sensing.joints.stamp_ns
-        while self.active and (rest := due - time.monotonic_ns()) > 0:
-            executor.spin_once(timeout_sec=rest * 1e-9)
-        late = time.monotonic_ns() - due
-        self.diagnostics.latency("late").add(late)
-        if late > LAG_LIMIT_NS:
-            self._pace()
-            self.diagnostics.count("lags")
-            self.diagnostics.complain(WARN, f"{late / 1e6:.0f} ms behind the wall clock; given up")
-
-    def _await_deadline(self, executor: Executor, stamp: int) -> bool:
-        """Whether the command stamped ``stamp`` came before the next stamp is due."""
-        due = self._epoch_ns + stamp + self._task.period_ns
-        while self.active and self._answered_ns != stamp and (rest := due - time.monotonic_ns()) > 0:
-            executor.spin_once(timeout_sec=rest * 1e-9)
-        return self._answered_ns == stamp
 
     def _await_answer(self, executor: Executor, stamp: int) -> bool:
         due = time.monotonic() + self._answer_s
@@ -209,7 +258,9 @@ class SimulatorNode(Stage):
             self._camera.width, self._camera.height, self._seq,
         )  # fmt: skip
         joint_state = to_joint_state(joints)
-        self._published[stamp] = time.perf_counter_ns()
+        now = self._published[stamp] = time.perf_counter_ns()
+        if self._realtime:
+            self._deadlines[stamp] = now + self._task.period_ns
         if len(self._published) > LATEST:
             del self._published[next(iter(self._published))]
         self._clock_publisher.publish(ClockMessage(clock=to_time(stamp)))
@@ -221,6 +272,7 @@ class SimulatorNode(Stage):
         self._truth_publisher.publish(to_joint_state(Quantities(stamp, TRUTH_NAMES, truth)))
 
     def _on_command(self, message: JointState) -> None:
+        self._received += 1
         command = from_joint_state(message, COMMAND_NAMES)
         if not np.isfinite(command.values[0]):
             self.diagnostics.count("malformed")
@@ -230,12 +282,15 @@ class SimulatorNode(Stage):
             return
         stamp = self._sensing.joints.stamp_ns
         if (published := self._published.pop(command.stamp_ns, None)) is not None:
-            self.diagnostics.latency("sensing to command").add(time.perf_counter_ns() - published)
+            now = time.perf_counter_ns()
+            self.diagnostics.latency("sensing to command").add(now - published)
+            if now > self._deadlines.pop(command.stamp_ns, now):
+                self.diagnostics.count("deadline_misses")
         if command.stamp_ns < stamp:
             self.diagnostics.count("late_commands")
         self._force, self._force_stamp_ns = float(command.values[0]), command.stamp_ns
         self._answered_ns = command.stamp_ns
-        self._stopped = False
+        self._stopped, self._attended = False, True
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self._told |= read_status(message)
@@ -260,8 +315,7 @@ class SimulatorNode(Stage):
 
     def _on_set_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._paused = request.data
-        if self.active:
-            self._pace()
+        self._fresh = True
         response.success, response.message = True, "paused" if request.data else "running"
         return response
 
@@ -270,11 +324,11 @@ class SimulatorNode(Stage):
         response.message = "one tick" if response.success else "pause first: ~/set_pause"
         if response.success:
             self._steps_due += 1
-            self._pace()
+            self._fresh = True
         return response
 
     def diagnose(self) -> None:
-        """Tell how the episode goes."""
+        """Report how the episode goes."""
         if not (self.active or self.diagnostics.counts):
             return
         plant = self._simulation.plant
@@ -288,6 +342,23 @@ class SimulatorNode(Stage):
             "finished": self._finished,
             "fallen": plant.fallen,
         }
+        if self._realtime:
+            self._diagnose_factor(plant.elapsed_s)
+
+    def _diagnose_factor(self, elapsed_s: float) -> None:
+        """Report how fast the world goes: over the time since the last look, and where it went slowest."""
+        now, (began, elapsed_then_s) = time.monotonic(), self._factors_from
+        if self._finished or self._paused or now - began < FACTOR_PERIOD_S:
+            return
+        factor = (elapsed_s - elapsed_then_s) / (now - began)
+        self._factors_from = now, elapsed_s
+        self._slowest = factor if self._slowest is None else min(factor, self._slowest)
+        self.diagnostics.values |= {
+            "real_time_factor": f"{factor:.3f}",
+            "real_time_factor_least": f"{self._slowest:.3f}",
+        }
+        if factor < SLOW:
+            self.diagnostics.complain(WARN, f"the machine is busy: the world runs at {factor:.2f} of real time")
 
 
 def main() -> None:

@@ -228,6 +228,7 @@ class Robot(_Entry):
         perception, controller: model files, in the folder; several controllers may exist, this is the default one.
         tolerance_s: how far the stamp of a reading may be from that of the events, or of the first reading, that it goes
             with on the real robot [s]; in simulation they are the same.
+        success, failure: what an episode that ends so is called, for tables.
         task: file and class of the task, e.g. ``"task.py:SwingUp"``; see :class:`~.tasks.task.ControlTask`.
         settings: keyword arguments of the task.
         folder: where the files are.
@@ -250,6 +251,8 @@ class Robot(_Entry):
     perception: str | None = None
     controller: str | None = None
     tolerance_s: float | None = None
+    success: str = "succeeded"
+    failure: str = "failed"
     task: str | None = None
     settings: dict[str, bool | int | float | str] = {}
     folder: str = "."

@@ -82,7 +82,7 @@ class GateNode(Stage):
             limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
         self._limits, self._robot = limits, robot
         self._warm()
-        self._publisher = self.speak(robot.message_type, self._topic, to_robot=True)
+        self._publisher = self.speak(robot.message_type, self._topic, to_robot=True, heard_by=("simulator",))
         self.listen(JointState, graph.COMMAND, self._on_command)
         self.listen(Bool, graph.E_STOP, self._on_e_stop, optional=True, always=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)

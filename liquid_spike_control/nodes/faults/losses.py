@@ -24,7 +24,7 @@ from .saboteur import HANG, POISON
 AFTER_S = 0.3
 #: How often each fault is injected, and how often if thorough; each in a graph of its own.
 TRIALS, THOROUGH = 1, 10
-GENTLE = GraphOptions(mode="realtime", push=0.0, duration_s=600.0)
+GENTLE = GraphOptions(mode="realtime", settings={"push": 0.0}, duration_s=600.0)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def gate_killed(thorough: bool = False) -> list[Measurement]:
         with Rig(describe(GENTLE)) as rig:
             robot = Robot(rig)
             killed = rig.send("gate", signal.SIGKILL)
-            times.append(robot.told_after_ms(killed, "simulator", 2, "the plant has stopped"))
+            times.append(robot.told_after_ms(killed, "simulator", 2, "the robot gets its safe one"))
     return [Measurement("SIGKILL", "the plant stops by itself", worst(times), 100, f"ms, of {len(times)}")]
 
 

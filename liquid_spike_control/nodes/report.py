@@ -47,12 +47,12 @@ class History:
         """Estimate minus truth at the stamps that have both, float64 ``(n, n_estimates)``."""
         stamps = sorted(self.estimates.keys() & self.truth.keys())
         pairs = [np.subtract(self.estimates[t], self.truth[t][self.n_seen :]) for t in stamps]
-        return np.array(pairs).reshape(-1, len(self.robot.estimates))
+        return np.array(pairs).reshape(len(pairs), len(self.robot.estimates))
 
     def gated(self) -> np.ndarray:
         """The gated commands of the ticks, in order, float64 ``(n, m)``; NaN where a tick had none."""
         none = (math.nan,) * len(self.robot.commands)
-        return np.array([self.commands.get(stamp, none) for stamp in sorted(self.truth)]).reshape(-1, len(none))
+        return np.array([self.commands.get(t, none) for t in sorted(self.truth)]).reshape(len(self.truth), len(none))
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Report:
     def of(cls, options: GraphOptions, history: History, mode: str, **known: Any) -> Report:
         """The report of a history; ``known`` are the fields that the history does not have."""
         robot, errors = history.robot, history.errors()
-        rmse = np.sqrt(np.mean(errors**2, axis=0)) if len(errors) else np.full(len(robot.estimates), math.nan)
+        rmse = np.sqrt(np.mean(errors**2, axis=0)) if errors.size else np.full(len(robot.estimates), math.nan)
         known.setdefault("real_time_factor_least", None)
         digest = hashlib.sha256(history.gated().astype("<f8").tobytes()).hexdigest()
         return cls(

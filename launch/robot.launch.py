@@ -1,9 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's graph for ``ros2 launch``; nodes and parameters come from liquid_spike_control.nodes.robot."""
+"""A robot's graph for ``ros2 launch``, in simulation or on the robot; ``robot:=pencil sim:=true`` by default.
 
+With ``config:=FILE`` the graph is described by a yaml file of ROS parameters alone, such as config/robot_cart.yaml.
+"""
+
+from liquid_spike_control.nodes import graph, robot
 from liquid_spike_control.nodes.launching import launch_description
-from liquid_spike_control.nodes.robot import LAUNCH_ARGUMENTS, bringup_command, describe, options_of
+
+
+def _options(arguments):
+    own = {name: text for name, text in arguments.items() if name != "config"}
+    if not arguments["config"]:
+        return graph.options_of(own)
+    return robot.options_of({name: arguments[name] for name in robot.LAUNCH_ARGUMENTS})
+
+
+def _is_configured(options):
+    return isinstance(options, robot.RobotOptions)
 
 
 def generate_launch_description():
-    return launch_description(LAUNCH_ARGUMENTS, options_of, lambda options: options.config, describe, bringup_command)
+    return launch_description(
+        graph.LAUNCH_ARGUMENTS | {"config": robot.LAUNCH_ARGUMENTS["config"]},
+        _options,
+        lambda options: options.config if _is_configured(options) else None,
+        lambda options: (robot if _is_configured(options) else graph).describe(options),
+        lambda options: (robot if _is_configured(options) else graph).bringup_command(options),
+    )

@@ -94,7 +94,8 @@ def new_estimator(
 
 def new_loop(
     robot: Robot, *, perception: str | Path | None = None, controller: str | Path | None = None,
-    backend: str = "loihi", rendered: bool = True, truth: bool = False, **settings: Any,
+    backend: str = "loihi", rendered: bool = True, truth: bool = False, duration_s: float | None = None,
+    **settings: Any,
 ) -> Loop:  # fmt: skip
     """The loop of a robot in its world; close ``loop.world`` after use.
 
@@ -104,13 +105,14 @@ def new_loop(
         backend: what runs the perception's network.
         rendered: see :class:`~.sim.world.World`.
         truth: the true values in the perception's place.
+        duration_s: of an episode [s]; the task's own by default.
         settings: of the task.
 
     Raises:
         LiquidSpikeError: a model or the scene is missing, damaged or does not fit.
     """
     decider = read_robot_controller(robot, controller)
-    world = World(task_of(robot, **settings), rendered, sighted=not truth)
+    world = World(task_of(robot, duration_s, **settings), rendered, sighted=not truth)
     try:
         estimator = new_estimator(world, perception, backend, truth)
     except BaseException:

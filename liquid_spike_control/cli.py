@@ -49,7 +49,7 @@ app = tyro.extras.SubcommandApp()
 
 @app.command
 def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
-    """Balance the pencil over ROS 2, or in one process. Exit status 0: balanced, 1: it fell."""
+    """Run a robot over ROS 2, or in one process. Exit status 0: the episode was a success, 1: it was not."""
     from .nodes.run import run_command
 
     return run_command(options)

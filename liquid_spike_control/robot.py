@@ -12,14 +12,16 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import numpy as np
 
 from .control.gate import GateLimits
 from .errors import RobotError
-from .events.camera import EventCameraModel
+
+if TYPE_CHECKING:
+    from .events.camera import EventCameraModel
 
 #: Fields of a joint, and of a body or a site.
 JOINT_FIELDS = ("position", "velocity", "sine", "cosine")
@@ -78,6 +80,11 @@ class RosPlace(_Entry):
     topic: str
     type: str
     field: str = ""
+
+
+JOINT_STATE = "sensor_msgs/msg/JointState"
+#: Where readings and commands are on ROS unless the description says otherwise.
+READINGS_TOPIC, COMMANDS_TOPIC = "joint_states", "robot_joint_command"
 
 
 class Reading(_Entry):
@@ -165,6 +172,8 @@ class Camera(_Entry):
 
     def event_camera(self) -> EventCameraModel:
         """The model of the simulated camera."""
+        from .events.camera import EventCameraModel  # its kernels take half a second to import
+
         return EventCameraModel(self.width, self.height, **msgspec.structs.asdict(self.model))
 
 
@@ -217,6 +226,9 @@ class Robot(_Entry):
         readings, setpoints, cameras, estimates, commands: see above; a controller observes readings, setpoints and
             estimates, in this order.
         perception, controller: model files, in the folder; several controllers may exist, this is the default one.
+        tolerance_s: how far the stamp of a reading may be from that of the events, or of the first reading, that it goes
+            with on the real robot [s]; in simulation they are the same.
+        success, failure: what an episode that ends so is called, for tables.
         task: file and class of the task, e.g. ``"task.py:SwingUp"``; see :class:`~.tasks.task.ControlTask`.
         settings: keyword arguments of the task.
         folder: where the files are.
@@ -238,6 +250,9 @@ class Robot(_Entry):
     estimates: tuple[Estimate, ...] = ()
     perception: str | None = None
     controller: str | None = None
+    tolerance_s: float | None = None
+    success: str = "succeeded"
+    failure: str = "failed"
     task: str | None = None
     settings: dict[str, bool | int | float | str] = {}
     folder: str = "."
@@ -262,6 +277,7 @@ class Robot(_Entry):
                 self._check_quantity(f"{field}[{i}] ({entry.name})", entry)
         for i, camera in enumerate(self.cameras):
             self._check_camera(f"cameras[{i}] ({camera.name})", camera)
+        self._check_one_topic("commands", self.command_places())
         for i, command in enumerate(self.commands):
             self._check_command(f"commands[{i}] ({command.name})", command)
 
@@ -282,6 +298,11 @@ class Robot(_Entry):
                 if entry.name in seen and {field, seen[entry.name]} != {"commands", "readings"}:
                     self._refuse(where, f"'{entry.name}' is in {seen[entry.name]} too", "give each a name of its own")
                 seen[entry.name] = field
+
+    def _check_one_topic(self, field: str, places: Sequence[RosPlace]) -> None:
+        found = sorted({f"{place.topic} ({place.type})" for place in places})
+        if len(found) > 1:
+            self._refuse(f"{field}.ros", " and ".join(found), "give all of them one topic and type")
 
     def _check_quantity(self, where: str, entry: Reading | Setpoint | Estimate) -> None:
         if not entry.unit:
@@ -369,6 +390,20 @@ class Robot(_Entry):
             least, most = np.maximum(least, -np.asarray(tighter)), np.minimum(most, tighter)
         rate, safe = np.array([c.rate for c in self.commands]), np.array([c.safe for c in self.commands])
         return GateLimits(names(self.commands), least, most, rate, round(self.max_age_s * 1e9), safe)
+
+    def reading_places(self) -> tuple[RosPlace, ...]:
+        """Where each reading and setpoint is on ROS; by default the position of a joint of its name."""
+        default = (RosPlace(topic=READINGS_TOPIC, type=JOINT_STATE, field=f"{r.name}/position") for r in self._seen)
+        return tuple(r.ros or place for r, place in zip(self._seen, default, strict=True))
+
+    def command_places(self) -> tuple[RosPlace, ...]:
+        """Where each command is on ROS; by default the position of a joint of its name."""
+        default = (RosPlace(topic=COMMANDS_TOPIC, type=JOINT_STATE, field=f"{c.name}/position") for c in self.commands)
+        return tuple(c.ros or place for c, place in zip(self.commands, default, strict=True))
+
+    @property
+    def _seen(self) -> tuple[Reading | Setpoint, ...]:
+        return (*self.readings, *self.setpoints)
 
     def file(self, name: str) -> Path:
         """Path of a file of the folder; an absolute name stays as it is."""

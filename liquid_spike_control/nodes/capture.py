@@ -8,7 +8,7 @@ The subscriptions belong to a node that no executor spins: the middleware keeps 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
@@ -27,15 +27,17 @@ class Capture:
 
     Args:
         name: of the node.
-        topics: names from :data:`graph.TOPICS`; :meth:`add` takes any.
+        topics: their names.
+        types: of each, where :data:`graph.TOPICS` has them not.
     """
 
-    def __init__(self, name: str, topics: tuple[str, ...]) -> None:
+    def __init__(self, name: str, topics: Sequence[str] = (), types: Sequence[str] = ()) -> None:
         self.node = Node(name, enable_rosout=False, start_parameter_services=False)
         self.types: dict[str, type] = {}
         self._subscriptions: dict[str, Subscription] = {}
+        known = graph.TOPICS | dict(zip(topics, types, strict=False))
         for topic in topics:
-            self.add(topic, graph.TOPICS[topic])
+            self.add(topic, known[topic])
 
     def add(self, topic: str, kind: str) -> None:
         """Hear a topic of type ``kind``, with the quality of service that its publishers of the moment offer.

@@ -75,13 +75,17 @@ class Connections:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._speaking: list[tuple] = []
+        self._heard_by: dict[str, tuple[str, ...]] = {}
         self._listening: list[tuple[Subscription, Receiver, bool, bool]] = []
 
-    def speak(self, message_type, topic: str, needed: bool):
-        """A publisher that is silent while the node is not active; ``needed``: somebody must listen."""
+    def speak(self, message_type, topic: str, needed: bool, heard_by: tuple[str, ...] = ()):
+        """A publisher that is silent while the node is not active; ``needed``: somebody must listen; ``heard_by``: nodes
+        that must hear its first message, besides those of :data:`.graph.LISTENERS`.
+        """
         qos = QoSProfile(depth=DEPTH)
         publisher = self._made(topic, self._stage.create_lifecycle_publisher, message_type, topic, qos)
         self._speaking.append((publisher, needed))
+        self._heard_by[topic] = heard_by or graph.LISTENERS.get(topic, ())
         return publisher
 
     def listen(
@@ -140,7 +144,7 @@ class Connections:
 
     def _absent(self, topic: str) -> list[str]:
         """Who must hear the first message and is not known to listen yet."""
-        wanted = [name for name in graph.LISTENERS.get(topic, ()) if name in self._stage.peers]
+        wanted = [name for name in self._heard_by.get(topic, ()) if name in self._stage.peers]
         if "recorder" in self._stage.peers:
             wanted.append(graph.CAPTURE)
         if not wanted:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import numpy as np
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
 from ..checkpoint import check_fits
 from ..control.files import controller_of, read_controller_file
+from ..errors import GraphError
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
@@ -19,6 +23,26 @@ from .diagnostics import ERROR
 from .interfaces import JOINT_STATE, Interfaces
 from .process import run
 from .stage import EPISODE_GAP_NS, Stage
+
+
+@dataclass
+class Source:
+    """One topic of readings.
+
+    Attributes:
+        topic: its name.
+        interfaces: which numbers of its messages are read.
+        heard: the last messages.
+    """
+
+    topic: str
+    interfaces: Interfaces
+    heard: deque[Quantities] = field(default_factory=lambda: deque(maxlen=16))
+
+    def at(self, stamp_ns: int, tolerance_ns: int) -> Quantities | None:
+        """The readings nearest to a stamp; None where none is within the tolerance."""
+        nearest = min(self.heard, key=lambda readings: abs(readings.stamp_ns - stamp_ns), default=None)
+        return nearest if nearest is not None and abs(nearest.stamp_ns - stamp_ns) <= tolerance_ns else None
 
 
 class ControllerNode(Stage):
@@ -46,6 +70,8 @@ class ControllerNode(Stage):
         self._joint_interfaces = self.parameter(
             "joint_interfaces", texts, "joint/field of each, or the path to a number of another message"
         )
+        self._joint_topics = self.parameter("joint_topics", texts, "topic of each, where there are several")
+        self._joint_types = self.parameter("joint_types", texts, "type of each, where there are several topics")
         self._estimate_names = self.parameter("estimate_names", texts, "what the perception tells")
         self._estimate_units = self.parameter("estimate_units", texts, "unit of each")
         self._command_names = self.parameter("command_names", texts, "what the robot takes")
@@ -53,14 +79,18 @@ class ControllerNode(Stage):
 
     def configure(self) -> None:
         """Read the file, check that the robot gives what it asks for, warm the kernels."""
-        self.demand("joint_names", "joint_units", "joint_interfaces", "estimate_names", "estimate_units")
         self.demand("command_names", "command_units")
-        self._joint = Interfaces(self._type, self._joint_names, self._joint_interfaces, "joint")
+        if self._estimate_names is None:
+            self.demand("joint_names")
+        if self._joint_names is not None:
+            self.demand("joint_units", "joint_interfaces")
+        if self._estimate_names is not None:
+            self.demand("estimate_units")
         file = read_controller_file(self._file)
         check_fits(
             file,
-            observation_names=(*self._joint_names, *self._estimate_names),
-            observation_units=(*self._joint_units, *self._estimate_units),
+            observation_names=(*(self._joint_names or ()), *(self._estimate_names or ())),
+            observation_units=(*(self._joint_units or ()), *(self._estimate_units or ())),
             command_names=self._command_names,
             command_units=self._command_units,
             period_s=self._period_s,
@@ -68,38 +98,71 @@ class ControllerNode(Stage):
         self._controller = controller_of(file, self._backend)
         self._controller.warm()
         self._publisher = self.speak(JointState, graph.COMMAND)
-        self.listen(self._joint.message_type, self._topic, self._on_joints, from_robot=True)
-        self.listen(JointState, graph.ESTIMATE, self._on_estimate)
+        self._sources = self._new_sources()
+        for number, source in enumerate(self._sources):
+            take = partial(self._on_joints, number)
+            self.listen(source.interfaces.message_type, source.topic, take, from_robot=True)
+        if self._estimate_names is not None:
+            self.listen(JointState, graph.ESTIMATE, self._on_estimate)
+
+    def _new_sources(self) -> list[Source]:
+        """The topics of the readings, each with the readings that it carries."""
+        names = self._joint_names or ()
+        topics = self._joint_topics or [self._topic] * len(names)
+        types = self._joint_types or [self._type] * len(names)
+        for field, given in (("joint_topics", topics), ("joint_types", types)):
+            if len(given) != len(names):
+                raise GraphError(f"parameter {field}: {list(given)}; give one for each of {', '.join(names)}")
+        grouped: dict[tuple[str, str], list[int]] = {}
+        for i, place in enumerate(zip(topics, types, strict=True)):
+            grouped.setdefault(place, []).append(i)
+        if self._joint_interfaces is not None and len(self._joint_interfaces) != len(names):
+            # as one topic's, which names what is missing
+            Interfaces(types[0], names, self._joint_interfaces, "joint")
+        return [
+            Source(topic, Interfaces(
+                kind, [names[i] for i in mine], [self._joint_interfaces[i] for i in mine], "joint"
+            ))
+            for (topic, kind), mine in grouped.items()
+        ]  # fmt: skip
 
     def activate(self) -> None:
         """Begin an episode."""
-        self._joints: deque[Quantities] = deque(maxlen=16)
+        for source in self._sources:
+            source.heard.clear()
         self._waiting: Quantities | None = None
         self._last_stamp_ns: int | None = None
 
-    def _on_joints(self, message: Any) -> None:
-        joints = self._joint.read(message)
-        if joints is None:
+    def _on_joints(self, number: int, message: Any) -> None:
+        source = self._sources[number]
+        readings = source.interfaces.read(message)
+        if readings is None:
             self.diagnostics.count("of_other_joints")
             return
-        self._joints.append(joints)
-        if self._waiting is not None:
+        source.heard.append(readings)
+        if self._estimate_names is None and number == 0:
+            # without a perception the first source sets the pace
+            self._take(Quantities(readings.stamp_ns, (), np.empty(0)))
+        elif self._waiting is not None:
             self._decide(self._waiting)
 
     def _on_estimate(self, message: JointState) -> None:
+        self._take(from_joint_state(message, tuple(self._estimate_names)))
+
+    def _take(self, estimate: Quantities) -> None:
         if self._waiting is not None:
             self.diagnostics.count("unanswered")
-        self._decide(from_joint_state(message, tuple(self._estimate_names)))
+        self._decide(estimate)
 
     def _decide(self, estimate: Quantities) -> None:
         stamp = estimate.stamp_ns
-        joints = min(self._joints, key=lambda joints: abs(joints.stamp_ns - stamp), default=None)
-        if joints is None or abs(joints.stamp_ns - stamp) > self._tolerance_ns:
+        readings = [source.at(stamp, self._tolerance_ns) for source in self._sources]
+        if any(found is None for found in readings):
             self._waiting = estimate
             self.diagnostics.count("waited")
             return
         self._waiting = None
-        observation = observation_for(self._controller.observation_names, joints, estimate)
+        observation = observation_for(self._controller.observation_names, *readings, estimate)
         poisoned = self._controller.poisoned
         command = self._controller.step(observation, self._elapsed_s(stamp))
         if self._controller.poisoned > poisoned:

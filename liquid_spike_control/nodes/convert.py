@@ -11,21 +11,12 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState
 
 from ..events.codec import decode_spikes, encode_spikes
-from ..joints import (
-    COMMAND_NAMES,
-    JOINT_FIELDS,
-    JOINT_NAMES,
-    SECOND_NS,
-    TRUTH_NAMES,
-    from_joint_state,
-    joint_field,
-    to_ns,
-)
+from ..joints import SECOND_NS, from_joint_state, to_ns
 from ..types import Quantities, SpikeTrain
 
 __all__ = [
-    "COMMAND_NAMES", "HASH_DIGITS", "JOINT_FIELDS", "JOINT_NAMES", "MAX_STEPS", "SECOND_NS", "SPIKES", "TRUTH_NAMES",
-    "from_joint_state", "packet_to_spikes", "spikes_to_packet", "to_joint_state", "to_ns", "to_packet", "to_time",
+    "HASH_DIGITS", "MAX_STEPS", "SECOND_NS", "SPIKES", "from_joint_state", "packet_to_spikes", "spikes_to_packet",
+    "to_joint_state", "to_ns", "to_packet", "to_time",
 ]  # fmt: skip
 
 #: Encoding of address-event spikes in an EventPacket, see docs/architecture.md.
@@ -42,19 +33,11 @@ def to_time(stamp_ns: int) -> Time:
 
 
 def to_joint_state(quantities: Quantities) -> JointState:
-    """Named quantities as a JointState; a field that a joint lacks is left NaN, or empty if all lack it."""
+    """Named quantities as the graph's own JointState: each is the position of a joint of its name."""
     message = JointState()
     message.header.stamp = to_time(quantities.stamp_ns)
-    joints: list[str] = []
-    columns: dict[str, dict[str, float]] = {}
-    for name, value in zip(quantities.names, quantities.values.tolist(), strict=True):
-        joint, field = joint_field(name)
-        if joint not in joints:
-            joints.append(joint)
-        columns.setdefault(field, {})[joint] = value
-    message.name = joints
-    for field, values in columns.items():
-        setattr(message, field, [values.get(joint, np.nan) for joint in joints])
+    message.name = list(quantities.names)
+    message.position = quantities.values.tolist()
     return message
 
 

@@ -34,8 +34,9 @@ class GateNode(Stage):
     """Gates /controller/command onto the robot's own command topic; latches /e_stop; ~/reset_e_stop releases it.
 
     Limits have no default: a gate without them refuses to configure. In lock-step a command is as old as the
-    observation that it answers, so the gate's time is the command's stamp. In real time it is the node's clock
-    (/clock with ``use_sim_time``), and where commands stop altogether the age goes on by the steady clock.
+    observation that it answers, so the gate's time is the command's stamp. In real time it is the node's clock,
+    and where commands stop altogether the age goes on by the steady clock; with ``use_sim_time`` it is /clock for
+    both, so that a simulation that runs slower than the wall clock does not make commands old.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class GateNode(Stage):
             "command_interfaces", texts, "joint/field of each command, or the path to a number of another message"
         )
         self._lockstep = self.mode == "lockstep"
+        self._sim_time = bool(self.get_parameter("use_sim_time").value)
         self._pressed = False  # of the node, not of an activation: no transition releases the e-stop
 
     def configure(self) -> None:
@@ -80,7 +82,7 @@ class GateNode(Stage):
             limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
         self._limits, self._robot = limits, robot
         self._warm()
-        self._publisher = self.speak(robot.message_type, self._topic, to_robot=True)
+        self._publisher = self.speak(robot.message_type, self._topic, to_robot=True, heard_by=("simulator",))
         self.listen(JointState, graph.COMMAND, self._on_command)
         self.listen(Bool, graph.E_STOP, self._on_e_stop, optional=True, always=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
@@ -96,7 +98,7 @@ class GateNode(Stage):
         self._state = initial_state(self._limits)
         if self._pressed:
             self._state = press(self._limits, self._state, self._stamp_ns)
-        self._heard = time.monotonic_ns()
+        self._heard = self._pacing_ns()
 
     def deactivate(self) -> None:
         """The safe command is the last one sent, and waits for the robot to have it."""
@@ -109,6 +111,10 @@ class GateNode(Stage):
         now = self.get_clock().now().nanoseconds
         return stamp_ns if 0 < stamp_ns - now <= CLOCK_SLACK_NS else now
 
+    def _pacing_ns(self) -> int:
+        """What tells how long no command came: /clock where there is one, else the steady clock, which nobody sets."""
+        return self.get_clock().now().nanoseconds if self._sim_time else time.monotonic_ns()
+
     def _on_command(self, message: JointState) -> None:
         command = from_joint_state(message, self._names)
         stamp = command.stamp_ns
@@ -117,7 +123,7 @@ class GateNode(Stage):
         )
         self.diagnostics.count(verdict.name.lower())
         if self._state.stamp_ns == stamp:
-            self._heard = time.monotonic_ns()
+            self._heard = self._pacing_ns()
         elif verdict in (Verdict.STALE, Verdict.DROPPED_ORDER):
             return  # as if it had never come; the watchdog looks after the age
         elif verdict in BROKEN:
@@ -132,7 +138,7 @@ class GateNode(Stage):
     def _look(self) -> None:
         if not self.active or self._lockstep:
             return
-        silent = time.monotonic_ns() - self._heard
+        silent = self._pacing_ns() - self._heard
         if silent <= self._limits.max_age_ns:
             return
         self._state, output, verdict = watchdog(self._limits, self._state, self._stamp_ns + silent)

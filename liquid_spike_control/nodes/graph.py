@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one description of the ROS graph, from which the launch file and the supervisor start it.
 
-Imports nothing but the standard library, so that a launch file and ``--help`` stay quick.
+Imports neither ROS nor MuJoCo nor numba, so that a launch file and ``--help`` stay quick.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..errors import GraphError, TaskError
-from ..resources import PACKAGE, share, zoo
+from ..joints import MULTI_ARRAY
+from ..resources import PACKAGE
+from ..robot import Robot, RosPlace, names, units
 from .transport import profile_variables
 
 MODES = ("lockstep", "realtime")
@@ -34,7 +39,8 @@ GROUND_TRUTH = "/ground_truth"
 DIAGNOSTICS = "/diagnostics"
 E_STOP = "/e_stop"
 
-#: Every topic of the graph and its type.
+#: Every topic of a graph and its type; those of events, readings and gated commands are the robot's own, these are
+#: their default names.
 TOPICS = {
     CLOCK: "rosgraph_msgs/msg/Clock",
     EVENTS: "event_camera_msgs/msg/EventPacket",
@@ -79,32 +85,48 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """What a user may choose about a graph.
+    """What a user may choose about a robot's graph.
+
+    Attributes:
+        robot: its description, or its name, folder or yaml file.
+        simulated: with the simulator; else on the robot's own topics, in real time.
+        seed, duration_s: of the simulated episode; the duration is the task's own by default [s].
+        settings: of the task.
+        mode: lockstep or realtime.
+        backend: offload or in_process: where the spiking network runs.
+        simulator: what runs it on its own node.
+        perception_model, controller_model: other files than the description's.
+        record: an .mcap file to write.
+        priority: SCHED_RR priority of the nodes, 0 for ordinary scheduling.
+        params: a yaml file of ROS parameters that take the place of those derived from the robot.
 
     Raises:
-        TaskError: the task or a number is unknown or out of range.
-        GraphError: a model file is missing.
+        RobotError: there is no such robot, or it has no such model.
+        TaskError: a number is out of range.
+        GraphError: a file is missing, or an option unknown.
     """
 
-    task: str = "pencil"
+    robot: Robot | str | Path = "pencil"
+    simulated: bool = True
     seed: int = 0
-    duration_s: float = 20.0
+    duration_s: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     mode: str = "lockstep"
     backend: str = "offload"
     simulator: str = "loihi"
-    push: float | None = None
-    perception_model: Path = field(default_factory=lambda: zoo("pencil_perception.nir"))
-    controller_model: Path = field(default_factory=lambda: zoo("pencil_controller.safetensors"))
+    perception_model: Path | None = None
+    controller_model: Path | None = None
     record: Path | None = None
     priority: int = 0
+    params: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.task != "pencil":
-            raise TaskError(f"unknown task '{self.task}'; known tasks: pencil")
-        if not 0 < self.duration_s < 1e6:
+        if not isinstance(self.robot, Robot):
+            from ..robots.catalogue import robot_named
+
+            object.__setattr__(self, "robot", robot_named(self.robot))
+        if self.duration_s is not None and not 0 < self.duration_s < 1e6:
             raise TaskError(f"--duration {self.duration_s}; give simulated seconds, more than 0")
-        if self.push is not None and not 0 <= self.push < 1e3:
-            raise TaskError(f"--push {self.push}; give an impulse of at least 0 [N s]")
         if not 0 <= self.seed < 2**31:
             raise TaskError(f"--seed {self.seed}; give a whole number from 0 to 2147483647")
         for name, value, known in (
@@ -116,13 +138,38 @@ class GraphOptions:
                 raise GraphError(f"--{name} {value}; known: {', '.join(known)}")
         if self.simulator != "loihi" and self.backend != "offload":
             raise GraphError(f"--simulator {self.simulator} is for the offload node; leave --backend out")
+        if not self.simulated and self.mode != "realtime":
+            raise GraphError(f"--mode {self.mode}; a real robot runs in real time")
         if not 0 <= self.priority <= 98:
             raise GraphError(f"--priority {self.priority}; give 0 (ordinary) to 98")
-        for option, path in (("perception", self.perception_model), ("controller", self.controller_model)):
-            if not Path(path).is_file():
+        for option in ("perception", "controller"):
+            path = self.model(option)
+            if path is not None and not path.is_file():
                 raise GraphError(f"{path}: no such file; give --{option}-model, or train one")
         if self.record is not None and Path(self.record).exists():
             raise GraphError(f"{self.record} exists; give --record another name")
+
+    @property
+    def sighted(self) -> bool:
+        """Whether the robot has event cameras, and so a perception."""
+        return bool(self.description.estimates)
+
+    @property
+    def description(self) -> Robot:
+        """The robot."""
+        assert isinstance(self.robot, Robot)
+        return self.robot
+
+    def model(self, which: str) -> Path | None:
+        """Path of the perception or the controller; None where there is nothing to perceive.
+
+        Raises:
+            RobotError: the description names none, or it is not there.
+        """
+        if which == "perception" and not self.sighted:
+            return None
+        chosen = getattr(self, f"{which}_model")
+        return Path(chosen) if chosen is not None else self.description.model(which)
 
 
 #: Arguments of the process that brings the nodes up, for its keys where ROS_SECURITY_ENABLE is set; nodes have theirs.
@@ -143,50 +190,178 @@ class NodeSpec:
         """What ``python -m`` runs."""
         return f"{PACKAGE}.nodes.{self.name}"
 
-    def arguments(self, params_file: Path) -> list[str]:
+    def arguments(self, params_file: Path | None = None) -> list[str]:
         """Command line after ``python -m <module>``."""
-        arguments = ["--ros-args", "--enclave", f"/{self.name}", "--params-file", str(params_file)]
+        arguments = ["--ros-args", "--enclave", f"/{self.name}"]
+        if params_file is not None:
+            arguments += ["--params-file", str(params_file)]
         for key, value in self.parameters.items():
             arguments += ["-p", f"{self.name}:{key}:={json.dumps(value)}"]
         return arguments
 
 
-def params_file(options: GraphOptions) -> Path:
-    """The yaml file with the parameters that the command line does not set."""
-    return share(f"config/{options.task}.yaml")
+def topics(options: GraphOptions) -> dict[str, str]:
+    """The topics that a graph with these options has, and their types."""
+    robot = options.description
+    found = {CLOCK: TOPICS[CLOCK]} if options.simulated else {}
+    if options.sighted:
+        found |= {absolute(camera.events_topic): TOPICS[EVENTS] for camera in robot.cameras}
+    found |= {absolute(place.topic): place.type for place in robot.reading_places()}
+    if options.sighted:
+        offload = (SPIKES_IN, SPIKES_OUT) if options.backend == "offload" else ()
+        found |= {topic: TOPICS[topic] for topic in (*offload, ESTIMATE)}
+    found[COMMAND] = TOPICS[COMMAND]
+    found |= {absolute(place.topic): place.type for place in command_places(options)}
+    if options.simulated:
+        found[GROUND_TRUTH] = TOPICS[GROUND_TRUTH]
+    return found | {topic: TOPICS[topic] for topic in (DIAGNOSTICS, E_STOP)}
 
 
-def topics(options: GraphOptions) -> tuple[str, ...]:
-    """The topics that a graph with these options has."""
-    absent = () if options.backend == "offload" else (SPIKES_IN, SPIKES_OUT)
-    return tuple(topic for topic in TOPICS if topic not in absent)
+def absolute(topic: str) -> str:
+    """A topic's name from the root namespace."""
+    return topic if topic.startswith("/") else f"/{topic}"
+
+
+def command_places(options: GraphOptions) -> tuple[RosPlace, ...]:
+    """Where the gated commands are. A Float64MultiArray has no stamp, which the simulator needs: there it is a
+    JointState.
+    """
+    robot = options.description
+    places = robot.command_places()
+    if options.simulated and places[0].type == MULTI_ARRAY:
+        robot = msgspec.structs.replace(
+            robot, commands=tuple(msgspec.structs.replace(c, ros=None) for c in robot.commands)
+        )
+        places = robot.command_places()
+    return places
 
 
 def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
-    """The nodes in the order in which they are activated: whoever listens comes before whoever speaks."""
-    mode: dict[str, object] = {"mode": options.mode, "priority": options.priority}
-    perception = {"perception_model": str(Path(options.perception_model).resolve())}
-    controller = {"controller_model": str(Path(options.controller_model).resolve())}
-    simulator: dict[str, object] = {
-        "task": options.task,
-        "seed": options.seed,
-        "duration_s": options.duration_s,
-    }
-    if options.push is not None:
-        simulator["push"] = options.push
-    nodes = [NodeSpec("gate", mode | controller), NodeSpec("controller", mode | controller)]
-    nodes.append(NodeSpec("perception", mode | perception | {"backend": options.backend}))
-    if options.backend == "offload":
-        nodes.insert(2, NodeSpec("neuromorphic", mode | perception | {"backend": options.simulator}))
+    """The nodes in the order in which they are activated: listeners before speakers.
+
+    Raises:
+        GraphError: the parameters' file cannot be read, or a real robot lacks what it needs.
+    """
+    robot = options.description
+    mode: dict[str, object] = {"mode": options.mode, "priority": options.priority, "live_inputs": not options.simulated}
+    controller: dict[str, object] = {"controller_model": str(_resolved(options.model("controller")))}
+    commands: dict[str, object] = {
+        "command_names": list(names(robot.commands)), "command_units": list(units(robot.commands))
+    }  # fmt: skip
+    estimates: dict[str, object] = {}
+    perception: dict[str, object] = {}
+    if options.sighted:
+        perception = {"perception_model": str(_resolved(options.model("perception")))}
+        estimates = {"estimate_names": list(names(robot.estimates)), "estimate_units": list(units(robot.estimates))}
+    nodes = [
+        NodeSpec("gate", mode | controller | commands | _gate(options)),
+        NodeSpec("controller", mode | controller | commands | estimates | _controller(options)),
+    ]
+    if options.sighted:
+        if options.backend == "offload":
+            nodes.append(NodeSpec("neuromorphic", mode | perception | {"backend": options.simulator}))
+        seeing = {"backend": options.backend} | _perception(options)
+        nodes.append(NodeSpec("perception", mode | perception | estimates | seeing))
     if options.record is not None:
-        recorder = {"output": str(Path(options.record).resolve()), "topics": list(topics(options))}
+        recorder = {"output": str(Path(options.record).resolve())}
+        if options.simulated:
+            found = topics(options)
+            recorder |= {"topics": list(found), "types": list(found.values())}  # type: ignore[dict-item]
         ordinary = {"priority": 0}  # writing a chunk takes milliseconds, which the others need more
         nodes.insert(0, NodeSpec("recorder", mode | perception | controller | recorder | ordinary))
-    nodes.append(NodeSpec("simulator", mode | simulator))
+    if options.simulated:
+        nodes.append(NodeSpec("simulator", mode | _simulator(options)))
     if options.mode == "lockstep":
         peers = {"peers": [node.name for node in nodes]}
         nodes = [NodeSpec(node.name, node.parameters | peers) for node in nodes]
+    if options.params is not None:
+        nodes = _overridden(nodes, options.params)
     return tuple(nodes)
+
+
+def _resolved(path: Path | None) -> Path:
+    assert path is not None
+    return path.resolve()
+
+
+def _gate(options: GraphOptions) -> dict[str, object]:
+    robot, places = options.description, command_places(options)
+    limits = {
+        name: [getattr(command, field) for command in robot.commands]
+        for name, field in (("lower", "least"), ("upper", "most"), ("rate", "rate"), ("safe", "safe"))
+    }
+    return limits | {
+        "max_age_s": robot.max_age_s, "watchdog_s": min(0.01, robot.max_age_s / 3), "use_sim_time": options.simulated,
+        "command_topic": absolute(places[0].topic), "command_type": places[0].type,
+        "command_interfaces": [place.field for place in places],
+    }  # fmt: skip
+
+
+def _controller(options: GraphOptions) -> dict[str, object]:
+    robot, places = options.description, options.description.reading_places()
+    seen = (*robot.readings, *robot.setpoints)
+    tolerance_s = 0.0 if options.simulated else robot.tolerance_s
+    if tolerance_s is None:
+        raise GraphError(
+            f"{robot.source}: tolerance_s: not set; give how far the stamps of readings and events of one moment may be"
+            " apart, one and a half periods of the readings"
+        )
+    values: dict[str, object] = {"period_s": robot.period_s, "tolerance_s": tolerance_s}
+    if not places:
+        return values
+    values |= {
+        "joint_names": list(names(seen)), "joint_units": list(units(seen)),
+        "joint_interfaces": [place.field for place in places],
+        "joint_topic": absolute(places[0].topic), "joint_type": places[0].type,
+    }  # fmt: skip
+    if len({(place.topic, place.type) for place in places}) > 1:
+        values |= {
+            "joint_topics": [absolute(place.topic) for place in places], "joint_types": [place.type for place in places]
+        }  # fmt: skip
+    return values
+
+
+def _perception(options: GraphOptions) -> dict[str, object]:
+    cameras = options.description.cameras
+    values: dict[str, object]
+    if len(cameras) == 1:
+        (camera,) = cameras
+        values = {
+            "events_topic": absolute(camera.events_topic), "camera_width": camera.width, "camera_height": camera.height
+        }  # fmt: skip
+    else:
+        values = {
+            "events_topics": [absolute(camera.events_topic) for camera in cameras],
+            "camera_widths": [camera.width for camera in cameras],
+            "camera_heights": [camera.height for camera in cameras],
+        }
+    if not options.simulated and any(camera.clock == "sensor" for camera in cameras):
+        values |= {"event_clock": "sensor", "window_s": options.description.period_s}
+    return values
+
+
+def _simulator(options: GraphOptions) -> dict[str, object]:
+    robot, places = options.description, command_places(options)
+    values: dict[str, object] = {
+        "robot": str(Path(robot.source).resolve()), "seed": options.seed, "settings": json.dumps(dict(options.settings)),
+        # so that a plant without a gate has stopped before long
+        "command_timeout_s": 2 * robot.max_age_s,
+        "command_topic": absolute(places[0].topic), "command_interfaces": [place.field for place in places],
+        "command_type": places[0].type,
+    }  # fmt: skip
+    return values | ({} if options.duration_s is None else {"duration_s": options.duration_s})
+
+
+def _overridden(nodes: Sequence[NodeSpec], path: Path) -> list[NodeSpec]:
+    """The nodes with the parameters of a yaml file in the place of their own."""
+    from .robot import read_parameters
+
+    given = read_parameters(path)
+    known = {node.name for node in nodes} | {"/**", "/"}
+    if foreign := sorted(given.keys() - known):
+        raise GraphError(f"{path}: {foreign[0]}: no such node; give {', '.join(sorted(known - {'/'}))}")
+    every = given.get("/**", {})
+    return [NodeSpec(node.name, node.parameters | every | given.get(node.name, {})) for node in nodes]
 
 
 def environment() -> dict[str, str]:
@@ -206,28 +381,65 @@ def domain_id(environment: dict[str, str]) -> int:
     return int(text)
 
 
-#: Arguments of launch/pencil.launch.py: name to (default, description). An empty text leaves the graph's own
+#: Arguments of launch/robot.launch.py: name to (default, description). An empty text leaves the graph's own
 #: default.
 LAUNCH_ARGUMENTS = {
-    "seed": ("0", "of the episode"),
-    "duration": ("20.0", "simulated seconds"),
+    "robot": ("pencil", "name of a robot, its folder or its yaml file"),
+    "sim": ("true", "true: simulated in MuJoCo; false: on the robot's own topics"),
+    "seed": ("0", "of the simulated episode"),
+    "duration": ("", "simulated seconds; the task's own if not given"),
+    "settings": ("", "of the task, e.g. push=0.02,tilt=0.1"),
     "mode": ("realtime", "lockstep or realtime"),
     "backend": ("offload", "offload or in_process: where the spiking network runs"),
     "simulator": ("loihi", "loihi, float, lava, nengo_loihi or brian2_loihi: what runs it on its own node"),
-    "push": ("", "impulse of a push [N s]"),
     "perception_model": ("", "path of a .nir file"),
-    "controller_model": ("", "path of a .safetensors file"),
+    "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
     "record": ("", "path of an .mcap file to write"),
+    "params": ("", "yaml file of ROS parameters that take the place of those derived from the robot"),
 }
 
 
 def options_of(arguments: dict[str, str]) -> GraphOptions:
-    """The options that launch arguments, which are texts, ask for."""
+    """The options that launch arguments, which are texts, ask for.
+
+    Raises:
+        GraphError: an argument is not what it should be.
+    """
     given = {name: text for name, text in arguments.items() if text}
-    kinds = {"seed": int, "push": float, "perception_model": Path, "controller_model": Path, "record": Path}
-    values: dict[str, Any] = {name: kinds.get(name, str)(text) for name, text in given.items()}
-    values["duration_s"] = float(values.pop("duration", GraphOptions.duration_s))
-    return GraphOptions(**values)
+    kinds: dict[str, Any] = {"seed": int, "duration": float, "perception_model": Path, "controller_model": Path,
+                             "record": Path, "params": Path, "sim": _truth, "settings": settings_of}  # fmt: skip
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        try:
+            values[name] = kinds.get(name, str)(text)
+        except ValueError:
+            raise GraphError(f"{name}:={text}; {LAUNCH_ARGUMENTS[name][1]}") from None
+    renamed = {"duration": "duration_s", "sim": "simulated"}
+    return GraphOptions(**{renamed.get(name, name): value for name, value in values.items()})
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """Settings of a task out of ``name=value,name=value``.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    settings = {}
+    for pair in filter(None, text.split(",")):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ValueError(pair)
+        try:
+            settings[name.strip()] = json.loads(value)
+        except ValueError:
+            settings[name.strip()] = value.strip()
+    return settings
 
 
 def bringup_command(options: GraphOptions) -> list[str]:

@@ -7,15 +7,12 @@ import time
 
 import numpy as np
 
-from ..assembly import pencil_limits, read_pencil_controller, read_pencil_perception
-from ..loop import Loop, SpikingEstimator
-from ..neuromorphic.model import of_perception
-from ..perception import Perception
-from ..robots.pencil.episodes import PencilTask, task_by_name
-from ..sim.world import PencilSimulation, Sensing
+from ..assembly import new_loop
+from ..loop import SpikingEstimator
+from ..sim.world import Sensing, side_by_side
 from ..types import Quantities
 from .graph import GraphOptions
-from .network import energy_text, load_backend
+from .network import energy_text
 from .progress import Progress
 from .report import History, Report
 
@@ -23,26 +20,19 @@ from .report import History, Report
 class KeepingEstimator(SpikingEstimator):
     """A SpikingEstimator that keeps its output spikes for a plot."""
 
-    def __init__(self, perception: Perception, backend, history: History) -> None:
-        super().__init__(perception, backend)
+    def __init__(self, estimator: SpikingEstimator, history: History) -> None:
+        super().__init__(estimator.perception, estimator.backend, history.robot.cameras)
         self._history = history
 
     def estimate(self, sensing: Sensing) -> Quantities:
-        """Angle [rad] and rate [rad/s] at the sensing's stamp."""
-        stamp = sensing.joints.stamp_ns
-        spikes = self.backend.run(self.perception.encode(sensing.events, stamp))
+        """The estimates at the sensing's stamp."""
+        stamp = sensing.stamp_ns
+        events = side_by_side(sensing.events, self._history.robot.cameras)
+        spikes = self.backend.run(self.perception.encode(events, stamp))
         start_ns = stamp - spikes.n_steps * self.perception.step_ns
         steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
         self._history.spikes.append((start_ns, steps, spikes.ids))
         return self.perception.decode(spikes, stamp)
-
-
-def task_of(options: GraphOptions) -> PencilTask:
-    """The task with what the user changed."""
-    changes = {"duration_s": options.duration_s}
-    if options.push is not None:
-        changes["push"] = options.push
-    return task_by_name(options.task, **changes)
 
 
 def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History, Report]:
@@ -56,46 +46,50 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
     """
-    task = task_of(options)
-    model = read_pencil_perception(options.perception_model)
-    controller = read_pencil_controller(options.controller_model, task)
-    history = History()
-    perception, backend = Perception(model), load_backend(of_perception(model))
-    estimator = (
-        KeepingEstimator(perception, backend, history) if keep else SpikingEstimator(perception, backend)
-    )
-    with PencilSimulation(task) as simulation:
-        loop = Loop(simulation, estimator, controller, pencil_limits(controller.command_limits))
+    robot = options.description
+    history = History(robot)
+    loop = new_loop(
+        robot, perception=options.model("perception"), controller=options.model("controller"),
+        duration_s=options.duration_s, **options.settings,
+    )  # fmt: skip
+    spiking = loop.estimator if isinstance(loop.estimator, SpikingEstimator) else None
+    if keep and spiking is not None:
+        loop.estimator = KeepingEstimator(spiking, history)
+    with loop.world as world:
+        task = world.task
         loop.reset(options.seed)
         loop.tick()  # the kernels
         loop.reset(options.seed)
         history.spikes.clear()
         latency, simulated = [], []
-        n_events = 0
+        n_events, reward = 0, 0.0
         began = time.perf_counter()
-        while not simulation.plant.fallen and simulation.plant.elapsed_s < options.duration_s - 1e-9:
-            sensing, truth = loop.sensing, simulation.plant.truth
+        while not world.over:
+            sensing, truth = loop.sensing, world.truth
             start = time.perf_counter_ns()
             decision = loop.decide(sensing)
             decided = time.perf_counter_ns()
             loop.advance(decision)
             latency.append(decided - start)
             simulated.append(time.perf_counter_ns() - decided)
-            stamp = sensing.joints.stamp_ns
-            history.truth[stamp] = (*sensing.joints.values.tolist(), *truth.tolist())
-            history.estimates[stamp] = tuple(decision.estimate.values.tolist())
-            history.forces[stamp] = float(decision.force[0])
-            n_events += len(sensing.events)
+            reward += task.reward
+            stamp = sensing.stamp_ns
+            history.truth[stamp] = (*sensing.readings.values.tolist(), *truth.tolist())
+            if robot.estimates:
+                history.estimates[stamp] = tuple(decision.estimate.values.tolist())
+            history.commands[stamp] = tuple(decision.output.tolist())
+            n_events += sum(map(len, sensing.events))
             if keep:
-                history.events.append(sensing.events)
-            progress.show(history, n_events / simulation.plant.elapsed_s)
-        wall = time.perf_counter() - began
-        stats, elapsed = backend.stats(), simulation.plant.elapsed_s
+                history.events += sensing.events
+            progress.show(history, n_events / task.elapsed_s)
+        wall, elapsed = time.perf_counter() - began, task.elapsed_s
+        stats = spiking.backend.stats() if spiking else None
         report = Report.of(
-            options, history, "in one process", balanced=not simulation.plant.fallen, elapsed_s=elapsed,
-            wall_s=wall, events_per_s=n_events / elapsed, spikes_per_s=stats.spikes / elapsed,
-            synaptic_operations_per_s=stats.synaptic_operations / elapsed,
-            energy=energy_text(stats, perception.step_ns),
+            options, history, "in one process", success=task.success, elapsed_s=elapsed, duration_s=task.duration_s,
+            reward=reward, wall_s=wall, events_per_s=n_events / elapsed,
+            spikes_per_s=stats.spikes / elapsed if stats else 0.0,
+            synaptic_operations_per_s=stats.synaptic_operations / elapsed if stats else 0.0,
+            energy=energy_text(stats, spiking.perception.step_ns) if stats and spiking else "",
             latencies_us={"sensing to command": _percentiles(latency), "simulate": _percentiles(simulated)},
             deadline_misses=None,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from .graph import ENVIRONMENT, NodeSpec
 def launch_description(
     arguments: Mapping[str, tuple[str, str]],
     options_of: Callable[[dict[str, str]], Any],
-    parameters_of: Callable[[Any], Path],
+    parameters_of: Callable[[Any], Path | None],
     describe: Callable[[Any], Sequence[NodeSpec]],
     bringup_command: Callable[[Any], list[str]],
 ):
@@ -42,7 +42,7 @@ def launch_description(
                 namespace="",
                 output="screen",
                 ros_arguments=["--enclave", f"/{spec.name}"],
-                parameters=[str(parameters_of(options)), spec.parameters],
+                parameters=[*([str(file)] if (file := parameters_of(options)) else []), spec.parameters],
             )
             for spec in describe(options)
         ]

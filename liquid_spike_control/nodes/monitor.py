@@ -7,11 +7,12 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 
 from ..events.codec import Decoder
-from ..robots.pencil.episodes import ESTIMATE_NAMES
 from . import graph
 from .capture import Capture
-from .convert import COMMAND_NAMES, TRUTH_NAMES, from_joint_state
+from ..robot import names
+from .convert import from_joint_state
 from .diagnostics import read_status
+from .interfaces import Interfaces
 from .graph import GraphOptions
 from .network import energy_text, told_work
 from .report import History, Report
@@ -26,13 +27,23 @@ class Monitor:
     """
 
     def __init__(self, options: GraphOptions, keep: bool) -> None:
-        self.history = History()
+        robot = options.description
+        self.history = History(robot)
         self.status: dict[str, dict[str, str]] = {}
         self._options = options
-        topics = [graph.GROUND_TRUTH, graph.ESTIMATE, graph.GATED_COMMAND, graph.DIAGNOSTICS]
+        places = graph.command_places(options)
+        self._command_topic = graph.absolute(places[0].topic)
+        self._gated = Interfaces(places[0].type, names(robot.commands), [place.field for place in places], "command")
+        self._truth_names = (*names(robot.readings), *names(robot.setpoints), *names(robot.estimates))
+        self._estimate_names = names(robot.estimates)
+        self._event_topics = {graph.absolute(camera.events_topic) for camera in robot.cameras}
+        wanted = {graph.GROUND_TRUTH, graph.ESTIMATE, self._command_topic, graph.DIAGNOSTICS}
         if keep:
-            topics += [graph.EVENTS] + ([graph.SPIKES_OUT] if options.backend == "offload" else [])
-        self._capture = Capture("liquid_spike_monitor", tuple(topics))
+            wanted |= {graph.SPIKES_OUT} | self._event_topics
+        self._capture = Capture("liquid_spike_monitor")
+        for topic, kind in graph.topics(options).items():
+            if topic in wanted:
+                self._capture.add(topic, kind)
         self._decoder = Decoder()
 
     def poll(self) -> None:
@@ -42,15 +53,16 @@ class Monitor:
             if topic == graph.DIAGNOSTICS:
                 self.status |= read_status(message)
             elif topic == graph.GROUND_TRUTH:
-                truth = from_joint_state(message, TRUTH_NAMES)
+                truth = from_joint_state(message, self._truth_names)
                 self.history.truth[truth.stamp_ns] = tuple(truth.values.tolist())
             elif topic == graph.ESTIMATE:
-                estimate = from_joint_state(message, ESTIMATE_NAMES)
+                estimate = from_joint_state(message, self._estimate_names)
                 self.history.estimates[estimate.stamp_ns] = tuple(estimate.values.tolist())
-            elif topic == graph.GATED_COMMAND:
-                command = from_joint_state(message, COMMAND_NAMES)
-                self.history.forces.setdefault(command.stamp_ns, float(command.values[0]))
-            elif topic == graph.EVENTS:
+            elif topic == self._command_topic:
+                command = self._gated.read(message)
+                if command is not None:
+                    self.history.commands.setdefault(command.stamp_ns, tuple(command.values.tolist()))
+            elif topic in self._event_topics:
                 self.history.events.append(
                     self._decoder.decode(
                         message.events, message.encoding, message.time_base, message.width, message.height
@@ -82,7 +94,6 @@ class Monitor:
         """The outcome, from the history and the last diagnostics."""
         elapsed = self.number("simulator", "elapsed_s")
         network = "neuromorphic" if self._options.backend == "offload" else "perception"
-        fallen = self.status.get("simulator", {}).get("fallen") == "True"
         stats, step_ns = told_work(self.status.get(network, {}))
         realtime = self._options.mode == "realtime"
 
@@ -91,16 +102,23 @@ class Monitor:
             self._options,
             self.history,
             f"ROS 2, {self._options.mode}, {self._options.backend}",
-            balanced=not fallen and elapsed >= self._options.duration_s - 1e-6,
+            success=self.status.get("simulator", {}).get("success") == "True",
+            duration_s=self.number("simulator", "duration_s"),
+            reward=self.number("simulator", "reward"),
             elapsed_s=elapsed,
             wall_s=self.number("simulator", "wall_s"),
             events_per_s=self.number("simulator", "events") / seconds,
             spikes_per_s=stats.spikes / seconds,
             synaptic_operations_per_s=stats.synaptic_operations / seconds,
-            energy=energy_text(stats, step_ns),
+            energy=energy_text(stats, step_ns) if self._options.sighted else "",
             latencies_us=self._latencies(),
+            real_time_factor_least=self._factor_least(),
             deadline_misses=int(self.number("simulator", "deadline_misses")) if realtime else None,
         )
+
+    def _factor_least(self) -> float | None:
+        text = self.status.get("simulator", {}).get("real_time_factor_least")
+        return None if text is None else float(text)
 
     def _latencies(self) -> dict[str, tuple[float, float]]:
         found = {}

@@ -64,6 +64,10 @@ class PerceptionNode(Stage):
             "window_s", 0.0, "one estimate for so much of the stream [s]; 0: one a packet", 0.0, 0.1
         )
         self._window_ns = round(window_s * 1e9)
+        self._topics = self.parameter("events_topics", texts, "topics of several cameras, in place of events_topic")
+        numbers = Parameter.Type.INTEGER_ARRAY
+        self._widths = self.parameter("camera_widths", numbers, "columns of each of several cameras")
+        self._heights = self.parameter("camera_heights", numbers, "rows of each of several cameras")
         self._width = self.parameter("camera_width", Parameter.Type.INTEGER, "columns of the camera", 1, 65535)
         self._height = self.parameter("camera_height", Parameter.Type.INTEGER, "rows of the camera", 1, 65535)
         self._realtime = self.mode == "realtime"

@@ -44,7 +44,7 @@ class Processes:
         self._readers: list[threading.Thread] = []
         self.children: dict[str, subprocess.Popen] = {}
 
-    def start(self, specs: tuple[NodeSpec, ...], file: Path) -> None:
+    def start(self, specs: tuple[NodeSpec, ...], file: Path | None) -> None:
         """Start a process for each node, with the parameters of its spec and of a yaml file; one that has ended is
         started anew.
         """

@@ -35,15 +35,16 @@ class RecorderNode(Stage):
         period = self.parameter("drain_period_s", 0.1, "time between two writes [s]", 0.01, 1.0)
         self._topics = self.parameter(
             "topics", Parameter.Type.STRING_ARRAY,
-            "topics of the pencil's graph, each awaited before the start; every topic, as it appears, if not given",
+            "topics of the graph, each awaited before the start; every topic, as it appears, if not given",
         )  # fmt: skip
+        self._types = self.parameter("types", Parameter.Type.STRING_ARRAY, "type of each of the topics")
         self._recording: Recording | None = None
         self.create_timer(period, self._poll, clock=self._steady)
 
     def configure(self) -> None:
         """Open the file and subscribe."""
         everything: set[str] | None = None if self._topics else set()
-        self._recording = Recording(self._output, self, tuple(self._topics or ()), everything)
+        self._recording = Recording(self._output, self, tuple(self._topics or ()), everything, tuple(self._types or ()))
         self._recording.description.tell(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
 
     def activate(self) -> None:

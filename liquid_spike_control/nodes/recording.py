@@ -124,6 +124,7 @@ class Recording:
         output: the file.
         node: see :class:`Description`.
         topics: names that are recorded, from :data:`graph.TOPICS`; they are heard at once, before anybody speaks.
+        types: of the topics, where :data:`graph.TOPICS` has them not.
         discover: also record other topics as they appear: those named, or all where the set is empty.
 
     Attributes:
@@ -135,13 +136,14 @@ class Recording:
     """
 
     def __init__(
-        self, output: Path, node: Node, topics: tuple[str, ...] = (), discover: set[str] | None = None
-    ) -> None:
+        self, output: Path, node: Node, topics: tuple[str, ...] = (), discover: set[str] | None = None,
+        types: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         self.file = McapFile(output)
         self.description = Description(node)
         self.counts: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
-        self._capture = Capture(graph.CAPTURE, topics)
+        self._capture = Capture(graph.CAPTURE, topics, types)
         self._kinds = {topic: _kind(message) for topic, message in self._capture.types.items()}
         self._wanted = discover
         self._flushed = self._discovered = 0.0

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run came to: the numbers of each tick, and the table and JSON made of them. The same with and
-without ROS.
-"""
+"""What a run came to: the numbers of each tick, and the table and JSON made of them. The same with and without ROS."""
 
 from __future__ import annotations
 
@@ -10,42 +8,51 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from ..robot import Robot
 from .graph import GraphOptions
 
 
 @dataclass
 class History:
-    """What happened at each stamp [ns].
+    """What happened at each stamp [ns], by the names and units of the robot's description.
 
     Attributes:
-        truth: cart position [m], cart velocity [m/s], pole angle [rad], pole rate [rad/s].
-        estimates: pole angle [rad], pole rate [rad/s].
-        forces: behind the gate [N]; the first command of a stamp is the one that counts.
+        robot: the robot.
+        truth: readings, setpoints and the true values of the estimates.
+        estimates: of the perception.
+        commands: behind the gate; the first command of a stamp is the one that counts.
         events: EVENT arrays, where they are kept for a plot.
         spikes: output spikes, (start [ns], steps, neurons), where they are kept for a plot.
     """
 
+    robot: Robot
     truth: dict[int, tuple[float, ...]] = field(default_factory=dict)
     estimates: dict[int, tuple[float, ...]] = field(default_factory=dict)
-    forces: dict[int, float] = field(default_factory=dict)
+    commands: dict[int, tuple[float, ...]] = field(default_factory=dict)
     events: list[np.ndarray] = field(default_factory=list)
     spikes: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)
 
-    def errors(self) -> np.ndarray:
-        """Estimate minus truth at the stamps that have both, shape ``(n, 2)``: angle [rad], rate [rad/s]."""
-        pairs = [
-            (self.estimates[t], self.truth[t][2:]) for t in sorted(self.estimates.keys() & self.truth.keys())
-        ]
-        return np.array([np.subtract(*pair) for pair in pairs]).reshape(-1, 2)
+    @property
+    def n_seen(self) -> int:
+        """Number of readings and setpoints: where in :attr:`truth` the estimates' truth begins."""
+        return len(self.robot.readings) + len(self.robot.setpoints)
 
-    def commands(self) -> np.ndarray:
-        """The gated commands of the ticks, in order [N]; NaN where a tick had none."""
-        return np.array([self.forces.get(stamp, math.nan) for stamp in sorted(self.truth)])
+    def errors(self) -> np.ndarray:
+        """Estimate minus truth at the stamps that have both, float64 ``(n, n_estimates)``."""
+        stamps = sorted(self.estimates.keys() & self.truth.keys())
+        pairs = [np.subtract(self.estimates[t], self.truth[t][self.n_seen :]) for t in stamps]
+        return np.array(pairs).reshape(len(pairs), len(self.robot.estimates))
+
+    def gated(self) -> np.ndarray:
+        """The gated commands of the ticks, in order, float64 ``(n, m)``; NaN where a tick had none."""
+        none = (math.nan,) * len(self.robot.commands)
+        return np.array([self.commands.get(t, none) for t in sorted(self.truth)]).reshape(len(self.truth), len(none))
 
 
 @dataclass
@@ -53,73 +60,85 @@ class Report:
     """The outcome of a run.
 
     Attributes:
-        balanced: whether the pole stood, on the rail, to the end.
-        elapsed_s: simulated time until it fell, or the end.
+        robot: its name.
+        success: of the episode, by the robot's task; ``outcome`` is what the description calls it.
+        elapsed_s: simulated time of the episode.
+        duration_s: most time of an episode.
+        reward: sum over the episode.
+        rmse: of each estimate, by its name, in its unit.
         latencies_us: name to (p50, p99) [us].
         deadline_misses: None where there is no deadline.
-        energy: text that names the model; an estimate, nothing was measured.
+        real_time_factor: simulated time over wall time; ``real_time_factor_least`` in the slowest half second, None
+            where it was not watched. Below 1 in real time: the machine was busy, and the world slowed down.
+        energy: text that names the model; an estimate, nothing was measured; empty without a spiking perception.
         commands_sha256: of the float64 gated commands, to compare runs byte by byte.
     """
 
-    task: str
+    robot: str
     seed: int
     mode: str
     backend: str
-    balanced: bool
+    success: bool
+    outcome: str
     elapsed_s: float
     duration_s: float
+    reward: float
     ticks: int
     wall_s: float
-    angle_rmse_deg: float
-    rate_rmse_rad_s: float
+    rmse: dict[str, float]
+    units: dict[str, str]
     events_per_s: float
     spikes_per_s: float
     synaptic_operations_per_s: float
     energy: str
     latencies_us: dict[str, tuple[float, float]]
     deadline_misses: int | None
+    real_time_factor: float
+    real_time_factor_least: float | None
     commands_sha256: str
 
     @classmethod
-    def of(cls, options: GraphOptions, history: History, mode: str, **known) -> Report:
-        """The report of a history; ``known`` are the fields that the history does not tell."""
-        rmse = (
-            np.sqrt(np.mean(history.errors() ** 2, axis=0)) if len(history.errors()) else (math.nan, math.nan)
-        )
-        digest = hashlib.sha256(history.commands().astype("<f8").tobytes()).hexdigest()
+    def of(cls, options: GraphOptions, history: History, mode: str, **known: Any) -> Report:
+        """The report of a history; ``known`` are the fields that the history does not have."""
+        robot, errors = history.robot, history.errors()
+        rmse = np.sqrt(np.mean(errors**2, axis=0)) if errors.size else np.full(len(robot.estimates), math.nan)
+        known.setdefault("real_time_factor_least", None)
+        digest = hashlib.sha256(history.gated().astype("<f8").tobytes()).hexdigest()
         return cls(
-            task=options.task, seed=options.seed, mode=mode, backend=options.backend,
-            duration_s=options.duration_s,
-            ticks=len(history.truth), angle_rmse_deg=math.degrees(rmse[0]), rate_rmse_rad_s=float(rmse[1]),
-            commands_sha256=digest, **known,
+            robot=robot.name, seed=options.seed, mode=mode, backend=options.backend if robot.estimates else "none",
+            outcome=robot.success if known["success"] else robot.failure, ticks=len(history.truth),
+            rmse={e.name: float(value) for e, value in zip(robot.estimates, rmse, strict=True)},
+            units={e.name: e.unit for e in robot.estimates},
+            real_time_factor=known["elapsed_s"] / max(known["wall_s"], 1e-9), commands_sha256=digest, **known,
         )  # fmt: skip
 
     def print(self, console: Console) -> None:
         """The table."""
-        table = Table(
-            title=f"{self.task}, seed {self.seed}, {self.mode}", show_header=False, title_justify="left"
-        )
+        table = Table(title=f"{self.robot}, seed {self.seed}, {self.mode}", show_header=False, title_justify="left")
         table.add_column("what", no_wrap=True)
         table.add_column("value", justify="right", no_wrap=True)
-        verdict = "[green]balanced[/]" if self.balanced else "[red]fell[/]"
-        table.add_row("outcome", verdict)
-        table.add_row("balanced time", f"{self.elapsed_s:.2f} of {self.duration_s:.2f} s")
-        table.add_row("angle RMSE", f"{self.angle_rmse_deg:.3f} deg")
-        table.add_row("rate RMSE", f"{self.rate_rmse_rad_s:.3f} rad/s")
-        table.add_row(
-            "wall time", f"{self.wall_s:.1f} s ({self.elapsed_s / max(self.wall_s, 1e-9):.2f}x real time)"
-        )
-        table.add_row("events", f"{self.events_per_s:.0f} /s")
-        table.add_row("spikes", f"{self.spikes_per_s:.0f} /s")
-        table.add_row("synaptic operations", f"{self.synaptic_operations_per_s / 1e6:.2f} M/s")
-        table.add_row("energy, estimated", self.energy)
+        table.add_row("outcome", f"[{'green' if self.success else 'red'}]{self.outcome}[/]")
+        table.add_row("simulated time", f"{self.elapsed_s:.2f} of {self.duration_s:.2f} s")
+        table.add_row("reward", f"{self.reward:.4g}")
+        for name, value in self.rmse.items():
+            shown, unit = in_degrees(value, self.units[name])
+            table.add_row(f"{name} RMSE", f"{shown:.3f} {unit}")
+        table.add_row("wall time", f"{self.wall_s:.1f} s")
+        least = self.real_time_factor_least
+        at_least = "" if least is None else f", at its slowest {least:.2f}"
+        table.add_row("speed", f"{self.real_time_factor:.2f}x real time{at_least}")
+        if self.energy:
+            table.add_row("events", f"{self.events_per_s:.0f} /s")
+            table.add_row("spikes", f"{self.spikes_per_s:.0f} /s")
+            table.add_row("synaptic operations", f"{self.synaptic_operations_per_s / 1e6:.2f} M/s")
+            table.add_row("energy, estimated", self.energy)
         if self.deadline_misses is not None:
             share = 100 * self.deadline_misses / max(self.ticks, 1)
             table.add_row("deadline misses", f"{self.deadline_misses} of {self.ticks} ({share:.2f} %)")
         table.add_section()
         table.add_row("latency", "p50     p99 ms")
         for name, (p50, p99) in self.latencies_us.items():
-            # the last part of the topic tells enough beside the node; JSON has it whole
+            # the last part of the topic says enough beside the node; JSON has it whole
             start, slash, topic = name.partition("/")
             name = start + topic.rpartition("/")[2] if slash else name
             table.add_row(name, f"{p50 / 1e3:.3f} {p99 / 1e3:7.3f}   ")
@@ -127,7 +146,15 @@ class Report:
 
     def write_json(self, path: Path) -> None:
         """All fields, and NaN as null."""
-        values = {
-            k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()
-        }
-        path.write_text(json.dumps(values, indent=2) + "\n")
+        path.write_text(json.dumps(_without_nan(asdict(self)), indent=2) + "\n")
+
+
+def in_degrees(value: float, unit: str) -> tuple[float, str]:
+    """A value and its unit for people: angles in degrees."""
+    return (math.degrees(value), "deg") if unit == "rad" else (value, unit)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(own) for name, own in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

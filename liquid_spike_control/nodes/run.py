@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ..errors import LiquidSpikeError
 from ..products import check_folders
+from . import graph
 from .graph import GraphOptions
 from .progress import Progress
 from .robot import RobotOptions, describe
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
 
 
 def run_command(options: RunOptions) -> int:
-    """Run and report; 0 if the pencil was balanced, 1 if it fell. A robot is run until Ctrl-C.
+    """Run and report; 0 if the episode was a success, 1 if not. A real robot is run until Ctrl-C.
 
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    if options.task == "robot":
-        return _run_robot(options)
+    if options.robot == "robot":
+        return _run_configured(options)
     if options.config is not None:
-        raise LiquidSpikeError("--config is a robot's: liquid-spike run robot --config FILE")
+        raise LiquidSpikeError("--config is for `liquid-spike run robot --config FILE`; give --params FILE")
     graph_options = _graph_options(options)
+    if options.real:
+        return _run_real(graph_options)
     check_folders(plot=options.plot, json=options.json, record=options.record)
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
@@ -52,16 +55,24 @@ def run_command(options: RunOptions) -> int:
         from .plot import plot
 
         plot(history, report, options.plot)
-    return 0 if report.balanced else 1
+    return 0 if report.success else 1
 
 
-def _run_robot(options: RunOptions) -> int:
+def _run_real(options: GraphOptions) -> int:
+    return _attend(graph.describe(options), None)
+
+
+def _run_configured(options: RunOptions) -> int:
     if options.config is None:
         raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
     robot = RobotOptions(options.config, options.perception_model, options.controller_model, options.record)
     specs = describe(robot)
+    return _attend(specs, robot.config)
+
+
+def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None) -> int:
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
-    with _supervisors().Supervisor(specs, robot.config, logs) as supervisor:
+    with _supervisors().Supervisor(specs, file, logs) as supervisor:
         logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
         supervisor.attend()
     return 0
@@ -91,12 +102,13 @@ def _interrupt(_signum, _frame) -> None:
 
 
 def _graph_options(options: RunOptions) -> GraphOptions:
-    models: dict[str, Path] = {}
-    for name in ("perception_model", "controller_model"):
-        if (path := getattr(options, name)) is not None:
-            models[name] = path
+    try:
+        settings = graph.settings_of(",".join(options.set))
+    except ValueError as error:
+        raise LiquidSpikeError(f"--set {error}; give name=value, e.g. push=0.02") from None
     return GraphOptions(
-        task=options.task, seed=options.seed, duration_s=options.duration, mode=options.mode,
-        backend=options.backend, simulator=options.simulator, push=options.push, record=options.record,
-        priority=options.priority, **models,
+        robot=options.robot, simulated=not options.real, seed=options.seed, duration_s=options.duration,
+        settings=settings, mode=options.mode, backend=options.backend, simulator=options.simulator,
+        perception_model=options.perception_model, controller_model=options.controller_model, record=options.record,
+        priority=options.priority, params=options.params,
     )  # fmt: skip

@@ -5,29 +5,27 @@ pace.
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 from rclpy.executors import Executor
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from ..robots.pencil.episodes import PencilTask, task_by_name
+from ..errors import GraphError
+from ..robot import Robot, names
+from ..robot_file import read_robot
 from ..types import Quantities
 from . import graph
-from .convert import (
-    COMMAND_NAMES,
-    SECOND_NS,
-    TRUTH_NAMES,
-    from_joint_state,
-    to_joint_state,
-    to_packet,
-    to_time,
-)
+from .convert import SECOND_NS, to_joint_state, to_packet, to_time
 from .diagnostics import ERROR, WARN, read_status
+from .interfaces import JOINT_STATE, Interfaces
 from .process import run
 from .stage import Stage
 
@@ -44,9 +42,18 @@ CHAIN = (
 EPISODE_PAUSE_NS = SECOND_NS
 #: Stamps whose time of publication is remembered, to measure late commands too.
 LATEST = 64
-#: Behind wall-clock time by more than this, the simulator gives the lost time up instead of running after it
-#: [ns].
-LAG_LIMIT_NS = 10_000_000
+#: What the simulator makes up when it is late; beyond that the world slows down, or the other nodes would have less
+#: than a period for each command [ns].
+CATCH_UP_NS = 1_000_000
+#: The world waits for the command of the period before, so that packets do not queue up in a graph that is short of
+#: processor time: at most so long [ns], and not again until commands come. A graph that is dead does not hold it up.
+PATIENCE_NS = 30_000_000
+#: Most callbacks between two steps of the world: a flood of messages does not stop it.
+MOST_CALLBACKS = 16
+#: A real-time factor is taken over at least so much of the wall clock [s], and below this one is a warning.
+FACTOR_PERIOD_S, SLOW = 0.25, 0.95
+#: In real time a world without a camera moves in steps of about this length [s].
+STEP_S = 0.001
 
 
 class SimulatorNode(Stage):
@@ -54,46 +61,70 @@ class SimulatorNode(Stage):
     ``t_{k+1}``.
 
     In lock-step it waits for that command, and ends with an error that names the silent stage when it does
-    not come within ``answer_timeout_s``. In real time ``t_{k+1}`` has an absolute deadline on the steady
-    clock: a command that is not there by then is a miss, and the last one holds until it is
-    ``command_timeout_s`` old; then the force is zero. Services: ~/reset_world (a new episode, later in time),
-    ~/set_pause, ~/step_simulation (one tick).
+    not come within ``answer_timeout_s``. In real time the world moves with the steady clock, a millisecond at a
+    time, and each step takes the latest command: the graph works while the next pictures are rendered. A command
+    that comes later than one period after its sensing was published is a deadline miss; the last one holds until
+    it is ``command_timeout_s`` old, then the robot gets its safe command. Where the machine is busy, so that this process is late or
+    commands are behind by more than a period, the world slows down: its real-time factor falls below 1, and no
+    period is cut short. Services: ~/reset_world (a new episode, later in time), ~/set_pause, ~/step_simulation (one
+    tick).
     """
 
     def __init__(self) -> None:
         super().__init__("simulator")
-        task = self.parameter("task", "pencil", "which task is simulated: pencil")
-        push = self.parameter("push", PencilTask().push, "impulse of a push [N s]", 0.0, 1000.0)
-        duration = self.parameter("duration_s", 20.0, "simulated time of an episode [s]", 0.001, 1e6)
-        self._task = task_by_name(task, push=push, duration_s=duration)
+        self._source = self.parameter("robot", "", "path of the robot's description (robot.yaml)")
+        self._settings = self.parameter("settings", "{}", "of its task, as a JSON object")
+        self._duration_s = self.parameter(
+            "duration_s", 0.0, "simulated time of an episode [s]; 0: the task's own", 0.0, 1e6
+        )
         self._seed = self.parameter("seed", 0, "of the episode; ~/reset_world takes the next", 0, 2**31 - 1)
-        self._encoding = self.parameter(
-            "encoding", "mono", "of the events: mono (exact to the ns) or evt3 (us)", choices=("mono", "evt3")
+        self._topic = self.parameter("command_topic", graph.GATED_COMMAND, "where the gated commands come")
+        self._type = self.parameter("command_type", JOINT_STATE, "type of those messages; one that carries a stamp")
+        self._interfaces = self.parameter(
+            "command_interfaces", Parameter.Type.STRING_ARRAY, "joint/field of each command, or the path to a number"
         )
         self._answer_s = self.parameter(
             "answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0
         )
         timeout = self.parameter(
-            "command_timeout_s", 0.1, "a command older than this is zero force [s]", 0.001, 1.0
+            "command_timeout_s", 0.1, "older than this, the safe command takes a command's place [s]", 0.001, 2.0
         )
         self._command_timeout_ns = round(timeout * 1e9)
         self._realtime = self.mode == "realtime"
-        self._paused = self._finished = False
+        self._paused = self._finished = self._fresh = False
+        self._received = 0
 
     def configure(self) -> None:
         """Make the world and draw its first picture, which takes the GL context up."""
         from ..events.codec import encode
-        from ..sim.world import PENCIL_CAMERA, PencilSimulation
+        from ..sim.world import World
+        from ..tasks.of_robot import task_of
 
-        self._encode, self._camera = encode, PENCIL_CAMERA
-        self._simulation = PencilSimulation(self._task)
-        self._simulation.reset(self._seed)
-        self._encode(self._simulation.advance(0.0).events, self._encoding, 0)
+        if not self._source:
+            raise GraphError("parameter robot: not set; give the path of a robot.yaml")
+        self._robot = robot = read_robot(self._source)
+        self._encode = encode
+        self._cameras = robot.cameras if robot.estimates else ()
+        task = task_of(robot, self._duration_s or None, **_settings(self._settings))
+        self._world = World(task, sighted=bool(self._cameras))
+        self._safe = np.array([command.safe for command in robot.commands])
+        self._nominal_ns = round(robot.period_s * 1e9)
+        self._truth_names = (*names(robot.readings), *names(robot.setpoints), *names(robot.estimates))
+        self._world.reset(self._seed)
+        for camera, events in zip(self._cameras, self._world.advance(self._safe).events, strict=False):
+            self._encode(events, camera.encoding, 0)
+        self._gated = Interfaces(self._type, names(robot.commands), self._interfaces or (), "command")
         self._clock_publisher = self.speak(ClockMessage, graph.CLOCK)
-        self._joints_publisher = self.speak(JointState, graph.JOINT_STATES)
-        self._events_publisher = self.speak(EventPacket, graph.EVENTS)
+        self._readings = [
+            (self.speak(interfaces.message_type, topic, heard_by=("controller",)), numbers, interfaces)
+            for topic, numbers, interfaces in _by_topic(robot)
+        ]
+        self._events = [
+            (self.speak(EventPacket, graph.absolute(camera.events_topic), heard_by=("perception",)), camera)
+            for camera in self._cameras
+        ]
         self._truth_publisher = self.speak(JointState, graph.GROUND_TRUTH)
-        self.listen(JointState, graph.GATED_COMMAND, self._on_command)
+        self.listen(self._gated.message_type, self._topic, self._on_command)
         if not self._realtime:
             self.listen(DiagnosticArray, graph.DIAGNOSTICS, self._on_diagnostics)
         self.create_service(Trigger, "~/reset_world", self._on_reset_world)
@@ -105,21 +136,26 @@ class SimulatorNode(Stage):
         self._seq = 0
         self._told: dict[str, dict[str, str]] = {}
         self._published: dict[int, int] = {}  # stamp to time, of what is not answered yet
+        self._deadlines: dict[int, int] = {}  # the same, of what is not late yet
         self._begin(self._seed, SECOND_NS)
 
     def _begin(self, seed: int, start_ns: int) -> None:
-        self._sensing = self._simulation.reset(seed, start_ns)
+        self._sensing = self._world.reset(seed, start_ns)
         self._finished = False
         self._steps_due = 0
-        self._force, self._force_stamp_ns = 0.0, start_ns
+        self._command, self._command_stamp_ns = self._safe, start_ns
+        self._reward = 0.0
         self._answered_ns = -1
-        self._stopped = False
+        self._stopped, self._attended = False, True
         self._began = time.monotonic()
+        self._deadlines.clear()
+        self._factors_from = (self._began, 0.0)
+        self._slowest: float | None = None
         self._fresh = True
 
     def _pace(self) -> None:
         """Tie the stamp of the sensing to the steady clock's now."""
-        self._epoch_ns = time.monotonic_ns() - self._sensing.joints.stamp_ns
+        self._epoch_ns = time.monotonic_ns() - self._sensing.stamp_ns
 
     # the tick
 
@@ -131,61 +167,95 @@ class SimulatorNode(Stage):
         if self._fresh:
             self._fresh = False
             self._pace()
-        stamp = self._sensing.joints.stamp_ns
+        stamp = self._sensing.stamp_ns
         self._publish_sensing()
         self.rest()  # the others have it now
-        answered = (
-            self._await_deadline(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
-        )
-        if not self.active or self._sensing.joints.stamp_ns != stamp:
-            return  # deactivated, or the world was reset, meanwhile
-        if not answered and not self._realtime:
-            return
-        if self._realtime and not answered:
-            self.diagnostics.count("deadline_misses")
-            if stamp - self._force_stamp_ns > self._command_timeout_ns:
-                self._force = 0.0
-                self.diagnostics.complain(ERROR, "no command: the plant has stopped")
-                if not self._stopped:
-                    self._stopped = True
-                    self.report()  # at once, also where it had stopped a moment ago
-        self._advance(executor)
+        moved = self._run_period(executor, stamp) if self._realtime else self._await_answer(executor, stamp)
+        if moved and self._at(stamp):
+            self._sense()
 
-    def _advance(self, executor: Executor) -> None:
-        began = time.perf_counter_ns()
-        self._sensing = self._simulation.advance(self._force)
-        self.diagnostics.latency("work simulate").add(time.perf_counter_ns() - began)
+    def _at(self, stamp: int) -> bool:
+        """Whether the episode goes on from ``stamp``: not deactivated, and not reset."""
+        return self.active and self._sensing.stamp_ns == stamp
+
+    def _run_period(self, executor: Executor, stamp: int) -> bool:
+        """Move the world on by one period as the wall clock goes; False if the episode ended in between."""
+        spent = 0
+        for _ in range(self._world.begin_period(step_s=STEP_S)):
+            self._wait_until_due(executor, stamp)
+            if not self._at(stamp):
+                return False
+            began = time.perf_counter_ns()
+            self._world.step(self._command)
+            spent += time.perf_counter_ns() - began
+        self.diagnostics.latency("work simulate").add(spent)
+        self._wait_for_graph(executor, stamp)
+        self.diagnostics.latency("late").add(self._wait_until_due(executor, stamp))
+        self._look_at_deadlines()
+        if stamp - self._command_stamp_ns > self._command_timeout_ns:
+            self._command = self._safe
+            self.diagnostics.complain(ERROR, "no command: the robot gets its safe one")
+            if not self._stopped:
+                self._stopped = True
+                self.report()  # at once, also where it had stopped a moment ago
+        return True
+
+    def _wait_until_due(self, executor: Executor, stamp: int) -> int:
+        """Take the commands that came, then rest until the wall clock is where the world is; returns how late it was
+        [ns]. What cannot be made up is given up.
+        """
+        self._drain(executor)
+        due = self._epoch_ns + self._world.now_ns
+        while self._at(stamp) and (rest := due - time.monotonic_ns()) > 0:
+            executor.spin_once(timeout_sec=rest * 1e-9)
+        late = time.monotonic_ns() - due
+        self._epoch_ns += max(0, late - CATCH_UP_NS)
+        return late
+
+    def _wait_for_graph(self, executor: Executor, stamp: int) -> None:
+        """Hold the world while the command of the period before is still to come."""
+        self._drain(executor)
+        end = time.monotonic_ns() + PATIENCE_NS
+        while self._attended and self._at(stamp) and self._command_stamp_ns < stamp - self._world.last_period_ns:
+            if (rest := end - time.monotonic_ns()) <= 0:
+                self._attended = False
+                return
+            executor.spin_once(timeout_sec=rest * 1e-9)
+
+    def _drain(self, executor: Executor) -> None:
+        """Run the callbacks that wait: of the commands that queue the newest counts, not the oldest."""
+        for _ in range(MOST_CALLBACKS):
+            received = self._received
+            executor.spin_once(timeout_sec=0.0)
+            if self._received == received:
+                return
+
+    def _look_at_deadlines(self) -> None:
+        """Count the commands that did not come within a period of their sensing."""
+        now = time.perf_counter_ns()
+        for stamp in [stamp for stamp, due in self._deadlines.items() if due < now]:
+            del self._deadlines[stamp]
+            self.diagnostics.count("deadline_misses")
+
+    def _sense(self) -> None:
+        """End the tick: sense, and see whether the episode is over."""
+        if self._realtime:
+            self._sensing = self._world.sense()
+        else:
+            began = time.perf_counter_ns()
+            self._sensing = self._world.advance(self._command)
+            self.diagnostics.latency("work simulate").add(time.perf_counter_ns() - began)
         self.diagnostics.count("ticks")
+        self._reward += self._world.task.reward
         self._steps_due = max(0, self._steps_due - 1)
-        plant = self._simulation.plant
-        if plant.fallen or plant.elapsed_s >= self._task.duration_s - 1e-9:
+        if self._world.over:
             self._finished = True
             self._wall_s = time.monotonic() - self._began
             self.report()
-        elif self._realtime:
-            self._sleep_until_due(executor)
-
-    def _sleep_until_due(self, executor: Executor) -> None:
-        due = self._epoch_ns + self._sensing.joints.stamp_ns
-        while self.active and (rest := due - time.monotonic_ns()) > 0:
-            executor.spin_once(timeout_sec=rest * 1e-9)
-        late = time.monotonic_ns() - due
-        self.diagnostics.latency("late").add(late)
-        if late > LAG_LIMIT_NS:
-            self._pace()
-            self.diagnostics.count("lags")
-            self.diagnostics.complain(WARN, f"{late / 1e6:.0f} ms behind the wall clock; given up")
-
-    def _await_deadline(self, executor: Executor, stamp: int) -> bool:
-        """Whether the command stamped ``stamp`` came before the next stamp is due."""
-        due = self._epoch_ns + stamp + self._task.period_ns
-        while self.active and self._answered_ns != stamp and (rest := due - time.monotonic_ns()) > 0:
-            executor.spin_once(timeout_sec=rest * 1e-9)
-        return self._answered_ns == stamp
 
     def _await_answer(self, executor: Executor, stamp: int) -> bool:
         due = time.monotonic() + self._answer_s
-        while self.active and self._answered_ns != stamp and self._sensing.joints.stamp_ns == stamp:
+        while self.active and self._answered_ns != stamp and self._sensing.stamp_ns == stamp:
             if time.monotonic() > due:
                 self._finished = True
                 silent = self._silent_stage(stamp)
@@ -201,48 +271,60 @@ class SimulatorNode(Stage):
     # topics
 
     def _publish_sensing(self) -> None:
-        joints, events = self._sensing.joints, self._sensing.events
-        stamp = joints.stamp_ns
-        base = stamp - self._task.period_ns
-        packet = to_packet(
-            self._encode(events, self._encoding, base), self._encoding, stamp, base,
-            self._camera.width, self._camera.height, self._seq,
-        )  # fmt: skip
-        joint_state = to_joint_state(joints)
-        self._published[stamp] = time.perf_counter_ns()
+        sensing = self._sensing
+        stamp, values = sensing.stamp_ns, sensing.readings.values
+        base = stamp - self._world.last_period_ns
+        packets = [
+            to_packet(
+                self._encode(events, camera.encoding, base), camera.encoding, stamp, base, camera.width, camera.height,
+                self._seq,
+            )
+            for camera, events in zip(self._cameras, sensing.events, strict=False)
+        ]  # fmt: skip
+        readings = [interfaces.write(stamp, values[numbers]) for _, numbers, interfaces in self._readings]
+        now = self._published[stamp] = time.perf_counter_ns()
+        if self._realtime:
+            self._deadlines[stamp] = now + self._nominal_ns
         if len(self._published) > LATEST:
             del self._published[next(iter(self._published))]
         self._clock_publisher.publish(ClockMessage(clock=to_time(stamp)))
-        self._joints_publisher.publish(joint_state)
-        self._events_publisher.publish(packet)
+        for (publisher, *_), message in zip(self._readings, readings, strict=True):
+            publisher.publish(message)
+        for (publisher, _), packet in zip(self._events, packets, strict=True):
+            publisher.publish(packet)
         self._seq += 1
-        self.diagnostics.count("events", len(events))
-        truth = np.concatenate([joints.values, self._simulation.plant.truth])
-        self._truth_publisher.publish(to_joint_state(Quantities(stamp, TRUTH_NAMES, truth)))
+        self.diagnostics.count("events", sum(map(len, sensing.events)))
+        truth = np.concatenate([values, self._world.truth])
+        self._truth_publisher.publish(to_joint_state(Quantities(stamp, self._truth_names, truth)))
 
-    def _on_command(self, message: JointState) -> None:
-        command = from_joint_state(message, COMMAND_NAMES)
-        if not np.isfinite(command.values[0]):
+    def _on_command(self, message: Any) -> None:
+        self._received += 1
+        command = self._gated.read(message)
+        if command is None or not np.isfinite(command.values).all():
             self.diagnostics.count("malformed")
             return
-        if command.stamp_ns < self._force_stamp_ns:
+        if command.stamp_ns < self._command_stamp_ns:
             self.diagnostics.count("late_commands")
             return
-        stamp = self._sensing.joints.stamp_ns
+        stamp = self._sensing.stamp_ns
         if (published := self._published.pop(command.stamp_ns, None)) is not None:
-            self.diagnostics.latency("sensing to command").add(time.perf_counter_ns() - published)
+            now = time.perf_counter_ns()
+            self.diagnostics.latency("sensing to command").add(now - published)
+            if now > self._deadlines.pop(command.stamp_ns, now):
+                self.diagnostics.count("deadline_misses")
         if command.stamp_ns < stamp:
             self.diagnostics.count("late_commands")
-        self._force, self._force_stamp_ns = float(command.values[0]), command.stamp_ns
+        self._command, self._command_stamp_ns = command.values, command.stamp_ns
         self._answered_ns = command.stamp_ns
-        self._stopped = False
+        self._stopped, self._attended = False, True
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self._told |= read_status(message)
 
     def _silent_stage(self, stamp: int) -> str:
         """The first in the chain that did not tell of having answered ``stamp``."""
-        for node, answer in CHAIN:
+        chain = CHAIN if self._cameras else CHAIN[-2:]
+        for node, answer in chain:
             if node in self._told and self._told[node].get(answer) != str(stamp):
                 return node
         return "no node"
@@ -254,14 +336,13 @@ class SimulatorNode(Stage):
             response.message = "the simulator is not active"
             return response
         self._seed += 1
-        self._begin(self._seed, self._simulation.plant.now_ns + EPISODE_PAUSE_NS)
+        self._begin(self._seed, self._world.now_ns + EPISODE_PAUSE_NS)
         response.success, response.message = True, f"episode of seed {self._seed}"
         return response
 
     def _on_set_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._paused = request.data
-        if self.active:
-            self._pace()
+        self._fresh = True
         response.success, response.message = True, "paused" if request.data else "running"
         return response
 
@@ -270,24 +351,66 @@ class SimulatorNode(Stage):
         response.message = "one tick" if response.success else "pause first: ~/set_pause"
         if response.success:
             self._steps_due += 1
-            self._pace()
+            self._fresh = True
         return response
 
     def diagnose(self) -> None:
-        """Tell how the episode goes."""
+        """Report how the episode goes."""
         if not (self.active or self.diagnostics.counts):
             return
-        plant = self._simulation.plant
+        task = self._world.task
         if not self._finished:
             self._wall_s = time.monotonic() - self._began
         self.diagnostics.values |= {
             "wall_s": f"{self._wall_s:.3f}",
             "seed": self._seed,
-            "elapsed_s": f"{plant.elapsed_s:.3f}",
-            "force": self._force,
+            "elapsed_s": f"{task.elapsed_s:.3f}",
+            "duration_s": task.duration_s,
+            "command": json.dumps(self._command.tolist()),
+            "reward": f"{self._reward:.6g}",
             "finished": self._finished,
-            "fallen": plant.fallen,
+            "failed": task.failed,
+            "success": task.success,
         }
+        if self._realtime:
+            self._diagnose_factor(task.elapsed_s)
+
+    def _diagnose_factor(self, elapsed_s: float) -> None:
+        """Report how fast the world goes: over the time since the last look, and where it went slowest."""
+        now, (began, elapsed_then_s) = time.monotonic(), self._factors_from
+        if self._finished or self._paused or now - began < FACTOR_PERIOD_S:
+            return
+        factor = (elapsed_s - elapsed_then_s) / (now - began)
+        self._factors_from = now, elapsed_s
+        self._slowest = factor if self._slowest is None else min(factor, self._slowest)
+        self.diagnostics.values |= {
+            "real_time_factor": f"{factor:.3f}",
+            "real_time_factor_least": f"{self._slowest:.3f}",
+        }
+        if factor < SLOW:
+            self.diagnostics.complain(WARN, f"the machine is busy: the world runs at {factor:.2f} of real time")
+
+
+def _by_topic(robot: Robot) -> list[tuple[str, list[int], Interfaces]]:
+    """The topics of the readings and setpoints: name, which of them, and how they are written."""
+    seen, places = (*robot.readings, *robot.setpoints), robot.reading_places()
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for i, place in enumerate(places):
+        grouped.setdefault((graph.absolute(place.topic), place.type), []).append(i)
+    return [
+        (topic, mine, Interfaces(kind, [seen[i].name for i in mine], [places[i].field for i in mine], "joint"))
+        for (topic, kind), mine in grouped.items()
+    ]
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise GraphError(f"parameter settings: {text[:80]}; give a JSON object")
+    return settings
 
 
 def main() -> None:

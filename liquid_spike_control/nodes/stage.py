@@ -111,9 +111,15 @@ class Stage(DescribedNode):
 
     # topics
 
-    def speak(self, message_type, topic: str, to_robot: bool = False):
-        """A publisher that is silent while the node is not active."""
-        return self._connections.speak(message_type, topic, to_robot and self.live_inputs)
+    def speak(self, message_type, topic: str, to_robot: bool = False, heard_by: tuple[str, ...] = ()):
+        """A publisher that is silent while the node is not active.
+
+        Args:
+            message_type, topic: what is published, and where.
+            to_robot: activation waits for a listener, where ``live_inputs`` says so.
+            heard_by: nodes of the graph that must hear the first message.
+        """
+        return self._connections.speak(message_type, topic, to_robot and self.live_inputs, heard_by)
 
     def listen(
         self,

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ..errors import GraphError
 from .bringup import Bringup
-from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment, params_file
+from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment
 from .interrupts import Interrupts
 from .monitor import Monitor
 from .process import Claim, new_executor
@@ -33,14 +33,14 @@ class Supervisor:
 
     Args:
         specs: of the nodes, in the order of activation.
-        file: yaml file with their parameters.
+        file: yaml file with more of their parameters.
         console: for logs.
 
     Raises:
         GraphError: the domain is in use, or a node refuses; the message says why.
     """
 
-    def __init__(self, specs: tuple[NodeSpec, ...], file: Path, console: Console) -> None:
+    def __init__(self, specs: tuple[NodeSpec, ...], file: Path | None, console: Console) -> None:
         env = environment()
         self._closing = ExitStack()
         self._closing.callback(Claim(domain_id(env), "run").close)
@@ -136,7 +136,7 @@ class Supervisor:
 
 
 class EpisodeSupervisor(Supervisor):
-    """Runs the pencil's graph for one episode, and watches it.
+    """Runs a simulated robot's graph for one episode, and watches it.
 
     Args:
         options: of the graph.
@@ -145,7 +145,7 @@ class EpisodeSupervisor(Supervisor):
     """
 
     def __init__(self, options: GraphOptions, keep: bool, console: Console) -> None:
-        super().__init__(describe(options), params_file(options), console)
+        super().__init__(describe(options), None, console)
         self._options, self._keep = options, keep
 
     def _attend(self) -> None:

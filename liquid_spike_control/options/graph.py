@@ -14,30 +14,34 @@ import tyro
 class RunOptions:
     """What can be said about a run."""
 
-    task: tyro.conf.Positional[str] = "pencil"
-    """What to do: pencil, or robot: the graph on a robot's own topics, until Ctrl-C."""
+    robot: tyro.conf.Positional[str] = "pencil"
+    """A robot's name (`liquid-spike robots` lists them), its folder or its yaml file."""
+    real: bool = False
+    """On the robot's own topics, until Ctrl-C, instead of in simulation."""
+    set: tuple[str, ...] = ()
+    """Settings of the robot's task, e.g. `--set push=0.02`."""
+    params: Path | None = None
+    """A yaml file of ROS parameters, in the place of those derived from the description."""
     config: Path | None = None
-    """robot: the yaml file that describes it; config/robot_cart.yaml is one."""
+    """For `run robot`, a graph that is described by ROS parameters alone; config/robot_cart.yaml is one."""
     seed: int = 0
-    """Of the episode; the same seed gives the same pushes, pole and noise."""
-    duration: float = 20.0
-    """Simulated seconds."""
+    """Of the episode; the same seed gives the same episode."""
+    duration: float | None = None
+    """Simulated seconds; the task's own if not given."""
     mode: Literal["lockstep", "realtime"] = "realtime"
     """lockstep: as fast as it goes, the same bytes every time. realtime: at the pace of the wall clock."""
     backend: Literal["offload", "in_process"] = "offload"
     """Where the spiking network runs: on its own node, or in the perception's process."""
     simulator: Literal["loihi", "float", "lava", "nengo_loihi", "brian2_loihi"] = "loihi"
     """What runs it on its own node: our emulator, the same without rounding, or others' (`make oracles`; slow)."""
-    push: float | None = None
-    """Impulse of a push [N s]; the task's own if not given."""
     perception_model: Path | None = None
-    """A .nir file; the shipped one if not given."""
+    """A .nir file; the description's if not given."""
     controller_model: Path | None = None
-    """A .safetensors file; the shipped one if not given."""
+    """A .safetensors file, or a spiking controller's .nir; the description's if not given."""
     record: Path | None = None
     """Write every topic to this .mcap file."""
     plot: Path | None = None
-    """Write a picture of the run: angle, command, events, spikes."""
+    """Write a picture of the run: estimates and truth, commands, events, spikes."""
     json: Path | None = None
     """Write the table's numbers."""
     priority: int = 0

@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RobotError
 from ..robot import Robot
 from ..robot_file import read_robot
-from ..tasks.mujoco_task import MujocoTask
-from ..tasks.of_robot import task_of
+
+if TYPE_CHECKING:
+    from ..tasks.mujoco_task import MujocoTask
 
 GROUP = "liquid_spike_control.robots"
 _HERE = Path(__file__).resolve().parent
@@ -79,6 +80,8 @@ def task_named(name: str | Path, **settings: Any) -> MujocoTask:
     Raises:
         RobotError: there is no such robot, or its task cannot be loaded.
     """
+    from ..tasks.of_robot import task_of  # MuJoCo, which the graph and its help do without
+
     return task_of(robot_named(name), **settings)
 
 

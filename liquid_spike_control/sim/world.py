@@ -64,7 +64,7 @@ class World:
     def reset(self, seed: int, start_ns: int = 0) -> Sensing:
         """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet)."""
         self.task.reset(seed)
-        self._start_ns = start_ns
+        self._start_ns, self._duration_s = start_ns, self.robot.period_s
         for number, eye in enumerate(self._eyes):
             eye.open(start_ns, seed if number == 0 else (seed + 1) * 1_000_003 + number)
         return self._sense(self._silent, self.robot.period_s)
@@ -80,14 +80,21 @@ class World:
             self.step(command)
         return self.sense()
 
-    def begin_period(self, duration_s: float | None = None) -> int:
+    def begin_period(self, duration_s: float | None = None, step_s: float | None = None) -> int:
         """Begin a control period; returns how many calls of :meth:`step` it has.
 
         Args:
             duration_s: length of the period [s]; the task's own by default.
+            step_s: without a camera, length of a step [s], rounded to whole physics steps; the period by default.
         """
         self._duration_s = self.task.next_period_s() if duration_s is None else duration_s
-        self._frame_s = min((eye.frame_s for eye in self._eyes), default=self._duration_s)
+        if self._eyes:
+            self._frame_s = min(eye.frame_s for eye in self._eyes)
+        elif step_s is None:
+            self._frame_s = self._duration_s
+        else:
+            physics_s = self.task.model.opt.timestep
+            self._frame_s = max(1, round(step_s / physics_s)) * physics_s
         self._frame, self._reward = 0, 0.0
         return max(1, round(self._duration_s / self._frame_s))
 
@@ -104,6 +111,11 @@ class World:
         """What is sensed at the end of the period."""
         self.task.reward = self._reward
         return self._sense(tuple(eye.events() for eye in self._eyes) or self._silent, self._duration_s)
+
+    @property
+    def last_period_ns(self) -> int:
+        """Length of the present control period, or of the last one between two [ns]."""
+        return round(self._duration_s * 1e9)
 
     @property
     def now_ns(self) -> int:

@@ -59,7 +59,8 @@ class GymnasiumTask(MujocoTask):
         """Whether it lasted to its end, and came far enough."""
         distance = self.data.qpos[0] - self._start
         # A pendulum may move either way
-        return self.over and not self.failed and (self._least_distance == 0 or distance >= self._least_distance)
+        far = self._least_distance == 0 or bool(distance >= self._least_distance)
+        return self.over and not self.failed and far
 
     def observe(self) -> np.ndarray:
         """Gymnasium's observation, or the positions of it; float64 ``(n,)``."""

@@ -126,6 +126,10 @@ class MujocoTask:
         self.begin(np.random.default_rng(seed))
         mujoco.mj_forward(self.model, self.data)
 
+    def set_duration(self, duration_s: float) -> None:
+        """Let episodes last so long [s], from the next reset on."""
+        self.duration_s = duration_s
+
     def _begin(self, variation: Variation) -> None:
         """A varied plant at rest, at the beginning of an episode.
 

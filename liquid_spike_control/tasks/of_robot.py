@@ -15,12 +15,13 @@ from ..robot import Robot
 from .mujoco_task import MujocoTask
 
 
-def task_of(robot: Robot, **settings: Any) -> MujocoTask:
+def task_of(robot: Robot, duration_s: float | None = None, **settings: Any) -> MujocoTask:
     """A new task of a robot, at the beginning of episode 0.
 
     Args:
         robot: whose ``task`` names ``file.py:Class`` in its folder, or ``package.module:Class``; without one, the
             scene is simulated without an aim.
+        duration_s: of an episode [s]; the task's own by default.
         settings: keyword arguments of the class, over those of the description.
 
     Raises:
@@ -28,7 +29,10 @@ def task_of(robot: Robot, **settings: Any) -> MujocoTask:
     """
     kind = task_class(robot)
     try:
-        return kind(robot, **robot.settings | settings)
+        task = kind(robot, **robot.settings | settings)
+        if duration_s is not None:
+            task.set_duration(duration_s)
+        return task
     except LiquidSpikeError:
         raise
     except Exception as error:

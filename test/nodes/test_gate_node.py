@@ -7,6 +7,7 @@ import time
 
 import pytest
 from processes import ACTIVATE, CONFIGURE, DEACTIVATE, started, wait_for
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -73,6 +74,31 @@ def test_when_commands_stop_the_safe_command_goes_out_in_50_ms(gate):
     assert time.monotonic() - last < 0.5
     first_safe = next(m for m in gate.heard if m.effort[0] == 0.0 and m.header.stamp.sec > 0)
     assert first_safe.effort[0] == 0.0
+
+
+def test_by_the_simulations_clock_commands_do_not_age_while_it_stands(probe):
+    """A simulation that runs slower than the wall clock: 30 ms are 30 ms of its time."""
+    with started("gate", mode="realtime", use_sim_time="true") as process:
+        clock = probe.node.create_publisher(Clock, graph.CLOCK, 10)
+        gate = Gate(probe, process)
+        wait_for(clock.get_subscription_count, 10, "match")
+        now = 1_000_000_000
+
+        def go_on(ms: int) -> None:
+            nonlocal now
+            now += ms * 1_000_000
+            clock.publish(Clock(clock=to_time(now)))
+            probe.spin_for(0.1)
+
+        go_on(5)
+        message = JointState(name=["cart_slide"], effort=[3.0])
+        message.header.stamp = to_time(now)
+        gate.commands.publish(message)
+        probe.spin_until(lambda: gate.heard and gate.heard[-1].effort[0] == 3.0, 2, "the command")
+        go_on(25)  # and 100 ms of the wall clock
+        assert gate.heard[-1].effort[0] == 3.0
+        go_on(10)
+        probe.spin_until(lambda: gate.heard[-1].effort[0] == 0.0, 2, "the safe command")
 
 
 def test_stale_and_future_commands_do_not_pass(gate):

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -228,6 +229,24 @@ def test_a_node_that_dies_ends_the_run(running):
     assert process.returncode == 2
     assert "controller ended by signal SIGKILL" in text().splitlines()[-1]
     assert not [child for child in children if alive(child)]
+
+
+def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_domain, tmp_path):
+    """With as many busy loops as there are cores beside it."""
+    out = tmp_path / "out.json"
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 2)]
+    try:
+        done = run("pencil", "--seed", "5", "--duration", "5", *models(), "--json", str(out), timeout=120)
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(out.read_text())
+    assert report["balanced"] is True
+    assert report["ticks"] == 1000
+    assert 0 < report["real_time_factor_least"] <= report["real_time_factor"] + 0.05
+    assert f"{report['real_time_factor']:.2f}x real time, at its slowest" in done.stdout
 
 
 @pytest.mark.parametrize("backend", ["offload", "in_process"])

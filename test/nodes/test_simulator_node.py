@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulator's process on its own; the test is the rest of the graph."""
 
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -9,9 +13,10 @@ from processes import ACTIVATE, CONFIGURE, started, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
+from liquid_spike_control.control.experts import pencil_lqr
 from liquid_spike_control.events.codec import Decoder
 from liquid_spike_control.nodes import graph
-from liquid_spike_control.nodes.convert import from_joint_state, to_joint_state, to_ns
+from liquid_spike_control.nodes.convert import TRUTH_NAMES, from_joint_state, to_joint_state, to_ns
 from liquid_spike_control.nodes.diagnostics import read_status
 from liquid_spike_control.robots.pencil.episodes import PencilTask
 from liquid_spike_control.sim.world import PencilSimulation
@@ -23,8 +28,8 @@ TICK_NS = 5_000_000
 class World:
     """An active simulator."""
 
-    def __init__(self, probe):
-        self.probe = probe
+    def __init__(self, probe, process):
+        self.probe, self.process = probe, process
         self.clock = probe.hear(Clock, graph.CLOCK)
         self.joints = probe.hear(JointState, graph.JOINT_STATES)
         self.packets = probe.hear(EventPacket, graph.EVENTS)
@@ -47,8 +52,8 @@ class World:
 
 @pytest.fixture
 def world(probe, request):
-    with started("simulator", seed=3, diagnostics_period_s=0.1, **request.param):
-        yield World(probe)
+    with started("simulator", seed=3, diagnostics_period_s=0.1, **request.param) as process:
+        yield World(probe, process)
 
 
 @pytest.mark.parametrize("world", [{"mode": "lockstep", "answer_timeout_s": 3.0}], indirect=True)
@@ -103,6 +108,52 @@ def test_in_real_time_the_plant_stops_by_itself_when_commands_stop(world):
     stamps = np.array([to_ns(m.clock) for m in world.clock])
     assert np.all(np.diff(stamps) == TICK_NS)
     assert stamps[-1] - last > 60_000_000
+
+
+@pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)
+def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_that_is_dead(world):
+    """An expert whose every command comes 15 ms after its sensing: two periods of 5 ms take 15 ms of the wall clock."""
+    spin, ticks, expert = world.probe.spin_until, 200, pencil_lqr(PencilTask())
+    arrived: list[float] = []
+    answered = 0
+    began = time.monotonic()
+    while answered < ticks:
+        assert time.monotonic() - began < 20
+        world.probe.executor.spin_once(timeout_sec=0.001)
+        now = time.monotonic()
+        arrived += [now] * (len(world.truth) - len(arrived))
+        if answered < len(arrived) and now - arrived[answered] >= 0.015:
+            truth = from_joint_state(world.truth[answered], TRUTH_NAMES)
+            world.command(float(np.clip(expert.step(truth.values), -10, 10)[0]), truth.stamp_ns)
+            answered += 1
+            assert len(arrived) - answered <= 3, "the world ran away from the commands"
+    factor = (len(world.truth) - 1) * TICK_NS * 1e-9 / (time.monotonic() - began)
+    assert factor <= 0.75
+    spin(lambda: world.told_last("real_time_factor_least"), 2, "the factor")
+    assert float(world.told_last("real_time_factor_least")) <= 0.75
+    assert int(world.told_last("deadline_misses")) >= 0.9 * ticks
+    # nobody answers any more: it waits once, and then keeps the wall clock's pace
+    spin(lambda: world.told_last("force") == "0.0", 2, "the plant's own stop")
+    before, began = len(world.truth), time.monotonic()
+    world.probe.spin_for(0.25)
+    assert (len(world.truth) - before) * TICK_NS * 1e-9 > 0.6 * (time.monotonic() - began)
+
+
+@pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)
+def test_commands_that_queue_up_are_taken_at_once_and_the_newest_counts(world):
+    """A simulator that the machine kept from running for a while: ten commands wait for it."""
+    world.probe.spin_until(lambda: len(world.clock) > 5, 5, "the first ticks")
+    os.kill(world.process.pid, signal.SIGSTOP)
+    world.probe.spin_for(0.05)
+    latest = to_ns(world.clock[-1].clock)
+    for k in range(10):
+        world.command(0.01 * k, latest - (9 - k) * 1000)
+    world.probe.spin_for(0.1)
+    os.kill(world.process.pid, signal.SIGCONT)
+    world.probe.spin_until(lambda: world.told_last("force") == "0.09", 2, "the newest command")
+    # what was lost is given up, not run after
+    world.probe.spin_until(lambda: world.told_last("real_time_factor_least"), 2, "the factor")
+    assert float(world.told_last("real_time_factor_least")) < 0.9
 
 
 @pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)

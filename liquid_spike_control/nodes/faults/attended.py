@@ -7,7 +7,7 @@ import signal
 
 from rich.console import Console
 
-from ..graph import describe, params_file
+from ..graph import describe
 from ..supervisor import Supervisor
 from .losses import GENTLE
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Attend until SIGTERM."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Supervisor(describe(GENTLE), params_file(GENTLE), Console(stderr=True)) as supervisor:
+        with Supervisor(describe(GENTLE), None, Console(stderr=True)) as supervisor:
             supervisor.attend()
     except KeyboardInterrupt:
         pass

@@ -34,7 +34,7 @@ def soaked(seconds: float, priority: int = 0) -> list[Measurement]:
     """The closed loop in real time for so long, at a real-time priority; a pole that falls is set up again, and
     counted.
     """
-    specs = describe(GraphOptions(mode="realtime", push=PUSH, duration_s=900_000.0, priority=priority))
+    specs = describe(GraphOptions(mode="realtime", settings={"push": PUSH}, duration_s=900_000.0, priority=priority))
     with Rig(specs) as rig:
         told = rig.observer.hear(DiagnosticArray, graph.DIAGNOSTICS)
         memory, began, falls = [], time.monotonic(), 0

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ...errors import GraphError, TaskError
 from ...products import check_folders
-from ..graph import LISTENERS, GraphOptions, environment
+from ..graph import GATED_COMMAND, LISTENERS, GraphOptions, environment
 from ..progress import Progress
 from ..supervisor import EpisodeSupervisor
 
@@ -51,18 +51,21 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
 
     Returns:
         ``bare`` and each of ``hops``: median and 99th percentile [us]; ``sensing_to_command`` likewise;
-        ``deadline_misses``, ``ticks``.
+        ``gated_command_p99_ratio``: of the hop of the gated command to the largest of the others;
+        ``deadline_misses``, ``ticks``, ``real_time_factor``.
 
     Raises:
         GraphError: the graph did not come up, the pencil fell, or the bare processes did not find each other.
     """
-    graph_options = GraphOptions(mode="realtime", push=PUSH, duration_s=duration_s, seed=5, priority=priority)
+    graph_options = GraphOptions(mode="realtime", settings={"push": PUSH}, duration_s=duration_s, seed=5, priority=priority)
     progress = Progress(console, duration_s)
     with EpisodeSupervisor(graph_options, keep=False, console=Console(stderr=True, quiet=True)) as supervisor:
         with _bare(duration_s) as listener, progress:
             supervisor.run(progress)
             said, _ = listener.communicate(timeout=duration_s + 30)
-        status = supervisor.monitor.status
+        status, outcome = supervisor.monitor.status, supervisor.monitor.report()
+    if not outcome.balanced:
+        raise GraphError(f"the pencil fell after {outcome.elapsed_s:.1f} s; nothing was measured")
     bare = json.loads(said) if said else {}
     if not bare.get("messages"):
         raise GraphError("the bare processes did not hear each other; is another discovery range set?")
@@ -72,6 +75,8 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
         for topic in LISTENERS
         if f"hop {topic}_us_p50" in values
     }
+    gated = [p99 for hop, (_, p99) in hops.items() if hop.startswith(f"{GATED_COMMAND} ")]
+    others = [p99 for hop, (_, p99) in hops.items() if not hop.startswith(f"{GATED_COMMAND} ")]
     return {
         "benchmark": "hops",
         "duration_s": duration_s,
@@ -79,9 +84,11 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
         "bare": (bare["p50_us"], bare["p99_us"]),
         "bare_messages": bare["messages"],
         "hops": hops,
+        "gated_command_p99_ratio": max(gated) / max(others),
         "sensing_to_command": _percentiles(status["simulator"], "sensing to command"),
         "deadline_misses": int(status["simulator"].get("deadline_misses", 0)),
         "ticks": int(status["simulator"]["ticks"]),
+        "real_time_factor": outcome.real_time_factor,
     }
 
 
@@ -123,5 +130,7 @@ def print_table(report: dict, console: Console) -> None:
         row(name, values, compared=True)
     row("sensing to command", report["sensing_to_command"], compared=False)
     console.print(table)
+    console.print(f"p99 of the gated command's hop: {report['gated_command_p99_ratio']:.2f} times the largest other")
     misses, ticks = report["deadline_misses"], report["ticks"]
     console.print(f"deadlines missed: {misses} of {ticks} ({100 * misses / max(ticks, 1):.2f} %)")
+    console.print(f"speed: {report['real_time_factor']:.2f}x real time")

@@ -53,8 +53,8 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
     if isinstance(options, RobotOptions):
         specs, yaml = robot.describe(options), options.config
     else:
-        specs, yaml = graph.describe(options), graph.params_file(options)
-    blocks = robot.read_parameters(yaml)
+        specs, yaml = graph.describe(options), options.params
+    blocks = robot.read_parameters(yaml) if yaml is not None else {}
     names = [spec.name for spec in specs]
     enclaves = {}
     for spec in specs:
@@ -66,12 +66,40 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
     attends = _supervisor(names)
     watchers = {SUPERVISOR: attends, BRINGUP: _logging(attends)}
     if isinstance(options, GraphOptions):
-        shown = (graph.GROUND_TRUTH, graph.ESTIMATE, graph.GATED_COMMAND, graph.DIAGNOSTICS, graph.EVENTS)
-        spikes = (graph.SPIKES_OUT,) if options.backend == "offload" else ()
-        watchers[MONITOR] = _plain(subscribe=(*shown, *spikes))
+        mine = (*_sensed(options), graph.CLOCK, graph.SPIKES_IN, graph.COMMAND, graph.E_STOP)
+        events = _seen(options)
+        watched = (topic for topic in graph.topics(options) if topic in events or topic not in mine)
+        watchers[MONITOR] = _plain(subscribe=tuple(watched))
+        if options.simulated:
+            enclaves["/simulator"] = {"simulator": _simulator(options)}
     enclaves[f"/{SUPERVISOR}"] = watchers
     enclaves[f"/{OPERATOR}"] = {OPERATOR: _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))}
     return enclaves
+
+
+def _sensed(options: GraphOptions) -> tuple[str, ...]:
+    """Topics of the readings and of the events."""
+    readings = dict.fromkeys(graph.absolute(place.topic) for place in options.description.reading_places())
+    return (*readings, *_seen(options))
+
+
+def _seen(options: GraphOptions) -> tuple[str, ...]:
+    """Topics of the events."""
+    if not options.sighted:
+        return ()
+    return tuple(graph.absolute(camera.events_topic) for camera in options.description.cameras)
+
+
+def _simulator(options: GraphOptions) -> Permissions:
+    command = graph.absolute(graph.command_places(options)[0].topic)
+    told = (graph.DIAGNOSTICS,) if options.mode == "lockstep" else ()
+    return Permissions(
+        ("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", graph.CLOCK, *_sensed(options),
+         graph.GROUND_TRUTH),
+        (command, *told),
+        (*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, "~/reset_world", "~/set_pause",
+         "~/step_simulation"),
+    )  # fmt: skip
 
 
 def _stage(spec: NodeSpec, parameters: dict[str, Any], names: list[str]) -> Permissions:
@@ -92,20 +120,17 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
         command = parameters.get("command_topic", graph.GATED_COMMAND)
         return Permissions((command,), (graph.COMMAND, graph.E_STOP), ("~/reset_e_stop",))
     if name == "controller":
-        return Permissions((graph.COMMAND,), (parameters.get("joint_topic", graph.JOINT_STATES), graph.ESTIMATE))
+        joints = parameters.get("joint_topics") or (parameters.get("joint_topic", graph.JOINT_STATES),)
+        estimate = (graph.ESTIMATE,) if parameters.get("estimate_names") else ()
+        return Permissions((graph.COMMAND,), (*dict.fromkeys(joints), *estimate))
     if name == "perception":
-        events = parameters.get("events_topic", graph.EVENTS)
+        events = parameters.get("events_topics") or (parameters.get("events_topic", graph.EVENTS),)
         spikes_in, spikes_out = ((graph.SPIKES_IN,), (graph.SPIKES_OUT,)) if offload else ((), ())
-        return Permissions((graph.ESTIMATE, *spikes_in), (events, *spikes_out))
+        return Permissions((graph.ESTIMATE, *spikes_in), (*events, *spikes_out))
     if name == "neuromorphic":
         return Permissions((graph.SPIKES_OUT,), (graph.SPIKES_IN,))
     if name == "simulator":
-        told = (graph.DIAGNOSTICS,) if parameters.get("mode") == "lockstep" else ()
-        return Permissions(
-            (graph.CLOCK, graph.JOINT_STATES, graph.EVENTS, graph.GROUND_TRUTH),
-            (graph.GATED_COMMAND, *told),
-            ("~/reset_world", "~/set_pause", "~/step_simulation"),
-        )
+        return Permissions()  # see _simulator
     asked = tuple(f"/{n}/{service}" for n in names for service in ("list_parameters", "get_parameters") if n != name)
     return Permissions(call=asked if parameters.get("topics") else (EVERYTHING,))
 

@@ -59,6 +59,11 @@ class Pencil(MujocoTask):
         }
         return model, data
 
+    def set_duration(self, duration_s: float) -> None:
+        """Let episodes last so long [s], from the next reset on: pushes are drawn for all of it."""
+        self.episodes = replace(self.episodes, duration_s=duration_s)
+        self.duration_s = duration_s
+
     @property
     def view(self) -> tuple[float, float]:
         """What the event camera sees of the plane in which the pole moves: height of the picture and height of its

@@ -226,8 +226,8 @@ class Robot(_Entry):
         readings, setpoints, cameras, estimates, commands: see above; a controller observes readings, setpoints and
             estimates, in this order.
         perception, controller: model files, in the folder; several controllers may exist, this is the default one.
-        tolerance_s: how far the stamp of a reading may be from that of the events, or of the first reading, that it goes
-            with on the real robot [s]; in simulation they are the same.
+        tolerance_s: how far the stamp of a reading may be from that of the events, or of the first reading, that it
+            goes with on the real robot [s]; in simulation they are the same.
         success, failure: what an episode that ends so is called, for tables.
         task: file and class of the task, e.g. ``"task.py:SwingUp"``; see :class:`~.tasks.task.ControlTask`.
         settings: keyword arguments of the task.

@@ -182,12 +182,12 @@ class ControllerReplay:
         self._controller = controller
         self._last_ns: int | None = None
 
-    def command(self, estimate: Quantities, candidates: list[Quantities], recorded: bytes) -> np.ndarray:
+    def command(self, estimate: Quantities, candidates: list[tuple[Quantities, ...]], recorded: bytes) -> np.ndarray:
         """The command for an estimate.
 
         Args:
             estimate: of the perception.
-            candidates: joint states that the controller may have taken, the likeliest first. Which of those within
+            candidates: readings that the controller may have taken, the likeliest first. Which of those within
                 the tolerance had arrived is not in a bag; the one that gives the recorded command is taken.
             recorded: bytes of the recorded command.
 
@@ -202,9 +202,9 @@ class ControllerReplay:
             elapsed = (stamp - self._last_ns) * 1e-9  # type: ignore[operator]
         self._last_ns = stamp
         before, first = controller.state, None
-        for joints in candidates:
+        for readings in candidates:
             controller.state = before
-            command = controller.step(observation_for(controller.observation_names, joints, estimate), elapsed)
+            command = controller.step(observation_for(controller.observation_names, *readings, estimate), elapsed)
             if command.tobytes() == recorded:
                 return command
             first = first or (command, controller.state)

@@ -86,6 +86,7 @@ class PencilHardTask(PoleTask):
     """
 
     name = "pencil-hard"
+    version = 1
     period_s: float = 0.008
     period_range_s: tuple[float, float] = (0.002, 0.040)
     gust: float = 0.15

@@ -10,6 +10,7 @@ Gymnasium imports imageio and glfw for these, whether anything is drawn or not: 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -99,6 +100,7 @@ class GymnasiumTask(MujocoTask):
         seen = about.positions + (about.velocities if velocities else ())
         self._env = _environment(name, about.environment)
         super().__init__(name, seen, self._env.model, self._env.data)
+        self.data_files = (Path(self._env.fullpath), zoo(f"{walker.replace('-', '_')}_expert.safetensors"))
         self.command_names = tuple(f"{joint}_torque" for joint in about.joints)
         self.command_units = ("1",) * len(self.command_names)
         self.command_limits = np.ones(len(self.command_names))
@@ -147,7 +149,7 @@ class GymnasiumTask(MujocoTask):
         from .trained import TrainedExpert  # compiled kernels, which nothing else here needs
 
         full = GymnasiumTask(self._walker)
-        return TrainedExpert.from_file(zoo(f"{self._walker.replace('-', '_')}_expert.safetensors"), full)
+        return TrainedExpert.from_file(self.data_files[1], full)
 
 
 def _environment(name: str, environment: str):

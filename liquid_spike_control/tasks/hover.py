@@ -69,7 +69,8 @@ class Hover(MujocoTask):
     duration_s = 10.0
 
     def __init__(self, full: bool = True) -> None:
-        model = mujoco.MjModel.from_xml_path(str(share("sim/quadrotor.xml")))
+        self.data_files = (share("sim/quadrotor.xml"),)
+        model = mujoco.MjModel.from_xml_path(str(self.data_files[0]))
         seen = _POSITIONS + (_VELOCITIES if full else ())
         super().__init__("hover" if full else "hover-partial", seen, model, mujoco.MjData(model))
         self._full = full

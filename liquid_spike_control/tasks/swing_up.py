@@ -53,7 +53,8 @@ class SwingUp(MujocoTask):
     variable: tuple[str, ...] = ("mass", "length", "friction", "actuator")
 
     def __init__(self, full: bool = False) -> None:
-        model = mujoco.MjModel.from_xml_path(str(share("sim/swing_up.xml")))
+        self.data_files = (share("sim/swing_up.xml"),)
+        model = mujoco.MjModel.from_xml_path(str(self.data_files[0]))
         seen = _POSITIONS + (_RATES if full else ())
         super().__init__("swing-up-full" if full else "swing-up", seen, model, mujoco.MjData(model), ("pole",))
         self._full = full

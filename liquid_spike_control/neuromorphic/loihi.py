@@ -25,6 +25,7 @@ from .layout import aligned_zeros, lay_out
 from .network import LoihiNetwork
 from .neurons import Population
 from .synapses import Conv, Dense, Sparse, quantise_weights
+from .trains import by_population, joined
 
 __all__ = [
     "Conv",
@@ -158,15 +159,8 @@ class LoihiEmulator:
 
     def run_all(self, spikes: SpikeTrain) -> dict[str, SpikeTrain]:
         """As :meth:`run`, but return the spikes of every population, for rasters."""
-        every = self._run(spikes, self._every, self.network.n_neurons)
-        step = np.repeat(np.arange(every.n_steps), np.diff(every.indptr))
-        trains = {}
-        for (name, p), (_, first) in zip(self.network.populations.items(), self._every, strict=True):
-            mine = (every.ids >= first) & (every.ids < first + p.n)
-            counts = np.bincount(step[mine], minlength=every.n_steps)
-            indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-            trains[name] = SpikeTrain(indptr, (every.ids[mine] - first).astype(np.int32))
-        return trains
+        sizes = {name: p.n for name, p in self.network.populations.items()}
+        return by_population(self._run(spikes, self._every, self.network.n_neurons), sizes)
 
     def probe(self, spikes: SpikeTrain) -> dict[str, Probe]:
         """As :meth:`run`, but return current, voltage and spikes of every neuron and step (much slower)."""
@@ -202,14 +196,8 @@ class LoihiEmulator:
         indptr = np.ascontiguousarray(spikes.indptr, np.int64)
         ids = np.ascontiguousarray(spikes.ids, np.int32)
         most = max(1, _ROOM // n_outputs)
-        if spikes.n_steps <= most:
-            return self._advance(indptr, ids, outputs, n_outputs)
-        parts = [
-            self._advance(indptr[k : k + most + 1], ids, outputs, n_outputs)
-            for k in range(0, spikes.n_steps, most)
-        ]
-        counts = np.concatenate([np.diff(p.indptr) for p in parts])
-        return SpikeTrain(np.concatenate([[0], np.cumsum(counts)]), np.concatenate([p.ids for p in parts]))
+        firsts = range(0, max(spikes.n_steps, 1), most)
+        return joined([self._advance(indptr[k : k + most + 1], ids, outputs, n_outputs) for k in firsts])
 
     def _advance(
         self, indptr: np.ndarray, ids: np.ndarray, outputs: np.ndarray, n_outputs: int

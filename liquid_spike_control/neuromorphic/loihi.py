@@ -13,13 +13,14 @@ array([], dtype=int32)
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from ..types import SpikeTrain
-from . import kernels, membrane, vectors, visits
+from . import halves, kernels, membrane, vectors, visits
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
 from .network import LoihiNetwork
@@ -60,18 +61,22 @@ class LoihiEmulator:
     """A :class:`~.backend.Backend` that runs a :class:`~.network.LoihiNetwork` on the processor.
 
     Cost follows events: zero weights and neurons that only decay cost next to nothing; the result is the same
-    to the bit.
+    to the bit. It lets other Python threads run meanwhile.
+
+    Args:
+        network: what runs.
+        threads: 1, or 2, which networks whose synapses are all stored one by one can use; by default 2 for those of
+            millions of synapses. The result is the same.
 
     Attributes:
-        network: what runs.
-        n_inputs, n_outputs, network_hash: as in ``Backend``.
+        network: as given.
+        n_inputs, n_outputs: as in ``Backend``.
     """
 
-    def __init__(self, network: LoihiNetwork):
+    def __init__(self, network: LoihiNetwork, threads: int | None = None):
         self.network = network
         self.n_inputs = network.n_inputs
         self.n_outputs = network.n_outputs
-        self.network_hash = network.hash
         self._layout = lay_out(network)
         layout, names = self._layout, list(network.populations)
         self._outputs = network.numbered(network.outputs)
@@ -105,8 +110,17 @@ class LoihiEmulator:
             kernels.MASKS: np.zeros(-(-largest // vectors.BLOCK) + 1, np.int64),
         }
         self._memory = kernels.memory_of(self._arrays)
+        if threads is None:
+            threads = 2 if len(layout.weights) >= halves.LARGE and len(os.sched_getaffinity(0)) > 1 else 1
+        divided = threads > 1 and halves.can_divide(layout)
+        self._halves = halves.Halves(layout, self._arrays, self._memory) if divided else None
         self._one_step = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(self.n_outputs, np.int32)
         self.reset()
+
+    @property
+    def network_hash(self) -> str:
+        """Hex SHA-256 of the network."""
+        return self.network.hash
 
     def __enter__(self) -> Self:
         return self
@@ -208,5 +222,6 @@ class LoihiEmulator:
         return SpikeTrain(out_indptr, out_ids[: out_indptr[-1]].copy())
 
     def _call(self, outputs, indptr, ids, out_indptr, out_ids) -> None:
-        if kernels.advance(self._memory, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids):
+        arguments = outputs, indptr, ids, self.n_inputs, out_indptr, out_ids
+        if self._halves.advance(*arguments) if self._halves else kernels.advance(self._memory, *arguments):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")

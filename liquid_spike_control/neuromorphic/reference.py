@@ -20,7 +20,7 @@ from .trains import by_population, joined
 
 # Rows of the table of what a neuron does.
 INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
-# Columns of the table of kernels: source population (-1 the input), first neuron of the target, shapes, stride, padding,
+# Columns of the table of kernels: source population (-1 the input), first target neuron, shapes, stride, padding,
 # order of the source's neurons, delay, and where the weights and their counts begin.
 (
     K_SOURCE, K_TARGET, K_IN, K_H, K_W, K_ROWS, K_COLUMNS, K_OUT, K_H_OUT, K_W_OUT, K_DOWN, K_RIGHT, K_ABOVE, K_LEFT,

@@ -2,8 +2,9 @@
 """Prophesee EVT 2.0 (32-bit words) and EVT 2.1 (64-bit words).
 
 The upper four bits of a word are its type: 0 OFF events, 1 ON events, 8 TIME_HIGH, which gives bits 6..33 of the time
-[us] of the events after it; A, E and F carry no events, the others are reserved. An EVT 2.0 word is one event: 6 bits of
-time, 11 of column, 11 of row. An EVT 2.1 word holds as many above a mask of 32 bits, one for each column from its own.
+[us] of the events after it; A, E and F carry no events, the others are reserved. An EVT 2.0 word is one event: 6 bits
+of time, 11 of column, 11 of row. An EVT 2.1 word holds as many above a mask of 32 bits, one for each column from its
+own.
 
 https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, .../evt21.html
 """

@@ -34,9 +34,17 @@ def record(name, seed, rate, episodes=40, task="swing-up", perturbations=PERTURB
     training = None
     if seed:
         operations = None if spiking else 12_000
-        training = Training(100.0 + seed, 13_000, operations, f"{name} 32", f"{name}{seed}"[-8:], "liquid-spike ...")
-    made = {"training": training and {"recipe": {"n_rounds": 8, "seed": seed}, "versions": {"torch": "2"}}}
-    return Record(name, task, seed, {"versions": {"numpy": "2"}} | made, {"cores": 2}, training, evaluations)
+        training = Training(
+            100.0 + seed,
+            13_000,
+            operations,
+            f"{name} 32",
+            f"{name}{seed}"[-8:],
+            "liquid-spike ...",
+            recipe={"n_rounds": 8, "seed": seed},
+            environment={"cores": 2, "libraries": {"torch": "2"}},
+        )
+    return Record(name, task, seed, {"task": task, "controller": name, "seed": seed}, training, evaluations)
 
 
 RATES = {"expert": 1.0, "gru": 0.5, "cfc_mm": 0.9, "cfc_mm_timeless": 0.2, "spiking_float": 0.4, "spiking_loihi": 0.4}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.hover.expert import ARM, DRAG_TORQUE, INERTIA, RATE_GAIN, rotor_thrusts
-from liquid_spike_control.robots.hover.task import GUST, GUST_S, MEAN_WIND, WIND_PERIOD_S, Hover, wind
+from liquid_spike_control.robots.hover.task import GUST, GUST_S, MEAN_WIND, WIND_PERIOD_S, wind
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.perturbations import Perturbation
 from liquid_spike_control.tasks.variation import Variation
@@ -15,7 +16,7 @@ from liquid_spike_control.tasks.variation import Variation
 
 def test_rotors_give_the_thrust_and_torque_asked_for():
     """Through MuJoCo's own rotors, to the end of their lag."""
-    task = Hover()
+    task = task_named("hover")
     model, data = task.model, mujoco.MjData(task.model)
     rates, setpoint, rotors = np.array([0.1, -0.2, 0.05]), np.array([0.4, 0.3, -0.1]), np.empty(4)
     rotor_thrusts(6.5, setpoint, rates, rotors)
@@ -30,7 +31,7 @@ def test_rotors_give_the_thrust_and_torque_asked_for():
 
 
 def test_rotors_lag_by_30_ms():
-    task = Hover()
+    task = task_named("hover")
     task.reset(0)
     start = task.data.act.copy()
     task.advance(np.array([4.0, 0, 0, 0]), 0.002 * 15)
@@ -39,7 +40,7 @@ def test_rotors_lag_by_30_ms():
 
 
 def test_attitude_is_what_the_quaternion_says():
-    task = Hover()
+    task = task_named("hover")
     for angles in ([0.3, -0.5, 0.9], [-1.0, 1.2, -2.0]):
         roll, pitch, yaw = angles
         mujoco.mju_euler2Quat(task.data.qpos[3:7], np.array([yaw, pitch, roll]), "zyx")
@@ -59,14 +60,14 @@ def test_wind_has_the_spectrum_it_says():
 
 @pytest.mark.parametrize("plant", [{}, {"mass": 1.2}, {"friction": 1.5}, {"actuator": 0.85}])
 def test_the_expert_holds_whatever_the_plant(plant):
-    task = Hover()
+    task = task_named("hover")
     result = run_episode(task, ExpertController(task.expert(), task), Perturbation("p", jitter=0.4, **plant), 7)
     assert result.success and result.total_reward > 8
 
 
 def test_wind_and_lift_must_be_compensated():
     """An expert that knows neither ends further away: this is what memory is for."""
-    task = Hover()
+    task = task_named("hover")
     distances = {}
     for blind in (False, True):
         task.reset(11, Variation(actuator=0.85))
@@ -82,7 +83,7 @@ def test_wind_and_lift_must_be_compensated():
 
 
 def test_a_crash_is_the_end():
-    task = Hover()
+    task = task_named("hover")
     task.reset(0)
     while not task.over:
         task.advance(np.array([-4.0, 0, 0, 0]), task.period_s)
@@ -94,7 +95,7 @@ def test_a_crash_is_the_end():
 
 
 def test_velocities_are_seen_in_full_only():
-    partial, full = Hover(full=False), Hover()
+    partial, full = task_named("hover-partial"), task_named("hover")
     for task in (partial, full):
         task.reset(2)
         task.advance(np.zeros(4), 0.05)
@@ -106,4 +107,4 @@ def test_velocities_are_seen_in_full_only():
 
 def test_a_length_is_refused_by_name():
     with pytest.raises(TaskError, match="'hover-partial': its length cannot be varied"):
-        Hover(full=False).reset(0, Variation(length=1.1))
+        task_named("hover-partial").reset(0, Variation(length=1.1))

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.swing_up.expert import CartPole
-from liquid_spike_control.robots.swing_up.task import RAIL, SwingUp
+from liquid_spike_control.robots.swing_up.task import RAIL
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.perturbations import Perturbation
 from liquid_spike_control.tasks.variation import Variation
 
 
 def test_an_episode_begins_hanging_near_mid_rail():
-    task = SwingUp()
+    task = task_named("swing-up")
     starts = []
     for seed in range(20):
         task.reset(seed)
@@ -27,7 +28,7 @@ def test_an_episode_begins_hanging_near_mid_rail():
 
 
 def test_positions_only_or_all_that_there_is():
-    task, full = SwingUp(), SwingUp(full=True)
+    task, full = task_named("swing-up"), task_named("swing-up-full")
     for t in (task, full):
         t.reset(4)
         t.advance(np.array([3.0]), 0.1)
@@ -41,14 +42,14 @@ def test_positions_only_or_all_that_there_is():
     "plant", [{}, {"mass": 0.9}, {"mass": 1.1}, {"length": 0.9}, {"length": 1.1}, {"friction": 1.1}, {"actuator": 0.9}]
 )
 def test_the_expert_swings_up_whatever_the_plant_and_the_timing(plant):
-    task = SwingUp()
+    task = task_named("swing-up")
     for seed in range(2):
         result = run_episode(task, ExpertController(task.expert(), task), Perturbation("p", jitter=0.4, **plant), seed)
         assert result.success, (plant, seed)
 
 
 def test_standing_at_the_end_alone_is_no_success():
-    task = SwingUp()
+    task = task_named("swing-up")
     expert = task.expert()
     task.reset(0)
     while not task.over:
@@ -59,7 +60,7 @@ def test_standing_at_the_end_alone_is_no_success():
 
 
 def test_off_the_rail_is_the_end():
-    task = SwingUp()
+    task = task_named("swing-up")
     task.reset(0)
     while not task.over:
         task.advance(np.array([10.0]), task.period_s)
@@ -67,10 +68,10 @@ def test_off_the_rail_is_the_end():
 
 
 def test_what_is_not_finite_is_neutral_and_what_is_too_much_is_limited():
-    rests, pushes = SwingUp(), SwingUp()
+    rests, pushes = task_named("swing-up"), task_named("swing-up")
     rests.advance(np.array([np.nan]), 0.1)
     pushes.advance(np.array([1e9]), 0.1)
-    neutral, most = SwingUp(), SwingUp()
+    neutral, most = task_named("swing-up"), task_named("swing-up")
     neutral.advance(np.array([0.0]), 0.1)
     most.advance(np.array([10.0]), 0.1)
     np.testing.assert_array_equal(rests.truth(), neutral.truth())
@@ -78,7 +79,7 @@ def test_what_is_not_finite_is_neutral_and_what_is_too_much_is_limited():
 
 
 def test_reward_is_the_integral_of_standing():
-    task = SwingUp()
+    task = task_named("swing-up")
     task.reset(0)
     task.data.qpos[:] = task.data.qvel[:] = 0
     task.advance(np.array([0.0]), 0.1)
@@ -92,7 +93,7 @@ def test_reward_is_the_integral_of_standing():
 @pytest.mark.parametrize("variation", [Variation(), Variation(mass=1.3, length=1.2, friction=2.0, actuator=0.7)])
 def test_the_equations_are_those_of_the_plant(variation):
     """The force that the expert computes for an acceleration gives MuJoCo's cart that acceleration."""
-    task = SwingUp()
+    task = task_named("swing-up")
     task.reset(0, variation)
     plant = CartPole.of(task.model)
     rng = np.random.default_rng(0)
@@ -107,7 +108,7 @@ def test_the_equations_are_those_of_the_plant(variation):
 
 
 def test_energy_is_kept_without_friction_and_force():
-    task = SwingUp()
+    task = task_named("swing-up")
     task.reset(3, Variation(friction=1e-9))
     plant = CartPole.of(task.model)
     task.model.body_mass[task.model.body("cart").id] = 1e6  # a cart that stands still
@@ -118,7 +119,7 @@ def test_energy_is_kept_without_friction_and_force():
 
 
 def test_a_heavier_longer_pole_is_still_a_rod():
-    task = SwingUp()
+    task = task_named("swing-up")
     task.reset(0, Variation(mass=1.5, length=0.8))
     pole = task.model.body("pole")
     mass, length = 0.2 * 1.5, 0.6 * 0.8
@@ -127,7 +128,7 @@ def test_a_heavier_longer_pole_is_still_a_rod():
 
 
 def test_the_expert_knows_of_a_variation():
-    task = SwingUp()
+    task = task_named("swing-up")
     expert = task.expert()
     for mass in (1.0, 1.5, 1.0):
         task.reset(0, Variation(mass=mass))

@@ -170,5 +170,5 @@ def test_the_launch_file_starts_what_the_supervisor_starts(monkeypatch, files):
     *nodes, bringup = function(context)
     specs = describe(GraphOptions(seed=7, duration_s=3.0, mode="realtime", **files))
     assert [n.kwargs["executable"] for n in nodes] == [s.name for s in specs]
-    assert [n.kwargs["parameters"][1] for n in nodes] == [s.parameters for s in specs]
+    assert [n.kwargs["parameters"][0] for n in nodes] == [s.parameters for s in specs]
     assert bringup.kwargs["cmd"][2:] == ["liquid_spike_control.nodes.bringup", *(s.name for s in specs)]

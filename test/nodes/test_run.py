@@ -40,7 +40,6 @@ def test_lockstep_commands_are_those_of_the_loop_byte_by_byte(ros_domain, tmp_pa
     assert a["commands_sha256"] == b["commands_sha256"]
     for key in (
         "rmse",
-        "reward",
         "spikes_per_s",
         "synaptic_operations_per_s",
         "events_per_s",

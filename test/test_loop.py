@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import new_backend, pencil_limits
+from liquid_spike_control.assembly import new_backend
 from liquid_spike_control.bench.episodes import run_episode, summarise, wilson_interval
 from liquid_spike_control.control.gate import Verdict
 from liquid_spike_control.errors import ModelError
@@ -16,48 +16,48 @@ from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.loop import Loop, SpikingEstimator, observation_for
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.resources import zoo
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.pencil.benchmark import LqrController
-from liquid_spike_control.robots.pencil.episodes import PencilTask
 from liquid_spike_control.robots.pencil.frames import FrameEstimator
-from liquid_spike_control.sim.world import PencilSimulation
+from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.types import Quantities
 
 
-def shipped_loop(simulation, kind="loihi"):
+def shipped_loop(world, kind="loihi"):
     model = read_perception_model(zoo("pencil_perception.nir"))
     controller = LiquidController.from_file(zoo("pencil_controller.safetensors"))
     estimator = SpikingEstimator(Perception(model), new_backend(model, kind))
-    return Loop(simulation, estimator, controller, pencil_limits(controller.command_limits))
+    return Loop(world, estimator, controller, world.robot.gate_limits(controller.command_limits))
 
 
 @pytest.fixture
-def simulation():
-    with PencilSimulation(PencilTask(duration_s=3.0)) as simulation:
-        yield simulation
+def world():
+    with World(task_named("pencil", duration_s=3.0)) as world:
+        yield world
 
 
-def test_the_same_seed_gives_the_same_bytes(simulation):
-    loop = shipped_loop(simulation)
+def test_the_same_seed_gives_the_same_bytes(world):
+    loop = shipped_loop(world)
 
     def commands(seed):
         loop.reset(seed)
-        return np.concatenate([loop.tick().decision.force for _ in range(200)]).tobytes()
+        return np.concatenate([loop.tick().decision.output for _ in range(200)]).tobytes()
 
     assert commands(11) == commands(11)
     assert commands(11) != commands(12)
 
 
 @pytest.mark.parametrize("kind", ["loihi", "float"])
-def test_the_pencil_is_balanced_from_events(simulation, kind):
-    figures = run_episode(shipped_loop(simulation, kind), seed=4321)
+def test_the_pencil_is_balanced_from_events(world, kind):
+    figures = run_episode(shipped_loop(world, kind), seed=4321)
     assert figures.success and figures.balanced_s == pytest.approx(3.0)
     assert figures.n_events > 500 and figures.stats.synaptic_operations > 10_000
     summary = summarise([figures])
     assert summary["angle_rmse_deg"] < 1.0 and summary["success_rate"] == 1.0
 
 
-def test_without_events_the_pencil_falls(simulation):
+def test_without_events_the_pencil_falls(world):
     """The loop stands on its eyes: the same controller, told that the pole stands upright and still."""
 
     class Blind:
@@ -65,36 +65,34 @@ def test_without_events_the_pencil_falls(simulation):
             pass
 
         def estimate(self, sensing):
-            return Quantities(sensing.joints.stamp_ns, ("pole_angle", "pole_rate"), np.zeros(2))
+            return Quantities(sensing.stamp_ns, ("pole_angle", "pole_rate"), np.zeros(2))
 
-    loop = shipped_loop(simulation)
+    loop = shipped_loop(world)
     loop.estimator = Blind()
     assert not run_episode(loop, seed=4321).success
 
 
-def test_commands_carry_the_stamp_and_pass_the_gate(simulation):
-    loop = shipped_loop(simulation)
+def test_commands_carry_the_stamp_and_pass_the_gate(world):
+    loop = shipped_loop(world)
     loop.reset(1, start_ns=5_000_000_000)
     for k in range(20):
         record = loop.tick()
-        assert record.decision.estimate.stamp_ns == record.sensing.joints.stamp_ns == 5_000_000_000 + k * 5_000_000
+        assert record.decision.estimate.stamp_ns == record.sensing.stamp_ns == 5_000_000_000 + k * 5_000_000
         assert record.decision.verdict in (Verdict.ACCEPTED, Verdict.CLIPPED_RATE, Verdict.CLIPPED_RANGE)
-        assert abs(record.decision.force[0]) <= 10.0
+        assert abs(record.decision.output[0]) <= 10.0
 
 
-def test_frames_tell_the_angle_at_their_times(simulation):
-    simulation.reset(3)
-    estimator = FrameEstimator(simulation)
+def test_frames_tell_the_angle_at_their_times(world):
+    world.reset(3)
+    estimator = FrameEstimator(world)
     for angle in np.radians([-12.0, -3.0, 0.0, 1.0, 8.0]):
-        simulation.plant.data.qpos[1] = angle
-        mujoco.mj_kinematics(simulation.plant.model, simulation.plant.data)
-        assert np.degrees(estimator._fit(simulation.picture()) - angle) == pytest.approx(0.0, abs=0.25)
+        world.task.data.qpos[1] = angle
+        mujoco.mj_kinematics(world.task.model, world.task.data)
+        assert np.degrees(estimator._fit(world.picture()) - angle) == pytest.approx(0.0, abs=0.25)
 
 
-def test_lqr_on_frames_holds_an_estimate_between_them(simulation):
-    loop = Loop(
-        simulation, FrameEstimator(simulation), LqrController(simulation.task), pencil_limits(np.array([10.0]))
-    )
+def test_lqr_on_frames_holds_an_estimate_between_them(world):
+    loop = Loop(world, FrameEstimator(world), LqrController(), world.robot.gate_limits())
     loop.reset(5)
     estimates = [tuple(loop.tick().decision.estimate.values) for _ in range(20)]
     assert 3 <= len(set(estimates)) <= 4  # 0.1 s at 30 Hz
@@ -116,8 +114,8 @@ import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
 from liquid_spike_control.robots.pencil.benchmark import PencilBenchmark, _run_one
-from liquid_spike_control.robots.pencil.episodes import PencilTask
-benchmark = PencilBenchmark(PencilTask(duration_s=0.5), range(7, 8), ("cfc_loihi",), jobs=1)
+from liquid_spike_control.robots.pencil.episodes import PencilEpisodes
+benchmark = PencilBenchmark(PencilEpisodes(duration_s=0.5), range(7, 8), ("cfc_loihi",), jobs=1)
 name, figures = next(benchmark.episodes())
 assert figures.success, figures
 print("ran", len(figures.latencies_us))

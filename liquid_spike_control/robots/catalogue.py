@@ -45,7 +45,7 @@ def descriptions() -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for folder in (_HERE, *_foreign_folders()):
-        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
+        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")], key=_whole_robots_first):
             name = _name(path)
             if name is None:
                 continue
@@ -94,6 +94,11 @@ def _foreign_folders() -> Iterator[Path]:
         if spec is None or spec.origin is None:
             raise RobotError(f"entry point {point.name} of {GROUP}: no package {point.value}; reinstall it")
         yield Path(spec.origin).resolve().parent
+
+
+def _whole_robots_first(path: Path) -> tuple[Path, bool, str]:
+    """In a folder, what others extend comes before them."""
+    return path.parent, path.name != "robot.yaml", path.name
 
 
 def _name(path: Path) -> str | None:

@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from liquid_spike_control.assembly import new_backend, pencil_limits, read_pencil_controller, read_pencil_perception
+from liquid_spike_control.assembly import new_backend, read_robot_controller, read_robot_perception
 from liquid_spike_control.events.codec import encode
-from liquid_spike_control.joints import JOINT_FIELDS
 from liquid_spike_control.loop import Loop, SpikingEstimator
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile, file_hash, typestore
 from liquid_spike_control.records.setup import Topics
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.robots.pencil.episodes import task_by_name
-from liquid_spike_control.sim.world import PencilSimulation
+from liquid_spike_control.robot import RosPlace
+from liquid_spike_control.robots.catalogue import robot_named, task_named
+from liquid_spike_control.sim.world import World
 from liquid_spike_control.types import Quantities
 
+ROBOT = robot_named("pencil")
 TOPICS = Topics("/event_camera/events", "/joint_states", gated="/robot_joint_command")
 SECOND = 1_000_000_000
 TICKS = 120
@@ -47,15 +48,22 @@ def _header(stamp_ns: int):
     return types["std_msgs/msg/Header"](stamp=time, frame_id="")
 
 
-def joint_state(quantities: Quantities):
-    """A JointState of one joint."""
-    values = dict(zip(quantities.names, quantities.values, strict=True))
-    columns = {JOINT_FIELDS[name][1]: np.array([value]) for name, value in values.items()}
-    empty = np.empty(0)
-    return store().types["sensor_msgs/msg/JointState"](
-        header=_header(quantities.stamp_ns), name=[JOINT_FIELDS[quantities.names[0]][0]],
-        **{field: columns.get(field, empty) for field in ("position", "velocity", "effort")},
-    )  # fmt: skip
+def _joint_state(stamp_ns: int, names: list[str], **columns: np.ndarray):
+    columns = {field: columns.get(field, np.empty(0)) for field in ("position", "velocity", "effort")}
+    return store().types["sensor_msgs/msg/JointState"](header=_header(stamp_ns), name=names, **columns)
+
+
+def quantities_message(quantities: Quantities):
+    """Between nodes of the graph: each quantity is the position of a joint of its name."""
+    return _joint_state(quantities.stamp_ns, list(quantities.names), position=quantities.values)
+
+
+def robot_message(quantities: Quantities, places: tuple[RosPlace, ...]):
+    """As the robot has them: fields of one joint."""
+    joints, fields = zip(*(place.field.split("/") for place in places), strict=True)
+    (joint,) = set(joints)
+    columns = {field: np.array([value]) for field, value in zip(fields, quantities.values, strict=True)}
+    return _joint_state(quantities.stamp_ns, [joint], **columns)
 
 
 def packet(events, stamp_ns: int, base_ns: int, seq: int, encoding: str = "mono"):
@@ -69,26 +77,28 @@ def packet(events, stamp_ns: int, base_ns: int, seq: int, encoding: str = "mono"
 @cache
 def episode(lost: tuple[int, ...] = ()) -> tuple[Message, ...]:
     """What the topics of a run would carry, from the loop in one process; of lost ticks only what is sensed."""
-    task = task_by_name("pencil", duration_s=5.0)
-    model = read_pencil_perception(PERCEPTION)
-    controller = read_pencil_controller(CONTROLLER, task)
+    model = read_robot_perception(ROBOT, PERCEPTION)
+    controller = read_robot_controller(ROBOT, CONTROLLER)
+    period_ns = round(ROBOT.period_s * SECOND)
     messages = []
-    with PencilSimulation(task) as simulation, new_backend(model) as backend:
+    with World(task_named("pencil", duration_s=5.0)) as world, new_backend(model) as backend:
         estimator = SpikingEstimator(Perception(model), backend)
-        loop = Loop(simulation, estimator, controller, pencil_limits(controller.command_limits))
+        loop = Loop(world, estimator, controller, ROBOT.gate_limits(controller.command_limits))
         loop.reset(3, SECOND)
         for tick in range(TICKS):
             sensing = loop.sensing
-            stamp = sensing.joints.stamp_ns
-            told = [(TOPICS.joints, joint_state(sensing.joints)),
-                    (TOPICS.events, packet(sensing.events, stamp, stamp - task.period_ns, tick))]  # fmt: skip
+            stamp = sensing.stamp_ns
+            told = [(TOPICS.joints, robot_message(sensing.readings, ROBOT.reading_places())),
+                    (TOPICS.events, packet(sensing.events[0], stamp, stamp - period_ns, tick))]  # fmt: skip
             if tick in lost:
-                loop.sensing = simulation.advance(0.0)
+                loop.sensing = world.advance(np.zeros(1))
             else:
                 decision = loop.decide(sensing)
-                told.append((TOPICS.estimate, joint_state(decision.estimate)))
-                for topic, values in ((TOPICS.command, decision.command), (TOPICS.gated, decision.force)):
-                    told.append((topic, joint_state(Quantities(stamp, ("cart_force",), values))))
+                told.append((TOPICS.estimate, quantities_message(decision.estimate)))
+                command = Quantities(stamp, ("cart_force",), decision.command)
+                told.append((TOPICS.command, quantities_message(command)))
+                gated = Quantities(stamp, ("cart_force",), decision.output)
+                told.append((TOPICS.gated, robot_message(gated, ROBOT.command_places())))
                 loop.advance(decision)
             messages += [Message(topic, stamp + i, content) for i, (topic, content) in enumerate(told)]
     return tuple(messages)
@@ -136,9 +146,13 @@ def changed(messages, topic: str, number: int, change) -> Iterator[Message]:
         if message.topic == topic:
             if seen == number:
                 stamp = message.content.header.stamp
-                value = change(message.content.effort.copy())
-                quantities = Quantities(stamp.sec * SECOND + stamp.nanosec, ("cart_force",), value)
-                message = Message(message.topic, message.stamp_ns, joint_state(quantities))
+                stamp_ns = stamp.sec * SECOND + stamp.nanosec
+                if topic == TOPICS.gated:
+                    value = Quantities(stamp_ns, ("cart_force",), change(message.content.effort.copy()))
+                    content = robot_message(value, ROBOT.command_places())
+                else:
+                    value = Quantities(stamp_ns, ("cart_force",), change(message.content.position.copy()))
+                    content = quantities_message(value)
+                message = Message(message.topic, message.stamp_ns, content)
             seen += 1
         yield message
-

@@ -30,10 +30,8 @@ from std_msgs.msg import Float64MultiArray, String
 
 from liquid_spike_control.events.camera import EventCamera
 from liquid_spike_control.events.codec import encode
-from liquid_spike_control.robots.pencil.episodes import PencilTask
-from liquid_spike_control.robots.pencil.task import PencilPlant
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.sim.renderer import Renderer
-from liquid_spike_control.sim.world import PENCIL_CAMERA, SUPERSAMPLE
 
 MILLISECOND_NS = 1_000_000
 JOINT_PERIOD_NS, JITTER_NS = 5_000_000, 1_000_000
@@ -50,13 +48,11 @@ SENSOR_START_NS = 123_456_000
 class Standin(Node):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__("robot")
-        task = PencilTask(push=options.push, duration_s=3600.0)
-        self.plant = PencilPlant(task)
-        self._renderer = Renderer(
-            self.plant.model, "event_camera", PENCIL_CAMERA.width, PENCIL_CAMERA.height, SUPERSAMPLE
-        )
-        self._camera = EventCamera(PENCIL_CAMERA)
-        self.plant.reset(options.seed, SENSOR_START_NS)
+        self.plant = task_named("pencil", push=options.push, duration_s=3600.0)
+        (camera,) = self.plant.robot.cameras
+        self._renderer = Renderer(self.plant.model, camera.name, camera.width, camera.height, tuple(camera.supersample))
+        self._camera = EventCamera(camera.event_camera())
+        self.plant.begin_episode(self.plant.episodes.draw(options.seed), start_ns=SENSOR_START_NS)
         self._camera.reset(self._picture(), SENSOR_START_NS, options.seed)
         self._chance = np.random.default_rng(options.seed)
         self._encoding = options.encoding
@@ -117,7 +113,7 @@ class Standin(Node):
             self.told["driven_s"] += 1e-3
         self.plant.step(0.0 if self.told["tripped"] else self._effort)
         self._pending.append(self._camera.step(self._picture(), self.plant.now_ns))
-        angle = abs(float(self.plant.truth[0]))
+        angle = abs(float(self.plant.true_state()[0]))
         self.told["greatest_angle"] = max(self.told["greatest_angle"], angle)
         if self.plant.fallen and not self.told["fallen"]:
             self.told |= {"fallen": True, "stood_s": self.told["driven_s"]}

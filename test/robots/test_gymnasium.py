@@ -8,15 +8,18 @@ import gymnasium
 import numpy as np
 import pytest
 
+from liquid_spike_control.robot import units
+from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.tasks.episode import RandomController, run_episode
-from liquid_spike_control.tasks.gymnasium_task import WALKERS, GymnasiumTask
 from liquid_spike_control.tasks.perturbations import perturbation_named
 from liquid_spike_control.tasks.variation import Variation
 
+NAMES = ("double-pendulum", "hopper", "half-cheetah")
 
-@pytest.mark.parametrize("name", WALKERS)
+
+@pytest.mark.parametrize("name", NAMES)
 def test_steps_are_gymnasiums_own(name):
-    task, env = GymnasiumTask(name), gymnasium.make(WALKERS[name].environment)
+    task, env = task_named(name), gymnasium.make(robot_named(name).settings["environment"])
     task.reset(3, Variation(mass=1.5, friction=2.0, actuator=0.5))  # leaves nothing behind
     task.reset(3)
     observation, _ = env.reset(seed=3)
@@ -34,15 +37,15 @@ def test_steps_are_gymnasiums_own(name):
 
 
 def test_an_episode_lasts_a_thousand_of_its_steps():
-    task = GymnasiumTask("half-cheetah")
+    task = task_named("half-cheetah")
     result = run_episode(task, RandomController(task, 0), perturbation_named("clean"), 1)
     assert result.n_steps == 1000 and result.elapsed_s == pytest.approx(50.0)
     assert not result.success  # it has not come far enough
 
 
-@pytest.mark.parametrize("name", WALKERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_positions_are_the_first_part_of_what_there_is(name):
-    full, masked = GymnasiumTask(name), GymnasiumTask(name, velocities=False)
+    full, masked = task_named(name), task_named(f"{name}-positions")
     for task in (full, masked):
         task.reset(1)
         task.advance(np.full(len(task.command_names), 0.1), task.period_s)
@@ -50,11 +53,11 @@ def test_positions_are_the_first_part_of_what_there_is(name):
     assert full.observation_names[:n] == masked.observation_names and n < len(full.observation_names)
     np.testing.assert_array_equal(masked.observe(), full.observe()[:n])
     np.testing.assert_array_equal(masked.truth(), full.observe())
-    assert not {unit for _, unit, _ in WALKERS[name].positions} & {"m/s", "rad/s"}
+    assert not set(units(robot_named(f"{name}-positions").readings)) & {"m/s", "rad/s"}
 
 
 def test_names_are_in_the_order_of_the_model():
-    task = GymnasiumTask("half-cheetah")
+    task = task_named("half-cheetah")
     task.reset(0)
     joints = [task.model.joint(k).name for k in range(3, task.model.njnt)]
     motors = [task.model.actuator(k).name for k in range(task.model.nu)]
@@ -66,7 +69,7 @@ def test_names_are_in_the_order_of_the_model():
 
 
 def test_a_longer_period_earns_in_proportion():
-    task = GymnasiumTask("double-pendulum")
+    task = task_named("double-pendulum")
     rewards = []
     for periods in (1, 2):
         task.reset(0)
@@ -78,7 +81,7 @@ def test_a_longer_period_earns_in_proportion():
 
 @pytest.mark.parametrize("factor", ["mass", "friction", "actuator"])
 def test_factors_act_on_the_model(factor):
-    task = GymnasiumTask("hopper")
+    task = task_named("hopper")
     ends = []
     for value in (1.0, 1.3):
         task.reset(0, Variation(**{factor: value}))

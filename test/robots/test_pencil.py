@@ -3,28 +3,31 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
-from liquid_spike_control.errors import TaskError
-from liquid_spike_control.robots.pencil.episodes import PencilEpisode, PencilTask, task_by_name
-from liquid_spike_control.robots.pencil.task import PencilPlant
+from liquid_spike_control.errors import RobotError, TaskError
+from liquid_spike_control.robots.catalogue import robot_named, task_named
+from liquid_spike_control.robots.pencil.episodes import PencilEpisode, PencilEpisodes
+from liquid_spike_control.tasks.of_robot import task_of
 
 
 def quiet_task(**changes):
+    """A pencil that nothing disturbs."""
     still = dict(push=0.0, tilt=0.0, mass_spread=0.0, length_spread=0.0, friction_spread=0.0, lighting_spread=0.0)
-    return PencilTask(**(still | changes))
+    return task_named("pencil", **(still | changes))
 
 
 def test_same_seed_same_episode_and_other_seed_another():
-    task = PencilTask()
+    task = PencilEpisodes()
     a, b, c = (task.draw(seed) for seed in (5, 5, 6))
     assert a.tilt == b.tilt and np.array_equal(a.push_times_s, b.push_times_s)
     assert a.tilt != c.tilt
 
 
 def test_an_episode_is_within_its_spreads():
-    task = PencilTask()
+    task = PencilEpisodes()
     for seed in range(200):
         e = task.draw(seed)
         assert abs(e.tilt) <= task.tilt
@@ -36,14 +39,14 @@ def test_an_episode_is_within_its_spreads():
 
 def test_a_push_gives_its_impulse():
     """On a free pole of mass m and length l, an impulse J at its centre gives J l/2 about the hinge."""
-    plant = PencilPlant(quiet_task(push=0.02))
+    plant = quiet_task(push=0.02)
     plant.reset(0)
     start = plant.episode.push_times_s[0]
     while plant.elapsed_s < start:
         plant.step(0.0)
     x, angle = plant.data.qpos
     before = plant.data.qvel.copy()
-    while plant.elapsed_s < start + plant.task.push_duration_s + 1e-9:
+    while plant.elapsed_s < start + plant.episodes.push_duration_s + 1e-9:
         plant.step(0.0)
     # Momentum of cart and pole along the rail changes by J; gravity has no part along it
     change = plant.data.qvel - before
@@ -54,20 +57,20 @@ def test_a_push_gives_its_impulse():
 def test_length_and_mass_change_the_fall():
     """The rate of falling of a pole on a held cart is sqrt(3 g / (2 l)), whatever its mass."""
     for scale in (0.8, 1.2):
-        plant = PencilPlant(quiet_task(tilt=0.01))
+        plant = quiet_task(tilt=0.01)
         episode = PencilEpisode(0.001, 1.0, scale, 0.0, 1.0, np.empty(0), np.empty(0))
-        plant.begin(episode)
+        plant.begin_episode(episode)
         plant.model.body_mass[plant.model.body("cart").id] = 1e6  # a cart that does not move
         angles = []
         for _ in range(500):
             plant.step(0.0)
-            angles.append(plant.truth[0])
+            angles.append(plant.true_state()[0])
         rate = math.log(angles[-1] / angles[-101]) / 0.1
         assert rate == pytest.approx(math.sqrt(3 * 9.81 / (2 * 0.4 * scale)), rel=0.03)
 
 
 def test_fallen_on_angle_rail_and_nan():
-    plant = PencilPlant(quiet_task())
+    plant = quiet_task()
     plant.reset(0)
     assert not plant.fallen
     for index, value in ((1, 0.61), (0, -0.98), (0, math.nan)):
@@ -77,8 +80,8 @@ def test_fallen_on_angle_rail_and_nan():
 
 
 def test_time_goes_on_from_where_an_episode_begins():
-    plant = PencilPlant(PencilTask())
-    plant.reset(0, start_ns=7_000_000_000)
+    plant = task_named("pencil")
+    plant.begin_episode(plant.episodes.draw(0), start_ns=7_000_000_000)
     plant.step(0.0)
     assert plant.now_ns == 7_001_000_000 and plant.elapsed_s == pytest.approx(0.001)
 
@@ -90,15 +93,22 @@ def test_time_goes_on_from_where_an_episode_begins():
         ({"push": -0.1}, "push"),
         ({"push": math.nan}, "push"),
         ({"mass_spread": 1.0}, "mass_spread"),
-        ({"period_s": 0.0015}, "period_s"),
         ({"push_interval_s": (4.0, 2.0)}, "push_interval_s"),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_name(change, named):
     with pytest.raises(TaskError, match=named):
-        PencilTask(**change)
+        PencilEpisodes(**change)
+    with pytest.raises(TaskError, match=named):
+        task_named("pencil", **change)
+
+
+def test_a_period_that_is_no_whole_number_of_milliseconds_is_refused_by_name():
+    robot = msgspec.structs.replace(robot_named("pencil"), period_s=0.0015, cameras=(), estimates=())
+    with pytest.raises(RobotError, match=r"robot\.yaml: period_s: 0\.0015; give a whole multiple of .*0\.001 s"):
+        task_of(robot)
 
 
 def test_an_unknown_task_lists_the_known_ones():
-    with pytest.raises(TaskError, match="known tasks: pencil"):
-        task_by_name("broom")
+    with pytest.raises(RobotError, match="unknown robot 'broom'; known: .*pencil"):
+        task_named("broom")

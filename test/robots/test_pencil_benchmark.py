@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import read_pencil_controller, read_pencil_perception
+from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.resources import zoo
-from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.pencil.description import ROBOT
 from liquid_spike_control.robots.pencil.push import largest_push
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
 
@@ -97,7 +97,7 @@ def test_a_controller_for_another_robot_is_refused_by_name(tmp_path, change, nam
     path = tmp_path / "other.safetensors"
     write_controller(path, replace(read_controller(CONTROLLER), **change))
     with pytest.raises(ModelError, match=f"other.safetensors.*{named}"):
-        read_pencil_controller(path, PencilTask())
+        read_robot_controller(ROBOT, path)
     done = bench("pencil", "--controller-model", path)
     assert done.returncode == 2 and named in done.stderr and done.stderr.count("\n") == 1
 
@@ -117,7 +117,7 @@ def test_a_perception_for_another_robot_is_refused_by_name(tmp_path, change, nam
     path = tmp_path / "other.nir"
     write_perception_model(path, model.graph, model.readout, model.metadata | change, dt=model.metadata["dt"])
     with pytest.raises(ModelError, match=f"other.nir.*{named}"):
-        read_pencil_perception(path)
+        read_robot_perception(ROBOT, path)
 
 
 def test_files_that_were_changed_after_training_are_refused(tmp_path):

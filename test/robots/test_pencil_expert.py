@@ -3,12 +3,13 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.control.lqr import Lqr, linearise, pencil_lqr
+from liquid_spike_control.control.lqr import Lqr, linearise
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.resources import share
-from liquid_spike_control.robots.pencil.episodes import PencilTask
-from liquid_spike_control.robots.pencil.task import PencilPlant
+from liquid_spike_control.robots.catalogue import robot_named, task_named
+from liquid_spike_control.robots.pencil.expert import cart_pole_lqr
 
+ROBOT = robot_named("pencil")
 PERIOD = 0.005
 STEPS = 5
 
@@ -18,11 +19,10 @@ def model():
     return mujoco.MjModel.from_xml_path(str(share("sim/pencil.xml")))
 
 
-def survives(expert, task, seed) -> bool:
-    plant = PencilPlant(task)
+def survives(expert, plant, seed) -> bool:
     plant.reset(seed)
-    while plant.elapsed_s < task.duration_s and not plant.fallen:
-        force = expert.step(np.concatenate([plant.observe(), plant.truth]))[0]
+    while plant.elapsed_s < plant.duration_s and not plant.fallen:
+        force = expert.step(np.concatenate([plant.observe(), plant.true_state()]))[0]
         for _ in range(STEPS):
             plant.step(force)
     return not plant.fallen
@@ -30,13 +30,13 @@ def survives(expert, task, seed) -> bool:
 
 @pytest.mark.parametrize("push", [0.0, 0.08, 0.11])
 def test_balances_a_tilted_pole_that_is_pushed(push):
-    task = PencilTask(duration_s=10.0, push=push)
-    expert = pencil_lqr(task)
+    task = task_named("pencil", duration_s=10.0, push=push)
+    expert = cart_pole_lqr(ROBOT, PERIOD)
     assert all(survives(expert, task, seed) for seed in range(4))
 
 
 def test_recovers_from_five_degrees_at_either_side(model):
-    expert = pencil_lqr(PencilTask())
+    expert = cart_pole_lqr(ROBOT, PERIOD)
     for tilt in np.radians([-5.0, 5.0]):
         data = mujoco.MjData(model)
         data.qpos[1] = tilt
@@ -48,7 +48,7 @@ def test_recovers_from_five_degrees_at_either_side(model):
 
 def test_without_the_expert_it_falls():
     nothing = Lqr(np.zeros((1, 4)), np.array([-10.0]), np.array([10.0]))
-    assert not survives(nothing, PencilTask(duration_s=5.0), 0)
+    assert not survives(nothing, task_named("pencil", duration_s=5.0), 0)
 
 
 def test_the_linear_model_predicts_the_plant(model):
@@ -89,7 +89,7 @@ def test_the_order_only_permutes_the_gain(model):
 
 
 def test_the_command_is_limited_and_counts_from_the_setpoint():
-    expert = pencil_lqr(PencilTask())
+    expert = cart_pole_lqr(ROBOT, PERIOD)
     assert expert.step([0, 0, 0.5, 0]) == [10.0]
     assert expert.step([0, 0, -0.5, 0]) == [-10.0]
     lqr = Lqr(np.array([[2.0]]), np.array([-9.0]), np.array([9.0]), setpoint=np.array([1.0]), feedforward=0.5)

@@ -13,18 +13,22 @@ import pytest
 
 from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.resources import zoo
+from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.robots.pencil_hard.benchmark import PencilHardBenchmark
 from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr, PencilHardExpert
+from liquid_spike_control.robots.pencil_hard.streams import Onboard
 from liquid_spike_control.robots.pencil_hard.task import (
     ENCODER_COUNT_M,
-    FORCE_LIMIT,
-    PencilHardPlant,
-    PencilHardTask,
+    PencilHard,
+    PencilHardEpisodes,
+    with_threshold,
 )
 from liquid_spike_control.robots.pencil_hard.wall import TEXELS, wall_texture
-from liquid_spike_control.sim.world import HARD_CAMERA, Onboard, PencilHardSimulation, hard_camera
+from liquid_spike_control.sim.world import World
 
-TASK = PencilHardTask()
+ROBOT = robot_named("pencil-hard")
+CAMERA, FORCE_LIMIT = ROBOT.cameras[0].event_camera(), ROBOT.commands[0].most
+TASK = PencilHardEpisodes()
 
 
 def test_an_episode_follows_from_its_seed_and_stays_in_the_task_s_ranges():
@@ -61,12 +65,12 @@ def test_an_episode_follows_from_its_seed_and_stays_in_the_task_s_ranges():
 )
 def test_numbers_out_of_range_are_refused_by_name(changes, named):
     with pytest.raises(TaskError, match=f"task pencil-hard: .*{named}"):
-        PencilHardTask(**changes)
+        PencilHardEpisodes(**changes)
 
 
-def plant_of(seed: int, **changes) -> PencilHardPlant:
-    plant = PencilHardPlant()
-    plant.begin(replace(TASK.draw(seed), **changes))
+def plant_of(seed: int, **changes) -> PencilHard:
+    plant = task_named("pencil-hard")
+    plant.begin_episode(replace(TASK.draw(seed), **changes))
     return plant
 
 
@@ -101,13 +105,13 @@ def test_the_pole_stands_still_against_the_wind_only_if_it_leans(mass_scale):
     expert._lqr._equilibrium[:] = 0
     expert._lqr._gain = expert._lqr._gain * [0, 0, 1, 1]
     while not upright.fallen and upright.elapsed_s < 3:
-        upright.step(expert.act())
+        upright.step(float(expert.act(upright)[0]))
     assert 0.9 < upright.elapsed_s < 2.3 and abs(upright.data.qpos[0]) > TASK.rail
 
 
-def drive(plant: PencilHardPlant, act) -> PencilHardPlant:
+def drive(plant: PencilHard, act) -> PencilHard:
     """To the end of the episode or the fall; ``act`` gets the time since its last answer [s]."""
-    tick, elapsed_s = 0, TASK.period_s
+    tick, elapsed_s = 0, ROBOT.period_s
     while not plant.fallen and plant.elapsed_s < TASK.duration_s:
         force, period_ms = act(elapsed_s), int(plant.episode.periods_ms[tick])
         for _ in range(period_ms):
@@ -118,21 +122,21 @@ def drive(plant: PencilHardPlant, act) -> PencilHardPlant:
 
 def test_the_expert_balances_every_episode():
     for seed in range(6):
-        plant = PencilHardPlant()
+        plant = task_named("pencil-hard")
         plant.reset(seed)
         expert = PencilHardExpert(plant)
-        assert not drive(plant, lambda _, expert=expert: expert.act()).fallen, seed
+        assert not drive(plant, lambda _, plant=plant, expert=expert: float(expert.act(plant)[0])).fallen, seed
 
 
-def on_estimates(seed: int, forgets_s: float) -> PencilHardPlant:
+def on_estimates(seed: int, forgets_s: float) -> PencilHard:
     """LQR on the true angle, of which what stands still is forgotten with this time constant (inf: never)."""
-    plant = PencilHardPlant()
+    plant = task_named("pencil-hard")
     plant.reset(seed)
-    lqr, onboard, slow = EstimateLatePencilLqr(), Onboard(plant), 0.0
+    lqr, onboard, slow = EstimateLatePencilLqr(ROBOT), Onboard(plant), 0.0
 
     def act(elapsed_s: float) -> float:
         nonlocal slow
-        angle, rate = plant.truth
+        angle, rate = plant.true_state()
         slow += -math.expm1(-elapsed_s / forgets_s) * (angle - slow)
         position, displacement, _ = onboard.sense(0, elapsed_s)
         return float(lqr.step(np.array([position, displacement, angle - slow, rate]), elapsed_s)[0])
@@ -156,7 +160,7 @@ def test_the_encoder_counts():
 
 def test_all_thresholds_of_an_episode_are_off_by_one_factor():
     episode = TASK.draw(5)
-    assert hard_camera(HARD_CAMERA, episode).contrast_threshold == 0.2 * episode.threshold_scale != 0.2
+    assert with_threshold(CAMERA, episode).contrast_threshold == 0.2 * episode.threshold_scale != 0.2
 
 
 def test_a_wall_follows_from_its_seed_and_joins_at_its_edges():
@@ -167,37 +171,38 @@ def test_a_wall_follows_from_its_seed_and_joins_at_its_edges():
     assert 0.15 < np.log(wall).std() < 0.35
 
 
-def play(simulation: PencilHardSimulation, seed: int, n_ticks: int = 40):
+def play(world: World, seed: int, n_ticks: int = 40):
     """Pictures and sensings under the same forces."""
     forces = np.random.default_rng(1).normal(size=n_ticks)
-    sensings, pictures = [simulation.reset(seed)], [simulation.picture().copy()]
+    sensings, pictures = [world.reset(seed)], [world.picture().copy()]
     for force in forces:
-        sensings.append(simulation.advance(float(force)))
-        pictures.append(simulation.picture().copy())
+        sensings.append(world.advance(np.array([force])))
+        pictures.append(world.picture().copy())
     return sensings, np.array(pictures)
 
 
 def test_composed_pictures_are_the_rendered_ones():
-    with PencilHardSimulation(rendered=True) as rendered, PencilHardSimulation() as composed:
+    with World(task_named("pencil-hard")) as rendered, World(task_named("pencil-hard"), rendered=False) as composed:
         truth, composition = play(rendered, 3, 12), play(composed, 3, 12)
     error = composition[1] - truth[1]
     assert np.sqrt((error**2).mean()) < 1.0 and np.abs(error).max() < 15
-    events = [sum(len(s.events) for s in sensings) for sensings, _ in (truth, composition)]
+    events = [sum(len(s.events[0]) for s in sensings) for sensings, _ in (truth, composition)]
     assert events[1] == pytest.approx(events[0], rel=0.05) and events[0] > 100
 
 
 def test_same_seed_same_bytes_and_blind_in_a_blackout():
-    with PencilHardSimulation() as simulation:
-        first, _ = play(simulation, 11)
-        second, _ = play(simulation, 11)
-    assert all(a.events.tobytes() == b.events.tobytes() for a, b in zip(first, second, strict=True))
-    assert all(np.array_equal(a.joints.values, b.joints.values) for a, b in zip(first, second, strict=True))
+    with World(task_named("pencil-hard"), rendered=False) as world:
+        first, _ = play(world, 11)
+        second, _ = play(world, 11)
+    assert all(a.events[0].tobytes() == b.events[0].tobytes() for a, b in zip(first, second, strict=True))
+    assert all(np.array_equal(a.readings.values, b.readings.values) for a, b in zip(first, second, strict=True))
 
-    with PencilHardSimulation(PencilHardTask(blackout_interval_s=(0.1, 0.1), blackout_s=(0.1, 0.1))) as simulation:
-        sensings, _ = play(simulation, 11)
-        blackouts = simulation.plant.episode.blackouts_ms
-    events = np.concatenate([s.events for s in sensings])["t"] // 1_000_000
-    last = sensings[-1].joints.stamp_ns // 1_000_000
+    task = task_named("pencil-hard", blackout_interval_s=(0.1, 0.1), blackout_s=(0.1, 0.1))
+    with World(task, rendered=False) as world:
+        sensings, _ = play(world, 11)
+        blackouts = task.episode.blackouts_ms
+    events = np.concatenate([s.events[0] for s in sensings])["t"] // 1_000_000
+    last = sensings[-1].stamp_ns // 1_000_000
     assert last > 200
     in_blackout = np.zeros(last + 1, bool)
     for begin, end in blackouts:
@@ -211,10 +216,11 @@ import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
 from liquid_spike_control.robots.pencil.benchmark import _run_one
+from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.robots.pencil_hard.benchmark import PencilHardBenchmark
-from liquid_spike_control.robots.pencil_hard.task import PencilHardTask
+from liquid_spike_control.robots.pencil_hard.task import PencilHardEpisodes
 variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi", "spiking_loihi")
-benchmark = PencilHardBenchmark(PencilHardTask(duration_s=0.5), range(7, 8), variants, jobs=1)
+benchmark = PencilHardBenchmark(PencilHardEpisodes(duration_s=0.5), range(7, 8), variants, jobs=1)
 for name, figures in benchmark.episodes():
     assert figures.success and figures.n_events > 500, (name, figures)
 print("ran")

@@ -11,17 +11,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from liquid_spike_control.assembly import new_backend  # noqa: E402
+from liquid_spike_control.assembly import new_backend, read_robot_controller, read_robot_perception  # noqa: E402
 from liquid_spike_control.checkpoint import write_controller  # noqa: E402
 from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.options import TrainOptions  # noqa: E402
 from liquid_spike_control.resources import zoo  # noqa: E402
-from liquid_spike_control.robots.pencil_hard.benchmark import read_hard_controller, read_hard_perception  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.description import ROBOT  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer  # noqa: E402
-from liquid_spike_control.robots.pencil_hard.task import PencilHardTask  # noqa: E402
 from liquid_spike_control.spiking.policy_file import read_spiking_controller  # noqa: E402
 from liquid_spike_control.training.controller_files import write_controller_file  # noqa: E402
 from liquid_spike_control.training.entry import train_command  # noqa: E402
@@ -41,12 +40,12 @@ def test_the_perception_starts_from_the_pencil_s_and_can_be_repeated(tmp_path):
         assert not torch.equal(before, trainer.network.w_in)
         hashes.append(trainer.write(tmp_path / "perception.nir", "test"))
     assert hashes[0] == hashes[1]
-    model = read_hard_perception(tmp_path / "perception.nir")
+    model = read_robot_perception(ROBOT, tmp_path / "perception.nir")
     assert model.metadata["task"] == "pencil-hard" and model.metadata["camera"]["shot_noise_hz"] == 1.0
 
 
 def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
-    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
     config = HardImitationTraining(n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
     trainer = HardImitationTrainer(config, model, lambda: new_backend(model))
     figures = trainer.collect()
@@ -56,13 +55,13 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     losses = [trainer.learn() for _ in range(2)]
     assert losses[1] < losses[0]
     write_controller(tmp_path / "controller.safetensors", trainer.to_file("test"))
-    controller = read_hard_controller(tmp_path / "controller.safetensors", PencilHardTask())
+    controller = read_robot_controller(ROBOT, tmp_path / "controller.safetensors")
     assert controller.observation_names == HardImitationTrainer.observation_names
     assert np.abs(controller.step(np.zeros(len(HardImitationTrainer.observation_names)), 0.008)).max() <= 5
 
 
 def test_a_spiking_controller_learns_and_fits(tmp_path):
-    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
     recipe = hard_recipe("spiking", seed=1)
     config = replace(recipe, n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
     hashes = []
@@ -75,14 +74,14 @@ def test_a_spiking_controller_learns_and_fits(tmp_path):
         hashes.append(read_spiking_controller(tmp_path / "controller.nir").hash)
     assert hashes[0] == hashes[1]
     for backend in ("loihi", "float"):
-        controller = read_hard_controller(tmp_path / "controller.nir", PencilHardTask(), backend)
+        controller = read_robot_controller(ROBOT, tmp_path / "controller.nir", backend)
         assert controller.observation_names == HardImitationTrainer.observation_names
         forces = [controller.step(np.full(len(controller.observation_names), 0.1), 0.008) for _ in range(20)]
         assert 0 < np.abs(forces).max() <= 5
 
 
 def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
-    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
     config = replace(hard_recipe("spiking", seed=1), n_rounds=1, n_streams=2, round_s=0.8, n_variants=1)
     trainer = new_hard_trainer(config, model, lambda: new_backend(model))
     trainer.collect()
@@ -102,7 +101,7 @@ def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
 
 
 def test_conductances_of_liquid_neurons_stay_positive():
-    model = read_hard_perception(zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
     config = HardImitationTraining(
         n_rounds=1, n_streams=2, round_s=0.8, n_variants=1, passes=2, learning_rate=0.1, controller="ncp"
     )

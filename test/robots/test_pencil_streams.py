@@ -6,51 +6,53 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liquid_spike_control.control.lqr import pencil_lqr
 from liquid_spike_control.events.binning import SpikeBinner
-from liquid_spike_control.robots.pencil.episodes import PencilTask
+from liquid_spike_control.robots.catalogue import task_named
+from liquid_spike_control.robots.pencil.description import CAMERA, ROBOT
+from liquid_spike_control.robots.pencil.episodes import PencilEpisodes
+from liquid_spike_control.robots.pencil.expert import cart_pole_lqr
 from liquid_spike_control.robots.pencil.streams import PERCEPTION_SEEDS, PencilStream, PictureTable
-from liquid_spike_control.sim.world import PENCIL_CAMERA, PencilSimulation
+from liquid_spike_control.sim.world import World
 from liquid_spike_control.training.receptive_fields import oriented_bands
 
-TASK = PencilTask(push=0.04)
+TASK = PencilEpisodes(push=0.04)
 SEED = PERCEPTION_SEEDS[0] + 3
 
 
 @pytest.fixture(scope="module")
 def table():
-    return PictureTable(TASK, PENCIL_CAMERA, n_variants=2, seed=1)
+    return PictureTable(TASK, CAMERA, n_variants=2, seed=1)
 
 
 def drive(observe, truth, advance, n_ticks):
-    lqr = pencil_lqr(TASK)
+    lqr = cart_pole_lqr(ROBOT, ROBOT.period_s)
     for _ in range(n_ticks):
         advance(float(lqr.step(np.concatenate([observe(), truth()]))[0]))
 
 
 def test_events_from_the_table_are_those_of_rendering(table):
     binner = SpikeBinner(64, 64, 4, 1_000_000)
-    stream = PencilStream(table, PENCIL_CAMERA, [TASK], binner, SEED, 1)
+    stream = PencilStream(table, CAMERA, [TASK], binner, SEED, 1)
     from_table = []
-    drive(stream.plant.observe, lambda: stream.plant.truth, lambda f: from_table.append(stream.advance(f, 5)[0]), 100)
+    drive(stream.plant.observe, stream.plant.true_state, lambda f: from_table.append(stream.advance(f, 5)[0]), 100)
 
     rendered = []
-    with PencilSimulation(TASK) as simulation:
-        simulation.reset(SEED)
+    with World(task_named("pencil", push=TASK.push)) as world:
+        world.reset(SEED)
         episode = replace(
             TASK.draw(SEED),
             length_scale=stream.plant.episode.length_scale,
             light_scale=stream.plant.episode.light_scale,
         )
-        simulation.plant.begin(episode)
-        simulation._camera.reset(simulation.picture(), 0, SEED)
+        world.task.begin_episode(episode)
+        world._eyes[0].open(0, SEED)
 
         def advance(force):
-            start = simulation.plant.now_ns
-            rendered.append(binner.bin(simulation.advance(force).events, start, 5))
+            start = world.now_ns
+            rendered.append(binner.bin(world.advance(np.array([force])).events[0], start, 5))
 
-        drive(simulation.plant.observe, lambda: simulation.plant.truth, advance, 100)
-        np.testing.assert_allclose(simulation.plant.truth, stream.plant.truth, atol=1e-12)
+        drive(world.task.observe, world.task.true_state, advance, 100)
+        np.testing.assert_allclose(world.truth, stream.plant.true_state(), atol=1e-12)
 
     def histogram(trains):
         return np.bincount(np.concatenate([t.ids for t in trains]), minlength=binner.n_axons)
@@ -62,7 +64,7 @@ def test_events_from_the_table_are_those_of_rendering(table):
 
 
 def test_a_stream_begins_anew_with_its_next_seed(table):
-    stream = PencilStream(table, PENCIL_CAMERA, [TASK], SpikeBinner(64, 64, 4, 1_000_000), SEED, 10)
+    stream = PencilStream(table, CAMERA, [TASK], SpikeBinner(64, 64, 4, 1_000_000), SEED, 10)
     for _ in range(400):
         if stream.over:
             break

@@ -65,9 +65,7 @@ def test_the_file_repeats_the_network_without_loss(trained):
     for connection, stored in zip(model.graph.connections, network.connections, strict=True):
         np.testing.assert_array_equal(stored.synapses * scale, connection.weight)
     effective = trainer.network.effective()
-    np.testing.assert_array_equal(
-        model.graph.connections[0].weight, effective["w_in"].detach().double().numpy().T
-    )
+    np.testing.assert_array_equal(model.graph.connections[0].weight, effective["w_in"].detach().double().numpy().T)
     assert model.metadata["training_command"] == "liquid-spike train perception pencil --updates 60"
     assert model.metadata["training"]["n_neurons"] == 48
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import RobotError, TaskError
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
 from liquid_spike_control.tasks.perturbed import PerturbedTask
@@ -92,7 +92,8 @@ def test_another_perturbation_at_a_reset():
 def test_unknown_names_list_the_known():
     with pytest.raises(TaskError, match="unknown perturbation 'fog'; known perturbations: clean, noise, drop30"):
         perturbation_named("fog")
-    with pytest.raises(TaskError, match="unknown robot 'fog'; known: .*hover.*swing-up"):
+    known = "hover, hover-partial, .*swing-up, swing-up-full"
+    with pytest.raises(RobotError, match=f"unknown robot 'fog'; known: .*{known}"):
         task_named("fog")
 
 

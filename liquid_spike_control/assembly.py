@@ -18,6 +18,8 @@ from .robot import Robot, names, units
 from .sim.world import World, picture_size
 from .spiking.nir_io import PerceptionModel, read_perception_model
 from .tasks.of_robot import task_of
+from .tasks.sensed import SensedTask
+from .tasks.task import ControlTask
 
 if TYPE_CHECKING:
     from .control.spiking import SpikingController
@@ -119,6 +121,24 @@ def new_loop(
         world.close()
         raise
     return Loop(world, estimator, decider, robot.gate_limits(decider.command_limits))
+
+
+def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False) -> ControlTask:
+    """A robot as a task whose observations are those of its controller: with the estimates where it has any.
+
+    Args:
+        robot: the robot.
+        truth: the true values in the perception's place.
+        rendered: see :class:`~.sim.world.World`.
+
+    Raises:
+        LiquidSpikeError: the task, the scene or the perception is missing, damaged or does not fit.
+    """
+    task = task_of(robot)
+    if not robot.estimates:
+        return task
+    world = World(task, rendered=rendered, sighted=not truth)
+    return SensedTask(world, new_estimator(world, truth=truth))
 
 
 def loop_of(world: World, estimator: Estimator, controller: Decider) -> Loop:

@@ -67,6 +67,24 @@ def test_many_events_and_a_strided_view():
     assert [train.step(k).tolist() for k in range(3)] == by_definition(events[::2], 0, 3)[0]
 
 
+@pytest.mark.parametrize("n", [40, 4000, 100_000])
+def test_many_axons_few_and_many_events(n):
+    """Both ways of putting a step in order: by a sort, and by a bitmap of 7,201 words."""
+    rng = np.random.default_rng(n)
+    events = np.zeros(n, EVENT)
+    events["t"] = np.sort(rng.integers(1, 3_000_001, n))
+    events["x"], events["y"] = rng.integers(0, 1280, n), rng.integers(0, 720, n)
+    events["p"] = rng.integers(0, 2, n)
+    events[:8] = [(1, x, y, p) for x in (0, 1279) for y in (0, 719) for p in (0, 1)]
+    binner = SpikeBinner(1280, 720, 4, 1_000_000)
+    for _ in range(2):  # the bitmap is left empty
+        train = binner.bin(events, 0, 3)
+        axons = (events["p"].astype(int) * 180 + events["y"] // 4) * 1280 + events["x"]
+        steps = (events["t"] - 1) // 1_000_000
+        for k in range(3):
+            np.testing.assert_array_equal(train.step(k), np.unique(axons[steps == k]))
+
+
 @pytest.mark.parametrize("arguments", [(0, 6, 2, 100), (5, 6, 0, 100), (5, 6, 4, 100), (5, 6, 2, 0)])
 def test_impossible_shapes_are_refused(arguments):
     with pytest.raises(TaskError, match="row_group"):

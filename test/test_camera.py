@@ -162,6 +162,56 @@ def test_a_fast_low_pass_loses_nothing():
     assert abs(len(fast) - len(sharp)) <= 0.01 * len(sharp)
 
 
+@pytest.mark.parametrize("leak_hz", [0.01, 1.0, 10.0])
+def test_a_camera_does_not_go_blind_in_24_hours(leak_hz):
+    """A day in steps of 10 s, the state never reset: leak events keep their rate, and a contrast gives its events."""
+    model = EventCameraModel(3, 2, threshold_mismatch=0, shot_noise_hz=0, leak_hz=leak_hz, refractory_ns=0)
+    camera = EventCamera(model)
+    dark, bright = np.full((2, 3), 40, np.float32), np.full((2, 3), 200, np.float32)
+    camera.reset(dark, 0, 1)
+    hours = np.zeros(24)
+    for k in range(8640):
+        events = camera.step(dark, (k + 1) * 10 * 10**9)
+        hours[k // 360] += len(events)
+        assert np.all(np.diff(events["t"]) >= 0) and np.all(events["p"] == 1)
+    np.testing.assert_allclose(hours, leak_hz * 3600 * 6, rtol=2e-3, atol=6)
+    now = 86_400 * 10**9
+    for frame, sign in ((bright, 1), (dark, 0)):
+        now += 1000
+        events = camera.step(frame, now)
+        assert set(events["p"].tolist()) == {sign}
+        # ln 5 is 8.05 thresholds; where the pixel stands in its own threshold decides whether it is 7, 8 or 9
+        assert set(np.bincount(events["x"] + 3 * events["y"], minlength=6).tolist()) <= {7, 8, 9}
+
+
+def test_a_step_of_24_hours_is_many_short_ones():
+    """Skipped in time, not in state: the same events as in steps of one second, within what float32 can tell."""
+    model = EventCameraModel(3, 2, shot_noise_hz=0.001, leak_hz=0.05)
+    frames = moving(2, 3, 2)
+    skipped, stepped = EventCamera(model), EventCamera(model)
+    skipped.reset(frames[0], 0, 1)
+    stepped.reset(frames[0], 0, 1)
+    at_once = skipped.step(frames[0], 86_400 * 10**9)
+    by_steps = np.concatenate([stepped.step(frames[0], k * 10**9) for k in range(1, 86_401)])
+    assert len(at_once) > 0.9 * 86_400 * 6 * 0.05
+    assert abs(len(at_once) - len(by_steps)) <= 12
+    ones = [camera.step(frames[1], 86_400 * 10**9 + MS) for camera in (skipped, stepped)]
+    assert abs(len(ones[0]) - len(ones[1])) <= 3 and min(map(len, ones)) > 0
+
+
+def test_the_low_pass_does_not_depend_on_the_frame_interval():
+    """A step of light seen after 1 ms: as one frame or as 100, it is the exponential, so the count is the same."""
+    fine = dict(threshold_mismatch=0, contrast_threshold=0.01, refractory_ns=0)
+    model = EventCameraModel(4, 4, cutoff_hz=300, **fine, **QUIET)
+    expected = math.log(4) * (1 - math.exp(-2 * math.pi * 300 * 1e-3 * 220 / 275)) / 0.01
+    for n in (1, 10, 100):
+        camera = EventCamera(model)
+        camera.reset(np.full((4, 4), 50, np.float32), 0, 1)
+        bright = np.full((4, 4), 200, np.float32)
+        count = sum(len(camera.step(bright, MS * (k + 1) // n)) for k in range(n))
+        assert abs(count / 16 - expected) <= 1, n
+
+
 def test_stray_light_takes_contrast():
     frames, stamps = moving(10), [k * MS for k in range(10)]
     plain = run(EventCameraModel(WIDTH, HEIGHT, **QUIET), frames, stamps)[1]

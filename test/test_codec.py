@@ -232,9 +232,63 @@ def test_a_malformed_packet_leaves_the_next_one_whole():
     good = encode(events, "evt3", 500)
     decoder = Decoder()
     assert len(decoder.decode(good[:-1], "evt3", 500, WIDTH, HEIGHT)) == 0
-    assert len(decoder.decode(good + b"\x00\x10", "evt3", 500, WIDTH, HEIGHT)) == 0  # code 1 does not exist
-    assert decoder.malformed == 2
+    assert decoder.malformed == 1
     assert decoder.decode(good, "evt3", 500, WIDTH, HEIGHT).tolist() == events.tolist()
+
+
+def test_reserved_words_are_skipped_and_counted():
+    """Lucid's cameras pad with 0x9999; codes 1, 9, B, C and D mean nothing yet."""
+    events = events_of([(k * 1000, k, k, 1) for k in range(1, 9)])
+    words = np.frombuffer(encode(events, "evt3", 500), "<u2")
+    padding = np.array([0x9999, 0x1234, 0xB000, 0xCFFF, 0xD001], "<u2")
+    padded = np.concatenate([padding, np.insert(words, np.arange(1, len(words)), 0x9999), padding]).astype("<u2")
+    for base in (0, 500):
+        decoder = Decoder()
+        assert decoder.decode(padded.tobytes(), "evt3", base, WIDTH, HEIGHT).tolist() == events.tolist()
+        assert (decoder.skipped, decoder.malformed, decoder.incomplete) == (len(words) - 1 + 10, 0, 0)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 3.0, 16.7])
+@pytest.mark.parametrize("gap_s", [0.1, 8.3, 8.5, 12.0, 16.7])
+def test_a_stream_of_a_sensor_with_a_gap(start_s, gap_s):
+    """A turn of the clock is 16.8 s; any shorter gap is told from the words alone."""
+    times = [round((start_s + k * 0.001 + (k >= 50) * gap_s) * 1e6) * 1000 for k in range(1, 100)]
+    events, decoder = events_of([(t, 1, 2, 1) for t in times]), Decoder()
+    found = [decoder.decode(encode(part, "evt3", 0), "evt3", 0, WIDTH, HEIGHT) for part in np.split(events, 99)]
+    assert np.concatenate(found).tolist() == events.tolist()
+    assert decoder.backward == 0
+
+
+def test_one_false_time_high_moves_no_other_events():
+    """Each TIME_HIGH of a stream damaged in each bit: what stands before it and from the second after it on stays."""
+    events = events_of([(t * 1_000_000, 1, 2, 1) for t in range(1, 60)])
+    words = np.frombuffer(encode(events, "evt3", 0), "<u2")
+    highs = np.flatnonzero(words >> 12 == 8)
+    for at, after in zip(highs[1:], highs[3:], strict=False):
+        until, since = (int((words[: k + 1] >> 12 == 2).sum()) for k in (at, after))
+        for bit in range(12):
+            spoilt, decoder = words.copy(), Decoder()
+            spoilt[at] ^= 1 << bit
+            found = decoder.decode(spoilt.tobytes(), "evt3", 0, WIDTH, HEIGHT).tolist()
+            assert found[:until] == events[:until].tolist()
+            assert found[since - len(events) :] == events[since:].tolist()
+
+
+def test_a_sensors_stream_has_no_end():
+    """100 s by packets of 5 ms: the span of a packet is bounded, that of a stream is not."""
+    decoder, n = Decoder(), 0
+    for k in range(20_000):
+        events = events_of([(k * 5_000_000 + 1000, 3, 4, 1), (k * 5_000_000 + 4_000_000, 5, 6, 0)])
+        n += decoder.decode(encode(events, "evt3", 0), "evt3", 0, WIDTH, HEIGHT).tolist() == events.tolist()
+    assert n == 20_000
+
+
+def test_words_of_the_other_byte_order():
+    events = events_of([(k * 1000, k, k, 1) for k in range(1, 9)])
+    for encoding, word in (("evt3", "<u2"), ("mono", "<u8")):
+        swapped = np.frombuffer(encode(events, encoding, 500), word).byteswap().tobytes()
+        found = Decoder().decode(swapped, encoding, 500, WIDTH, HEIGHT, big_endian=True)
+        assert found.tolist() == events.tolist()
 
 
 def test_bytes_and_arrays_decode_alike():
@@ -255,7 +309,9 @@ def test_what_cannot_be_encoded_is_refused():
     with pytest.raises(ValueError, match="time base"):
         encode(events_of([(5, 0, 0, 0)]), "mono", 6)
     with pytest.raises(ValueError, match="time base"):
-        encode(events_of([(MAX_SPAN_NS + 1, 0, 0, 0)]), "evt3", 0)
+        encode(events_of([(MAX_SPAN_NS + 2, 0, 0, 0)]), "evt3", 1)
+    with pytest.raises(ValueError, match="time base"):
+        encode(events_of([(5, 0, 0, 0), (MAX_SPAN_NS + 6, 0, 0, 0)]), "evt3", 0)
     with pytest.raises(ValueError, match="2048"):
         encode(events_of([(0, 2048, 0, 0)]), "evt3", 0)
     with pytest.raises(ValueError, match="32768"):

@@ -234,3 +234,80 @@ def test_start_holds_the_voltage_at_zero():
     free = np.array([3, 6, 9, 0, 3, 6, 9, 0])
     for neuron, start in enumerate((0, 2, 5)):
         np.testing.assert_array_equal(v[:, neuron], [0] * start + list(free[: 8 - start]))
+
+
+def _sparse_network(rng, delays):
+    """Two populations of synapses one by one, in random order, recurrent, one or many delays."""
+
+    def synapses(source, target, n, m):
+        pairs = rng.permutation(np.flatnonzero(rng.random(n * m) < 0.05))
+        late = rng.integers(0, 6, len(pairs)) if delays else 3
+        weights = rng.integers(-200, 256, len(pairs))
+        return Sparse(source, target, (m, n), pairs % m, pairs // m, weights, delays=late)
+
+    populations = {
+        "a": Population(2500, du=500, dv=100, vth=400),
+        "b": Population(40, du=500, dv=100, vth=100, bias_mant=3),
+    }
+    connections = [synapses("input", "a", 300, 2500), synapses("a", "b", 2500, 40), synapses("b", "a", 40, 2500)]
+    return LoihiNetwork(300, populations, [*connections, synapses("a", "a", 2500, 2500)], ("b", "a"))
+
+
+@pytest.mark.parametrize("delays", [False, True])
+def test_two_threads_give_the_same_state_as_one(delays):
+    rng = np.random.default_rng(4)
+    network = _sparse_network(rng, delays)
+    spikes = SpikeTrain.from_dense(rng.random((60, 300)) < 0.01)
+    one, two = LoihiEmulator(network, threads=1), LoihiEmulator(network, threads=2)
+    expected, got = one.run(spikes), two.run(spikes)
+    assert len(expected.ids) > 1000
+    np.testing.assert_array_equal(got.indptr, expected.indptr)
+    np.testing.assert_array_equal(got.ids, expected.ids)
+    for a, b in zip(one.state, two.state, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.stats() == two.stats()
+    with pytest.raises(ValueError, match="0 .. 299"):
+        two.step(np.array([300]))
+
+
+@pytest.mark.parametrize("delays", [False, True])
+def test_the_order_in_which_synapses_are_named_changes_no_spike(delays):
+    rng = np.random.default_rng(5)
+    network = _sparse_network(rng, delays)
+    ordered = []
+    for c in network.connections:
+        by = np.lexsort((c.targets, c.sources))
+        late = c.delays[by] if delays else c.delays
+        ordered.append(Sparse(c.source, c.target, c.shape, c.targets[by], c.sources[by], c.weights[by], delays=late))
+    other = LoihiNetwork(300, network.populations, ordered, network.outputs)
+    spikes = SpikeTrain.from_dense(rng.random((60, 300)) < 0.01)
+    expected, got = LoihiEmulator(network).run(spikes), LoihiEmulator(other).run(spikes)
+    assert len(expected.ids) > 1000
+    np.testing.assert_array_equal(got.ids, expected.ids)
+    dense = []
+    for c in network.connections:
+        weights, late = np.zeros(c.shape, int), np.zeros(c.shape, int)
+        weights[c.targets, c.sources], late[c.targets, c.sources] = c.weights, c.delays
+        dense.append(Dense(c.source, c.target, weights, delays=late))
+    got = LoihiEmulator(LoihiNetwork(300, network.populations, dense, network.outputs)).run(spikes)
+    np.testing.assert_array_equal(got.ids, expected.ids)
+
+
+def test_a_pair_that_is_named_twice_is_found_wherever_it_stands():
+    rng = np.random.default_rng(6)
+    pairs = rng.permutation(50 * 40)[:900]
+    Sparse("input", "a", (40, 50), pairs % 40, pairs // 40, np.ones(900, int))
+    for twice in (np.append(pairs, pairs[17]), np.sort(np.append(pairs, pairs[17]))):
+        with pytest.raises(ModelError, match="two synapses"):
+            Sparse("input", "a", (40, 50), twice % 40, twice // 40, np.ones(901, int))
+
+
+def test_sparse_weights_are_stored_as_dense_ones_are():
+    rng = np.random.default_rng(8)
+    for low, high in ((-300, 300), (-300, 0), (0, 300), (-70000, 70000), (0, 1)):
+        weights = rng.integers(low, high, 200)
+        for bits in (1, 3, 8):
+            for rounding, exponent in (("lava", -2), ("brian2loihi", -2), ("brian2loihi", 1)):
+                c = Sparse("input", "a", (200, 1), np.arange(200), np.zeros(200, int), weights, bits, exponent,
+                           rounding=rounding)  # fmt: skip
+                np.testing.assert_array_equal(c.narrow_synapses, c.synapses)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from liquid_spike_control.neuromorphic.reference import FloatReference
-from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph, Synapses
+from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain
 
 
@@ -88,3 +90,62 @@ def test_delays_of_each_synapse():
     spikes[1] = True
     fired = FloatReference(graph).run(SpikeTrain.from_dense(spikes)).to_dense(2)
     assert np.argwhere(fired).tolist() == [[2, 0], [5, 1]]
+
+
+def _unrolled(graph):
+    """The same graph with its convolutions as synapses one by one."""
+    connections = [
+        Synapses(c.source, c.target, c.shape, *c.synapses(), c.delay) if isinstance(c, Correlation) else c
+        for c in graph.connections
+    ]
+    return SpikingGraph(graph.n_inputs, graph.populations, connections, graph.outputs)
+
+
+def test_a_kernel_sends_what_its_synapses_send():
+    rng = np.random.default_rng(7)
+
+    def neurons(n):
+        return CubaPopulation(np.full(n, 0.4), np.full(n, 0.2), np.full(n, 1.0), np.zeros(n))
+
+    def kernel(source, target, shape, image, **geometry):
+        weight = rng.normal(0.2, 0.8, shape) * (rng.random(shape) < 0.8)
+        return Correlation(source, target, weight, image, **geometry)
+
+    first = kernel("input", "a", (3, 2, 3, 2), (2, 9, 8), stride=(2, 1), padding=(1, 1), channels_first=True, delay=2)
+    a = first.output_shape
+    second = kernel("a", "b", (4, 3, 2, 3), a, stride=(1, 2), padding=(0, 2))
+    n_a, n_b = second.shape[1], second.shape[0]
+    back = kernel("a", "a", (3, 3, 3, 3), a, padding=(1, 1), delay=1)
+    dense = Linear("b", "a", rng.normal(0, 0.1, (n_a, n_b)))
+    populations = {"a": neurons(n_a), "b": neurons(n_b)}
+    graph = SpikingGraph(2 * 9 * 8, populations, [first, dense, back, second], ("a", "b"))
+    spikes = SpikeTrain.from_dense(rng.random((60, 144)) < 0.1)
+    folded, unrolled = FloatReference(graph), FloatReference(_unrolled(graph))
+    got, expected = folded.run_all(spikes), unrolled.run_all(spikes)
+    for name in populations:
+        assert len(expected[name].ids) > 100
+        np.testing.assert_array_equal(got[name].indptr, expected[name].indptr)
+        np.testing.assert_array_equal(got[name].ids, expected[name].ids)
+    assert folded.stats() == unrolled.stats()
+
+
+def test_convolutions_of_millions_of_neurons_stay_kernels():
+    rng = np.random.default_rng(0)
+    n, image = 128 * 128 * 64, (64, 128, 128)
+    p = CubaPopulation(np.ones(n), np.full(n, 0.1), np.full(n, 1.0), np.zeros(n))
+    graph = SpikingGraph(
+        128 * 128 * 2,
+        {"a": p, "b": p},
+        [
+            Correlation("input", "a", rng.normal(size=(64, 2, 3, 3)), (2, 128, 128), padding=(1, 1)),
+            Correlation("a", "b", rng.normal(size=(64, 64, 3, 3)), image, padding=(1, 1)),
+        ],
+        ("b",),
+    )
+    tracemalloc.start()
+    reference = FloatReference(graph)
+    trains = reference.run_all(SpikeTrain.from_steps([np.array([0, 40, 8000]), *[np.zeros(0, int)] * 3]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(trains["a"].ids) > 100 and len(trains["b"].ids) > 1000
+    assert peak < 1e9  # 1.2 thousand million synapses would take 30 GB

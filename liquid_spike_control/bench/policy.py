@@ -23,7 +23,7 @@ from ..control.files import read_controller_file
 from ..errors import TaskError
 from ..neuromorphic.backend import BackendStats
 from ..products import check_folders
-from ..robots.catalogue import TASKS, task_named
+from ..robots.catalogue import TASKS, sensed_task_named
 from ..robots.pencil.benchmark import write_json
 from ..tasks.episode import EpisodeController, EpisodeResult, run_episode
 from ..tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
@@ -74,7 +74,7 @@ class Trial:
             hint = f"liquid-spike bench pencil --task {file.task} --controller-model {path}"
             known = f"is none of {', '.join(TASKS)}"
             raise TaskError(f"{path}: its task '{file.task}' {known}; one of the pencil's is tried by: {hint}")
-        task = task_named(file.task)
+        task = sensed_task_named(file.task)
         check_seeds_are_held_out(seeds, file.training_seeds, path)
         chosen = [perturbation_named(name) for name in names]
         for perturbation in chosen:

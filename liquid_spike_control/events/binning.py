@@ -48,6 +48,9 @@ class SpikeBinner:
         self.width, self.height, self.row_group, self.step_ns = width, height, row_group, step_ns
         self.n_axons = 2 * (height // row_group) * width
         self.rejected = 0
+        rows = np.arange(height, dtype=np.int32) // row_group * width
+        self._axon_of_row = np.stack([rows, rows + self.n_axons // 2]).astype(np.int32)
+        self._marks = np.zeros(self.n_axons // 64 + 1, np.uint64)
 
     def bin(self, events: np.ndarray, start_ns: int, n_steps: int) -> SpikeTrain:
         """The spikes of a window that begins at ``start_ns``.
@@ -61,56 +64,99 @@ class SpikeBinner:
             ``n_steps`` steps of ascending axon numbers.
         """
         indptr, ids, rejected = _bin(
-            to_words(events), start_ns, n_steps, self.step_ns, self.width, self.height, self.row_group
+            to_words(events), start_ns, n_steps, self.step_ns, self.width, self._axon_of_row, self._marks
         )
         self.rejected += rejected
         return SpikeTrain(indptr, ids)
 
 
 @numba.njit(cache=True, nogil=True)
-def _bin(events, start_ns, n_steps, step_ns, width, height, row_group):
-    """Counting sort by step, sort within steps, drop repeats: the cost follows the events and the steps."""
+def _bin(events, start_ns, n_steps, step_ns, width, axon_of_row, marks):
+    """Axons of all events, grouped by step; then, a step at a time, each once and in order.
+
+    Events come almost in order, so the step of the one before is mostly that of the next: no division. Where a step has
+    many events they are marked in a bitmap of the axons, which costs a few operations an event and no sort.
+
+    Args:
+        events: pairs of int64 words.
+        start_ns, n_steps, step_ns: of the window.
+        width: columns of the picture [pixels].
+        axon_of_row: int32 ``(2, height)``, the first axon of a row, by polarity.
+        marks: uint64, all 0, with a bit for each axon; left all 0.
+    """
     n = events.shape[0] // 2
-    groups = height // row_group
-    steps = np.empty(n, np.int64)
+    height = axon_of_row.shape[1]
     indptr = np.zeros(n_steps + 1, np.int64)
-    rejected = 0
+    axons, steps = np.empty(n, np.int32), np.empty(n, np.int32)
+    inside = 0
+    grouped = True
+    k, since, until = np.int64(-1), np.int64(0), np.int64(0)  # the step of the last event: since < t <= until
     for i in range(n):
-        word = events[2 * i + 1]
-        k = (events[2 * i] - start_ns - 1) // step_ns
-        if 0 <= k < n_steps and word & 0xFFFF < width and (word >> 16) & 0xFFFF < height:
-            steps[i] = k
+        t, word = events[2 * i], events[2 * i + 1]
+        column, row = word & 0xFFFF, (word >> 16) & 0xFFFF
+        if not since < t <= until:
+            found = (t - start_ns - 1) // step_ns
+            if not 0 <= found < n_steps:
+                continue
+            grouped &= found >= k
+            k, since = found, start_ns + found * step_ns
+            until = since + step_ns
+        if column < width and row < height:
+            axons[inside] = axon_of_row[np.int64((word >> 32) & 0xFF != 0), row] + column
+            steps[inside] = k
             indptr[k + 1] += 1
-        else:
-            steps[i] = -1
-            rejected += 1
+            inside += 1
     for k in range(n_steps):
         indptr[k + 1] += indptr[k]
-    place = indptr[:-1].copy()
-    ids = np.empty(n - rejected, np.int32)
-    for i in range(n):
-        k = steps[i]
-        if k >= 0:
-            word = events[2 * i + 1]
-            polarity = np.int64((word >> 32) & 0xFF != 0)
-            row = ((word >> 16) & 0xFFFF) // row_group
-            ids[place[k]] = (polarity * groups + row) * width + (word & 0xFFFF)
-            place[k] += 1
+    ids = axons
+    if not grouped:
+        ids, place = np.empty(inside, np.int32), indptr[:-1].copy()
+        for i in range(inside):
+            ids[place[steps[i]]] = axons[i]
+            place[steps[i]] += 1
     kept = 0
     begin = 0
     for k in range(n_steps):
         end = indptr[k + 1]
         step = ids[begin:end]
-        _sort(step)
-        previous = -1
-        for axon in step:
-            if axon != previous:
-                ids[kept] = axon
-                kept += 1
-                previous = axon
+        if end - begin > 16 and 8 * (end - begin) > marks.shape[0]:
+            kept += _by_marks(step, marks, ids[kept:end])
+        else:
+            _sort(step)
+            previous = -1
+            for axon in step:
+                if axon != previous:
+                    ids[kept] = axon
+                    kept += 1
+                    previous = axon
         begin = end
         indptr[k + 1] = kept
-    return indptr, ids[:kept].copy(), rejected
+    return indptr, ids[:kept].copy(), n - inside
+
+
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_LOWEST = np.zeros(64, np.int32)
+for _bit in range(64):
+    _LOWEST[(int(_DE_BRUIJN) << _bit & 2**64 - 1) >> 58] = _bit
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_marks(axons, marks, out):
+    """Write the numbers that occur in ``axons`` in ascending order; returns how many. ``out`` may overlap them."""
+    for axon in axons:
+        marks[axon >> 6] |= np.uint64(1) << np.uint64(axon & 63)
+    n = 0
+    for i in range(marks.shape[0]):
+        mark = marks[i]
+        if mark:
+            marks[i] = 0
+            first = np.int32(i << 6)
+            while mark:
+                lowest = mark & (~mark + np.uint64(1))
+                out[n] = first + _LOWEST[(lowest * _DE_BRUIJN) >> np.uint64(58)]
+                n += 1
+                mark ^= lowest
+    return n
 
 
 @numba.njit(cache=True, nogil=True)

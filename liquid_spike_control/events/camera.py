@@ -13,7 +13,7 @@ pixel adds:
 - ``L = ln(I + stray)`` above ``lin_log_threshold`` and linear below it, since no photoreceptor sees ratios in
   the dark (v2e);
 - a first-order low-pass whose cutoff grows with the light, ``f = cutoff_hz * (I + 20) / 275`` (v2e),
-  integrated by implicit Euler, which is stable at any frame interval;
+  integrated exactly at any frame interval, the light of a frame taken for that of the interval;
 - a leak that makes ``M`` sink by ``leak_hz * contrast_threshold`` a second, hence ON events of a still
   picture. It is computed as a ramp added to ``L``, so leak events too carry their exact times. With a leak, a
   pixel starts at a random phase of it, as a pixel that has looked at the same picture for long;
@@ -43,6 +43,7 @@ from .camera_kernels import (
     HOT_RATE,
     LEAK,
     LEAST_THETA,
+    RAMP_NS,
     REFRACTORY_NS,
     RESET_NS,
     SHOT_NEXT,
@@ -53,6 +54,7 @@ from .camera_kernels import (
     WIDTH,
     integrate,
     low_pass,
+    lower_ramp,
     next_arrival,
     photoreceptor,
     start_pixels,
@@ -60,6 +62,8 @@ from .camera_kernels import (
 from .words import from_words
 
 _LEAST_THRESHOLD = 0.01
+#: The leak's ramp begins anew when it is so high [log intensity]: 67 minutes at the default leak.
+_HIGHEST_RAMP = 8.0
 _MAY_BE_ZERO = ("threshold_mismatch", "shot_noise_hz", "leak_hz", "hot_pixel_fraction", "hot_pixel_hz",
                 "stray_light", "refractory_ns")  # fmt: skip
 
@@ -135,7 +139,7 @@ class EventCamera:
         self._last_event_ns = np.zeros(n, np.int64)
         self._rng = np.zeros(1, np.uint64)
         self._noise = np.zeros(6)
-        self._clock = np.zeros(4, np.int64)
+        self._clock = np.zeros(5, np.int64)
         self._hot = np.zeros(0, np.int64)
         self._stray = np.float32(model.stray_light)
         self._knee = np.float32(model.lin_log_threshold)
@@ -221,7 +225,7 @@ class EventCamera:
         self._noise[[SHOT_NEXT, HOT_NEXT]] = 0
         next_arrival(self._rng, self._noise, SHOT_RATE)
         next_arrival(self._rng, self._noise, HOT_RATE)
-        self._clock[[RESET_NS, STAMP_NS]] = stamp_ns
+        self._clock[[RESET_NS, STAMP_NS, RAMP_NS]] = stamp_ns
         self._clock[REFRACTORY_NS] = model.refractory_ns
         self._clock[WIDTH] = model.width
         self._was_reset = True
@@ -235,6 +239,19 @@ class EventCamera:
         if self.model.cutoff_hz is not None:
             last, now = self._log[self._latest], self._log[1 - self._latest]
             low_pass(last, now, (stamp_ns - last_ns) * 1e-9, self.model.cutoff_hz, self._knee)
+        parts = int(self._noise[LEAK] * (stamp_ns - last_ns) / _HIGHEST_RAMP) + 1
+        if parts == 1:
+            return from_words(self._integrate(stamp_ns))
+        last, now, words = self._log[self._latest].copy(), self._log[1 - self._latest].copy(), []
+        for k in range(1, parts + 1):
+            part = np.float32(k / parts)
+            self._log[1 - self._latest] = last + (now - last) * part if k < parts else now
+            words.append(self._integrate(int(last_ns) + (stamp_ns - int(last_ns)) * k // parts))
+        return from_words(np.concatenate(words))
+
+    def _integrate(self, stamp_ns: int) -> np.ndarray:
+        if self._noise[LEAK] * (stamp_ns - self._clock[RAMP_NS]) > _HIGHEST_RAMP:
+            lower_ramp(self._pixels, self._noise, self._clock)
         words = integrate(
             self._log,
             self._latest,
@@ -247,7 +264,7 @@ class EventCamera:
             stamp_ns,
         )
         self._latest = 1 - self._latest
-        return from_words(words)
+        return words
 
 
 def log_intensity(

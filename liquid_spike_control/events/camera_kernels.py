@@ -20,8 +20,8 @@ MEMORY, FIRE_ON, FIRE_OFF, THETA_ON, THETA_OFF = range(5)
 LEAK, SHOT_RATE, HOT_RATE, SHOT_NEXT, HOT_NEXT, LEAST_THETA = range(6)
 
 #: Entries of the ``clock`` array, int64: time of the reset and of the last frame [ns], refractory period
-#: [ns], columns of the picture.
-RESET_NS, STAMP_NS, REFRACTORY_NS, WIDTH = range(4)
+#: [ns], columns of the picture, and the time at which the leak's ramp is 0 [ns].
+RESET_NS, STAMP_NS, REFRACTORY_NS, WIDTH, RAMP_NS = range(5)
 
 _ON = np.int64(1) << 32
 _BRIGHTEST = np.float32(100.0)  # no float32 has a greater logarithm; what lies beyond (Inf) fires nothing
@@ -62,7 +62,7 @@ def photoreceptor(intensity, stray, threshold, out):
 def low_pass(last, now, dt_s, cutoff_hz, threshold):
     """First-order low-pass of ``now``, in place, with the state ``last``.
 
-    Implicit Euler: ``now = last + (now - last) k / (1 + k)``, ``k = 2 pi cutoff_hz dt (I + 20) / 275``.
+    ``now = last + (now - last) (1 - exp(-k))``, ``k = 2 pi cutoff_hz dt (I + 20) / 275``: exact for a step of ``now``.
     """
     slope = np.float32(threshold / math.log(threshold))
     rate = np.float32(2 * math.pi * cutoff_hz * dt_s / 275)
@@ -70,7 +70,7 @@ def low_pass(last, now, dt_s, cutoff_hz, threshold):
     for i in range(now.shape[0]):
         light = np.float32(math.exp(now[i])) if now[i] > knee else now[i] * slope
         k = rate * (light + np.float32(20))
-        now[i] = last[i] + (now[i] - last[i]) * (k / (np.float32(1) + k))
+        now[i] = last[i] + (now[i] - last[i]) * -np.float32(math.expm1(-k))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -100,6 +100,17 @@ def start_pixels(log, pixels):
         pixels[MEMORY, i] = log[i]
         pixels[FIRE_ON, i] = log[i] + pixels[THETA_ON, i]
         pixels[FIRE_OFF, i] = log[i] - pixels[THETA_OFF, i]
+
+
+@numba.njit(cache=True, nogil=True)
+def lower_ramp(pixels, noise, clock):
+    """Let the leak's ramp begin anew at the last frame; float32 would soon have no digits left for a contrast."""
+    ramp = np.float32(noise[LEAK] * (clock[STAMP_NS] - clock[RAMP_NS]))
+    for i in range(pixels.shape[1]):
+        pixels[MEMORY, i] -= ramp
+        pixels[FIRE_ON, i] = pixels[MEMORY, i] + pixels[THETA_ON, i]
+        pixels[FIRE_OFF, i] = pixels[MEMORY, i] - pixels[THETA_OFF, i]
+    clock[RAMP_NS] = clock[STAMP_NS]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -133,8 +144,8 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
     last, now = log[latest], log[1 - latest]
     width = clock[WIDTH]
     start, since = clock[STAMP_NS], clock[RESET_NS]
-    ramp_last = np.float32(noise[LEAK] * (start - since))
-    ramp_now = np.float32(noise[LEAK] * (stamp_ns - since))
+    ramp_last = np.float32(noise[LEAK] * (start - clock[RAMP_NS]))
+    ramp_now = np.float32(noise[LEAK] * (stamp_ns - clock[RAMP_NS]))
     duration = stamp_ns - start
     events = np.empty(512, np.int64)
     n = 0
@@ -152,8 +163,8 @@ def integrate(log, latest, pixels, last_event_ns, rng, noise, clock, hot, stamp_
         )
         for x in range(width):
             level = row[x] + ramp_now
-            brighter = np.uint8(level >= fire_on[x]) & np.uint8(level < _BRIGHTEST)
-            darker = np.uint8(level <= fire_off[x]) & np.uint8(level > -_BRIGHTEST)
+            brighter = np.uint8(level >= fire_on[x]) & np.uint8(row[x] < _BRIGHTEST)
+            darker = np.uint8(level <= fire_off[x]) & np.uint8(row[x] > -_BRIGHTEST)
             fires[x] = brighter | darker
         firing = 0
         for k in range(eights.shape[0]):

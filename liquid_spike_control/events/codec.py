@@ -36,6 +36,11 @@ _WORDS = {"evt3": np.uint16, "mono": np.uint64, "libcaer": np.uint64, "libcaer_c
 #: half a turn of the clock of ``evt3``.
 MAX_SPAN_NS = 4_000_000_000
 
+#: A clock that is off by more than this was set anew [ns].
+STEP_NS = 50_000_000
+#: What a :class:`Decoder` counts.
+DROPPED = ("malformed", "skipped", "incomplete", "out_of_picture", "backward", "out_of_span")
+
 _LATEST_NS = 2**62
 
 
@@ -48,12 +53,12 @@ def encode(events: np.ndarray, encoding: str, time_base_ns: int) -> bytes:
             times up to microseconds, so that an event of a window ``(a, b]`` stays in it if ``a`` and ``b``
             are whole microseconds; the order of the events of one microsecond may change.
         time_base_ns: the packet's ``time_base`` [ns], not after any event. With 0, ``evt3`` packets are taken
-            for the stream of a sensor whose clock started at 0.
+            for the stream of a sensor whose clock started at 0, however long ago.
 
     Raises:
         TaskError: the encoding is not one of ``ENCODINGS``.
-        ValueError: an event lies before the time base or more than ``MAX_SPAN_NS`` after it, or the format
-            cannot address its pixel. :func:`split` cuts events to fit.
+        ValueError: an event lies before the time base or more than ``MAX_SPAN_NS`` after it (in a stream: after the
+            first event), or the format cannot address its pixel. :func:`split` cuts events to fit.
     """
     if encoding not in ENCODINGS:
         raise TaskError(f"event encoding {encoding!r} is unknown; use one of {', '.join(ENCODINGS)}")
@@ -64,7 +69,8 @@ def encode(events: np.ndarray, encoding: str, time_base_ns: int) -> bytes:
     if not ascending:
         words = to_words(events[np.argsort(events["t"], kind="stable")])
     first, last = int(words[0]), int(words[-2])
-    if not 0 <= time_base_ns <= first or last > time_base_ns + MAX_SPAN_NS:
+    begin_ns = first if encoding == "evt3" and time_base_ns == 0 else time_base_ns  # a stream has no span
+    if not 0 <= time_base_ns <= first or last > begin_ns + MAX_SPAN_NS:
         raise ValueError(f"events of {first} to {last} ns do not fit a packet of time base {time_base_ns} ns")
     size = (evt3 if encoding == "evt3" else mono).MAX_SIZE
     if max(width, height) > size:
@@ -100,12 +106,14 @@ class Decoder:
     """Decodes the packets of one topic and counts what it drops.
 
     Attributes:
-        malformed: packets dropped whole: not a whole number of words, a word or an encoding that is unknown,
-            or an impossible time base.
+        malformed: packets dropped whole: not a whole number of words, an unknown encoding, or an impossible time base.
+        skipped: words skipped: of reserved codes, or a time that the next one contradicts.
         incomplete: events dropped because no time or row came before them, as where a sensor's stream starts.
         out_of_picture: events dropped because their pixel is not in the picture.
         backward: events dropped because a later event was given already.
-        out_of_span: events dropped because they lie more than ``max_span_ns`` after the packet's time base.
+        out_of_span: events dropped because they lie too long after the start of the packet, or too far from the time
+            that was expected.
+        first_ns: time of the last packet's first event, also where it was dropped [ns]; None if it had none.
     """
 
     def __init__(self, max_span_ns: int = MAX_SPAN_NS):
@@ -115,15 +123,29 @@ class Decoder:
                 late.
         """
         self.max_span_ns = max_span_ns
-        self.malformed = self.incomplete = self.out_of_picture = self.backward = self.out_of_span = 0
+        self.malformed = self.skipped = 0
+        self.incomplete = self.out_of_picture = self.backward = self.out_of_span = 0
         self.reset()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """The counts by name."""
+        return {name: getattr(self, name) for name in DROPPED}
 
     def reset(self) -> None:
         """Forget the time and the state of the stream, not the counts: a new recording begins."""
         self._last_ns = -_LATEST_NS
         self._state = evt3.unknown_state()
+        self.first_ns: int | None = None
 
-    def decode(self, data, encoding: str, time_base_ns: int, width: int, height: int) -> np.ndarray:
+    def forget_place(self) -> None:
+        """Forget row, vector and upper half of the time: packets of the stream were lost, which may have set them."""
+        self._state[evt3.HIGH :] = evt3.unknown_state()[evt3.HIGH :]
+
+    def decode(
+        self, data, encoding: str, time_base_ns: int, width: int, height: int,
+        expected_ns: int | None = None, latest_ns: int | None = None, big_endian: bool = False,
+    ) -> np.ndarray:  # fmt: skip
         """The events of a packet.
 
         Args:
@@ -134,38 +156,53 @@ class Decoder:
             time_base_ns: the packet's time base [ns].
             width: columns of the picture [pixels].
             height: rows of the picture [pixels].
+            expected_ns: when the packet's first event is expected [ns]: events more than :data:`STEP_NS` before it are
+                dropped, and those of the packets before do not matter, as their times may have been false.
+            latest_ns: no event is later [ns].
+            big_endian: the words are, see ``is_bigendian`` of the message.
 
         Returns:
             EVENT, sorted by time; empty if the packet is malformed.
         """
+        self.first_ns = None
         data = np.frombuffer(data, np.uint8)
         word = _WORDS.get(encoding)
         if word is None or data.size % np.dtype(word).itemsize or not 0 <= time_base_ns < _LATEST_NS:
             return self._drop()
         words = data.view(word)
+        if big_endian:
+            words = words.byteswap()
         words.flags.writeable = False  # one kernel for bytes and for array.array
         width, height = min(width, 65535), min(height, 65535)
-        latest_ns = time_base_ns + self.max_span_ns
+        earliest_ns = self._last_ns if expected_ns is None else expected_ns - STEP_NS
+        span_ns = time_base_ns + self.max_span_ns
+        skipped = incomplete = 0
         if encoding == "mono":
-            events, *dropped = mono.decode_words(words, time_base_ns, self._last_ns, latest_ns, width, height)
+            span_ns = min(span_ns, latest_ns or span_ns)
+            events, *dropped = mono.decode_words(words, time_base_ns, earliest_ns, span_ns, width, height)
+            self.first_ns = time_base_ns + int(words[0] & 0xFFFFFFFF) if len(words) else None
         elif encoding == "libcaer":
             # its time base is that of the sensor's zero, up to 36 minutes ago
-            events, *dropped = libcaer.decode_words(words, time_base_ns, self._last_ns, _LATEST_NS, width, height)
+            span_ns = latest_ns or _LATEST_NS
+            events, *dropped = libcaer.decode_words(words, time_base_ns, earliest_ns, span_ns, width, height)
+            self.first_ns = time_base_ns + int(words[0] >> 32 & 0x7FFFFFFF) * 1000 if len(words) else None
         elif encoding == "libcaer_cmp":
-            events, incomplete, *dropped = libcaer.decode_compressed(
-                words, time_base_ns, self._last_ns, latest_ns, width, height
+            span_ns = min(span_ns, latest_ns or span_ns)
+            events, skipped, incomplete, *dropped = libcaer.decode_compressed(
+                words, time_base_ns, earliest_ns, span_ns, width, height
             )
-            if incomplete < 0:
-                return self._drop()
-            self.incomplete += incomplete
+            self.first_ns = time_base_ns if len(words) else None
         else:
-            latest_ns = latest_ns if time_base_ns else _LATEST_NS
-            events, incomplete, *dropped = evt3.decode_words(
-                words, self._state, time_base_ns, self._last_ns, latest_ns, width, height
+            anchor_us = (time_base_ns or (-1000 if expected_ns is None else max(expected_ns, 0))) // 1000
+            state = evt3.unknown_state() if time_base_ns else self._state
+            span_ns = min(span_ns if time_base_ns else _LATEST_NS, latest_ns or _LATEST_NS)
+            events, skipped, incomplete, *dropped = evt3.decode_words(
+                words, state, anchor_us, earliest_ns, span_ns, width, height
             )
-            if incomplete < 0:
-                return self._drop()
-            self.incomplete += incomplete
+            first_ns = int(state[evt3.FIRST_NS])
+            self.first_ns = first_ns if first_ns >= 0 else None
+        self.skipped += skipped
+        self.incomplete += incomplete
         self.out_of_picture += dropped[0]
         self.backward += dropped[1]
         self.out_of_span += dropped[2]
@@ -175,7 +212,7 @@ class Decoder:
 
     def _drop(self) -> np.ndarray:
         self.malformed += 1
-        self._state = evt3.unknown_state()
+        self.forget_place()
         return np.empty(0, EVENT)
 
 

@@ -12,6 +12,7 @@ code  name          the other 12 bits
 0x6   EVT_TIME_LOW  bits 0..11 of the time [us]
 0x8   EVT_TIME_HIGH bits 12..23 of the time [us]; the time wraps every 16.777216 s
 0x7, 0xA, 0xE, 0xF  CONTINUED_4, EXT_TRIGGER, OTHERS, CONTINUED_12: carry no events
+others              reserved; some cameras pad with them
 ====  ============  ===========================================================================
 
 https://docs.prophesee.ai/stable/data/encoding_formats/evt3.html
@@ -30,56 +31,54 @@ _WRAP = 1 << 24
 _CROWD = 32
 _UNKNOWN = -1
 
-#: Entries of a decoder's state, int64: the time [us, unwrapped], and the last TIME_HIGH, row, vector base and
-#: polarity, each -1 while unknown.
-TIME, HIGH, ROW, BASE, POLARITY = range(5)
+#: Entries of a decoder's state, int64: the time [us, unwrapped], the last TIME_HIGH, row, vector base and polarity,
+#: each -1 while unknown, and the time of the first event of the last packet, wanted or not [ns], -1 if it had none.
+TIME, HIGH, ROW, BASE, POLARITY, FIRST_NS = range(6)
 
 
 def unknown_state() -> np.ndarray:
     """The state of a decoder that has read nothing."""
-    state = np.full(5, _UNKNOWN, np.int64)
+    state = np.full(6, _UNKNOWN, np.int64)
     state[TIME] = 0
     return state
 
 
 @numba.njit(cache=True, nogil=True)
-def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, height):
-    """Events of one packet.
+def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
+    """Events of one packet, or of one piece of a stream.
 
-    The 24 bits of time are unwrapped to the time nearest to the last time, or to ``time_base_ns`` at the
-    start of a packet that has one (not 0). Such a packet is self-contained: nothing is carried over to it.
+    The 24 bits of time are unwrapped to the time nearest to ``anchor_us``. Without an anchor, a TIME_HIGH that falls
+    begins a new turn of the clock, whatever the gap, and a TIME_LOW that falls runs back (the rule of openeb).
+
+    Words of reserved codes are skipped: cameras pad with them. So is a TIME_HIGH that the next one contradicts, as
+    damage to one word would move all events until then.
 
     Args:
-        data: uint16, the words of the packet.
-        state: int64 ``(5,)``, see above; brought up to date unless the packet is malformed.
-        time_base_ns: 0 if the stream only has the sensor's clock, as metavision_driver's has.
+        data: uint16, the words.
+        state: int64 ``(6,)``, see above; brought up to date.
+        anchor_us: a time that lies less than half a turn from every event [us], or -1 if none is known.
         earliest_ns: events before it, or before an event that came before them, are dropped as backward.
         latest_ns: events after it are dropped as out of span.
         width: columns of the picture [pixels].
         height: rows of the picture [pixels].
 
     Returns:
-        ``(events, incomplete, out_of_picture, backward, out_of_span)``: pairs of int64 words, and the numbers
-        of events dropped, incomplete being those that came before a time and a row were known. ``incomplete``
-        is -1 for a malformed packet: one with a word that the format does not know.
+        ``(events, skipped, incomplete, out_of_picture, backward, out_of_span)``: pairs of int64 words, the number of
+        words skipped, and the numbers of events dropped, ``incomplete`` being those that came before a time and a row
+        were known.
     """
-    room = _most_events(data)
-    if room < 0:
-        return np.empty(0, np.int64), -1, 0, 0, 0
+    room, skipped = _most_events(data)
     events = np.empty(2 * room + 24, np.int64)  # and some, as vectors are written whole
     n = 0
     time, high, row, base, polarity = state[TIME], state[HIGH], state[ROW], state[BASE], state[POLARITY]
-    low = time & 0xFFF
-    anchored = high != _UNKNOWN
-    if time_base_ns > 0:
-        time = time_base_ns // 1000
-        anchored = True
-        high = row = base = polarity = _UNKNOWN
+    first_ns = np.int64(_UNKNOWN)
+    turn, low = time >> 24, time & 0xFFF
     t = time * 1000
     n_before_t = 0
-    ready = high != _UNKNOWN and 0 <= row < height and earliest_ns <= t <= latest_ns
+    ready = False  # an event takes the short way: all is known, and in bounds
     incomplete = out_of_picture = backward = out_of_span = 0
-    for word in data:
+    for i in range(data.shape[0]):
+        word = data[i]
         code, value = np.int64(word >> 12), np.int64(word & 0xFFF)
         if code == _ADDR_X:
             column = value & 0x7FF
@@ -93,19 +92,23 @@ def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, heigh
             if code == _TIME_LOW:
                 low = value
             elif value != high:
+                if high != _UNKNOWN and _contradicted(data, i, high, value):
+                    skipped += 1
+                    continue
+                turn += value < (time >> 12 & 0xFFF)
                 high, low = value, 0
             if high != _UNKNOWN:
                 if n > n_before_t:
                     earliest_ns, n_before_t = t, n
-                step = ((high << 12 | low) - time) & (_WRAP - 1)
-                time += step - _WRAP if anchored and step >= _WRAP // 2 else step
-                anchored = True
+                time = turn << 24 | high << 12 | low
+                if anchor_us != _UNKNOWN:
+                    time = anchor_us + ((time - anchor_us + _WRAP // 2) & (_WRAP - 1)) - _WRAP // 2
                 t = time * 1000
-                ready = 0 <= row < height and earliest_ns <= t <= latest_ns
+                ready = first_ns != _UNKNOWN and 0 <= row < height and earliest_ns <= t <= latest_ns
             continue
         elif code == _ADDR_Y:
             row = value & 0x7FF
-            ready = high != _UNKNOWN and row < height and earliest_ns <= t <= latest_ns
+            ready = first_ns != _UNKNOWN and row < height and earliest_ns <= t <= latest_ns
             continue
         elif code == _BASE_X:
             base, polarity = value & 0x7FF, value >> 11
@@ -135,6 +138,9 @@ def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, heigh
         if high == _UNKNOWN or row == _UNKNOWN:
             incomplete += _ones(mask)
             continue
+        if first_ns == _UNKNOWN and mask:
+            first_ns = t
+            ready = row < height and earliest_ns <= t <= latest_ns
         inside = 0 if row >= height else mask & ((1 << min(max(width - column, 0), 12)) - 1)
         out_of_picture += _ones(mask ^ inside)
         if t > latest_ns:
@@ -147,22 +153,35 @@ def decode_words(data, state, time_base_ns, earliest_ns, latest_ns, width, heigh
                 events[2 * n + 1] = (column + b) | row << 16 | sign << 32
                 n += inside >> b & 1
     state[TIME], state[HIGH], state[ROW], state[BASE], state[POLARITY] = time, high, row, base, polarity
-    return events[: 2 * n], incomplete, out_of_picture, backward, out_of_span
+    state[FIRST_NS] = first_ns
+    return events[: 2 * n], skipped, incomplete, out_of_picture, backward, out_of_span
+
+
+@numba.njit(cache=True, nogil=True)
+def _contradicted(data, i, high, value):
+    """Whether the TIME_HIGH after word ``i`` follows ``high``, the one before it, more closely than ``value``."""
+    if value - high == 1:
+        return False
+    for k in range(i + 1, data.shape[0]):
+        if data[k] >> 12 == _TIME_HIGH:
+            later = np.int64(data[k] & 0xFFF)
+            return (later - high) & 0xFFF < (later - value) & 0xFFF
+    return False
 
 
 @numba.njit(cache=True, nogil=True)
 def _most_events(data):
-    """How many events the words tell of; -1 if one of them is none of the format's."""
-    count, foreign = 0, 0
+    """The most events that the words stand for, and how many of the words have reserved codes."""
+    count, reserved = 0, 0
     for word in data:
         code, bits = np.uint32(word >> 12), np.uint32(word & 0xFFF)
         vector = np.uint32((0b0000_0000_0011_0000 >> code) & 1)
         single = np.uint32((0b0000_0000_0000_0100 >> code) & 1)
-        foreign |= (0b0011_1010_0000_0010 >> code) & 1
+        reserved += (0b0011_1010_0000_0010 >> code) & 1
         bits = (bits & 0x555) + (bits >> 1 & 0x555)
         bits = (bits & 0x333) + (bits >> 2 & 0x333)
         count += single + vector * ((bits & 0xF) + (bits >> 4 & 0xF) + (bits >> 8 & 0xF))
-    return np.int64(-1) if foreign else np.int64(count)
+    return np.int64(count), np.int64(reserved)
 
 
 @numba.njit(cache=True, nogil=True)

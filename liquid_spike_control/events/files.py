@@ -3,7 +3,7 @@
 
 | suffix | format | read | written |
 |---|---|---|---|
-| ``.raw`` | Prophesee EVT2, EVT2.1 and EVT3 | faery | faery (EVT2, EVT3) |
+| ``.raw`` | Prophesee EVT2, EVT2.1 and EVT3 | ``prophesee.py`` | faery (EVT2, EVT3) |
 | ``.dat`` | Prophesee DAT | faery | faery |
 | ``.aedat4``, ``.aedat`` | iniVation AEDAT4 | faery | faery |
 | ``.es`` | Event Stream | faery | faery |
@@ -14,8 +14,9 @@ faery comes with ``pip install 'liquid_spike_control[events]'``. All of these fo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -24,9 +25,11 @@ import numpy as np
 from ..errors import LiquidSpikeError, TaskError
 from ..products import check_folder
 from ..types import EVENT
+from . import prophesee
 
 #: How each format that faery reads begins; it would take a foreign file for EVT3 without a header.
 MAGIC = {".raw": b"% ", ".dat": b"% ", ".aedat4": b"#!AER-DAT4", ".aedat": b"#!AER-DAT4", ".es": b"Event Stream"}
+AEDAT = (".aedat4", ".aedat")
 DSEC = (".h5", ".hdf5")
 READS = (*MAGIC, *DSEC)
 WRITES = tuple(MAGIC)
@@ -37,6 +40,8 @@ PIECE = 1 << 20
 #: Width and height of DSEC's cameras; the files do not say.
 DSEC_SIZE = (640, 480)
 MICROSECOND_NS = 1000
+#: Half of what the times of a format can reach [us].
+_LONGEST_US = {"evt2": 1 << 33, ".dat": 1 << 31}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class EventFile:
     Attributes:
         path: of the file.
         width, height: of the picture [pixels].
+        track: the camera of an AEDAT4 file, or None.
+        dropped: how many events and words could not be decoded, by the reason; known when the events were read.
 
     Raises:
         TaskError: see :func:`open_events`.
@@ -54,6 +61,8 @@ class EventFile:
     path: Path
     width: int
     height: int
+    track: int | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
 
     def pieces(self) -> Iterator[np.ndarray]:
         """EVENT arrays, one after the other; times as the file has them [ns], not checked.
@@ -61,16 +70,25 @@ class EventFile:
         Raises:
             TaskError: the file is damaged or cut; what came before was given.
         """
+        suffix = self.path.suffix.lower()
         with _Foreign(self.path):
-            yield from _dsec_pieces(self.path) if self.path.suffix.lower() in DSEC else _faery_pieces(self.path)
+            if suffix in DSEC:
+                yield from _dsec_pieces(self.path)
+            elif suffix == ".raw":
+                self.dropped.clear()
+                header = prophesee.read_header(self.path)
+                yield from prophesee.pieces(self.path, header, self.width, self.height, self.dropped)
+            else:
+                yield from _faery_pieces(self.path, (self.width, self.height), self.track)
 
 
-def open_events(path: str | Path, size: tuple[int, int] | None = None) -> EventFile:
+def open_events(path: str | Path, size: tuple[int, int] | None = None, track: int | None = None) -> EventFile:
     """A recording, by its suffix.
 
     Args:
         path: of the file.
         size: width and height of the picture [pixels], for files that do not say.
+        track: which camera of an AEDAT4 file with several.
 
     Raises:
         TaskError: the file is missing, of another format, or damaged; one line that names it.
@@ -88,11 +106,28 @@ def open_events(path: str | Path, size: tuple[int, int] | None = None) -> EventF
         with open(path, "rb") as file:
             if file.read(len(MAGIC[suffix])) != MAGIC[suffix]:
                 raise TaskError(f"{path}: it does not begin as a {suffix} file does; give the suffix of what it is")
-        stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0))
-        width, height = stream.dimensions()
+        if suffix == ".raw":
+            width, height = prophesee.read_header(path).picture or size or (0, 0)
+        else:
+            track = _track(path, track) if suffix in AEDAT else track
+            stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0), track_id=track)
+            width, height = stream.dimensions()
     if not width or not height:
         raise TaskError(f"{path}: the file does not say how large its picture is; give --size WIDTH HEIGHT")
-    return EventFile(path, width, height)
+    return EventFile(path, width, height, track)
+
+
+def _track(path: Path, wanted: int | None) -> int | None:
+    """The camera that is meant.
+
+    Raises:
+        TaskError: there are several and none is named, or not this one.
+    """
+    with _faery(path).aedat.Decoder(path) as decoder:
+        tracks = [track.id for track in decoder.tracks() if track.data_type == "events"]
+    if (wanted is None and len(tracks) > 1) or (wanted is not None and wanted not in tracks):
+        raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
+    return wanted
 
 
 def write_events(
@@ -119,7 +154,13 @@ def write_events(
     faery = _faery(path)
     converted = (_to_faery(path, piece, faery.EVENTS_DTYPE) for piece in pieces)
     with _Foreign(path, "cannot be written", "write to another format or folder"):
-        faery.file_encoder.events_to_file(converted, path, (width, height), version, use_write_suffix=False)
+        # EVT2 and DAT hold the time itself where it fits; faery's own header line, "t0", only other readers of it know
+        first = next(converted, np.empty(0, faery.EVENTS_DTYPE))
+        fits = len(first) and first["t"][0] < _LONGEST_US.get("evt2" if version == "evt2" else suffix, 0)
+        pieces = itertools.chain([first], converted)
+        faery.file_encoder.events_to_file(
+            pieces, path, (width, height), version, zero_t0=not fits, use_write_suffix=False
+        )
 
 
 def _to_faery(path: Path, events: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -140,8 +181,8 @@ def _faery(path: Path) -> ModuleType:
     return faery
 
 
-def _faery_pieces(path: Path) -> Iterator[np.ndarray]:
-    for packet in _faery(path).events_stream_from_file(path, dimensions_fallback=(1, 1)):
+def _faery_pieces(path: Path, size: tuple[int, int], track: int | None) -> Iterator[np.ndarray]:
+    for packet in _faery(path).events_stream_from_file(path, dimensions_fallback=size, track_id=track):
         events = np.zeros(len(packet), EVENT)
         events["t"] = packet["t"].astype(np.int64) * MICROSECOND_NS
         events["x"], events["y"], events["p"] = packet["x"], packet["y"], packet["on"]
@@ -200,4 +241,6 @@ class _Foreign:
         if error is None or isinstance(error, LiquidSpikeError | KeyboardInterrupt | GeneratorExit | SystemExit):
             return
         line = " ".join(f"{kind.__name__}: {error}".split())[:160]
+        if any(sign in str(error) for sign in ("unsupported type", "no event tracks", "unknown type")):
+            raise TaskError(f"{self._path}: no events of a DVS in it ({line}); give a recording of those") from None
         raise TaskError(f"{self._path}: {self._trouble} ({line}); {self._remedy}") from None

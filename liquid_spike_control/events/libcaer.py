@@ -60,10 +60,11 @@ def decode_compressed(data, time_base_ns, earliest_ns, latest_ns, width, height)
         time_base_ns, earliest_ns, latest_ns, width, height: as of :func:`.mono.decode_words`.
 
     Returns:
-        ``(events, incomplete, out_of_picture, backward, out_of_span)``: pairs of int64 words, and the numbers of events
-        dropped; ``incomplete`` are those without a column or a row before them, or -1 where a word is unknown.
+        ``(events, skipped, incomplete, out_of_picture, backward, out_of_span)``: pairs of int64 words, the number of
+        words skipped as their code is unknown, and the numbers of events dropped; ``incomplete`` are those without a
+        column or a row before them.
     """
-    most = 0
+    most = skipped = 0
     for word in data:
         code = np.int64(word) >> 12
         if code == _ROW:
@@ -72,7 +73,7 @@ def decode_compressed(data, time_base_ns, earliest_ns, latest_ns, width, height)
             for k in range(8):
                 most += np.int64(word) >> k & 1
         elif code > _VECTOR:
-            return np.empty(0, np.int64), -1, 0, 0, 0
+            skipped += 1
     incomplete = out_of_picture = backward = out_of_span = 0
     events = np.empty(2 * most, np.int64)
     n = 0
@@ -89,7 +90,7 @@ def decode_compressed(data, time_base_ns, earliest_ns, latest_ns, width, height)
             column = rest & 0x7FF
         elif code == _VECTOR_ROW:
             base, polarity = rest & 0x7FF, rest >> 11
-        else:
+        elif code <= _VECTOR:
             t = time_base_ns + (high << 12 | low) * 1000
             first, bits = (rest & 0x7FF, np.int64(1)) if code == _ROW else (base, rest & 0xFF)
             sign = rest >> 11 if code == _ROW else polarity
@@ -112,4 +113,4 @@ def decode_compressed(data, time_base_ns, earliest_ns, latest_ns, width, height)
                     n += 1
             if code == _VECTOR and base >= 0:
                 base += 8
-    return events[: 2 * n], incomplete, out_of_picture, backward, out_of_span
+    return events[: 2 * n], skipped, incomplete, out_of_picture, backward, out_of_span

@@ -2,7 +2,6 @@
 """A camera's stream on the robot's clock, in windows of one length. Pure: stamps in, stamps out.
 
 The drivers of event cameras (metavision_driver, libcaer_driver) send packets whenever they are full or old enough.
-Events carry the time of the sensor's own clock; ``header.stamp`` is the robot's time of the first of them.
 """
 
 from __future__ import annotations
@@ -10,44 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import EVENT
-
-#: The sensor's clock is taken to have been set anew when it is off by more than this [ns].
-STEP_NS = 50_000_000
-#: Part of an offset's change that is followed with each packet; what is left is the jitter of the stamps.
-FOLLOW = 64
-
-
-class SensorClock:
-    """Translates the sensor's time into the robot's, from the stamp of each packet's first event.
-
-    Attributes:
-        steps: how often the sensor's clock jumped against the robot's.
-    """
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self._offset_ns: int | None = None
-
-    def translate(self, events: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """The events on the robot's clock.
-
-        Args:
-            events: EVENT, sorted, on the sensor's clock.
-            stamp_ns: the robot's time of the first one [ns].
-        """
-        if not len(events):
-            return events
-        offset = stamp_ns - int(events["t"][0])
-        if self._offset_ns is None:
-            self._offset_ns = offset
-        elif abs(offset - self._offset_ns) > STEP_NS:
-            self._offset_ns = offset
-            self.steps += 1
-        else:
-            self._offset_ns += (offset - self._offset_ns) // FOLLOW
-        events = events.copy()
-        events["t"] += self._offset_ns
-        return events
 
 
 class Windows:
@@ -74,7 +35,7 @@ class Windows:
             latest_ns: nothing will come from before this time [ns].
 
         Returns:
-            The events of all windows that are complete and the end of the last of them [ns], or None.
+            The events of all windows that are complete, packet by packet, and the end of the last window [ns]; or None.
         """
         if len(events):
             self._pending.append(events)
@@ -82,10 +43,22 @@ class Windows:
         if complete < 1:
             return None
         start, end = self._until_ns, self._until_ns + complete * self.length_ns
-        held = np.concatenate(self._pending) if self._pending else np.empty(0, EVENT)
-        held["t"] = np.maximum(held["t"], start + 1)
-        held = held[np.argsort(held["t"], kind="stable")]
-        cut = int(np.searchsorted(held["t"], end, "right"))
-        self._pending = [held[cut:]] if cut < len(held) else []
-        self._until_ns = end
-        return held[:cut], end
+        within, beyond = [], []
+        for part in self._pending:
+            cut = len(part) if part["t"][-1] <= end else int(np.searchsorted(part["t"], end, "right"))
+            if cut < len(part):
+                beyond.append(part[cut:])
+            if cut:
+                within.append(_not_before(part[:cut], start + 1))
+        self._until_ns, self._pending = end, beyond
+        if len(within) == 1:
+            return within[0], end
+        return np.concatenate(within) if within else np.empty(0, EVENT), end
+
+
+def _not_before(events: np.ndarray, earliest_ns: int) -> np.ndarray:
+    if events["t"][0] >= earliest_ns:
+        return events
+    events = events.copy()
+    events["t"] = np.maximum(events["t"], earliest_ns)
+    return events

@@ -40,12 +40,15 @@ class Backend(Protocol):
     Attributes:
         n_inputs: number of input axons.
         n_outputs: number of output neurons.
-        network_hash: hex SHA-256 of the network that runs.
     """
 
     n_inputs: int
     n_outputs: int
-    network_hash: str
+
+    @property
+    def network_hash(self) -> str:
+        """Hex SHA-256 of the network that runs."""
+        ...
 
     def reset(self) -> None:
         """To the initial state; the counts restart too."""

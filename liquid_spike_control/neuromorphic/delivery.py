@@ -14,9 +14,9 @@ from .vectors import BLOCK, BLOCK_BITS, add8, add16, add24, add32, add_rows
 
 # Columns of the table of connections; what the others mean depends on the kind.
 C_KIND, C_SOURCE, C_TARGET, C_SHIFT, C_WEIGHTS, C_INDEX = range(6)
-C_ROW = 6  # rows: length of a row; sparse: where the pairs begin
+C_ROW = 6  # rows: length of a row; sparse: where targets begin; delayed: where pairs of target and delay do
 C_CHW, C_IN, C_X, C_Y, C_OUT, C_Y_OUT, C_TAPS_X, C_TAPS_Y, C_TOTALS, C_PIXELS = range(6, 16)  # conv
-C_DELAY, C_COLUMNS = 16, 17  # extra steps of all synapses (rows, conv)
+C_DELAY, C_COLUMNS = 16, 17  # extra steps of all synapses (rows, sparse, conv)
 #: Up to so many spikes of a convolution only the blocks that they reach are marked: to mark those of padding as well
 #: costs less, but each is then visited.
 FEW = 128
@@ -27,7 +27,7 @@ FEW = 128
 X_START, X_PHASE, X_ROWS, X_LENGTH, X_COLUMNS = range(5)
 G_FIRST, G_REACH, G_SKIP, G_PHASE, G_COLUMNS = range(5)
 # Kinds of connection.
-ROWS, SPARSE, CONV = range(3)
+ROWS, SPARSE, DELAYED, CONV = range(4)
 
 
 @njit(inline="always")
@@ -74,24 +74,31 @@ def deliver_rows(c, ids, weights, index, a, touched):
 
 
 @njit(cache=True)
-def deliver_sparse(c, ids, weights, index, acc, touched, t):
-    """Sparse or delayed connection: (target, delay) pairs of each source neuron, in compressed rows."""
+def deliver_sparse(c, ids, weights, index, a, touched):
+    """Sparse connection: the targets of each source neuron, in compressed rows. Returns the synaptic operations."""
     # Unsigned, so that numba writes no code for indices that count from the end: five times as fast.
+    shift, target = np.int32(c[C_SHIFT]), np.uint64(c[C_TARGET])
+    rows, targets, first_weight = c[C_INDEX], np.uint64(c[C_ROW]), np.uint64(c[C_WEIGHTS])
+    bits = np.uint64(BLOCK_BITS)
+    operations = 0
+    for k in range(len(ids)):
+        s, last = np.uint64(index[rows + ids[k]]), np.uint64(index[rows + ids[k] + 1])
+        operations += np.int64(last - s)
+        while s < last:
+            neuron = target + np.uint64(index[targets + s])
+            a[neuron] += np.int32(weights[first_weight + s]) << shift
+            touched[neuron >> bits] = 1
+            s += np.uint64(1)
+    return operations
+
+
+@njit(cache=True)
+def deliver_delayed(c, ids, weights, index, acc, touched, t):
+    """Connection of different delays: (target, delay) pairs of each source neuron, in compressed rows."""
     shift, target = np.int32(c[C_SHIFT]), np.uint64(c[C_TARGET])
     rows, pairs, first_weight = c[C_INDEX], np.uint64(c[C_ROW]), np.uint64(c[C_WEIGHTS])
     slots, now, bits = np.uint64(len(acc)), np.uint64((t + 1) % len(acc)), np.uint64(BLOCK_BITS)
     operations = 0
-    if slots == 1:  # no delay in the network, which is the usual case
-        a, marks = acc[0], touched[0]
-        for k in range(len(ids)):
-            s, last = np.uint64(index[rows + ids[k]]), np.uint64(index[rows + ids[k] + 1])
-            operations += np.int64(last - s)
-            while s < last:
-                neuron = target + np.uint64(index[pairs + np.uint64(2) * s])
-                a[neuron] += np.int32(weights[first_weight + s]) << shift
-                marks[neuron >> bits] = 1
-                s += np.uint64(1)
-        return operations
     for k in range(len(ids)):
         s, last = np.uint64(index[rows + ids[k]]), np.uint64(index[rows + ids[k] + 1])
         operations += np.int64(last - s)

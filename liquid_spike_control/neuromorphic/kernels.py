@@ -26,9 +26,11 @@ from .delivery import (
     C_DELAY,
     C_KIND,
     C_SOURCE,
+    DELAYED,
     ROWS,
     SPARSE,
     deliver_conv,
+    deliver_delayed,
     deliver_rows,
     deliver_sparse,
 )
@@ -93,7 +95,7 @@ def memory_of(arrays: dict[int, np.ndarray]) -> np.ndarray:
     return memory
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def settle(memory):
     """Let the blocks that rest catch up, so that state and counts are those of the last step."""
     m = memory
@@ -118,7 +120,7 @@ def settle(memory):
                 done[block] = counters[N_STEPS]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def advance(memory, outputs, in_indptr, in_ids, n_inputs, out_indptr, out_ids):
     """Advance the network by ``len(in_indptr) - 1`` steps.
 
@@ -178,7 +180,9 @@ def advance(memory, outputs, in_indptr, in_ids, n_inputs, out_indptr, out_ids):
             if c[C_KIND] == ROWS:
                 counters[N_SYNOPS] += deliver_rows(c, ids, weights, index, a, marks)
             elif c[C_KIND] == SPARSE:
-                counters[N_SYNOPS] += deliver_sparse(c, ids, weights, index, inputs, touched, t)
+                counters[N_SYNOPS] += deliver_sparse(c, ids, weights, index, a, marks)
+            elif c[C_KIND] == DELAYED:
+                counters[N_SYNOPS] += deliver_delayed(c, ids, weights, index, inputs, touched, t)
             else:
                 counters[N_SYNOPS] += deliver_conv(c, ids, weights, index, a, marks)
         for k in range(len(outputs)):

@@ -49,20 +49,22 @@ class Layout:
 class _Pool:
     """Arrays joined one after the other, each at a cache line; ``add`` returns where an array begins."""
 
-    def __init__(self) -> None:
-        self.parts: list[np.ndarray] = []
+    def __init__(self, dtype: type) -> None:
+        self.dtype = dtype
+        self.parts: list[tuple[int, np.ndarray]] = []
         self.size = 0
 
     def add(self, array: np.ndarray) -> int:
         start = self.size
-        self.parts += [np.ravel(array), np.zeros(-array.size % (2 * BLOCK), np.int64)]
-        self.size += sum(part.size for part in self.parts[-2:])
+        self.parts.append((start, np.ravel(array).astype(self.dtype, copy=False)))
+        self.size += -(-array.size // (2 * BLOCK)) * 2 * BLOCK
         return start
 
-    def joined(self, dtype) -> np.ndarray:
-        array = aligned_zeros(self.size + 2 * BLOCK, dtype)
-        if self.parts:
-            array[: self.size] = np.concatenate(self.parts)
+    def joined(self) -> np.ndarray:
+        array = aligned_zeros(self.size + 2 * BLOCK, self.dtype)
+        while self.parts:  # of a large network two copies would fill the memory
+            start, part = self.parts.pop()
+            array[start : start + part.size] = part
         return array
 
 
@@ -81,7 +83,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
         populations.append(_population(p, starts[name], first_spike, parameters))
         counters[starts[name] : starts[name] + p.n] = p.start
         first_spike += p.n
-    weights, index = _Pool(), _Pool()
+    weights, index = _Pool(np.int16), _Pool(np.int32)
     connections, folds = [], []
     slots, beyond = 1, 0
     for c, delay in _sums(network):
@@ -118,8 +120,8 @@ def lay_out(network: LoihiNetwork) -> Layout:
         np.array(populations, np.int64),
         np.array(folds, np.int64).reshape(-1, F_COLUMNS),
         np.array(connections, np.int64).reshape(-1, d.C_COLUMNS),
-        weights.joined(np.int16),
-        index.joined(np.int32),
+        weights.joined(),
+        index.joined(),
         padded,
         n,
         slots,
@@ -134,8 +136,11 @@ def _sums(network: LoihiNetwork) -> Iterator[tuple[Dense | Sparse | Conv, int | 
     What is shifted is the sum of the spikes of one step, not of all that is due at once (Lava).
     """
     for c in network.connections:
+        if c.shift >= 0:
+            yield c, None
+            continue
         delays = np.unique(c.delays)
-        if c.shift >= 0 or len(delays) < 2:
+        if len(delays) < 2:
             yield c, None
             continue
         for delay in delays:
@@ -181,18 +186,23 @@ def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
 def _sparse(c: Dense | Sparse, delay: int | None, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
     """Synapses one by one; those of one delay only, if it is given."""
     if isinstance(c, Dense):
-        target, source = np.nonzero(c.synapses)
+        source, target = np.nonzero(c.synapses.T)
         synapses, delays = c.synapses[target, source], np.broadcast_to(c.delays, c.shape)[target, source]
+        rows = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=c.shape[1]))])
     else:
-        target, source, synapses = c.targets, c.sources, c.synapses
-        delays = np.broadcast_to(c.delays, synapses.shape)
-    used = np.flatnonzero((synapses != 0) & (True if delay is None else delays == delay))
-    used = used[np.lexsort((target[used], source[used]))]
-    counts = np.bincount(source[used], minlength=c.shape[1])
-    row[d.C_KIND] = d.SPARSE
-    row[d.C_WEIGHTS] = weights.add(synapses[used])
-    row[d.C_INDEX] = index.add(np.concatenate([[0], np.cumsum(counts)]))
-    row[d.C_ROW] = index.add(np.stack([target[used], delays[used]], 1))
+        rows, target, synapses, delays = c.by_source()
+    used = (synapses != 0) & (True if delay is None else delays == delay)
+    if not used.all():
+        rows = np.concatenate([[0], np.cumsum(used)])[rows]
+        target, synapses, delays = (x[used] for x in (target, synapses, delays))
+    if rows[-1] >= 2**31:
+        raise ModelError(f"{c.source} -> {c.target}: {rows[-1]:,} synapses, more than 2^31; divide the population")
+    shared = not len(delays) or delays.min() == delays.max()
+    row[d.C_KIND] = d.SPARSE if shared else d.DELAYED
+    row[d.C_WEIGHTS] = weights.add(synapses)
+    row[d.C_INDEX] = index.add(rows)
+    row[d.C_ROW] = index.add(target if shared else np.stack([target, delays], 1))
+    row[d.C_DELAY] = np.max(delays, initial=0) if shared else 0
 
 
 def _conv(c: Conv, row: np.ndarray, weights: _Pool, index: _Pool) -> None:

@@ -13,18 +13,20 @@ array([], dtype=int32)
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from ..types import SpikeTrain
-from . import kernels, membrane, vectors, visits
+from . import halves, kernels, membrane, vectors, visits
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
 from .network import LoihiNetwork
 from .neurons import Population
 from .synapses import Conv, Dense, Sparse, quantise_weights
+from .trains import by_population, joined
 
 __all__ = [
     "Conv",
@@ -59,18 +61,22 @@ class LoihiEmulator:
     """A :class:`~.backend.Backend` that runs a :class:`~.network.LoihiNetwork` on the processor.
 
     Cost follows events: zero weights and neurons that only decay cost next to nothing; the result is the same
-    to the bit.
+    to the bit. It lets other Python threads run meanwhile.
+
+    Args:
+        network: what runs.
+        threads: 1, or 2, which networks whose synapses are all stored one by one can use; by default 2 for those of
+            millions of synapses. The result is the same.
 
     Attributes:
-        network: what runs.
-        n_inputs, n_outputs, network_hash: as in ``Backend``.
+        network: as given.
+        n_inputs, n_outputs: as in ``Backend``.
     """
 
-    def __init__(self, network: LoihiNetwork):
+    def __init__(self, network: LoihiNetwork, threads: int | None = None):
         self.network = network
         self.n_inputs = network.n_inputs
         self.n_outputs = network.n_outputs
-        self.network_hash = network.hash
         self._layout = lay_out(network)
         layout, names = self._layout, list(network.populations)
         self._outputs = network.numbered(network.outputs)
@@ -104,8 +110,17 @@ class LoihiEmulator:
             kernels.MASKS: np.zeros(-(-largest // vectors.BLOCK) + 1, np.int64),
         }
         self._memory = kernels.memory_of(self._arrays)
+        if threads is None:
+            threads = 2 if len(layout.weights) >= halves.LARGE and len(os.sched_getaffinity(0)) > 1 else 1
+        divided = threads > 1 and halves.can_divide(layout)
+        self._halves = halves.Halves(layout, self._arrays, self._memory) if divided else None
         self._one_step = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(self.n_outputs, np.int32)
         self.reset()
+
+    @property
+    def network_hash(self) -> str:
+        """Hex SHA-256 of the network."""
+        return self.network.hash
 
     def __enter__(self) -> Self:
         return self
@@ -158,15 +173,8 @@ class LoihiEmulator:
 
     def run_all(self, spikes: SpikeTrain) -> dict[str, SpikeTrain]:
         """As :meth:`run`, but return the spikes of every population, for rasters."""
-        every = self._run(spikes, self._every, self.network.n_neurons)
-        step = np.repeat(np.arange(every.n_steps), np.diff(every.indptr))
-        trains = {}
-        for (name, p), (_, first) in zip(self.network.populations.items(), self._every, strict=True):
-            mine = (every.ids >= first) & (every.ids < first + p.n)
-            counts = np.bincount(step[mine], minlength=every.n_steps)
-            indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-            trains[name] = SpikeTrain(indptr, (every.ids[mine] - first).astype(np.int32))
-        return trains
+        sizes = {name: p.n for name, p in self.network.populations.items()}
+        return by_population(self._run(spikes, self._every, self.network.n_neurons), sizes)
 
     def probe(self, spikes: SpikeTrain) -> dict[str, Probe]:
         """As :meth:`run`, but return current, voltage and spikes of every neuron and step (much slower)."""
@@ -202,14 +210,8 @@ class LoihiEmulator:
         indptr = np.ascontiguousarray(spikes.indptr, np.int64)
         ids = np.ascontiguousarray(spikes.ids, np.int32)
         most = max(1, _ROOM // n_outputs)
-        if spikes.n_steps <= most:
-            return self._advance(indptr, ids, outputs, n_outputs)
-        parts = [
-            self._advance(indptr[k : k + most + 1], ids, outputs, n_outputs)
-            for k in range(0, spikes.n_steps, most)
-        ]
-        counts = np.concatenate([np.diff(p.indptr) for p in parts])
-        return SpikeTrain(np.concatenate([[0], np.cumsum(counts)]), np.concatenate([p.ids for p in parts]))
+        firsts = range(0, max(spikes.n_steps, 1), most)
+        return joined([self._advance(indptr[k : k + most + 1], ids, outputs, n_outputs) for k in firsts])
 
     def _advance(
         self, indptr: np.ndarray, ids: np.ndarray, outputs: np.ndarray, n_outputs: int
@@ -220,5 +222,6 @@ class LoihiEmulator:
         return SpikeTrain(out_indptr, out_ids[: out_indptr[-1]].copy())
 
     def _call(self, outputs, indptr, ids, out_indptr, out_ids) -> None:
-        if kernels.advance(self._memory, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids):
+        arguments = outputs, indptr, ids, self.n_inputs, out_indptr, out_ids
+        if self._halves.advance(*arguments) if self._halves else kernels.advance(self._memory, *arguments):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")

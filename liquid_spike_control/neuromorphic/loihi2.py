@@ -149,14 +149,13 @@ class Loihi2Emulator:
 
     Attributes:
         network: what runs.
-        n_inputs, n_outputs, network_hash: as in ``Backend``.
+        n_inputs, n_outputs: as in ``Backend``.
     """
 
     def __init__(self, network: LoihiNetwork):
         self.network = network
         self.n_inputs = network.n_inputs
         self.n_outputs = network.n_outputs
-        self.network_hash = network.hash
         names = list(network.populations)
         populations = np.zeros((len(names), m.P_COLUMNS), np.int64)
         parameters = np.zeros((m.N_PARAMETERS, network.n_neurons), np.int64)
@@ -192,6 +191,11 @@ class Loihi2Emulator:
         )  # fmt: skip
         self._outputs = network.numbered(network.outputs)
         self.reset()
+
+    @property
+    def network_hash(self) -> str:
+        """Hex SHA-256 of the network."""
+        return self.network.hash
 
     def __enter__(self) -> Self:
         return self

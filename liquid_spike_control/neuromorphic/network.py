@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from .synapses import Conv, Dense, Sparse
 
 #: Name of the source that stands for the input spikes.
 INPUT = "input"
+# Numbers that are hashed at once.
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,6 @@ class LoihiNetwork:
     populations: Mapping[str, Neurons]
     connections: Sequence[Dense | Sparse | Conv]
     outputs: tuple[str, ...] = ()
-    hash: str = field(init=False)
 
     def __post_init__(self) -> None:
         check(self.n_inputs > 0, "a network needs at least one input axon")
@@ -64,7 +66,6 @@ class LoihiNetwork:
                 n_source == have[0] and n_target in (have[1], ports * have[1]),
                 f"{where}: it joins {n_source} to {n_target}, there are {have}",
             )
-        object.__setattr__(self, "hash", self._digest())
 
     def size(self, name: str) -> int:
         """Number of neurons of a population, or of axons for ``"input"``."""
@@ -89,14 +90,17 @@ class LoihiNetwork:
         """Number of neurons of all populations."""
         return sum(p.n for p in self.populations.values())
 
-    def _digest(self) -> str:
+    @cached_property
+    def hash(self) -> str:
         """Hex SHA-256 of everything that decides the spikes, independent of platform and of array layout."""
         sha = hashlib.sha256(b"liquid_spike_control LoihiNetwork 2\n")
 
         def put(label: str, value) -> None:
-            array = np.ascontiguousarray(value, "<i8")
+            array = np.atleast_1d(value)
             sha.update(f"{label} {array.shape}\n".encode())
-            sha.update(array.tobytes())
+            rows = max(1, _PIECE // max(array[:1].size, 1))
+            for k in range(0, len(array), rows):  # of a large network a copy would fill the memory
+                sha.update(np.ascontiguousarray(array[k : k + rows], "<i8").data)
 
         put("inputs", self.n_inputs)
         for name, p in self.populations.items():
@@ -116,7 +120,7 @@ class LoihiNetwork:
                 put("geometry", [*c.input_shape, *c.strides, *c.paddings, c.channels_first, c.delay])
                 continue
             put("weight_exp", c.shift)
-            put("weights", c.synapses)
+            put("weights", c.narrow_synapses if isinstance(c, Sparse) else c.synapses)
             put("delays", np.broadcast_to(c.delays, c.weights.shape))
             if isinstance(c, Sparse):
                 put("targets", c.targets)

@@ -13,18 +13,52 @@ from typing import Self
 import numpy as np
 from numba import njit
 
-from ..spiking.graph import INPUT, SpikingGraph
+from ..spiking.graph import INPUT, Correlation, SpikingGraph
 from ..types import SpikeTrain
 from .backend import BackendStats
+from .trains import by_population, joined
 
 # Rows of the table of what a neuron does.
 INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
+# Columns of the table of kernels: source population (-1 the input), first target neuron, shapes, stride, padding,
+# order of the source's neurons, delay, and where the weights and their counts begin.
+(
+    K_SOURCE, K_TARGET, K_IN, K_H, K_W, K_ROWS, K_COLUMNS, K_OUT, K_H_OUT, K_W_OUT, K_DOWN, K_RIGHT, K_ABOVE, K_LEFT,
+    K_FIRST, K_DELAY, K_WEIGHTS, K_COUNTS, N_KERNEL,
+) = range(19)  # fmt: skip
+# Output spikes that one compiled call has room for, unless one step alone needs more.
+_ROOM = 1 << 20
+
+
+@njit(cache=True)
+def _spread(c, source, kernels, counts, due, t):
+    """Add what a spike of neuron ``source`` sends over a kernel; returns the synaptic operations."""
+    if c[K_FIRST]:
+        channel, pixel = source // (c[K_H] * c[K_W]), source % (c[K_H] * c[K_W])
+    else:
+        channel, pixel = source % c[K_IN], source // c[K_IN]
+    row, column = pixel // c[K_W] + c[K_ABOVE], pixel % c[K_W] + c[K_LEFT]
+    slot, operations, out = due[(t + 1 + c[K_DELAY]) % len(due)], 0, c[K_OUT]
+    for k in range(c[K_ROWS]):
+        y = (row - k) // c[K_DOWN]
+        if (row - k) % c[K_DOWN] != 0 or y < 0 or y >= c[K_H_OUT]:
+            continue
+        for m in range(c[K_COLUMNS]):
+            x = (column - m) // c[K_RIGHT]
+            if (column - m) % c[K_RIGHT] != 0 or x < 0 or x >= c[K_W_OUT]:
+                continue
+            tap = (channel * c[K_ROWS] + k) * c[K_COLUMNS] + m
+            first, target = c[K_WEIGHTS] + tap * out, c[K_TARGET] + (y * c[K_W_OUT] + x) * out
+            for o in range(out):
+                slot[target + o] += kernels[first + o]
+            operations += counts[c[K_COUNTS] + tap]
+    return operations
 
 
 @njit(cache=True)
 def _advance(
     t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, lowest, rules, u, v, counter,
-    due, fired, label, out_indptr, out, trace,
+    due, fired, label, table, kernels, counts, edges, out_indptr, out, trace,
 ):  # fmt: skip
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
     written, spikes, operations = 0, 0, 0
@@ -47,23 +81,55 @@ def _advance(
                 v[i] = v[i] - drop[i] if rules[SUBTRACT, i] else 0.0
                 counter[i] = rules[REFRACTORY, i]
             counter[i] = max(counter[i] - 1, 0)
+        # A source at a time, in the order of their numbers: sums in floats depend on the order.
         for k in range(indptr[step], indptr[step + 1]):
             for s in range(rows[ids[k]], rows[ids[k] + 1]):
                 due[(t + 1 + delays[s]) % len(due), targets[s]] += weights[s]
             operations += rows[ids[k] + 1] - rows[ids[k]]
-        for i in range(len(u)):
-            if fired[i]:
+            for q in range(len(table)):
+                if table[q, K_SOURCE] < 0:
+                    operations += _spread(table[q], ids[k], kernels, counts, due, t)
+        for p in range(len(edges) - 1):
+            for i in range(edges[p], edges[p + 1]):
+                if not fired[i]:
+                    continue
                 spikes += 1
                 source = n_inputs + i
                 for s in range(rows[source], rows[source + 1]):
                     due[(t + 1 + delays[s]) % len(due), targets[s]] += weights[s]
                 operations += rows[source + 1] - rows[source]
+                for q in range(len(table)):
+                    if table[q, K_SOURCE] == p:
+                        operations += _spread(table[q], i - edges[p], kernels, counts, due, t)
         for k in range(len(label)):
             if fired[label[k]]:
                 out[written] = k
                 written += 1
         out_indptr[step + 1] = written
     return written, spikes, operations
+
+
+class _Kernels:
+    """Convolutions as :func:`_advance` reads them: a row of numbers each, and their weights one after the other."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+        self.weights: list[np.ndarray] = [np.zeros(0)]
+        self.counts: list[np.ndarray] = [np.zeros(0, np.int64)]
+
+    def add(self, c: Correlation, source: int, target: int) -> None:
+        """Append a connection from a population, or -1, to neurons from ``target`` on."""
+        laid = c.weight.transpose(1, 2, 3, 0)  # source channel, row, column, target channel
+        starts = sum(w.size for w in self.weights), sum(n.size for n in self.counts)
+        geometry = *c.input_shape, *c.weight.shape[2:], *c.output_shape, *c.stride, *c.padding
+        self.rows.append([source, target, *geometry, c.channels_first, c.delay, *starts])
+        self.weights.append(laid.ravel())
+        self.counts.append((laid != 0).sum(-1).ravel())
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Table, weights, and how many weights of a tap are not 0."""
+        table = np.array(self.rows, np.int64).reshape(-1, N_KERNEL)
+        return table, np.concatenate(self.weights), np.concatenate(self.counts)
 
 
 class FloatReference:
@@ -88,8 +154,15 @@ class FloatReference:
             first[name] = self._n
             self._n += p.n
         self._first = first
-        synapses = []
+        none = np.zeros(0, np.int64)
+        synapses: list[tuple[np.ndarray, ...]] = [(none, none, np.zeros(0), none)]
+        convolutions, names = _Kernels(), list(graph.populations)
+        longest = 0
         for c in graph.connections:
+            longest = max(longest, int(np.max(c.delay, initial=0)))
+            if isinstance(c, Correlation):
+                convolutions.add(c, -1 if c.source == INPUT else names.index(c.source), first[c.target])
+                continue
             source, target, weight = c.synapses()
             delay = np.broadcast_to(c.delay, weight.shape)
             offset = 0 if c.source == INPUT else graph.n_inputs + first[c.source]
@@ -115,7 +188,8 @@ class FloatReference:
             axis=1,
         ).astype(np.int64)
         self._u, self._v, self._counter = np.zeros(self._n), np.zeros(self._n), np.zeros(self._n, np.int64)
-        self._due = np.zeros((1 + int(self._delays.max(initial=0)), self._n))
+        self._kernels = (*convolutions.arrays(), np.array([*first.values(), self._n], np.int64))
+        self._due = np.zeros((1 + longest, self._n))
         self._fired = np.zeros(self._n, bool)
         self._labels = self._numbered(graph.outputs)
         self.reset()
@@ -165,10 +239,8 @@ class FloatReference:
 
     def run_all(self, spikes: SpikeTrain) -> dict[str, SpikeTrain]:
         """As :meth:`run`, but return the spikes of every population."""
-        dense = self._run(spikes, np.arange(self._n)).to_dense(self._n)
-        return {
-            m: SpikeTrain.from_dense(dense[:, i : i + self.graph.size(m)]) for m, i in self._first.items()
-        }
+        sizes = {name: p.n for name, p in self.graph.populations.items()}
+        return by_population(self._run(spikes, np.arange(self._n)), sizes)
 
     def voltages(self, spikes: SpikeTrain) -> dict[str, np.ndarray]:
         """As :meth:`run`, but return the voltage of every population before spikes reset it, float64
@@ -182,7 +254,18 @@ class FloatReference:
         mine = ids[indptr[0] : indptr[-1]]
         if len(mine) and (mine.min() < 0 or mine.max() >= self.n_inputs):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
-        out_indptr, out = np.empty(len(indptr), np.int64), np.empty(spikes.n_steps * len(labels), np.int32)
+        most = max(1, _ROOM // max(len(labels), 1))
+        firsts = range(0, max(spikes.n_steps, 1), most)
+        parts = [self._piece(indptr[t : t + most + 1], ids, labels, trace, t) for t in firsts]
+        self._in += len(mine)
+        return joined(parts)
+
+    def _piece(
+        self, indptr: np.ndarray, ids: np.ndarray, labels: np.ndarray, trace: np.ndarray | None, first: int
+    ) -> SpikeTrain:
+        """One compiled call, whose first step is number ``first`` of the trace."""
+        n_steps = len(indptr) - 1
+        out_indptr, out = np.empty(len(indptr), np.int64), np.empty(n_steps * len(labels), np.int32)
         written, n_spikes, operations = _advance(  # type: ignore[call-arg]
             self._steps,
             indptr,
@@ -200,12 +283,12 @@ class FloatReference:
             self._due,
             self._fired,
             labels,
+            *self._kernels,
             out_indptr,
             out,
-            np.zeros((0, 0)) if trace is None else trace,
+            np.zeros((0, 0)) if trace is None else trace[first : first + n_steps],
         )
-        self._steps += spikes.n_steps
-        self._in += len(mine)
+        self._steps += n_steps
         self._spikes += n_spikes
         self._operations += operations
         return SpikeTrain(out_indptr, out[:written].copy())

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numba import njit
 
+from ..spiking.synapse_order import are_in_order, by_source
 from .neurons import check
 
 
@@ -40,15 +43,30 @@ def quantise_weights(
         int64, same shape.
     """
     w = np.asarray(weights).astype(np.int64)
-    if not w.size:
-        return w
-    sign = -1 if w.max() <= 0 and w.min() < 0 else 1
-    mixed = bool(w.min() < 0 < w.max())
-    shift = 8 - num_weight_bits + mixed
-    w = np.clip(sign * w, -256 * mixed, 255)
+    sign, low, shift = storage(w, num_weight_bits)
+    w = np.clip(sign * w, low, 255)
     if rounding == "brian2loihi":
         return sign * np.sign(w) * ((np.abs(w) >> shift) << shift)
     return sign * ((w >> shift) << shift)
+
+
+def storage(weights: np.ndarray, num_weight_bits: int) -> tuple[int, int, int]:
+    """How weights are held: the sign that they lose, the lowest one kept, the bits that are cleared."""
+    least, most = (int(f(initial=0)) for f in (weights.min, weights.max))
+    mixed = least < 0 < most
+    return -1 if least < 0 and not mixed else 1, -256 * mixed, 8 - num_weight_bits + mixed
+
+
+@njit(cache=True, nogil=True)
+def _store(weights, sign, low, shift, toward_zero, right, out):
+    """:func:`quantise_weights` without arrays in between; then each is shifted ``right``."""
+    for i in range(len(weights)):
+        w = min(max(sign * np.int64(weights[i]), low), 255)
+        if toward_zero and w < 0:
+            w = -((-w >> shift) << shift)
+        else:
+            w = (w >> shift) << shift
+        out[i] = (sign * w) >> right
 
 
 class _Stored:
@@ -69,8 +87,12 @@ class _Stored:
         check(d.dtype.kind in "iu" and d.shape in ((), shape), f"{where}: delays must be integers {shape}")
         check(not d.size or (d.min() >= 0 and d.max() <= 63), f"{where}: delays must lie in 0 .. 63")
         check(self.rounding in ("lava", "brian2loihi"), f"{where}: rounding must be lava or brian2loihi")
-        object.__setattr__(self, "weights", w.astype(np.int64))
-        object.__setattr__(self, "delays", d.astype(np.int64))
+        object.__setattr__(self, "weights", w.astype(self._narrow(w)))
+        object.__setattr__(self, "delays", d.astype(np.int64 if d.ndim == 0 else self._narrow(d)))
+
+    def _narrow(self, values: np.ndarray) -> type:
+        """The type that they are kept in."""
+        return np.int64
 
     @property
     def synapses(self) -> np.ndarray:
@@ -128,7 +150,7 @@ class Sparse(_Stored):
     Attributes:
         source, target, num_weight_bits, weight_exp, rounding: as in ``Dense``.
         shape: ``(n_target, n_source)``.
-        targets, sources: integers ``(n_synapses,)``, no pair twice.
+        targets, sources: integers ``(n_synapses,)``, no pair twice; kept as int32.
         weights: integers ``(n_synapses,)``.
         delays: extra steps, ``(n_synapses,)`` or one integer, 0 .. 63.
     """
@@ -160,9 +182,47 @@ class Sparse(_Stored):
                 not index.size or (index.min() >= 0 and index.max() < n),
                 f"{where}: {name} must lie in 0 .. {n - 1}",
             )
-            object.__setattr__(self, name, index.astype(np.int64))
-        pairs = self.targets * self.shape[1] + self.sources
-        check(len(np.unique(pairs)) == len(pairs), f"{where}: a pair of neurons has two synapses; add them up")
+            object.__setattr__(self, name, index.astype(np.int32))
+        distinct = are_in_order(self.sources, self.targets) or self._sorted[3]
+        check(distinct, f"{where}: a pair of neurons has two synapses; add them up")
+
+    def _narrow(self, values: np.ndarray) -> type:
+        # An array of a hundred million synapses takes longer to allocate than to go through.
+        fits = not values.size or (values.min() >= -(2**15) and values.max() < 2**15)
+        return np.int16 if fits else np.int64
+
+    @property
+    def narrow_synapses(self) -> np.ndarray:
+        """As :attr:`synapses`, int16."""
+        w, exponent = self.weights, self.weight_exp
+        sign, low, shift = storage(w, self.num_weight_bits)
+        toward_zero = self.rounding == "brian2loihi"
+        acting = np.empty(len(w), np.int16)
+        _store(w, sign, low, shift, toward_zero, max(-exponent, 0) if toward_zero else 0, acting)
+        return acting
+
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        """Rows, targets, and weights and delays as one number, by source; and whether all pairs differ."""
+        carried = self.narrow_synapses
+        carried += 256
+        carried <<= 6
+        if np.ndim(self.delays):
+            carried |= self.delays.astype(np.int16)
+        return by_source(self.sources, self.targets, carried, self.shape)
+
+    def by_source(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The synapses by source and target, as compressed rows.
+
+        Returns:
+            Where those of each source begin, int64 ``(n_source + 1,)``; targets, int32; weights as they act, int16;
+            delays, int16, each ``(n_synapses,)``.
+        """
+        rows, targets, carried, _ = self._sorted
+        delays = carried & 63 if np.ndim(self.delays) else np.broadcast_to(np.int16(self.delays), targets.shape)
+        weights = carried >> 6
+        weights -= 256
+        return rows, targets, weights, delays
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,10 +88,16 @@ def _exact(incoming: Sequence[Connection], bits: Sequence[int]) -> tuple[float, 
     return (unit * 2.0 ** min(exponents), spread) if spread <= 7 else None
 
 
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """The different values, ascending; ``np.unique`` takes a hash table for it, which is far slower on many."""
+    values = np.sort(values, axis=None)
+    return values[np.concatenate([[True], np.diff(values) > 0])[: len(values)]]
+
+
 def _common_step(magnitudes: np.ndarray, most: int) -> float:
     """The largest number 1 / m with m at most ``most`` of which all magnitudes are multiples; 0 if there is none."""
-    values = np.unique(magnitudes)
-    if len(np.unique(np.rint(values * 2**20))) > 2 * most + 1:  # values of a grid may straddle two bins
+    values = _distinct(magnitudes)
+    if len(_distinct(np.rint(values * 2**20))) > 2 * most + 1:  # values of a grid may straddle two bins
         return 0.0
     for m in range(1, most + 1):
         if np.abs(values * m - np.rint(values * m)).max() < 1e-6 * m:

@@ -79,8 +79,8 @@ class Connections:
         self._listening: list[tuple[Subscription, Receiver, bool, bool]] = []
 
     def speak(self, message_type, topic: str, needed: bool, heard_by: tuple[str, ...] = ()):
-        """A publisher that is silent while the node is not active; ``needed``: somebody must listen; ``heard_by``: nodes
-        that must hear its first message, besides those of :data:`.graph.LISTENERS`.
+        """A publisher that is silent while the node is not active; ``needed``: somebody must listen; ``heard_by``:
+        nodes that must hear its first message, besides those of :data:`.graph.LISTENERS`.
         """
         qos = QoSProfile(depth=DEPTH)
         publisher = self._made(topic, self._stage.create_lifecycle_publisher, message_type, topic, qos)

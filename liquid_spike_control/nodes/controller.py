@@ -110,9 +110,9 @@ class ControllerNode(Stage):
         names = self._joint_names or ()
         topics = self._joint_topics or [self._topic] * len(names)
         types = self._joint_types or [self._type] * len(names)
-        for field, given in (("joint_topics", topics), ("joint_types", types)):
+        for name, given in (("joint_topics", topics), ("joint_types", types)):
             if len(given) != len(names):
-                raise GraphError(f"parameter {field}: {list(given)}; give one for each of {', '.join(names)}")
+                raise GraphError(f"parameter {name}: {list(given)}; give one for each of {', '.join(names)}")
         grouped: dict[tuple[str, str], list[int]] = {}
         for i, place in enumerate(zip(topics, types, strict=True)):
             grouped.setdefault(place, []).append(i)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import array
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import JointState

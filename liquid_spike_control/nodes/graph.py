@@ -343,7 +343,8 @@ def _perception(options: GraphOptions) -> dict[str, object]:
 def _simulator(options: GraphOptions) -> dict[str, object]:
     robot, places = options.description, command_places(options)
     values: dict[str, object] = {
-        "robot": str(Path(robot.source).resolve()), "seed": options.seed, "settings": json.dumps(dict(options.settings)),
+        "robot": str(Path(robot.source).resolve()), "seed": options.seed,
+        "settings": json.dumps(dict(options.settings)),
         # so that a plant without a gate has stopped before long
         "command_timeout_s": 2 * robot.max_age_s,
         "command_topic": absolute(places[0].topic), "command_interfaces": [place.field for place in places],

@@ -7,13 +7,13 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 
 from ..events.codec import Decoder
+from ..robot import names
 from . import graph
 from .capture import Capture
-from ..robot import names
 from .convert import from_joint_state
 from .diagnostics import read_status
-from .interfaces import Interfaces
 from .graph import GraphOptions
+from .interfaces import Interfaces
 from .network import energy_text, told_work
 from .report import History, Report
 

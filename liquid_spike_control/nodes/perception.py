@@ -13,8 +13,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
 from ..errors import GraphError
-from ..events.codec import DECODED, ENCODINGS, Decoder, PacketSequence, encode
-from ..events.windows import STEP_NS, SensorClock, Windows
+from ..events.codec import DECODED, ENCODINGS, STEP_NS, Decoder, PacketSequence, encode
+from ..events.stream import EventStream
+from ..events.windows import Windows
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
 from ..spiking.nir_io import read_perception_model
@@ -84,7 +85,7 @@ class PerceptionNode(Stage):
         self._perception.check_fits(self._names, self._units, (self._width, self._height))
         if self._window_ns % self._perception.step_ns:
             raise GraphError(f"parameter window_s: give a multiple of the model's step, {self._perception.step_ns} ns")
-        self._decoder = Decoder()
+        self._stream = EventStream(self._on_sensor_clock)
         self._windows = Windows(self._window_ns) if self._window_ns else None
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(of_perception(model))
@@ -101,16 +102,16 @@ class PerceptionNode(Stage):
     def _warm(self) -> None:
         """Compile every kernel that a packet passes, or load it from the cache."""
         perception = self._perception
-        events = np.zeros(3, EVENT)
+        events, decoder = np.zeros(3, EVENT), Decoder()
         events["t"] = (1, 2, perception.step_ns)
         for encoding in ENCODINGS:
             packet = to_packet(
                 encode(events, encoding, 0), encoding, 0, 0, perception.width, perception.height, 0
             )
-            decoded = self._decoder.decode(packet.events, encoding, 0, perception.width, perception.height)
-            self._decoder.reset()
+            decoded = decoder.decode(packet.events, encoding, 0, perception.width, perception.height)
+            decoder.reset()
         for encoding in DECODED:
-            self._decoder.decode(b"", encoding, 0, perception.width, perception.height)
+            decoder.decode(b"", encoding, 0, perception.width, perception.height)
         spikes = perception.encode(decoded, 5 * perception.step_ns)
         packet_to_spikes(spikes_to_packet(spikes, perception.n_axons, "", 0, 0, 0), perception.n_axons, "")
         silent = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
@@ -121,7 +122,8 @@ class PerceptionNode(Stage):
         self.diagnostics.values.pop("answered_ns", None)
         self._last_stamp_ns: int | None = None
         self._began_ns = 0
-        self._sensor_clock = SensorClock()
+        self._stream = EventStream(self._on_sensor_clock)
+        self._told_drops = self._stream.decoder.dropped
         self._sequence = PacketSequence()
         self._heard = time.monotonic()
         self._seq = 0
@@ -149,35 +151,47 @@ class PerceptionNode(Stage):
         begins = begins_episode(last, stamp, STEP_NS if self._on_sensor_clock else 0)
         if begins:
             self._begin(stamp)
-        # drivers leave the time base of evt3 undefined
-        time_base = 0 if self._on_sensor_clock and message.encoding == "evt3" else message.time_base
-        events = self._decoder.decode(message.events, message.encoding, time_base, message.width, message.height)
+        steps = self._stream.clock.steps
+        events = self._stream.read(message, stamp, self._sequence.lost > lost)
+        self._tell_drops(begins)
         self.diagnostics.count("events", len(events))
         if self._windows is None:
             self._perceive(events, stamp)
             return
-        latest = stamp
-        if self._on_sensor_clock:
-            steps = self._sensor_clock.steps
-            events = self._sensor_clock.translate(events, stamp)
-            if len(events):
-                latest = int(events["t"][-1])
-            if self._sensor_clock.steps > steps and not begins:
-                self._begin(stamp)
-        if (window := self._windows.add(events, latest)) is not None:
+        if self._stream.clock.steps > steps:
+            self._restart(int(events["t"][0]) - 1 if len(events) else stamp)
+        if (window := self._windows.add(events, self._stream.latest_ns)) is not None:
             self._perceive(*window)
 
     def _begin(self, stamp_ns: int) -> None:
         """Begin an episode: what comes next is later than ``stamp_ns``."""
+        self._restart(stamp_ns)
+        self._stream.reset()  # or it would wait for a clock that ran back
+
+    def _restart(self, stamp_ns: int) -> None:
+        """Begin an episode, within the camera's stream."""
         self._perception.reset(stamp_ns)
         self._began_ns = self._until_ns = stamp_ns
-        self._decoder.reset()  # or it would wait for a clock that ran back
         self.diagnostics.count("episodes")
         if self._backend is not None:
             self._backend.reset()
         if self._windows is not None:
             self._windows.reset(stamp_ns)
-            self._sensor_clock = SensorClock()
+
+    def _tell_drops(self, begins: bool) -> None:
+        """Raise the level where events were dropped.
+
+        Padding is no loss, and a stream that is joined in the middle lacks a time at first.
+        """
+        dropped, before = self._stream.decoder.dropped, self._told_drops
+        if dropped == before:
+            return
+        self._told_drops = dropped
+        expected = ("skipped", "incomplete") if begins else ("skipped",)
+        news = [f"{n - before[k]} {k}" for k, n in dropped.items() if n > before[k] and k not in expected]
+        if news:
+            remedy = ", is event_clock right?" if dropped["out_of_span"] > before["out_of_span"] else ""
+            self.diagnostics.complain(WARN, f"events were dropped: {', '.join(news)}{remedy}")
 
     def _perceive(self, events: np.ndarray, stamp: int) -> None:
         if self._backend is not None:
@@ -229,9 +243,8 @@ class PerceptionNode(Stage):
             "lost": self._sequence.lost,
             "duplicated": self._sequence.duplicated,
             "reordered": self._sequence.reordered,
-            "malformed": self._decoder.malformed,
-            "backward": self._decoder.backward,
             "rejected": self._perception.rejected,
+            **self._stream.decoder.dropped,
         }
         if self._backend is not None:
             tell_work(self.diagnostics, self._backend.stats(), self._perception.step_ns)

@@ -43,7 +43,7 @@ def play_command(options: EventsPlayOptions) -> int:
     if not 0.001 <= options.speed <= 1000:
         raise TaskError(f"--speed {options.speed:g}; give 0.001 to 1000")
     form = PacketForm(options.encoding, round(options.window * SECOND_NS), options.driver)
-    source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     os.environ.update(environment())
     domain_id(dict(os.environ))
     with Interrupts() as interrupts:

@@ -64,10 +64,10 @@ class SimulatorNode(Stage):
     not come within ``answer_timeout_s``. In real time the world moves with the steady clock, a millisecond at a
     time, and each step takes the latest command: the graph works while the next pictures are rendered. A command
     that comes later than one period after its sensing was published is a deadline miss; the last one holds until
-    it is ``command_timeout_s`` old, then the robot gets its safe command. Where the machine is busy, so that this process is late or
-    commands are behind by more than a period, the world slows down: its real-time factor falls below 1, and no
-    period is cut short. Services: ~/reset_world (a new episode, later in time), ~/set_pause, ~/step_simulation (one
-    tick).
+    it is ``command_timeout_s`` old, then the robot gets its safe command. Where the machine is busy, so
+    that this process is late or commands are behind by more than a period, the world slows down: its real-time factor
+    falls below 1, and no period is cut short. Services: ~/reset_world (a new episode, later in time), ~/set_pause,
+    ~/step_simulation (one tick).
     """
 
     def __init__(self) -> None:

@@ -114,8 +114,16 @@ class ClosedLoopOptions:
     """Cells at once."""
     out: Path | None = None
     """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
+    tables_only: bool = False
+    """Write report.md without pictures and the results, no report.html: what belongs in a repository."""
     report_only: bool = False
     """Run nothing; report on what the cache has."""
+    verify: str = ""
+    """Compute a kept cell again and compare, e.g. swing-up-gru-1 (TASK-CONTROLLER-SEED; the seed is 0 for what learns
+    nothing); exit status 1 if it differs. --perturbations and --episodes make it shorter."""
+    tolerance: float | None = None
+    """Of --verify: greatest difference of the means, as a part of the episodes that succeed and of the score. By
+    default 0 (every episode the same) on the processor class and libraries of the result, 0.1 on others."""
 
 
 @dataclass

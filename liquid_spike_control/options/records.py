@@ -55,11 +55,13 @@ class EventsOptions:
     """Which recording of an event camera."""
 
     file: tyro.conf.Positional[Path]
-    """.raw (EVT2, EVT3), .dat, .aedat4, .es, DSEC's .h5, or a bag with event packets."""
+    """.raw (EVT2, EVT2.1, EVT3), .dat, .aedat4, .es, DSEC's .h5, or a bag with event packets."""
     topic: str = "/event_camera/events"
     """Of the event packets, in a bag."""
     size: tuple[int, int] | None = None
     """Width and height of the picture [pixels], for files that do not say."""
+    track: int | None = None
+    """Which camera of an AEDAT4 file with several."""
     clock: Literal["stamp", "sensor"] = "stamp"
     """Of a bag's evt3 packets. stamp: counted from their time base. sensor: the camera's own, as drivers send it."""
 

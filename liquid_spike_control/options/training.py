@@ -12,10 +12,10 @@ import tyro
 
 @dataclass
 class TrainOptions:
-    """What can be said about a training of the pencil's models."""
+    """Training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """What for: pencil or pencil-hard."""
+    """What for: pencil or pencil-hard; controller: any robot, its folder or its yaml file."""
     out: Path | None = None
     """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
     perception: Path | None = None
@@ -38,10 +38,10 @@ class TrainOptions:
 
 @dataclass
 class LearningOptions:
-    """What can be said about a training on a task of the catalogue."""
+    """Training on a robot's task."""
 
     task: tyro.conf.Positional[str]
-    """Such as swing-up; an unknown name lists them all."""
+    """A robot's name, its folder or its yaml file; an unknown name lists them all."""
     out: Path | None = None
     """File to write; by default named after the task, in this folder. Beside it lies a checkpoint while it is made:
     the same command goes on from there.
@@ -54,7 +54,7 @@ class LearningOptions:
 
 @dataclass
 class TrainPolicyOptions(LearningOptions):
-    """What can be said about the training of a controller."""
+    """Training of a controller."""
 
     controller: str = "cfc_mm"
     """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); unknown names list the others."""
@@ -76,6 +76,8 @@ class TrainPolicyOptions(LearningOptions):
     """
     cloning: bool = False
     """Behaviour cloning: the expert drives in all rounds."""
+    estimates: Literal["spiking", "truth"] = "spiking"
+    """Of a robot with event cameras: those of its spiking perception, or the true values in their place."""
     rewards: bool = False
     """Learn from rewards (recurrent PPO), not from an expert; takes far longer."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -84,7 +86,7 @@ class TrainPolicyOptions(LearningOptions):
 
 @dataclass
 class TrainExpertOptions(LearningOptions):
-    """What can be said about the training of an expert."""
+    """Training of an expert."""
 
     updates: int | None = None
     """Rollouts, each followed by an optimisation, if not the full training."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import TaskError
-from ..events.codec import Decoder, decode_spikes, encode_spikes
-from ..events.windows import STEP_NS, SensorClock, Windows
+from ..events.codec import STEP_NS, PacketSequence, decode_spikes, encode_spikes
+from ..events.stream import EventStream
+from ..events.windows import Windows
 from ..joints import to_ns
 from ..liquid.controller import LiquidController
 from ..loop import observation_for
@@ -73,8 +74,8 @@ class EncoderReplay:
 
     def __init__(self, perception: Perception, sensor_clock: bool, window_ns: int) -> None:
         self._perception = perception
-        self._decoder = Decoder()
-        self._on_sensor_clock, self._clock = sensor_clock, SensorClock()
+        self._on_sensor_clock, self._stream = sensor_clock, EventStream(sensor_clock)
+        self._sequence = PacketSequence()
         self._windows = Windows(window_ns) if window_ns else None
         self._last_ns: int | None = None
         self._until_ns = 0
@@ -87,28 +88,26 @@ class EncoderReplay:
         if begins:
             self._begin(stamp)
         self._last_ns = stamp
-        base = 0 if self._on_sensor_clock and packet.encoding == "evt3" else packet.time_base
-        events = self._decoder.decode(packet.events, packet.encoding, base, packet.width, packet.height)
+        steps, lost = self._stream.clock.steps, self._sequence.lost
+        self._sequence.update(packet.seq)
+        events = self._stream.read(packet, stamp, lost=self._sequence.lost > lost)
         if self._windows is None:
             return self._encode(events, stamp)
-        latest = stamp
-        if self._on_sensor_clock:
-            steps = self._clock.steps
-            events = self._clock.translate(events, stamp)
-            latest = int(events["t"][-1]) if len(events) else stamp
-            if self._clock.steps > steps and not begins:
-                self._begin(stamp)
-        window = self._windows.add(events, latest)
+        if self._stream.clock.steps > steps:
+            self._forget(int(events["t"][0]) - 1 if len(events) else stamp)
+        window = self._windows.add(events, self._stream.latest_ns)
         return None if window is None else self._encode(*window)
 
     def _begin(self, stamp: int) -> None:
+        self._forget(stamp)
+        self._stream.reset()
+
+    def _forget(self, stamp: int) -> None:
         self.begins.append(stamp)
         self._perception.reset(stamp)
         self._until_ns = stamp
-        self._decoder.reset()
         if self._windows is not None:
             self._windows.reset(stamp)
-            self._clock = SensorClock()
 
     def _encode(self, events: np.ndarray, stamp: int) -> SpikePacket:
         spikes = self._perception.encode(events, stamp)
@@ -182,12 +181,12 @@ class ControllerReplay:
         self._controller = controller
         self._last_ns: int | None = None
 
-    def command(self, estimate: Quantities, candidates: list[Quantities], recorded: bytes) -> np.ndarray:
+    def command(self, estimate: Quantities, candidates: list[tuple[Quantities, ...]], recorded: bytes) -> np.ndarray:
         """The command for an estimate.
 
         Args:
             estimate: of the perception.
-            candidates: joint states that the controller may have taken, the likeliest first. Which of those within
+            candidates: readings that the controller may have taken, the likeliest first. Which of those within
                 the tolerance had arrived is not in a bag; the one that gives the recorded command is taken.
             recorded: bytes of the recorded command.
 
@@ -202,9 +201,9 @@ class ControllerReplay:
             elapsed = (stamp - self._last_ns) * 1e-9  # type: ignore[operator]
         self._last_ns = stamp
         before, first = controller.state, None
-        for joints in candidates:
+        for readings in candidates:
             controller.state = before
-            command = controller.step(observation_for(controller.observation_names, joints, estimate), elapsed)
+            command = controller.step(observation_for(controller.observation_names, *readings, estimate), elapsed)
             if command.tobytes() == recorded:
                 return command
             first = first or (command, controller.state)

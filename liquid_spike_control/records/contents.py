@@ -33,7 +33,8 @@ class Contents:
     """Everything of a run but the events, which are many.
 
     Attributes:
-        joints, estimates, commands, gated: in the order of the bag.
+        joints: readings by source, see :attr:`.setup.Setup.joints`, each in the order of the bag.
+        estimates, commands, gated: in the order of the bag.
         spikes_in, spikes_out: of the network, likewise.
         e_stops: times [ns] at which the e-stop was pressed.
         dropped: packets of events that the perception lost or dropped, by its diagnostics.
@@ -41,7 +42,7 @@ class Contents:
         n_events: packets of events.
     """
 
-    joints: list[Published] = field(default_factory=list)
+    joints: list[list[Published]] = field(default_factory=list)
     estimates: list[Published] = field(default_factory=list)
     commands: list[Published] = field(default_factory=list)
     gated: list[Published] = field(default_factory=list)
@@ -63,11 +64,13 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
     kinds = dict.fromkeys((setup.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
     kinds |= dict.fromkeys((topics.estimate, topics.command), JOINT_STATE) | {topics.e_stop: BOOL}
     kinds[topics.diagnostics] = DIAGNOSTICS
-    kinds |= {setup.joints: setup.joint_readings.kind, setup.gated: setup.gated_readings.kind}
+    kinds |= {topic: readings.kind for topic, readings in setup.joints}
+    kinds |= {setup.gated: setup.gated_readings.kind}
+    contents.joints = [[] for _ in setup.joints]
     numbers = {
         topics.estimate: (contents.estimates, lambda message: from_joint_state(message, setup.estimate_names)),
         topics.command: (contents.commands, lambda message: from_joint_state(message, setup.command_names)),
-        setup.joints: (contents.joints, setup.joint_readings.read),
+        **{t: (held, r.read) for (t, r), held in zip(setup.joints, contents.joints, strict=True)},
         setup.gated: (contents.gated, setup.gated_readings.read),
     }
     for raw in bag.messages():

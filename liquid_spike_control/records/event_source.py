@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import TaskError
-from ..events.codec import Decoder
+from ..events.codec import STEP_NS
 from ..events.files import READS, EventFile, open_events
+from ..events.stream import EventStream
+from ..joints import to_ns
 from .bag import Bag
 from .contents import event_packets
 from .mcap_file import EVENT_PACKET
@@ -29,14 +31,14 @@ class EventSource:
         path: of the file or bag.
         width, height: of the picture [pixels].
         cut: why a bag ended before its end, or None; known when the events were read.
-        dropped: events and packets that could not be decoded, likewise.
+        dropped: how many events, packets and words could not be decoded, by the reason, likewise.
     """
 
     path: Path
     width: int
     height: int
     cut: str | None = None
-    dropped: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
     _file: EventFile | None = None
     _topic: str = ""
     _sensor_clock: bool = False
@@ -49,19 +51,21 @@ class EventSource:
         """
         if self._file is not None:
             yield from self._file.pieces()
+            self.dropped = self._file.dropped
             return
-        bag, decoder = Bag(self.path), Decoder()
+        bag, stream, last_ns = Bag(self.path), EventStream(self._sensor_clock, translate=False), None
         for packet in event_packets(bag, self._topic):
-            base = 0 if self._sensor_clock and packet.encoding == "evt3" else packet.time_base
-            yield decoder.decode(packet.events, packet.encoding, base, packet.width, packet.height)
+            stamp_ns = to_ns(packet.header.stamp)
+            if last_ns is not None and stamp_ns < last_ns - STEP_NS:
+                stream.reset()  # the robot's clock ran back: another run
+            last_ns = stamp_ns
+            yield stream.read(packet, stamp_ns)
         self.cut = bag.cut
-        self.dropped = sum(
-            (decoder.malformed, decoder.incomplete, decoder.out_of_picture, decoder.backward, decoder.out_of_span)
-        )
+        self.dropped = {name: n for name, n in stream.decoder.dropped.items() if n}
 
 
 def open_source(
-    path: Path, topic: str, size: tuple[int, int] | None = None, sensor_clock: bool = False
+    path: Path, topic: str, size: tuple[int, int] | None = None, sensor_clock: bool = False, track: int | None = None
 ) -> EventSource:
     """A recording of an event camera, or a bag with its packets.
 
@@ -70,12 +74,13 @@ def open_source(
         topic: of the packets, in a bag.
         size: width and height [pixels], for files that do not say.
         sensor_clock: a bag's evt3 packets are on the camera's own clock, whatever their time base.
+        track: which camera of an AEDAT4 file with several.
 
     Raises:
         TaskError: it is missing, of another format or damaged, or has no packets.
     """
     if path.suffix.lower() in READS or not (path.is_dir() or path.suffix in BAGS):
-        file = open_events(path, size)
+        file = open_events(path, size, track)
         return EventSource(path, file.width, file.height, _file=file)
     bag, seen = Bag(path), set()
     for raw in bag.messages():

@@ -32,7 +32,7 @@ def info_command(options: EventsInfoOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
     with Patience("reading", "events") as patience:
         for piece in source.pieces():
@@ -59,7 +59,7 @@ def convert_command(options: EventsConvertOptions) -> int:
     """
     if options.out.exists():
         raise TaskError(f"{options.out} exists; give another name")
-    source = open_source(options.file, options.topic, options.size, options.clock == "sensor")
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
     with Patience("converting", "events") as patience:
         pieces = _counted(source, account, patience)
@@ -94,7 +94,7 @@ def _tell(console: Console, source: EventSource) -> None:
     if source.cut:
         console.print(f"cut: {source.cut}; read up to there")
     if source.dropped:
-        console.print(f"{source.dropped} events or packets could not be decoded")
+        console.print(f"not decoded: {', '.join(f'{n} {name}' for name, n in source.dropped.items())}")
 
 
 def _size(path: Path) -> str:

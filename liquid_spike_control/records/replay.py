@@ -23,7 +23,8 @@ from ..errors import ModelError, TaskError
 from ..joints import MULTI_ARRAY, to_ns
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
-from ..resources import zoo
+from ..robot import Robot
+from ..robots.catalogue import robot_named
 from ..spiking.nir_io import PerceptionModel, read_perception_model
 from ..types import Quantities
 from . import stages
@@ -76,17 +77,19 @@ def replay(
     mode: str | None = None,
     other_models: bool = False,
     progress: Progress = lambda done, total: None,
+    robot: Robot | None = None,
 ) -> Replay:
     """Replay a bag.
 
     Args:
         path: of the bag.
         perception_model, controller_model: their files; by default those that the bag names, if they are still there
-            and the same, or the pencil's.
+            and the same, or the robot's.
         topics: where the messages are.
         mode: "lockstep" or "realtime"; as the bag tells if not given, or else realtime.
         other_models: replay although the models' hashes are not those of the bag.
         progress: is called with the packets that are done, and all of them.
+        robot: whose graph it was, where the bag does not say; the simulated one of the bag, or the pencil.
 
     Raises:
         TaskError: there is no such bag, or nothing in it to replay.
@@ -94,32 +97,38 @@ def replay(
     """
     bag = Bag(path)
     description = read_description(bag)
-    setup = setup_of(description, topics, mode)
+    robot = robot or _recorded_robot(description)
+    setup = setup_of(description, topics, mode, robot)
     contents = read_contents(bag, topics, setup)
-    if not contents.n_events or not contents.commands:
-        empty = topics.command if contents.n_events else setup.events
+    sighted = bool(setup.estimate_names)
+    if (sighted and not contents.n_events) or not contents.commands:
+        empty = topics.command if contents.n_events or not sighted else setup.events
         raise TaskError(f"{path}: nothing on {empty}; record that topic, or name the one that has it")
     outcome = Replay(path, description, setup, contents)
     if bag.cut:
         outcome.notes.append(f"cut: {bag.cut}; replayed up to there")
 
-    files = {
-        "perception_model": perception_model or _own(description, "perception", "perception_model"),
-        "controller_model": controller_model or _own(description, "controller", "controller_model"),
-    }
-    model, file = read_perception_model(files["perception_model"]), read_controller_file(files["controller_model"])
+    files = {"controller_model": controller_model or _own(description, "controller", robot)}
+    file = read_controller_file(files["controller_model"])
+    known = [(files["controller_model"], file.command_names, setup.command_names)]
+    model = None
+    if sighted:
+        files["perception_model"] = perception_model or _own(description, "perception", robot)
+        model = read_perception_model(files["perception_model"])
+        known.insert(0, (files["perception_model"], Perception(model).feature_names, setup.estimate_names))
     controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"))
-    for source, found, wanted in (
-        (files["perception_model"], Perception(model).feature_names, setup.estimate_names),
-        (files["controller_model"], file.command_names, setup.command_names),
-    ):
+    for source, found, wanted in known:
         if found != wanted:
             names = f"{', '.join(found)}, the bag has {', '.join(wanted)}"
             raise ModelError(f"{source}: it tells {names}; give the model that was recorded")
-    outcome.notes += _check_models(outcome, files, model.hash, other_models)
+    outcome.notes += _check_models(outcome, files, model.hash if model else "", other_models)
 
-    with new_backend(model, "float" if setup.backend == "float" else "loihi") as backend:
-        _replay_perception(outcome, topics, bag, model, backend, progress)
+    if model is not None:
+        with new_backend(model, "float" if setup.backend == "float" else "loihi") as backend:
+            _replay_perception(outcome, topics, bag, model, backend, progress)
+    else:  # the first source sets the pace
+        stamps = [message.quantities.stamp_ns for message in contents.joints[0]] if contents.joints else []
+        outcome.estimates = {stamp: Quantities(stamp, (), np.empty(0)) for stamp in stamps}
     account = Comparison(topics.command)
     estimates = outcome.estimates
     if contents.estimates and not setup.lockstep:
@@ -138,11 +147,19 @@ def replay(
     return outcome
 
 
-def _own(description: Description, node: str, name: str) -> Path:
+def _own(description: Description, node: str, robot: Robot) -> Path:
+    """The model that the bag names, if it is still there and the same, or else the robot's."""
+    name = f"{node}_model"
     path = Path(description.parameter(node, name, ""))
     if path.is_file() and file_hash(path) == description.models.get(name):
         return path
-    return zoo({"perception_model": "pencil_perception.nir", "controller_model": "pencil_controller.safetensors"}[name])
+    return robot.model(node)
+
+
+def _recorded_robot(description: Description) -> Robot:
+    """The simulated robot of the bag, if its description is still there, or else the pencil."""
+    path = Path(description.parameter("simulator", "robot", ""))
+    return robot_named(path if path.is_file() and path.suffix == ".yaml" else "pencil")
 
 
 def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_models: bool) -> list[str]:
@@ -161,7 +178,7 @@ def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_m
             unknown.append(f"the bag does not tell the hash of its {name.replace('_', ' ')}")
         elif sha != told[name]:
             wrong.append(f"{path}: its hash is {sha[:16]}, the bag was recorded with {told[name][:16]}")
-    if not network.startswith(outcome.contents.network):
+    if network and not network.startswith(outcome.contents.network):
         wrong.append(f"the network is {network[:16]}, the bag's spikes are of {outcome.contents.network}")
     if wrong and not other_models:
         raise ModelError(f"{wrong[0]}; give --perception-model and --controller-model, or --other-models to go on")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a recorded graph was set up: from the parameters in its bag, or the pencil's where the bag does not tell."""
+"""How a recorded graph was set up: by the parameters in its bag, or a robot's description where the bag has none."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ..assembly import FORCE_RATE, MAX_AGE_NS
 from ..control.gate import GateLimits
 from ..errors import TaskError
-from ..joints import COMMAND_NAMES, JOINT_FIELDS, JOINT_NAMES, JOINT_STATE, Readings
-from ..robots.pencil.episodes import ESTIMATE_NAMES
-from ..robots.pencil.task import FORCE_LIMIT
+from ..joints import Readings
+from ..robot import JOINT_STATE, Robot, names
 from .bag import Bag
 from .mcap_file import GRAPH_TOPIC
 
 
 @dataclass(frozen=True)
 class Topics:
-    """Where a run's messages are; what is None is as the bag tells, or the pencil's."""
+    """Where a run's messages are; what is None is as the bag has it, or the robot's description."""
 
     events: str | None = None
     joints: str | None = None
@@ -80,9 +78,10 @@ class Setup:
     """A graph as its nodes had it.
 
     Attributes:
-        events, joints, gated: topics.
+        events, gated: topics.
+        joints: topics of the readings, and how each is read.
         lockstep: whether the gate ran in lock-step.
-        joint_readings, gated_readings: how the robot's messages are read.
+        gated_readings: how the gated commands are read.
         estimate_names, command_names: of the perception and the controller.
         tolerance_ns: how far a joint state may be from the estimate [ns].
         sensor_clock, window_ns: how the perception takes a camera's stream.
@@ -91,10 +90,9 @@ class Setup:
     """
 
     events: str
-    joints: str
+    joints: tuple[tuple[str, Readings], ...]
     gated: str
     lockstep: bool
-    joint_readings: Readings
     gated_readings: Readings
     estimate_names: tuple[str, ...]
     command_names: tuple[str, ...]
@@ -111,29 +109,36 @@ class Setup:
         return GateLimits(own.names, lower, upper, own.rate, own.max_age_ns, own.safe)
 
 
-def setup_of(description: Description, topics: Topics, mode: str | None) -> Setup:
-    """The setup that a description tells.
+def setup_of(description: Description, topics: Topics, mode: str | None, robot: Robot) -> Setup:
+    """The setup of a recorded graph.
 
     Args:
         description: of the bag.
         topics: names that were given win.
         mode: "lockstep" or "realtime", likewise.
+        robot: whose graph it was, where the bag does not say.
 
     Raises:
         TaskError: a parameter is not what a node would have taken.
     """
     told = description.parameter
-    commands = tuple(told("gate", "command_names", COMMAND_NAMES))
+    command_place = robot.command_places()[0]
+    recorded = told("controller", "command_names") is not None
+    estimates = told("controller", "estimate_names", () if recorded else names(robot.estimates))
+    commands = tuple(told("gate", "command_names", names(robot.commands)))
+    limits = robot.gate_limits()
     try:
         return Setup(
-            events=topics.events or told("perception", "events_topic", "/event_camera/events"),
-            joints=topics.joints or told("controller", "joint_topic", "/joint_states"),
-            gated=topics.gated or told("gate", "command_topic", "/robot_joint_command"),
-            # the recorder knows at once what the gate tells when it is asked, which a short run may end before
+            events=topics.events or told("perception", "events_topic", _events_topic(robot)),
+            joints=_sources(description, topics, robot),
+            gated=topics.gated or told("gate", "command_topic", f"/{command_place.topic.lstrip('/')}"),
+            # the recorder knows at once what the gate answers when it is asked, which a short run may end before
             lockstep=(mode or told("gate", "mode", told("recorder", "mode", "realtime"))) == "lockstep",
-            joint_readings=_readings(description, "controller", "joint", JOINT_NAMES),
-            gated_readings=_readings(description, "gate", "command", COMMAND_NAMES),
-            estimate_names=tuple(told("controller", "estimate_names", ESTIMATE_NAMES)),
+            gated_readings=Readings(
+                told("gate", "command_type", command_place.type), commands,
+                tuple(told("gate", "command_interfaces", [place.field for place in robot.command_places()])),
+            ),
+            estimate_names=tuple(estimates),
             command_names=commands,
             tolerance_ns=round(told("controller", "tolerance_s", 0.0) * 1e9),
             sensor_clock=told("perception", "event_clock", "stamp") == "sensor",
@@ -141,20 +146,41 @@ def setup_of(description: Description, topics: Topics, mode: str | None) -> Setu
             backend=told("neuromorphic", "backend", "loihi"),
             limits=GateLimits(
                 commands,
-                np.array(told("gate", "lower", [-FORCE_LIMIT])),
-                np.array(told("gate", "upper", [FORCE_LIMIT])),
-                np.array(told("gate", "rate", [FORCE_RATE])),
-                round(told("gate", "max_age_s", MAX_AGE_NS * 1e-9) * 1e9),
-                np.array(told("gate", "safe", [0.0])),
+                np.array(told("gate", "lower", limits.lower)),
+                np.array(told("gate", "upper", limits.upper)),
+                np.array(told("gate", "rate", limits.rate)),
+                round(told("gate", "max_age_s", limits.max_age_ns * 1e-9) * 1e9),
+                np.array(told("gate", "safe", limits.safe)),
             ),
-        )
+        )  # fmt: skip
     except (TypeError, ValueError, AttributeError) as error:
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
 
 
-def _readings(description: Description, node: str, what: str, names: tuple[str, ...]) -> Readings:
-    """Of the parameters ``<what>_type``, ``<what>_names`` and ``<what>_interfaces``."""
-    told = tuple(description.parameter(node, f"{what}_names", names))
-    kind = description.parameter(node, f"{what}_type", JOINT_STATE)
-    known = tuple("/".join(JOINT_FIELDS[name]) for name in told if name in JOINT_FIELDS)
-    return Readings(kind, told, tuple(description.parameter(node, f"{what}_interfaces", known)))
+def _events_topic(robot: Robot) -> str:
+    return f"/{robot.cameras[0].events_topic.lstrip('/')}" if robot.cameras else ""
+
+
+def _sources(description: Description, topics: Topics, robot: Robot) -> tuple[tuple[str, Readings], ...]:
+    """The topics of the readings, as the controller node has them."""
+    places, seen = robot.reading_places(), (*robot.readings, *robot.setpoints)
+    told = tuple(description.parameter("controller", "joint_names", names(seen)))
+    fields = tuple(description.parameter("controller", "joint_interfaces", [place.field for place in places]))
+    if not told:
+        return ()
+    first = places[0] if places else None
+    topic = topics.joints or description.parameter(
+        "controller", "joint_topic", f"/{first.topic.lstrip('/')}" if first else ""
+    )
+    kind = description.parameter("controller", "joint_type", first.type if first else JOINT_STATE)
+    each = description.parameter("controller", "joint_topics", [topic] * len(told))
+    kinds = description.parameter("controller", "joint_types", [kind] * len(told))
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for i, place in enumerate(zip(each, kinds, strict=True)):
+        grouped.setdefault(place, []).append(i)
+    if len(fields) != len(told):
+        raise ValueError(f"{len(fields)} joint_interfaces for {len(told)} joint_names")
+    return tuple(
+        (where, Readings(of, tuple(told[i] for i in mine), tuple(fields[i] for i in mine)))
+        for (where, of), mine in grouped.items()
+    )

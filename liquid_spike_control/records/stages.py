@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -119,21 +119,27 @@ class Nearby:
     """The joint states that the controller may have taken.
 
     Args:
-        joints: of the bag.
+        sources: readings of the bag, by source.
         tolerance_ns: how far one may be from the estimate [ns].
     """
 
-    def __init__(self, joints: list[Published], tolerance_ns: int) -> None:
-        self._joints = sorted(joints, key=lambda j: j.quantities.stamp_ns)
-        self._stamps = np.array([j.quantities.stamp_ns for j in self._joints], np.int64)
+    def __init__(self, sources: Sequence[list[Published]], tolerance_ns: int) -> None:
+        self._sources = [sorted(source, key=lambda j: j.quantities.stamp_ns) for source in sources]
+        self._stamps = [np.array([j.quantities.stamp_ns for j in source], np.int64) for source in self._sources]
         self._tolerance_ns = tolerance_ns
 
-    def to(self, stamp_ns: int, before_ns: int) -> list[Quantities]:
-        """Those within the tolerance of a stamp and published before a time [ns], the nearest first."""
-        begin = np.searchsorted(self._stamps, stamp_ns - self._tolerance_ns)
-        end = np.searchsorted(self._stamps, stamp_ns + self._tolerance_ns, "right")
+    def to(self, stamp_ns: int, before_ns: int) -> list[tuple[Quantities, ...]]:
+        """Readings of every source within the tolerance of a stamp and published before a time [ns], the nearest first;
+        none where a source has none.
+        """
+        found = [self._near(k, stamp_ns, before_ns) for k in range(len(self._sources))]
+        return list(itertools.islice(itertools.product(*found), CANDIDATES))
+
+    def _near(self, source: int, stamp_ns: int, before_ns: int) -> list[Quantities]:
+        begin = np.searchsorted(self._stamps[source], stamp_ns - self._tolerance_ns)
+        end = np.searchsorted(self._stamps[source], stamp_ns + self._tolerance_ns, "right")
         exact = not self._tolerance_ns  # then there is no choice, whatever the clocks of two machines say
-        found = [j.quantities for j in self._joints[begin:end] if exact or j.at_ns <= before_ns]
+        found = [j.quantities for j in self._sources[source][begin:end] if exact or j.at_ns <= before_ns]
         return sorted(found, key=lambda quantities: abs(quantities.stamp_ns - stamp_ns))[:CANDIDATES]
 
 

@@ -23,6 +23,7 @@ from ..robot_file import read_robot
 
 if TYPE_CHECKING:
     from ..tasks.mujoco_task import MujocoTask
+    from ..tasks.task import ControlTask
 
 GROUP = "liquid_spike_control.robots"
 _HERE = Path(__file__).resolve().parent
@@ -34,6 +35,10 @@ TASKS = (
     "swing-up", "swing-up-full", "hover", "hover-partial", "double-pendulum", "hopper", "half-cheetah",
     "double-pendulum-positions", "hopper-positions", "half-cheetah-positions",
 )  # fmt: skip
+
+
+#: Ends the name of a robot whose estimates are to be the true values.
+TRUTH = "?truth"
 
 
 @cache
@@ -83,6 +88,22 @@ def task_named(name: str | Path, **settings: Any) -> MujocoTask:
     from ..tasks.of_robot import task_of  # MuJoCo, which the graph and its help do without
 
     return task_of(robot_named(name), **settings)
+
+
+def sensed_task_named(name: str | Path) -> ControlTask:
+    """A new task of a robot as its controller sees it; see :func:`~..assembly.sensed_task`.
+
+    Args:
+        name: of a robot, its folder or its yaml file; with ``?truth`` at its end, the true values take the
+            perception's place.
+
+    Raises:
+        LiquidSpikeError: there is no such robot, or its task or perception cannot be loaded.
+    """
+    from ..assembly import sensed_task
+
+    text = str(name)
+    return sensed_task(robot_named(text.removesuffix(TRUTH)), truth=text.endswith(TRUTH))
 
 
 def _foreign_folders() -> Iterator[Path]:

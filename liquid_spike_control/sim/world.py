@@ -17,6 +17,7 @@ from ..types import EVENT, Quantities
 if TYPE_CHECKING:
     from ..robot import Camera
     from ..tasks.mujoco_task import MujocoTask
+    from ..tasks.variation import Variation
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,18 @@ class World:
         self._rates = [(i, known.index(r.camera)) for i, r in enumerate(self.robot.readings) if r.camera is not None]
         self._start_ns = 0
 
-    def reset(self, seed: int, start_ns: int = 0) -> Sensing:
-        """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet)."""
-        self.task.reset(seed)
+    def reset(self, seed: int, start_ns: int = 0, variation: Variation | None = None) -> Sensing:
+        """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet).
+
+        Args:
+            seed: of the episode.
+            start_ns: stamp of its beginning [ns].
+            variation: of the plant; none by default.
+        """
+        if variation is None:
+            self.task.reset(seed)
+        else:
+            self.task.reset(seed, variation)
         self._start_ns, self._duration_s = start_ns, self.robot.period_s
         for number, eye in enumerate(self._eyes):
             eye.open(start_ns, seed if number == 0 else (seed + 1) * 1_000_003 + number)

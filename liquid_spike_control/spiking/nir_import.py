@@ -22,6 +22,7 @@ from .nir_file import JUNCTION, NirFile, read_nir_file
 from .presets import PRESETS, Preset
 from .shapes import NEURONS, Shape, infer_shapes
 from .signals import CONSTANT, Signals, Term
+from .synapse_order import are_distinct
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -246,10 +247,9 @@ def _joined(group: list[Synapses]) -> list[Synapses]:
     """Synapses of different delays between two populations as one connection, unless a pair has several."""
     if len(group) == 1:
         return group
-    n_source = group[0].shape[1]
     names = ("sources", "targets", "weight")
     sources, targets, weight = (np.concatenate([getattr(c, m) for c in group]) for m in names)
-    if len(np.unique(targets * n_source + sources)) < len(targets):
+    if not are_distinct(sources, targets, group[0].shape):
         return group
     delay = np.repeat([int(np.max(c.delay)) for c in group], [len(c.weight) for c in group])
     return [replace(group[0], sources=sources, targets=targets, weight=weight, delay=delay)]

@@ -9,6 +9,8 @@ Gymnasium imports imageio and glfw for these, whether anything is drawn or not: 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mujoco
 import numpy as np
 
@@ -43,6 +45,12 @@ class GymnasiumTask(MujocoTask):
         self.duration_s = 1000 * float(self._env.dt)
         self._least_distance = least_speed * self.duration_s
         super().__init__(robot)
+
+    @property
+    def data_files(self) -> tuple[Path, ...]:
+        """Gymnasium's scene, and the trained expert."""
+        name = self.name.removesuffix("-positions").replace("-", "_")
+        return Path(self._env.fullpath), zoo(f"{name}_expert.safetensors")
 
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """Gymnasium's model and data."""
@@ -87,8 +95,7 @@ class GymnasiumTask(MujocoTask):
         """
         from .trained import TrainedExpert  # compiled kernels, which nothing else here needs
 
-        name = self.name.removesuffix("-positions").replace("-", "_")
-        return TrainedExpert.from_file(zoo(f"{name}_expert.safetensors"))
+        return TrainedExpert.from_file(self.data_files[1])
 
 
 def _environment(name: str, environment: str):

@@ -21,6 +21,7 @@ A task of its own is a subclass that overrides what it needs::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -86,6 +87,15 @@ class MujocoTask:
             if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
                 remedy = f"give a whole multiple of the scene's timestep, {step_s} s"
                 raise RobotError(f"{self.robot.source}: {field}: {time_s}; {remedy}")
+
+    @property
+    def data_files(self) -> tuple[Path, ...]:
+        """Files that decide an episode, for the keys of results: the scene; of a robot outside this package its
+        description too, while one of this package has a version.
+        """
+        files = (self.robot.file(self.robot.scene),) if self.robot.scene else ()
+        outside = not Path(self.robot.folder).resolve().is_relative_to(Path(__file__).resolve().parents[1])
+        return (*files, Path(self.robot.source)) if outside else files
 
     # what a task overrides
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TaskError
-from ..robots.catalogue import task_named
+from ..robots.catalogue import sensed_task_named
 from .episode import EpisodeController, EpisodeResult, ExpertController, RandomController, run_episode
 from .perturbations import perturbation_named
 
@@ -75,7 +75,7 @@ def measure(task_name: str, seeds: range = ANCHOR_SEEDS, progress: Callable[[], 
         TaskError: the task is unknown, or its expert is no better than chance.
         ModelError: the expert's file is missing.
     """
-    task, clean = task_named(task_name), perturbation_named("clean")
+    task, clean = sensed_task_named(task_name), perturbation_named("clean")
 
     def earnings(controller: EpisodeController) -> Earnings:
         results = []
@@ -108,7 +108,7 @@ def anchors_of(task_name: str) -> Anchors:
     Raises:
         TaskError: there are none, or they belong to another version of the task.
     """
-    version, recorded = task_named(task_name).version, read()
+    version, recorded = sensed_task_named(task_name).version, read()
     if task_name not in recorded:
         raise TaskError(f"task '{task_name}' has no scale yet; run liquid-spike bench scale {task_name}")
     anchors = recorded[task_name]

@@ -7,6 +7,7 @@ Tasks know nothing of sensors' faults and of late commands; :mod:`.perturbed` ad
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +20,10 @@ class ControlTask(Protocol):
 
     Attributes:
         name: in the catalogue, e.g. ``"swing-up"``.
-        version: of the task's numbers; results of different versions are never put together.
+        version: of the task: plant, observations, reward, success and expert. Raise it when one of them changes;
+            results of different versions are never put together.
+        data_files: paths of the files that decide an episode or the expert (scenes, trained models). They count by
+            content wherever they lie.
         observation_names, observation_units: of what a controller sees, in order.
         observation_scales: float64 ``(n,)``, what is a large deviation of each observation, in its unit.
         command_names, command_units: of what a controller gives, in order. A command of zeros is the neutral one.
@@ -37,6 +41,7 @@ class ControlTask(Protocol):
 
     name: str
     version: int
+    data_files: tuple[Path, ...]
     observation_names: tuple[str, ...]
     observation_units: tuple[str, ...]
     observation_scales: np.ndarray

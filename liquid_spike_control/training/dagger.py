@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..robots.catalogue import task_named
+from ..robots.catalogue import sensed_task_named
 from ..robots.pencil.streams import CONTROLLER_SEEDS, first_episode
 from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
@@ -145,7 +145,7 @@ class DaggerTrainer:
         self._module = cast(nn.Module, policy)  # a protocol cannot say that it is one
         self._averaged = AveragedModel(self._module, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.average = cast(TrainablePolicy, self._averaged.module)
-        tasks = [task_named(task_name) for _ in range(max(config.n_episodes, config.n_validations))]
+        tasks = [sensed_task_named(task_name) for _ in range(max(config.n_episodes, config.n_validations))]
         self._experts = [task.expert() for task in tasks[: config.n_episodes]]
         calm = Perturbation("calm")
         self._loops = [PerturbedTask(task, calm) for task in tasks]

@@ -15,7 +15,7 @@ from rich.console import Console
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..resources import zoo
-from ..robots.catalogue import task_named
+from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ def train_command(what: str, options: TrainOptions) -> int:
     """
     if options.task == "pencil-hard":
         return _train_hard(what, options)
+    if options.task != "pencil" and what == "controller":
+        return policy_command(_as_policy(options))
     if options.task != "pencil":
-        raise TaskError(f"unknown task '{options.task}'; train {what} knows pencil and pencil-hard")
+        raise TaskError(f"train perception '{options.task}'; it is written for pencil and pencil-hard so far")
     if options.controller != "cfc_mm" or options.hide_elapsed:
         raise TaskError(f"--controller and --hide-elapsed belong to pencil-hard, not to {options.task}; leave them out")
     for name in ("updates", "rounds"):
@@ -66,6 +68,19 @@ def train_command(what: str, options: TrainOptions) -> int:
         out = _out(options, "pencil_controller")
         train_controller(controller, _command(what, options), source, out, console)
     return 0
+
+
+def _as_policy(options: TrainOptions) -> TrainPolicyOptions:
+    """The same training of a controller for any robot, by imitation of its task's expert."""
+    from ..options import TrainPolicyOptions
+
+    for name in ("perception", "updates"):
+        if getattr(options, name) is not None:
+            raise TaskError(f"--{name} belongs to the pencil's trainings, not to {options.task}; leave it out")
+    return TrainPolicyOptions(
+        options.task, out=options.out, seed=options.seed, controller=options.controller,
+        hide_elapsed=options.hide_elapsed, rounds=options.rounds,
+    )  # fmt: skip
 
 
 def _train_hard(what: str, options: TrainOptions) -> int:
@@ -112,7 +127,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
     _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
     architecture = _architecture(options)
-    out = _out(options, f"{options.task}_{options.controller}".replace("-", "_"))
+    out = _out(options, f"{_stem(options.task)}_{options.controller}".replace("-", "_"))
     with _training_installed():
         from .dagger import DaggerTraining
         from .learning import Products, learn_policy
@@ -127,13 +142,23 @@ def policy_command(options: TrainPolicyOptions) -> int:
         given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     products = Products(out, options.logs, _command_line("policy", options))
-    learn_policy(options.task, architecture, config, options.device, products, Console())
+    learn_policy(_named(options), architecture, config, options.device, products, Console())
     return 0
+
+
+def _named(options: TrainPolicyOptions) -> str:
+    """The robot, with what its estimates are."""
+    return options.task + (TRUTH if options.estimates == "truth" else "")
+
+
+def _stem(robot: str) -> str:
+    """The name of a robot, for names of files."""
+    return robot_named(robot).name
 
 
 def _architecture(options: TrainPolicyOptions) -> Architecture | SpikingArchitecture:
     """What is to be trained, sized for the task."""
-    task = task_named(options.task)
+    task = sensed_task_named(_named(options))
     _check_known(options.controller)
     hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
     if options.controller == SPIKING:

@@ -17,7 +17,7 @@ from ..errors import TaskError
 from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
 from ..products import check_folders
-from ..robots.catalogue import task_named
+from ..robots.catalogue import sensed_task_named
 from ..robots.pencil.streams import CONTROLLER_SEEDS
 from ..spiking.policy import SpikingPolicy
 from ..spiking.policy_file import SpikingArchitecture
@@ -80,7 +80,7 @@ def learn_policy(
         ModelError: the task's expert cannot be had, or a file cannot be written.
     """
     check_folders(out=products.out)
-    task = task_named(task_name)
+    task = sensed_task_named(task_name)
     numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
     policy: Policy | SpikingPolicy
     if isinstance(architecture, SpikingArchitecture):
@@ -149,10 +149,10 @@ def _learn(
 
 def _finish(task_name: str, policy: Policy | SpikingPolicy, products: Products, console: Console) -> None:
     """Write the file and try it, compiled, on held-out episodes."""
-    task = task_named(task_name)
+    task = sensed_task_named(task_name)
     file = policy.to_file(
         observation_names=task.observation_names, observation_units=task.observation_units,
-        command_names=task.command_names, command_units=task.command_units, task=task_name,
+        command_names=task.command_names, command_units=task.command_units, task=task.name,
         training_command=products.command, training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )  # fmt: skip
     write_controller_file(products.out, file)

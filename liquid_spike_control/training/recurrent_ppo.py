@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..robots.catalogue import task_named
+from ..robots.catalogue import sensed_task_named
 from ..robots.pencil.streams import first_episode
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
@@ -368,7 +368,7 @@ def train(
     Raises:
         TaskError: the task is unknown, or the checkpoint is damaged or that of another training.
     """
-    tasks = [task_named(task_name) for _ in range(config.n_tasks)]
+    tasks = [sensed_task_named(task_name) for _ in range(config.n_tasks)]
     trainer = PpoTrainer(tasks, policy, config, after_rollout)
     recipe = recipe_of(task_name, policy, config)
     if checkpoint is not None and checkpoint.exists():

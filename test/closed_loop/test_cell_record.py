@@ -20,14 +20,28 @@ CLEAN = {"name": "clean", "noise": 0.0}
 
 def evaluation(**changes):
     return replace(
-        Evaluation(CLEAN, 1000, (True, False, True), (1.5, -2.25, 1e-3), 30, 0, 0.6, 0.01, 1.5, 9.75), **changes
+        Evaluation(
+            CLEAN,
+            1000,
+            (True, False, True),
+            (1.5, -2.25, 1e-3),
+            30,
+            0,
+            0.6,
+            0.01,
+            1.5,
+            9.75,
+            environment={"processor": "one"},
+        ),
+        **changes,
     )
 
 
 def record(**changes):
     made = Record(
-        "gru", "swing-up", 3, {"code": "abc", "sizes": (1, 2)}, {"cores": 2},
-        Training(12.5, 100, 90, "gru 5", "f00", "liquid-spike ..."), {"clean": evaluation()},
+        "gru", "swing-up", 3, {"code": "abc", "sizes": (1, 2)},
+        Training(12.5, 100, 90, "gru 5", "f00", "liquid-spike ...", environment={"processor": "one"}),
+        {"clean": evaluation()},
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -58,7 +72,7 @@ def test_what_was_made_otherwise_is_not_found(tmp_path, other):
     [
         lambda text: text[: len(text) // 2],
         lambda text: text.replace('"code": "abc"', '"code": "abe"'),
-        lambda text: text.replace('"form": 1', '"form": 2'),
+        lambda text: text.replace('"form": 2', '"form": 1'),
         lambda text: text.replace('"reward"', '"rewards"'),
         lambda text: "[1, 2]",
         lambda text: "",

@@ -22,6 +22,12 @@ def test_the_report_is_written_and_its_results_are_resumed_from(tmp_path, capsys
     assert "(figures/swing-up-success.svg)" in (out / "report.md").read_text()
     assert (out / "figures" / "swing-up-success.svg").read_text().startswith("<svg")
     assert len(list((out / "results").iterdir())) == 2
+    tables = tmp_path / "tables"
+    assert closed_loop_command(replace(LAWS, cache=tmp_path / "cache", out=tables, tables_only=True)) == 0
+    assert sorted(path.name for path in tables.iterdir()) == ["report.md", "results"]
+    text = (tables / "report.md").read_text()
+    assert "](" not in text and "| PID / LQR |" in text
+    capsys.readouterr()
     more = replace(
         LAWS, controllers="expert,model_based,mlp", cache=tmp_path / "cache", out=tmp_path / "part", report_only=True
     )

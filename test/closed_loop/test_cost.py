@@ -12,7 +12,7 @@ def record(task, controller, training_s, real_time_factor):
     """Of a cell that simulated 100 s."""
     clean = Evaluation({"name": "clean"}, 1000, (True,), (1.0,), 5000, 0, 100.0, 100.0 / real_time_factor, 2.0, 3.0)
     training = Training(training_s, 13_000, 12_000, f"{controller} 32", "f00", "liquid-spike ...")
-    return Record(controller, task, 1, {}, {}, training, {"clean": clean})
+    return Record(controller, task, 1, {}, training, {"clean": clean})
 
 
 RECORDS = [

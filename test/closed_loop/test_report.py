@@ -2,6 +2,7 @@
 """The report: what it says follows from the figures, and it stands alone."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,7 @@ from liquid_spike_control.bench.closed_loop import claims, html, markdown
 from liquid_spike_control.bench.closed_loop.plan import FIRST_EPISODE, changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Evaluation, Record, Training
 from liquid_spike_control.bench.closed_loop.report import Picture, sections
+from liquid_spike_control.bench.closed_loop.statistics import Interval
 from liquid_spike_control.bench.closed_loop.summary import standings
 from liquid_spike_control.tasks.scale import anchors_of
 
@@ -34,9 +36,17 @@ def record(name, seed, rate, episodes=40, task="swing-up", perturbations=PERTURB
     training = None
     if seed:
         operations = None if spiking else 12_000
-        training = Training(100.0 + seed, 13_000, operations, f"{name} 32", f"{name}{seed}"[-8:], "liquid-spike ...")
-    made = {"training": training and {"recipe": {"n_rounds": 8, "seed": seed}, "versions": {"torch": "2"}}}
-    return Record(name, task, seed, {"versions": {"numpy": "2"}} | made, {"cores": 2}, training, evaluations)
+        training = Training(
+            100.0 + seed,
+            13_000,
+            operations,
+            f"{name} 32",
+            f"{name}{seed}"[-8:],
+            "liquid-spike ...",
+            recipe={"n_rounds": 8, "seed": seed},
+            environment={"cores": 2, "libraries": {"torch": "2"}},
+        )
+    return Record(name, task, seed, {"task": task, "controller": name, "seed": seed}, training, evaluations)
 
 
 RATES = {"expert": 1.0, "gru": 0.5, "cfc_mm": 0.9, "cfc_mm_timeless": 0.2, "spiking_float": 0.4, "spiking_loihi": 0.4}
@@ -108,7 +118,8 @@ def test_a_part_of_a_plan_says_so():
 
 def claimed(rates):
     _, records = run(rates)
-    return {(c.subject, c.measured): c for c in claims.claims(standings(records.values())["swing-up"])}
+    made = claims.adjusted({"swing-up": claims.claims(standings(records.values())["swing-up"])})
+    return {(c.subject, c.measured): c for c in made["swing-up"]}
 
 
 def test_claims_follow_the_figures():
@@ -117,19 +128,52 @@ def test_claims_follow_the_figures():
         "computation", "energy", "training time", "latency", "adaptivity", "robustness", "hardware",
     }  # fmt: skip
     timing = found["adaptivity", "success under jitter40, drop30"]
-    assert timing.figures == ("90 %", "50 %", "40 %") and timing.finding.startswith("liquid is ahead: +50 points")
+    assert timing.figures == ("90 %", "50 %", "40 %") and timing.finding.startswith(
+        "liquid is ahead of spiking: +50 points"
+    )
+    assert "; liquid is ahead of GRU: +40 points" in timing.finding
     hidden = found["adaptivity", "success under jitter40, drop30 with elapsed time, and with it hidden"]
     assert hidden.figures[0] == "90 %, hidden 20 %" and hidden.finding.startswith("seeing the time helps")
     assert (
         found["latency", next(m for s, m in found if s == "latency")].finding
-        == "liquid takes 5.0 times less on a processor"
+        == "liquid takes 5.0 times less time than spiking; liquid and the gated one take about as much time, "
+        "on a processor"
     )
     turned = claimed(RATES | {"cfc_mm": 0.1, "spiking_loihi": 0.9, "spiking_float": 0.9})
-    assert turned["adaptivity", "success under jitter40, drop30"].finding.startswith("spiking is ahead")
+    assert turned["adaptivity", "success under jitter40, drop30"].finding.startswith("spiking is ahead of liquid")
     said = [subject for subject, _ in found]
     assert said == sorted(said, key=said.index) and [m for s, m in found if s == "robustness"][0].endswith("noise")
     even = claimed(RATES | {"cfc_mm": 0.5, "spiking_loihi": 0.5})
-    assert even["robustness", "success under mass"].finding.startswith("no difference that shows")
+    assert even["robustness", "success under mass"].finding.startswith("no difference from spiking that shows")
+
+
+def test_what_a_gated_network_does_as_well_is_no_merit_of_liquid_neurons():
+    found = claimed(RATES | {"gru": 0.9})["adaptivity", "success under jitter40, drop30"].finding
+    spiking, gated = found.split("; liquid") if "; liquid" in found else found.split("; no")
+    assert spiking.startswith("liquid is ahead of spiking: +50 points")
+    assert gated.startswith(" difference from GRU that shows: +0 points")
+    behind = claimed(RATES | {"gru": 1.0, "cfc_mm": 0.6})["adaptivity", "success under jitter40, drop30"].finding
+    assert "GRU is ahead of liquid: -40 points" in behind and "liquid is ahead of spiking: +20 points" in behind
+    only = {k: v for k, v in RATES.items() if k != "gru"}
+    _, records = run(RATES)
+    mine = standings([r for r in records.values() if r.controller in only])["swing-up"]
+    assert all("GRU" not in row.finding and "gated" not in row.finding for row in claims.claims(mine))
+
+
+def test_all_tests_of_a_report_are_one_family():
+    _, records = run(RATES | {"cfc_mm": 0.55, "gru": 0.45, "spiking_loihi": 0.45})
+    rows = claims.claims(standings(records.values())["swing-up"])
+    plain = [c for row in rows for c in row.comparisons]
+    one = [c for row in claims.adjusted({"a": rows})["a"] for c in row.comparisons]
+    many = [c for made in claims.adjusted({str(k): rows for k in range(10)}).values() for row in made
+            for c in row.comparisons][: len(plain)]  # fmt: skip
+    assert len(plain) == 8 and all(c.adjusted == c.p for c in plain)
+    assert all(a.p <= b.adjusted <= c.adjusted for a, b, c in zip(plain, one, many, strict=True))
+    borderline = replace(plain[0], lead=Interval(0.1, 0.01, 0.19), p=0.03, adjusted=0.03)
+    assert str(borderline).startswith("liquid is ahead of spiking: +10 points (+1 to +19; p = 0.03)")
+    alone = replace(rows[0], said_of="", comparisons=(borderline,))
+    (again,) = claims.adjusted({"a": [alone], "b": [alone]})["a"]
+    assert again.finding == "no difference from spiking that shows: +10 points (+1 to +19; p = 0.06)"
 
 
 def test_a_task_that_brings_its_own_faults_is_judged_under_them():

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from liquid_spike_control.bench.closed_loop import course, running
+from liquid_spike_control.bench.closed_loop import running
 from liquid_spike_control.bench.closed_loop.benchmark import Benchmark
 from liquid_spike_control.bench.closed_loop.engines import Processes, attempt
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Cache, Record
+from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.errors import LiquidSpikeError
 
 
@@ -85,11 +86,11 @@ def test_a_plan_is_run_once_and_grows(tmp_path):
     assert again.key == record.key and all(record.evaluations["clean"].success)
 
 
-def test_a_cache_of_other_code_is_not_looked_at(tmp_path, monkeypatch):
+def test_a_cache_of_another_version_is_not_looked_at(tmp_path, monkeypatch):
     cell = small(perturbations=("clean",), episodes=1).cells()[0]
     Cache(tmp_path).store(cell.name, running.run(running.Job(cell, None, None, ("clean",))).record)
     assert Benchmark(small(perturbations=("clean",), episodes=1), Cache(tmp_path)).record(cell) is not None
-    monkeypatch.setattr(course, "code_version", lambda modules: "0" * 16)
+    monkeypatch.setitem(VERSIONS, "laws", VERSIONS["laws"] + 1)
     assert Benchmark(small(perturbations=("clean",), episodes=1), Cache(tmp_path)).record(cell) is None
 
 

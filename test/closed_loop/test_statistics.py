@@ -4,7 +4,13 @@
 import numpy as np
 import pytest
 
-from liquid_spike_control.bench.closed_loop.statistics import bootstrap, bootstrap_difference
+from liquid_spike_control.bench.closed_loop import statistics
+from liquid_spike_control.bench.closed_loop.statistics import (
+    bootstrap,
+    bootstrap_difference,
+    holm,
+    p_of_difference,
+)
 
 
 def test_intervals_cover_the_truth_of_crossed_samples():
@@ -49,3 +55,40 @@ def test_no_figure_is_refused(shape):
 def test_different_episodes_are_no_pair():
     with pytest.raises(ValueError, match="episodes"):
         bootstrap_difference(np.zeros((5, 10)), np.zeros((5, 11)))
+
+
+def test_holm_s_rule_by_hand():
+    """0.01 x 4, 0.02 x 3, then 0.03 x 2 and 0.04 x 1, which may not fall below the one before."""
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.01, 0.001, 0.5]) == pytest.approx([0.02, 0.003, 0.5])
+    assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([0.04]) == [0.04] and holm([]) == []
+
+
+def test_p_values_of_no_difference_are_uniform_enough(monkeypatch):
+    monkeypatch.setattr(statistics, "N_TESTED", 1000)
+    rng, below = np.random.default_rng(5), 0
+    for _ in range(100):
+        hard = rng.normal(size=(1, 40))
+        ours, theirs = (hard + rng.normal(size=(8, 1)) + rng.normal(size=(8, 40)) for _ in range(2))
+        below += p_of_difference(ours, theirs) < 0.05
+    assert below <= 13  # 5 of 100 are due, and 8 seeds are a little too sure
+
+
+def test_p_values_of_a_clear_difference_and_of_none():
+    same = np.ones((3, 40))
+    assert p_of_difference(same, same) == 1.0 and p_of_difference(same, np.ones((5, 40)) / 3 * 3) == 1.0
+    assert p_of_difference(same, 0 * same) == pytest.approx(2e-4, rel=0.01) == p_of_difference(0 * same, same)
+
+
+def test_no_false_claim_among_many(monkeypatch):
+    """Of families of 20 tests without a difference, Holm leaves few with any; uncorrected, most have one."""
+    monkeypatch.setattr(statistics, "N_TESTED", 2000)
+    rng, wrong, uncorrected = np.random.default_rng(6), 0, 0
+    for _ in range(25):
+        p_values = []
+        for _ in range(20):
+            ours, theirs = (rng.normal(size=(20, 1)) + np.zeros((20, 3)) for _ in range(2))
+            p_values.append(p_of_difference(ours, theirs))
+        wrong += min(holm(p_values)) < 0.05
+        uncorrected += min(p_values) < 0.05
+    assert wrong <= 4 and uncorrected >= 8

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real processes, real Fast-DDS, bounded waits."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from liquid_spike_control.resources import share, zoo
+from liquid_spike_control.nodes.graph import GraphOptions, describe
+from liquid_spike_control.resources import zoo
 
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 DEACTIVATE = Transition.TRANSITION_DEACTIVATE
@@ -116,9 +118,13 @@ class Probe:
 @contextmanager
 def started(name: str, **parameters) -> Iterator[subprocess.Popen]:
     """One node's process."""
-    arguments = ["--ros-args", "--params-file", str(share("config/pencil.yaml"))]
-    for key, value in parameters.items():
-        arguments += ["-p", f"{name}:{key}:={value}"]
+    (derived,) = (spec.parameters for spec in describe(GraphOptions(mode="realtime")) if spec.name == name)
+    models = ("perception_model", "controller_model")  # a test gives them, or does without
+    own = {key: value for key, value in derived.items() if key not in ("mode", *models)}
+    arguments = ["--ros-args"]
+    for key, value in (own | parameters).items():
+        text = value if isinstance(value, str) and key in parameters else json.dumps(value)
+        arguments += ["-p", f"{name}:{key}:={text}"]
     module = f"liquid_spike_control.nodes.{name}"
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=subprocess.PIPE, text=True)
     try:

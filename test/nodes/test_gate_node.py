@@ -33,7 +33,7 @@ class Gate:
         assert probe.change("gate", ACTIVATE)
 
     def send(self, force: float, ahead_ns: int = 0) -> int:
-        message = JointState(name=["cart_slide"], effort=[force])
+        message = JointState(name=["cart_force"], position=[force])
         stamp = time.time_ns() + ahead_ns
         message.header.stamp = to_time(stamp)
         self.commands.publish(message)
@@ -91,7 +91,7 @@ def test_by_the_simulations_clock_commands_do_not_age_while_it_stands(probe):
             probe.spin_for(0.1)
 
         go_on(5)
-        message = JointState(name=["cart_slide"], effort=[3.0])
+        message = JointState(name=["cart_force"], position=[3.0])
         message.header.stamp = to_time(now)
         gate.commands.publish(message)
         probe.spin_until(lambda: gate.heard and gate.heard[-1].effort[0] == 3.0, 2, "the command")

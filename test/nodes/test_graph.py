@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import rclpy
 
-from liquid_spike_control.errors import GraphError, TaskError
+from liquid_spike_control.errors import GraphError, RobotError, TaskError
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.gate import GateNode
@@ -50,10 +50,10 @@ def test_in_process_there_is_no_offload_node(files):
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        ({"task": "crayon"}, TaskError, "unknown task 'crayon'; known tasks: pencil"),
+        ({"robot": "crayon"}, RobotError, "unknown robot 'crayon'; known: "),
         ({"duration_s": -1.0}, TaskError, "--duration -1.0"),
         ({"duration_s": float("nan")}, TaskError, "--duration nan"),
-        ({"push": -0.1}, TaskError, "--push -0.1"),
+        ({"simulated": False}, GraphError, "--mode lockstep; a real robot runs in real time"),
         ({"seed": -1}, TaskError, "--seed -1"),
         ({"mode": "warp"}, GraphError, "--mode warp; known: lockstep, realtime"),
         ({"backend": "abacus"}, GraphError, "--backend abacus"),
@@ -96,12 +96,9 @@ def test_every_parameter_is_described_bounded_and_known(name, files, tmp_path, r
             assert descriptor.floating_point_range, parameter
         if descriptor.type == 2:
             assert descriptor.integer_range, parameter
-    spec = {s.name: s for s in describe(GraphOptions(push=0.1, record=tmp_path / "o.mcap", **files))}[name]
-    assert set(spec.parameters) <= own
-    text = share("config/pencil.yaml").read_text()
-    block = re.search(rf"^{name}:\n  ros__parameters:\n((?:    .*\n)+)", text, re.MULTILINE)
-    keys = set(re.findall(r"^    (\w+):", block.group(1), re.MULTILINE)) if block else set()
-    assert keys <= own | {"use_sim_time"}
+    options = GraphOptions(settings={"push": 0.1}, record=tmp_path / "o.mcap", **files)
+    spec = {s.name: s for s in describe(options)}[name]
+    assert set(spec.parameters) <= own | {"use_sim_time"}
     node.destroy_node()
 
 
@@ -109,7 +106,8 @@ def test_every_parameter_is_described_bounded_and_known(name, files, tmp_path, r
 def test_cleanup_leaves_nothing_of_configure(name, ros_domain):
     shipped = ("perception_model", "pencil_perception.nir"), ("controller_model", "pencil_controller.safetensors")
     models = [a for key, file in shipped for a in ("-p", f"{key}:={zoo(file)}")]
-    rclpy.init(args=["test", "--ros-args", "--params-file", str(share("config/pencil.yaml")), *models])
+    (derived,) = (spec for spec in describe(GraphOptions(mode="realtime")) if spec.name == name)
+    rclpy.init(args=["test", *derived.arguments(), *models])
     node = NODES[name]()
 
     def held() -> tuple[int, ...]:
@@ -172,5 +170,5 @@ def test_the_launch_file_starts_what_the_supervisor_starts(monkeypatch, files):
     *nodes, bringup = function(context)
     specs = describe(GraphOptions(seed=7, duration_s=3.0, mode="realtime", **files))
     assert [n.kwargs["executable"] for n in nodes] == [s.name for s in specs]
-    assert [n.kwargs["parameters"][1] for n in nodes] == [s.parameters for s in specs]
+    assert [n.kwargs["parameters"][0] for n in nodes] == [s.parameters for s in specs]
     assert bringup.kwargs["cmd"][2:] == ["liquid_spike_control.nodes.bringup", *(s.name for s in specs)]

@@ -16,7 +16,7 @@ from liquid_spike_control.records.replay import replay
 from liquid_spike_control.records.setup import Topics
 
 #: Long enough for recorders that know of a topic only when it is there.
-EPISODE = ("--mode", "lockstep", "--duration", "4", "--push", "0.02", "--seed", "1", *models())
+EPISODE = ("--mode", "lockstep", "--duration", "4", "--set", "push=0.02", "--seed", "1", *models())
 PERCEPTION, CONTROLLER = models()[1::2]
 
 
@@ -190,7 +190,7 @@ def test_episodes_are_replayed_each_from_its_start(probe, tmp_path):
     from std_srvs.srv import Trigger
 
     bag = tmp_path / "o.mcap"
-    arguments = command("--mode", "lockstep", "--duration", "60", "--push", "0.02", *models(), "--record", str(bag))
+    arguments = command("--mode", "lockstep", "--duration", "60", "--set", "push=0.02", *models(), "--record", str(bag))
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         wait_for(lambda: bag.exists() and bag.stat().st_size > 100_000, 60, "messages in the file")

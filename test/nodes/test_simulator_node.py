@@ -13,16 +13,16 @@ from processes import ACTIVATE, CONFIGURE, started, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
-from liquid_spike_control.control.experts import pencil_lqr
 from liquid_spike_control.events.codec import Decoder
+from liquid_spike_control.joints import JOINT_STATE, Readings
 from liquid_spike_control.nodes import graph
-from liquid_spike_control.nodes.convert import TRUTH_NAMES, from_joint_state, to_joint_state, to_ns
+from liquid_spike_control.nodes.convert import from_joint_state, to_ns, to_time
 from liquid_spike_control.nodes.diagnostics import read_status
-from liquid_spike_control.robots.pencil.episodes import PencilTask
-from liquid_spike_control.sim.world import PencilSimulation
-from liquid_spike_control.types import Quantities
+from liquid_spike_control.robots.catalogue import task_named
+from liquid_spike_control.sim.world import World as SimulatedWorld
 
 TICK_NS = 5_000_000
+TRUTH = ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
 
 
 class World:
@@ -43,7 +43,9 @@ class World:
         assert probe.change("simulator", ACTIVATE)
 
     def command(self, force: float, stamp_ns: int) -> None:
-        self.commands.publish(to_joint_state(Quantities(stamp_ns, ("cart_force",), np.array([force]))))
+        message = JointState(name=["cart_slide"], effort=[force])
+        message.header.stamp = to_time(stamp_ns)
+        self.commands.publish(message)
 
     def told_last(self, key: str) -> str | None:
         values = [read_status(message).get("simulator", {}) for message in self.told]
@@ -61,15 +63,16 @@ def test_lockstep_waits_for_the_command_of_the_stamp_and_for_no_other(world):
     """And what it then publishes is what the same simulation gives in this process."""
     spin = world.probe.spin_until
     decoder = Decoder()
-    with PencilSimulation(PencilTask()) as simulation:
+    encoders = Readings(JOINT_STATE, ("cart_position", "cart_velocity"), ("cart_slide/position", "cart_slide/velocity"))
+    with SimulatedWorld(task_named("pencil")) as simulation:
         expected = simulation.reset(3, 1_000_000_000)
         for tick in range(40):
             spin(lambda n=tick: len(world.truth) > n and len(world.packets) > n, 5, f"tick {tick}")
-            stamp = expected.joints.stamp_ns
+            stamp = expected.stamp_ns
             assert stamp == 1_000_000_000 + tick * TICK_NS
             assert [to_ns(m.clock) for m in world.clock][tick] == stamp
-            joints = from_joint_state(world.joints[tick], expected.joints.names)
-            assert (joints.stamp_ns, joints.values.tobytes()) == (stamp, expected.joints.values.tobytes())
+            joints = encoders.read(world.joints[tick])
+            assert (joints.stamp_ns, joints.values.tobytes()) == (stamp, expected.readings.values.tobytes())
             packet = world.packets[tick]
             assert (to_ns(packet.header.stamp), packet.time_base, packet.seq) == (
                 stamp,
@@ -79,14 +82,14 @@ def test_lockstep_waits_for_the_command_of_the_stamp_and_for_no_other(world):
             events = decoder.decode(
                 packet.events, packet.encoding, packet.time_base, packet.width, packet.height
             )
-            assert len(events) == len(expected.events)
+            assert len(events) == len(expected.events[0])
             if tick in (3, 7):
                 world.command(9.0, stamp - TICK_NS)  # the command of another stamp does not move the world
                 world.probe.spin_for(0.1)
                 assert len(world.clock) == tick + 1
             force = float(np.sin(tick))
             world.command(force, stamp)
-            expected = simulation.advance(force)
+            expected = simulation.advance(np.array([force]))
     # then nobody answers, and it says who
     spin(lambda: world.told_last("silent"), 10, "the end of the wait")
     assert world.told_last("finished") == "True"
@@ -97,13 +100,13 @@ def test_lockstep_waits_for_the_command_of_the_stamp_and_for_no_other(world):
 def test_in_real_time_the_plant_stops_by_itself_when_commands_stop(world):
     spin = world.probe.spin_until
     spin(lambda: world.clock, 5, "the first tick")
-    while world.told_last("force") != "0.5":
+    while world.told_last("command") != "[0.5]":
         n = len(world.clock)
         assert n < 400, "commands do not arrive"
         spin(lambda n=n: len(world.clock) > n, 2, "a tick")
         world.command(0.5, to_ns(world.clock[-1].clock))
     last = to_ns(world.clock[-1].clock)
-    spin(lambda: world.told_last("force") == "0.0", 3, "the plant's own stop")
+    spin(lambda: world.told_last("command") == "[0.0]", 3, "the plant's own stop")
     assert int(world.told_last("deadline_misses")) > 0
     stamps = np.array([to_ns(m.clock) for m in world.clock])
     assert np.all(np.diff(stamps) == TICK_NS)
@@ -113,7 +116,7 @@ def test_in_real_time_the_plant_stops_by_itself_when_commands_stop(world):
 @pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)
 def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_that_is_dead(world):
     """An expert whose every command comes 15 ms after its sensing: two periods of 5 ms take 15 ms of the wall clock."""
-    spin, ticks, expert = world.probe.spin_until, 200, pencil_lqr(PencilTask())
+    spin, ticks, expert = world.probe.spin_until, 200, task_named("pencil").expert().law(task_named("pencil"))
     arrived: list[float] = []
     answered = 0
     began = time.monotonic()
@@ -123,7 +126,7 @@ def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_t
         now = time.monotonic()
         arrived += [now] * (len(world.truth) - len(arrived))
         if answered < len(arrived) and now - arrived[answered] >= 0.015:
-            truth = from_joint_state(world.truth[answered], TRUTH_NAMES)
+            truth = from_joint_state(world.truth[answered], TRUTH)
             world.command(float(np.clip(expert.step(truth.values), -10, 10)[0]), truth.stamp_ns)
             answered += 1
             assert len(arrived) - answered <= 3, "the world ran away from the commands"
@@ -133,7 +136,7 @@ def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_t
     assert float(world.told_last("real_time_factor_least")) <= 0.75
     assert int(world.told_last("deadline_misses")) >= 0.9 * ticks
     # nobody answers any more: it waits once, and then keeps the wall clock's pace
-    spin(lambda: world.told_last("force") == "0.0", 2, "the plant's own stop")
+    spin(lambda: world.told_last("command") == "[0.0]", 2, "the plant's own stop")
     before, began = len(world.truth), time.monotonic()
     world.probe.spin_for(0.25)
     assert (len(world.truth) - before) * TICK_NS * 1e-9 > 0.6 * (time.monotonic() - began)
@@ -150,7 +153,7 @@ def test_commands_that_queue_up_are_taken_at_once_and_the_newest_counts(world):
         world.command(0.01 * k, latest - (9 - k) * 1000)
     world.probe.spin_for(0.1)
     os.kill(world.process.pid, signal.SIGCONT)
-    world.probe.spin_until(lambda: world.told_last("force") == "0.09", 2, "the newest command")
+    world.probe.spin_until(lambda: world.told_last("command") == "0.09", 2, "the newest command")
     # what was lost is given up, not run after
     world.probe.spin_until(lambda: world.told_last("real_time_factor_least"), 2, "the factor")
     assert float(world.told_last("real_time_factor_least")) < 0.9
@@ -162,4 +165,4 @@ def test_a_command_that_is_not_finite_does_not_reach_the_plant(world):
     for value in (np.nan, np.inf, -np.inf):
         world.command(value, to_ns(world.clock[-1].clock))
     world.probe.spin_until(lambda: world.told_last("malformed") == "3", 3, "the count")
-    assert np.isfinite(float(world.told_last("force")))
+    assert np.isfinite(float(world.told_last("command")))

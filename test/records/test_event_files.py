@@ -4,20 +4,21 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
-from liquid_spike_control.events.codec import Decoder
+from liquid_spike_control.events.codec import encode
 from liquid_spike_control.events.files import open_events, write_events
-from liquid_spike_control.events.windows import SensorClock
+from liquid_spike_control.events.stream import EventStream
 from liquid_spike_control.joints import to_ns
 from liquid_spike_control.options import EventsConvertOptions
 from liquid_spike_control.records.bag import Bag
 from liquid_spike_control.records.contents import event_packets
-from liquid_spike_control.records.event_bag import PacketForm, packets
+from liquid_spike_control.records.event_bag import PacketForm, packets, write_event_bag
 from liquid_spike_control.records.event_source import LONGEST_GAP_NS, open_source, windows
 from liquid_spike_control.records.events_entry import convert_command
 from liquid_spike_control.types import EVENT
@@ -72,6 +73,114 @@ def test_what_we_write_faery_reads_and_so_do_we(tmp_path, suffix):
     np.testing.assert_array_equal(found, moved)
 
 
+HEADER = "% evt 2.1\n% format {};height=260;width=346{}\n% end\n"
+
+
+def evt2_words(made, bits=64) -> np.ndarray:
+    """The words of Prophesee's documentation, an event each, with a TIME_HIGH wherever it changes."""
+    words, high = [], None
+    for t, x, y, p in made.tolist():
+        us = t // 1000
+        if us >> 6 != high:
+            high = us >> 6
+            words.append(8 << 60 | (high & (1 << 28) - 1) << 32)
+        base = x & ~31 if bits == 64 else x
+        words.append(p << 60 | (us & 63) << 54 | base << 43 | y << 32 | 1 << (x - base))
+    return np.array(words, "<u8")
+
+
+@pytest.mark.parametrize(("says", "swapped"), [("", False), ("", True), (";endianness=legacy", True)])
+def test_evt21_in_both_orders_of_its_halves(tmp_path, says, swapped):
+    made, path = events(), tmp_path / "o.raw"
+    words = evt2_words(made)
+    ordered = words << np.uint64(32) | words >> np.uint64(32) if swapped else words
+    path.write_bytes(HEADER.format("EVT21", says).encode() + ordered.tobytes())
+    file = open_events(path)
+    assert (file.width, file.height) == (346, 260)
+    np.testing.assert_array_equal(joined(file.pieces()), made)
+    assert file.dropped == {}
+
+
+def test_a_vector_of_evt21(tmp_path):
+    words = np.array([8 << 60 | 3 << 32, 1 << 60 | 5 << 54 | 32 << 43 | 7 << 32 | 0x80000005], "<u8")
+    (tmp_path / "o.raw").write_bytes(HEADER.format("EVT21", "").encode() + words.tobytes())
+    found = joined(open_events(tmp_path / "o.raw").pieces())
+    assert found.tolist() == [(197_000, x, 7, 1) for x in (32, 34, 63)]
+
+
+def test_evt2_before_its_first_time_and_outside_its_picture(tmp_path):
+    """Without a TIME_HIGH the time is not known; a pixel that is not there is passed over, and the rest is read."""
+    made = events(100)
+    made["x"][50] = 1000
+    words = (evt2_words(made, bits=32) >> np.uint64(32)).astype("<u4")
+    early, reserved = np.array([1 << 28 | 5 << 11 | 6], "<u4"), np.array([5 << 28], "<u4")
+    data = np.concatenate([early, words[:20], reserved, words[20:]]).astype("<u4")
+    path = tmp_path / "o.raw"
+    path.write_bytes(HEADER.replace("2.1", "2.0").format("EVT2", "").encode() + data.tobytes())
+    file = open_events(path)
+    np.testing.assert_array_equal(joined(file.pieces()), np.delete(made, 50))
+    assert file.dropped == {"incomplete": 1, "skipped": 1, "out_of_picture": 1}
+
+
+def test_a_raw_file_with_a_word_outside_the_picture_and_padding_is_read_on(tmp_path):
+    words = np.frombuffer(encode(events(), "evt3", 0), "<u2")
+    spoilt = np.concatenate([words[:3000], [2 << 12 | 2000, 0x9999], words[3000:]]).astype("<u2")
+    path = tmp_path / "o.raw"
+    path.write_bytes(b"% evt 3.0\n% geometry 346x260\n" + spoilt.tobytes())
+    file = open_events(path)
+    found = joined(file.pieces())
+    assert len(found) == 5000 and file.dropped == {"out_of_picture": 1, "skipped": 1}
+    done = run("info", path)
+    assert done.returncode == 0 and "not decoded: 1 skipped, 1 out_of_picture" in done.stdout
+
+
+@pytest.mark.parametrize("suffix", [".raw", ".dat"])
+def test_files_that_do_not_say_their_size_take_the_option(tmp_path, suffix):
+    path = by_faery(tmp_path / f"o{suffix}", events())
+    data = path.read_bytes()
+    for line in (b"% geometry 346x260\n", b"width=346;height=260", b"% Width 346\n", b"% Height 260\n"):
+        data = data.replace(line, b"")
+    path.write_bytes(data)
+    with pytest.raises(TaskError, match="give --size WIDTH HEIGHT"):
+        open_events(path)
+    np.testing.assert_array_equal(joined(open_events(path, (346, 260)).pieces()), events())
+
+
+@pytest.mark.parametrize(("suffix", "version"), [(".raw", "evt2"), (".dat", None)])
+def test_times_are_written_where_every_reader_finds_them(tmp_path, suffix, version):
+    write_events(tmp_path / f"o{suffix}", iter([events()]), 346, 260, version)
+    data = (tmp_path / f"o{suffix}").read_bytes()
+    first = int(events()["t"][0] // 1000)
+    assert b"t0 5" not in data.lower()
+    stamp = first.to_bytes(4, "little") if suffix == ".dat" else (8 << 28 | first >> 6).to_bytes(4, "little")
+    assert stamp in data[:200]
+    np.testing.assert_array_equal(joined(open_events(tmp_path / f"o{suffix}").pieces()), events())
+
+
+def test_a_stereo_recording_asks_which_camera(tmp_path):
+    faery = pytest.importorskip("faery")
+    path, left, right = tmp_path / "o.aedat4", events(), events(seed=1)
+    node, value, root = faery.aedat.DescriptionNode, faery.aedat.DescriptionAttribute, "/mainloop/Recorder/outInfo/"
+
+    def track_node(number):
+        said = {"compression": "NONE", "originalOutputName": "events", "typeIdentifier": "EVTS"}
+        sizes = {"sizeX": value("int", 346), "sizeY": value("int", 260), "source": value("string", "stereo")}
+        info = node("info", f"{root}{number}/info/", sizes, [])
+        return node(str(number), f"{root}{number}/", {k: value("string", v) for k, v in said.items()}, [info])
+
+    with faery.aedat.Encoder(path, [node("outInfo", root, {}, [track_node(3), track_node(5)])], None) as encoder:
+        for track, made in ((3, left), (5, right)):
+            theirs = np.zeros(len(made), faery.EVENTS_DTYPE)
+            theirs["t"], theirs["x"], theirs["y"], theirs["on"] = made["t"] // 1000, made["x"], made["y"], made["p"]
+            encoder.write(track, theirs)
+    with pytest.raises(TaskError, match="tracks 3, 5; give --track"):
+        open_events(path)
+    with pytest.raises(TaskError, match="tracks 3, 5; give --track"):
+        open_events(path, track=4)
+    np.testing.assert_array_equal(joined(open_events(path, track=3).pieces()), left)
+    np.testing.assert_array_equal(joined(open_events(path, track=5).pieces()), right)
+
+
 def dsec(path, made, **options):
     with h5py.File(path, "w") as file:
         offset = int(made["t"][0]) // 1000
@@ -122,6 +231,10 @@ def test_dsec_without_the_filter_names_the_plugin(tmp_path):
         ("o.h5", b"no HDF5", "not a whole .h5 file"),
         ("o.csv", b"t,x,y,on\n", "is no event recording"),
         ("o.raw", b"% evt 3.0\n% end\n", "give --size"),
+        ("o.raw", b"% evt 4.0\n% end\n", "the header says format '4.0'; give a recording of EVT 2.0, 2.1 or 3.0"),
+        ("o.raw", b"% date today\n% end\n", "the header says no format"),
+        ("o.dat", b"% Version 2\n% Width 9\n% Height 9\n\x00\x08", "no events of a DVS in it"),
+        ("o.es", b"Event Stream\x02\x00\x00\x04\x09\x00\x09\x00", "no events of a DVS in it"),
     ],
 )
 def test_foreign_files_are_refused_in_one_line(tmp_path, name, content, says):
@@ -200,15 +313,40 @@ def test_packets_of_a_driver_are_on_the_sensors_clock(tmp_path):
     made = events(start_us=3_000_000)
     recording, bag = by_faery(tmp_path / "o.raw", made), tmp_path / "o.mcap"
     assert run("convert", recording, bag, "--driver", "--start", "50").returncode == 0
-    clock, decoder, found = SensorClock(), Decoder(), []
+    stream, found = EventStream(sensor_clock=True), []
     for packet in event_packets(Bag(bag), TOPIC):
         stamp = to_ns(packet.header.stamp)
         assert stamp > 50 * 10**9 and packet.time_base == 0
-        decoded = decoder.decode(packet.events, packet.encoding, 0, packet.width, packet.height)
-        found.append(clock.translate(decoded, stamp))
+        found.append(stream.read(packet, stamp))
     shifts = joined(found)["t"] - made["t"]
-    assert (shifts == shifts[0]).all() and clock.steps == 0
+    assert (shifts == shifts[0]).all() and stream.clock.steps == 0
     np.testing.assert_array_equal(joined(open_source(bag, TOPIC, sensor_clock=True).pieces()), made)
+
+
+def test_a_drivers_packets_of_any_length_of_time(tmp_path):
+    """100 s, more than five turns of evt3's clock: every event, at its time."""
+    made = np.zeros(20_000, EVENT)
+    made["t"] = np.arange(1, 20_001) * 5_000_000
+    made["x"], made["y"], made["p"] = np.arange(20_000) % 346, np.arange(20_000) % 260, np.arange(20_000) % 2
+    recording, bag = by_faery(tmp_path / "o.raw", made), tmp_path / "o.mcap"
+    done = run("convert", recording, bag, "--driver")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(joined(open_source(bag, TOPIC, sensor_clock=True).pieces()), made)
+
+
+def test_a_sensor_that_restarts_within_a_bag_loses_nothing(tmp_path):
+    """Two runs of a driver, the second with its clock at 0 again, 5 s later by the stamps."""
+    form, source = PacketForm("evt3", 5_000_000, driver=True), SimpleNamespace(width=346, height=260)
+    one, two = events(start_us=2_000_000), events(seed=1, start_us=1000)
+    both = [*packets(iter([one]), form, 50 * 10**9), *packets(iter([two]), form, 55 * 10**9)]
+    write_event_bag(tmp_path / "o.mcap", iter(both), source, TOPIC, form)
+    opened = open_source(tmp_path / "o.mcap", TOPIC, sensor_clock=True)
+    found = joined(opened.pieces())
+    assert opened.dropped == {}
+    shift = found["t"][len(one)] - two["t"][0]
+    assert abs(shift - (7_000_000_000 - 1_000_000)) < 5_000_000
+    two["t"] += shift
+    np.testing.assert_array_equal(found, np.concatenate([one, two]))
 
 
 # ---- the commands ----

@@ -64,7 +64,10 @@ def test_what_is_dropped_is_counted():
     words = np.array([3 << 12 | 5, 5 << 12 | 3, 2 << 12 | 7, 3 << 12 | 5], "<u2")  # a row, a vector, a column, a row
     kept = decoder.decode(words.tobytes(), "libcaer_cmp", 1000, WIDTH, HEIGHT)
     assert (kept.tolist(), decoder.incomplete) == ([(1000, 7, 5, 0)], 3)
-    for bad, encoding in ((b"\x00\x60", "libcaer_cmp"), (b"\x00", "libcaer_cmp"), (b"\x00" * 7, "libcaer")):
+    padded = np.insert(words, [0, 2, 4], [6 << 12, 15 << 12, 9 << 12]).astype("<u2")  # codes that nobody has defined
+    assert decoder.decode(padded.tobytes(), "libcaer_cmp", 1000, WIDTH, HEIGHT).tolist() == kept.tolist()
+    assert (decoder.skipped, decoder.malformed) == (3, 0)
+    for bad, encoding in ((b"\x00", "libcaer_cmp"), (b"\x00" * 7, "libcaer")):
         before = decoder.malformed
         assert len(decoder.decode(bad, encoding, 2000, WIDTH, HEIGHT)) == 0
         assert decoder.malformed == before + 1

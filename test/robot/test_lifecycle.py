@@ -206,7 +206,7 @@ def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_c
     commands = probe.node.create_publisher(JointState, graph.COMMAND, 10)
 
     def send(force: float, frame: str = "") -> None:
-        message = JointState(name=["cart_slide"], effort=[force])
+        message = JointState(name=["cart_force"], position=[force])
         message.header.stamp, message.header.frame_id = to_time(time.time_ns()), frame
         commands.publish(message)
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's stream on the robot's clock, in windows."""
+"""A camera's stream, in windows."""
 
 import numpy as np
-import pytest
 
-from liquid_spike_control.events.windows import STEP_NS, SensorClock, Windows
+from liquid_spike_control.events.windows import Windows
 from liquid_spike_control.types import EVENT
 
 MS = 1_000_000
@@ -44,31 +43,8 @@ def test_a_silent_camera_still_gives_windows_and_a_late_event_counts_in_the_next
     assert (events["t"].tolist(), end) == ([15 * MS + 1, 16 * MS], 20 * MS)
 
 
-def test_the_sensors_clock_is_followed_through_jitter_and_drift():
-    rng = np.random.default_rng(0)
-    clock = SensorClock()
-    offset, drift = 1_800_000_000_000_000_000, 50e-6  # a crystal of 50 ppm
-    worst = 0
-    for k in range(5000):
-        sensor = k * 2 * MS + 123 * MS
-        true = offset + round(sensor * (1 + drift))
-        translated = clock.translate(events_at(sensor, sensor + MS), true + int(rng.integers(0, MS)))
-        assert translated["t"][1] - translated["t"][0] == MS
-        if k > 500:
-            worst = max(worst, abs(int(translated["t"][0]) - true - MS // 2))
-    assert worst < MS // 2  # half of what the stamps jitter
-    assert clock.steps == 0
-
-
-@pytest.mark.parametrize("jump", [STEP_NS + MS, -STEP_NS - MS])
-def test_a_sensor_that_was_started_anew_is_taken_at_once(jump):
-    clock = SensorClock()
-    clock.translate(events_at(5 * MS), 1000 * MS)
-    translated = clock.translate(events_at(6 * MS + jump), 1001 * MS)
-    assert (translated["t"].tolist(), clock.steps) == ([1001 * MS], 1)
-
-
 def test_the_packets_own_events_are_not_changed():
-    events = events_at(5 * MS)
-    SensorClock().translate(events, 1000 * MS)
-    assert events["t"].tolist() == [5 * MS]
+    windows, events = Windows(5 * MS), events_at(3 * MS)
+    windows.add(events_at(), 17 * MS)
+    assert windows.add(events, 20 * MS)[0]["t"].tolist() == [15 * MS + 1]
+    assert events["t"].tolist() == [3 * MS]

@@ -2,19 +2,21 @@
 """Liquid against spiking: what is said of both, and what the run has measured.
 
 Each row holds a claim against the figures of one task on which both were trained alike: by the same expert, the same
-recipe, the same episodes. The gated networks stand beside them, because a claim against the wrong opponent is none.
+recipe, the same episodes. Liquid is compared with spiking and with a gated network, because what a gated network does
+as well is no merit of liquid neurons. All differences of success in a report are one family: their p values are
+adjusted together, and one counts as a difference only below :data:`LEVEL` after that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...neuromorphic.energy import joules
 from .course import course_named
-from .statistics import Interval
+from .statistics import Interval, holm
 from .summary import Standing
 from .tables import Entry, Table
 
@@ -24,7 +26,35 @@ LIQUID, GATED, SPIKING = ("cfc_mm", "cfc", "ltc"), ("gru", "lstm"), ("spiking_lo
 TIMING, SENSING, PLANT = ("jitter40", "drop30"), ("noise", "latency1", "noise_latency1"), ("mass", "length", "friction",
                                                                                          "actuator")  # fmt: skip
 
+#: Adjusted p value below which a difference counts: the probability of one false claim in a whole report.
+LEVEL = 0.05
+
 Standings = Mapping[str, Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A difference of success between two, and what it would mean.
+
+    Attributes:
+        ahead, behind, even: what to say of it: where the first is ahead, where the second is, and otherwise.
+        lead: of the first, in parts of the episodes.
+        p: two-sided, of this test alone.
+        adjusted: for all tests of the report, see :func:`adjusted`; ``p`` as long as it is the only one.
+    """
+
+    ahead: str
+    behind: str
+    even: str
+    lead: Interval
+    p: float
+    adjusted: float
+
+    def __str__(self) -> str:
+        lead, certain = self.lead, self.adjusted < LEVEL
+        text = self.even if not certain else self.ahead if lead.mean > 0 else self.behind
+        p = f"p = {self.adjusted:.2g}" if self.adjusted >= 0.001 else "p < 0.001"
+        return f"{text}: {100 * lead.mean:+.0f} points ({100 * lead.low:+.0f} to {100 * lead.high:+.0f}; {p})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +68,35 @@ class Claim:
         figures: liquid, gated, spiking.
         perturbations: that the figures come from; empty if from all.
         controllers: other than those of the columns that it needs.
-        finding: what they say, in words that the figures decide.
+        said_of: what the figures say where nothing is tested.
+        comparisons: tests of the figures.
     """
 
     subject: str
     said: str
     measured: str
     figures: tuple[str, str, str]
-    finding: str
+    said_of: str = ""
     perturbations: tuple[str, ...] = ()
     controllers: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def finding(self) -> str:
+        """What the figures say, in words that they decide."""
+        return "; ".join([*([self.said_of] if self.said_of else []), *map(str, self.comparisons)])
+
+
+def adjusted(claims_of: Mapping[str, Sequence[Claim]]) -> dict[str, list[Claim]]:
+    """The claims of a whole report, by task, with the p values of all their tests adjusted by Holm's rule."""
+    p_values = [c.p for rows in claims_of.values() for row in rows for c in row.comparisons]
+    left = iter(holm(p_values))
+    return {
+        task: [
+            replace(row, comparisons=tuple(replace(c, adjusted=next(left)) for c in row.comparisons)) for row in rows
+        ]
+        for task, rows in claims_of.items()
+    }
 
 
 def claims(standings: Standings) -> list[Claim]:
@@ -96,17 +145,26 @@ def _texts(three: Three, text: Callable[[Standing], str]) -> tuple[str, str, str
     return text(liquid), text(gated) if gated else "–", text(spiking)
 
 
-def _less(liquid: float, spiking: float, what: str) -> str:
-    ratio = liquid / spiking
-    if 1 / 1.1 < ratio < 1.1:
-        return f"no difference worth a name in {what}"
-    times = max(ratio, 1 / ratio)
-    return f"{'spiking' if ratio > 1 else 'liquid'} takes {format(times, ',.0f' if times >= 10 else '.1f')} times less"
+def _less(figures: Sequence[float | None], what: str) -> str:
+    """Of liquid, gated, spiking: who takes less than liquid, by how much; None where there is no figure."""
+    liquid, gated, spiking = figures
+    texts = []
+    for name, other in (("spiking", spiking), ("the gated one", gated)):
+        if not liquid or not other:
+            continue
+        ratio = liquid / other
+        times = max(ratio, 1 / ratio)
+        less = f"takes {format(times, ',.0f' if times >= 10 else '.1f')} times less {what}"
+        if 1 / 1.1 < ratio < 1.1:
+            texts.append(f"liquid and {name} take about as much {what}")
+        else:
+            texts.append(f"{name} {less} than liquid" if ratio > 1 else f"liquid {less} than {name}")
+    return "; ".join(texts) or "not measured"
 
 
 def _computation(three: Three) -> Claim:
     texts = _texts(three, lambda s: f"{s.operations or 0:,.0f}")
-    finding = _less(three[0].operations or 1, three[2].operations or 1, "operations")
+    finding = _less([s.operations if s else None for s in three], "computation")
     return Claim("computation", "A spiking network computes only where something happens.",
                  "synapses computed in a control step", texts, finding)  # fmt: skip
 
@@ -120,7 +178,7 @@ def _energy(three: Three) -> list[Claim]:
         paid = [s.energy() if s else {} for s in three]
         figures = [next((e[m] for m in (dense, sparse) if m in e), None) for e in paid]
         texts = tuple("–" if f is None else joules(f) for f in figures)
-        finding = _less(figures[0] or 1.0, figures[2] or 1.0, "energy") + ", by estimate"
+        finding = _less(figures, "energy") + ", by estimate"
         rows.append(Claim("energy", "Spiking chips take a small part of the energy.", f"a control step on {about}",
                           (texts[0], texts[1], texts[2]), finding))  # fmt: skip
     return rows
@@ -130,7 +188,7 @@ def _training(three: Three) -> Claim:
     texts = _texts(three, lambda s: f"{s.training_s or 0:.0f} s, {s.parameters or 0:,} numbers")
     return Claim("training time", "Liquid networks are quick to train, spiking ones slow.",
                  "the same DAgger on one core, median", texts,
-                 _less(three[0].training_s or 1, three[2].training_s or 1, "time"))  # fmt: skip
+                 _less([s.training_s if s else None for s in three], "time"))  # fmt: skip
 
 
 def _latency(three: Three) -> Claim:
@@ -138,7 +196,7 @@ def _latency(three: Three) -> Claim:
     what = "a control step" + " and the perception before it" * course_named(three[0].task).own_faults
     return Claim("latency", "Both decide within a small part of a control period.",
                  f"{what}, p50 and p99, compiled; the spiking one emulates a chip's integers", texts,
-                 _less(three[0].latency_us[0], three[2].latency_us[0], "latency") + " on a processor")  # fmt: skip
+                 _less([s.latency_us[0] if s else None for s in three], "time") + ", on a processor")  # fmt: skip
 
 
 def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Claim:
@@ -146,7 +204,14 @@ def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Clai
     if not names:
         return Claim(subject, said, f"success under {faults}", ("–", "–", "–"), "not measured")
     texts = _texts(three, lambda s: f"{100 * _mean(s, names):.0f} %")
-    return Claim(subject, said, f"success under {faults}", texts, _ahead(three[0], three[2], names), names)
+    liquid, gated, spiking = three
+    opponents = [(spiking, "spiking")] + ([(gated, gated.contender.title)] if gated else [])
+    tests = tuple(
+        _compared(liquid, other, names, f"liquid is ahead of {name}", f"{name} is ahead of liquid",
+                  f"no difference from {name} that shows")
+        for other, name in opponents
+    )  # fmt: skip
+    return Claim(subject, said, f"success under {faults}", texts, "", names, comparisons=tests)
 
 
 def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
@@ -155,13 +220,13 @@ def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
     sighted = standings.get("cfc_mm")
     if blind and sighted and (met := _met((sighted, blind, sighted), TIMING))[0]:
         names, faults = met
-        lead = sighted.lead(blind, names)
+        test = _compared(sighted, blind, names, "seeing the time helps", "hiding the time helps",
+                         "no difference that shows")  # fmt: skip
         rows.append(
             Claim("adaptivity", "It is the elapsed time that they use.",
                   f"success under {faults} with elapsed time, and with it hidden",
                   (f"{100 * _mean(sighted, names):.0f} %, hidden {100 * _mean(blind, names):.0f} %", "–", "–"),
-                  _by(lead, "seeing the time helps", "hiding the time helps", "no difference that shows"),
-                  names, ("cfc_mm_timeless",))
+                  "", names, ("cfc_mm_timeless",), (test,))
         )  # fmt: skip
     return rows
 
@@ -184,13 +249,13 @@ def _hardware(three: Three, standings: Standings) -> list[Claim]:
               "both ran here on a processor; the chip was emulated, to the bit"),
     ]  # fmt: skip
     if floats and (names := _common((spiking, floats, spiking), spiking.perturbations)):
-        lead = spiking.lead(floats, names)
+        test = _compared(spiking, floats, names, "the integers are ahead", "the floats are ahead",
+                         "no difference that shows")  # fmt: skip
         rows.append(
             Claim("hardware", "The chip's small integers cost accuracy.",
                   "success of the same network on integers, and in floats, all perturbations",
                   ("–", "–", f"{100 * _mean(spiking, names):.0f} %, floats {100 * _mean(floats, names):.0f} %"),
-                  _by(lead, "the integers are ahead", "the floats are ahead", "no difference that shows"),
-                  names, ("spiking_float",))
+                  "", names, ("spiking_float",), (test,))
         )  # fmt: skip
     return rows
 
@@ -218,11 +283,6 @@ def _mean(standing: Standing, names: Sequence[str]) -> float:
     return float(np.mean([standing.success(name).mean for name in names]))
 
 
-def _ahead(liquid: Standing, spiking: Standing, names: Sequence[str]) -> str:
-    lead = liquid.lead(spiking, names)
-    return _by(lead, "liquid is ahead", "spiking is ahead", "no difference that shows")
-
-
-def _by(lead: Interval, if_above: str, if_below: str, otherwise: str) -> str:
-    text = if_above if lead.low > 0 else if_below if lead.high < 0 else otherwise
-    return f"{text}: {100 * lead.mean:+.0f} points ({100 * lead.low:+.0f} to {100 * lead.high:+.0f})"
+def _compared(ours: Standing, theirs: Standing, names: Sequence[str], ahead: str, behind: str, even: str) -> Comparison:
+    p = ours.p_of_lead(theirs, names)
+    return Comparison(ahead, behind, even, ours.lead(theirs, names), p, p)

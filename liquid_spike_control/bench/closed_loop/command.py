@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,26 +17,30 @@ from rich.table import Table as Printed
 
 from ...checkpoint import replace_file
 from ...errors import TaskError
+from ...tasks.perturbations import perturbation_named
 from ..entry import names_in, seed_range
 from . import html, markdown, running, tables
 from .benchmark import Benchmark, Progress
-from .engines import Engine, Processes, Ray
+from .engines import Engine, Failure, Processes, Ray
 from .plan import Cell, Plan, changed, plan_named
 from .record import Cache, Record
 from .report import Picture, Section, sections
 from .summary import standings
+from .verify import cell_named, compare
 
 if TYPE_CHECKING:
     from ...options import ClosedLoopOptions
 
 
 def closed_loop_command(options: ClosedLoopOptions) -> int:
-    """Run what is open of the plan, then report on all of it. Status 1: cells came to nothing."""
+    """Run what is open of the plan, then report on all of it. Status 1: cells came to nothing, or --verify differs."""
     console = Console()
+    if options.verify:
+        return _verified(options, console)
     if options.jobs < 1:
         raise TaskError(f"--jobs {options.jobs}: give at least 1")
     if options.out:
-        make_folders(options.out)  # now, not after hours of work
+        make_folders(options.out, options.tables_only)  # now, not after hours of work
     benchmark = Benchmark(chosen_plan(options), Cache(options.cache or default_cache(), options.results))
     open_cells = len(benchmark.open_cells())
     engine: Engine | None = None
@@ -57,9 +62,51 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
     for task, mine in standings(records.values()).items():
         console.print(printed(f"{task}: success [%]", tables.brief(mine)))
     if options.out and records:
-        write_report(options.out, sections(benchmark.plan, records, command_line(options)), records)
-        console.print(f"report: {options.out / 'report.html'}", soft_wrap=True)
+        found = sections(benchmark.plan, records, command_line(options))
+        page = write_report(options.out, found, records, options.tables_only)
+        console.print(f"report: {page}", soft_wrap=True)
     return status
+
+
+def _verified(options: ClosedLoopOptions, console: Console) -> int:
+    """Compute a cell again and say what differs. Status 1: it does.
+
+    Raises:
+        TaskError: the cell has no result, or not of what was chosen, or an option is wrong.
+    """
+    cell, tolerance = cell_named(options.verify, options.rounds), options.tolerance
+    if tolerance is not None and not 0 <= tolerance < 1:
+        raise TaskError(f"--tolerance {tolerance:g}: give at least 0 and less than 1")
+    cache = Cache(options.cache or default_cache(), options.results)
+    kept = cache.find(cell.name, running.provenance(cell))
+    if kept is None:
+        raise TaskError(f"--verify {options.verify}: no result of its present versions; give its folder by --results")
+    names = names_in(options.perturbations) or tuple(kept.evaluations)
+    if missing := [name for name in names if name not in kept.evaluations]:
+        known = ", ".join(kept.evaluations)
+        raise TaskError(f"--perturbations {missing[0]}: the kept result has {known}")
+    least = min(len(kept.evaluations[name].success) for name in names)
+    episodes = least if options.episodes is None else options.episodes
+    if not 1 <= episodes <= least:
+        raise TaskError(f"--episodes {episodes}: the kept result has {least}")
+    cell = replace(cell, perturbations=tuple(names), episodes=episodes)
+    for name in names:
+        if kept.evaluations[name].perturbation != asdict(perturbation_named(name)):
+            raise TaskError(f"perturbation '{name}': the kept result is of other numbers; compute it anew")
+    first = ", training first" if kept.training else ""
+    console.print(f"{cell}: {len(names)} perturbations, {episodes} episodes each{first}")
+    engine = Processes(running.run, 1)
+    try:
+        engine.submit(running.Job(cell, None, None, cell.perturbations))
+        _, outcome = engine.next()
+    finally:
+        engine.close()
+    if isinstance(outcome, Failure):
+        raise TaskError(f"--verify {options.verify}: {outcome.reason}")
+    verdict = compare(kept, outcome.record, tolerance)
+    for line in verdict.lines():
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return 0 if verdict.agrees else 1
 
 
 def printed(title: str, table: tables.Table) -> Printed:
@@ -72,39 +119,50 @@ def printed(title: str, table: tables.Table) -> Printed:
     return shown
 
 
-def make_folders(out: Path) -> None:
+def make_folders(out: Path, tables_only: bool = False) -> None:
     """Make the folders of a report.
 
     Raises:
         TaskError: they cannot be made.
     """
     try:
-        for name in ("figures", "results"):
+        for name in ("results",) if tables_only else ("figures", "results"):
             (out / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TaskError(f"--out {out}: cannot be made ({error.strerror}); choose another folder") from None
 
 
-def write_report(folder: Path, found: Sequence[Section], records: Mapping[Cell, Record]) -> None:
+def write_report(
+    folder: Path, found: Sequence[Section], records: Mapping[Cell, Record], tables_only: bool = False
+) -> Path:
     """``report.html``, ``report.md``, ``figures/`` and ``results/``, each file whole or not at all.
 
     Args:
         folder: with those of :func:`make_folders`.
         found: the report.
         records: what it reports on.
+        tables_only: no ``report.html`` and no pictures.
+
+    Returns:
+        The page to begin with.
 
     Raises:
         ModelError: a file cannot be written.
     """
+    results = Cache(folder / "results")
+    for cell, record in records.items():
+        results.store(cell.name, record)
+    if tables_only:
+        found = [replace(s, parts=tuple(p for p in s.parts if not isinstance(p, Picture))) for s in found]
+        replace_file(folder / "report.md", markdown.write([s for s in found if s.parts], "").encode())
+        return folder / "report.md"
     for section in found:
         for part in section.parts:
             if isinstance(part, Picture):
                 replace_file(folder / "figures" / f"{part.name}.svg", part.svg.encode())
     replace_file(folder / "report.html", html.write(found).encode())
     replace_file(folder / "report.md", markdown.write(found, "figures").encode())
-    results = Cache(folder / "results")
-    for cell, record in records.items():
-        results.store(cell.name, record)
+    return folder / "report.html"
 
 
 def command_line(options: ClosedLoopOptions) -> str:

@@ -31,17 +31,17 @@ from ...tasks.scale import score
 from ...training.controller_files import write_controller_file
 from .contenders import Contender
 from .model_based import ModelBasedController, has_law
-from .provenance import code_version, expert_version, versions
+from .provenance import environment, identity
 from .record import Evaluation, Training, content_hash
+from .versions import VERSIONS
 
 if TYPE_CHECKING:
     from ...training.dagger import DaggerTraining
 
 #: Trained numbers of each network, so far as its architecture can be sized.
 BUDGET = 13_000
-#: Modules that decide what a spiking network learns, beside the task's training, and what it then does.
-SPIKING_TRAINING = ("spiking.policy", "spiking.policy_file")
-SPIKING_RUNTIME = ("control.spiking", "spiking.policy_file", "neuromorphic.reference")
+#: Components of :data:`~.versions.VERSIONS` that a contender of each kind stands on.
+COMPONENTS = {"law": "laws", "network": "networks", "spiking": "spiking networks"}
 
 
 class Course(Protocol):
@@ -49,13 +49,13 @@ class Course(Protocol):
 
     Attributes:
         name: of the task.
-        version: of the task's numbers.
+        identity: of the task, see :func:`~.provenance.identity`.
         duration_s: of an episode [s].
         own_faults: its episodes bring their own faults, and it is seen through a perception; no perturbation applies.
     """
 
     name: str
-    version: int
+    identity: dict[str, Any]
     duration_s: float
     own_faults: bool
 
@@ -74,7 +74,7 @@ class Course(Protocol):
         """
 
     def training(self, contender: Contender, seed: int, rounds: int | None) -> dict[str, Any]:
-        """All that decides the trained file: sizes, recipe, code, versions."""
+        """All that decides the trained file beside the task: what learns, by which recipe, and their versions."""
 
     def train(self, contender: Contender, seed: int, rounds: int | None, path: Path) -> Training:
         """Train and write the file.
@@ -84,7 +84,7 @@ class Course(Protocol):
         """
 
     def episodes(self, contender: Contender) -> dict[str, Any]:
-        """All that decides an episode besides the trained file: code, versions, the expert."""
+        """All that decides an episode beside the task, the contender and its trained file."""
 
     def driver(self, contender: Contender, path: Path | None) -> Any:
         """The contender as it runs: compiled, without torch.
@@ -135,14 +135,10 @@ class TaskCourse:
     """
 
     own_faults = False
-    _training_code = {"network": ("liquid.policies",), "spiking": SPIKING_TRAINING}
-    _runtime_code = {"law": (f"{__package__}.model_based".partition(".")[2],), "network": ("liquid.controller",),
-                     "spiking": SPIKING_RUNTIME}  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self._task = task_named(name)
-        self.name, self.version, self.duration_s = name, self._task.version, self._task.duration_s
-        self._module = type(self._task).__module__.partition(".")[2]
+        self.name, self.identity, self.duration_s = name, identity(self._task), self._task.duration_s
         self._size = len(self._task.observation_names), len(self._task.command_names)
 
     def admit(self, contender: Contender) -> None:
@@ -156,14 +152,8 @@ class TaskCourse:
 
     def training(self, contender: Contender, seed: int, rounds: int | None) -> dict[str, Any]:
         """See :class:`Course`."""
-        return {
-            "learner": contender.learner,
-            "architecture": asdict(self._architecture(contender)),
-            "recipe": asdict(_recipe(seed, rounds)),
-            "expert": expert_version(self.name),
-            "code": code_version((self._module, "training.dagger", *self._training_code[contender.kind])),
-            "versions": versions("torch", "mujoco-core", "gymnasium"),
-        }
+        config = _recipe(seed, rounds)
+        return training_key(contender, "dagger", seed, config.n_rounds) | self.episodes(contender)
 
     def train(self, contender: Contender, seed: int, rounds: int | None, path: Path) -> Training:
         """See :class:`Course`."""
@@ -191,15 +181,11 @@ class TaskCourse:
             "training_seeds": (CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
         }
         write_controller_file(path, policy.to_file(**described))
-        return described_training(made, self._size, seconds, path, described["training_command"])
+        return described_training(made, self._size, seconds, path, described["training_command"], config)
 
     def episodes(self, contender: Contender) -> dict[str, Any]:
         """See :class:`Course`."""
-        return {
-            "expert": "" if contender.learns else expert_version(self.name),
-            "code": code_version((self._module, "tasks.episode", *self._runtime_code[contender.kind])),
-            "versions": versions("mujoco-core", "gymnasium"),
-        }
+        return {"episodes": VERSIONS["episodes"]}
 
     def driver(self, contender: Contender, path: Path | None) -> EpisodeController:
         """See :class:`Course`."""
@@ -252,6 +238,25 @@ def _recipe(seed: int, rounds: int | None) -> DaggerTraining:
     return DaggerTraining(seed=seed) if rounds is None else DaggerTraining(seed=seed, n_rounds=rounds)
 
 
+def training_key(contender: Contender, recipe: str, seed: int, rounds: int) -> dict[str, Any]:
+    """What a network is trained by, with the versions of recipe and network.
+
+    Args:
+        contender: who learns.
+        recipe: its component in :data:`~.versions.VERSIONS`.
+        seed, rounds: of the training.
+    """
+    return {
+        "learner": contender.learner,
+        "changes": dict(contender.changes),
+        "network": VERSIONS[COMPONENTS[contender.kind]],
+        "recipe": recipe,
+        "recipe_version": VERSIONS[recipe],
+        "seed": seed,
+        "rounds": rounds,
+    }
+
+
 def training_command(task_name: str, contender: Contender, config: Any) -> str:
     """The command line that makes the same network; ``config`` has ``seed`` and ``n_rounds``."""
     return (
@@ -261,8 +266,9 @@ def training_command(task_name: str, contender: Contender, config: Any) -> str:
 
 
 def described_training(
-    made: Architecture | SpikingArchitecture, size: tuple[int, int], seconds: float, path: Path, command: str
-) -> Training:
+    made: Architecture | SpikingArchitecture, size: tuple[int, int], seconds: float, path: Path, command: str,
+    recipe: Any,
+) -> Training:  # fmt: skip
     """What is kept of a training whose file has been written.
 
     Args:
@@ -271,6 +277,7 @@ def described_training(
         seconds: of one core [s].
         path: of the file.
         command: that makes the same file.
+        recipe: a dataclass, the numbers of the training.
     """
     if isinstance(made, SpikingArchitecture):
         parameters, operations = made.n_parameters(*size), None
@@ -280,7 +287,10 @@ def described_training(
         unfolds = made.unfolds if made.cell == "ltc" else 1
         parameters, operations, cores = n_parameters(made, *size), n_synapses(made, *size) * unfolds, None
     model = content_hash(path.read_bytes())
-    return Training(seconds, parameters, operations, in_words(made), model, command, cores)
+    return Training(
+        seconds, parameters, operations, in_words(made), model, command, cores,
+        sizes=asdict(made), recipe=asdict(recipe), environment=environment(),
+    )  # fmt: skip
 
 
 def in_words(architecture: Architecture | SpikingArchitecture) -> str:
@@ -324,4 +334,5 @@ def evaluation(
         latency_p50_us=round(float(p50), 2),
         latency_p99_us=round(float(p99), 2),
         work=work,
+        environment=environment(),
     )

@@ -8,7 +8,7 @@ The reward is the time that the pole stood [s].
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,22 +31,19 @@ from ...training.controller_files import write_controller_file
 from ..episodes import EpisodeFigures
 from .contenders import Contender
 from .course import (
-    SPIKING_RUNTIME,
-    SPIKING_TRAINING,
     described_training,
     evaluation,
     training_command,
+    training_key,
     with_work_of,
 )
-from .provenance import code_version, versions, zoo_version
+from .provenance import file_version
 from .record import Evaluation, Training
 
 if TYPE_CHECKING:
     from ...robots.pencil_hard.imitation import HardImitationTraining
 
 PERCEPTION = "pencil_hard_perception.nir"
-#: Modules whose code decides an episode.
-_EPISODE_CODE = ("hard_simulation", "sim.pencil_hard", "loop", "perception", "neuromorphic.loihi", "control.latency")
 
 
 class HardDriver:
@@ -84,13 +81,13 @@ class PencilHardCourse:
     """See :class:`~.course.Course`; every network but the NCP and the spiking one has as many trained numbers as the
     shipped one."""
 
-    name, version, own_faults = "pencil-hard", 1, True
-    _training_code = {"network": ("training.hard_imitation", "liquid.policies"),
-                      "spiking": ("training.hard_spiking", *SPIKING_TRAINING)}  # fmt: skip
-    _runtime_code = {"law": ("liquid.controller",), "network": ("liquid.controller",), "spiking": SPIKING_RUNTIME}
+    name, own_faults = "pencil-hard", True
 
     def __init__(self) -> None:
         self.duration_s = PencilHardEpisodes().duration_s
+        files = (ROBOT.file(str(ROBOT.scene)), zoo(PERCEPTION))
+        self.identity = {"name": self.name, "version": PencilHardEpisodes.version,
+                         "files": sorted(map(file_version, files)), "code": ""}  # fmt: skip
 
     def admit(self, contender: Contender) -> None:
         """See :class:`~.course.Course`. Everyone can take part."""
@@ -105,15 +102,7 @@ class PencilHardCourse:
 
     def training(self, contender: Contender, seed: int, rounds: int | None) -> dict[str, Any]:
         """See :class:`~.course.Course`."""
-        config = _recipe(contender, seed, rounds)
-        return {
-            "learner": contender.learner,
-            "architecture": asdict(_made(config)),
-            "recipe": asdict(config),
-            "perception": zoo_version(PERCEPTION),
-            "code": code_version((*self._training_code[contender.kind], *_EPISODE_CODE)),
-            "versions": versions("torch", "mujoco-core"),
-        }
+        return training_key(contender, "pencil-hard imitation", seed, _recipe(contender, seed, rounds).n_rounds)
 
     def train(self, contender: Contender, seed: int, rounds: int | None, path: Path) -> Training:
         """See :class:`~.course.Course`."""
@@ -132,15 +121,11 @@ class PencilHardCourse:
         seconds = time.process_time() - begin
         command = training_command(self.name, contender, config)
         write_controller_file(path, trainer.to_file(command))
-        return described_training(_made(config), (len(trainer.observation_names), 1), seconds, path, command)
+        return described_training(_made(config), (len(trainer.observation_names), 1), seconds, path, command, config)
 
     def episodes(self, contender: Contender) -> dict[str, Any]:
         """See :class:`~.course.Course`."""
-        return {
-            "perception": "" if contender.name == "expert" else zoo_version(PERCEPTION),
-            "code": code_version((*_EPISODE_CODE, *self._runtime_code[contender.kind])),
-            "versions": versions("mujoco-core"),
-        }
+        return {}  # its rules are the task's
 
     def driver(self, contender: Contender, path: Path | None) -> HardDriver:
         """See :class:`~.course.Course`."""

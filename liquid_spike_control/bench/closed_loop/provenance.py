@@ -1,137 +1,210 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a figure comes from: the code that made it, as a hash, the versions of what it stands on, and the machine.
+"""Where a figure comes from: the identity of a task, which counts in the key of a result, and the environment.
 
-The hash covers the modules that decide a figure (tasks, experts, cells, training), found by following the imports
-from a few of them, and the files that they name. Comments, docstrings and layout do not count: a hash that changed with
-every comment would throw away hours of work for nothing.
+A key covers what decides a figure by *declared versions* (a task's ``version`` and :data:`~.versions.VERSIONS`), by the
+options of its cell and by the content of data files. Names and places of modules do not count, so code may be moved
+and renamed. A task outside this package has nobody who checks its version, so its code counts as it stands.
+
+Processor, Python and libraries stand beside the key, in the :func:`environment` of every training and evaluation. They
+move a figure by rounding, which a closed loop amplifies, so that a training on another processor gives other weights;
+but that is the spread of one more training seed, not another experiment. A key that held them would throw a whole run
+away with every patch release, and nobody could build on a run made elsewhere. The report lists all environments, and
+``bench closed-loop --verify`` repeats a cell in the present one.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import os
 import platform
-from collections.abc import Iterable, Iterator
-from functools import cache
+import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 from ... import __version__
-from ...errors import LiquidSpikeError
-from ...resources import PACKAGE, share, zoo
+from ...errors import TaskError
+from ...resources import PACKAGE
 
-#: Rooms whose code decides a figure; imports are not followed out of them.
-ROOMS = ("tasks", "control", "liquid", "training", "spiking", "neuromorphic", "sim", "perception", "simulation",
-         "hard_simulation", "loop")  # fmt: skip
-#: Modules that count only where they are asked for by name, as others need a name of them and no more: the list of all
-#: tasks, the range of the training seeds, and what runs spiking controllers, which any controller file may be. A task
-#: that is added, or another spiking network, must not throw away the figures of the others.
-_ON_REQUEST = (
-    "tasks.catalogue", "training.streams", "control.spiking", "spiking.policy_file", "neuromorphic.reference",
-)  # fmt: skip
-_ROOT = Path(__file__).resolve().parents[2]
+#: Libraries that figures depend on, by import name, each with the distributions that provide it.
+LIBRARIES = {
+    "mujoco": ("mujoco", "mujoco-core"), "gymnasium": ("gymnasium",), "numpy": ("numpy",), "numba": ("numba",),
+    "torch": ("torch",),
+}  # fmt: skip
+#: Instruction sets that change the order of sums in kernels.
+INSTRUCTIONS = ("avx512f", "avx2", "fma", "asimd", "sve")
 
 
-@cache
-def code_version(modules: tuple[str, ...]) -> str:
-    """16 hex digits of the SHA-256 over all that some modules of this package import, and the files that they name.
+def identity(task: Any) -> dict[str, Any]:
+    """What a task is, for keys.
 
     Args:
-        modules: as in ``"tasks.swing_up"``, relative to the package.
+        task: with ``name`` and ``version``; ``data_files``, if it has them, are paths of the files that decide its
+            episodes and its expert (scenes, trained models).
+
+    Returns:
+        ``name``, ``version``, ``files`` (content hashes, sorted) and ``code``, empty for a task of this package.
 
     Raises:
-        FileNotFoundError: there is no such module.
+        TaskError: the task is not of this package and its source cannot be read.
     """
-    digest = hashlib.sha256()
-    for name, tree in sorted(_closure(modules).items()):
-        digest.update(f"{name}\n{ast.unparse(_without_docstrings(tree))}\n".encode())
-        for path in _named_files(tree):
-            digest.update(f"{path.name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    files = sorted({file_version(Path(path)) for path in getattr(task, "data_files", ())})
+    return {"name": task.name, "version": task.version, "files": files, "code": source_version(type(task))}
 
 
-def _closure(modules: Iterable[str]) -> dict[str, ast.Module]:
-    trees: dict[str, ast.Module] = {}
-    waiting = list(modules)
+def file_version(path: Path) -> str:
+    """16 hex digits of the SHA-256 over a file's content, ``"missing"`` if it is not there.
+
+    Comments, layout and the order of attributes of XML do not count; files that it includes or names do, by content.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return "missing"
+    if path.suffix == ".xml":
+        try:
+            content = _canonical(path, content)
+        except ElementTree.ParseError:
+            pass  # MuJoCo says what is wrong with it
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _canonical(path: Path, content: bytes) -> bytes:
+    root = ElementTree.fromstring(content)
+    folders = [path.parent]
+    for compiler in root.iter("compiler"):
+        named = (compiler.attrib.get(name) for name in ("assetdir", "meshdir", "texturedir"))
+        folders += [path.parent / name for name in named if name]
+    for element in root.iter():
+        name = element.attrib.get("file")
+        found = [folder / name for folder in folders if name and (folder / name).is_file()]
+        if found and found[0].resolve() != path.resolve():
+            element.attrib["file"] = file_version(found[0])
+    text = ElementTree.tostring(root, encoding="unicode")
+    return ElementTree.canonicalize(text, strip_text=True).encode()
+
+
+def source_version(cls: type) -> str:
+    """16 hex digits of the SHA-256 over the code of a class outside this package; empty for one of this package.
+
+    The module of the class counts with all modules beside it that it imports, and the files beside them whose names
+    stand in them. Comments, docstrings, layout and the names of modules do not count.
+
+    Raises:
+        TaskError: the source cannot be read.
+    """
+    if cls.__module__.split(".")[0] == PACKAGE:
+        return ""
+    try:
+        start = Path(inspect.getsourcefile(cls) or "")
+        texts = sorted(_parts(start.resolve(strict=True)))
+    except (OSError, TypeError, SyntaxError) as error:
+        raise TaskError(
+            f"task class {cls.__qualname__}: its source cannot be read ({error}), so its results cannot be told from "
+            "those of a later version; define it in a Python file"
+        ) from None
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def _parts(start: Path) -> Iterator[str]:
+    """Hashes of the modules that a module imports from its own package or folder, itself among them, and of files."""
+    seen, waiting = {start}, [start]
     while waiting:
-        name = waiting.pop()
-        if name in trees:
-            continue
-        path = _ROOT.joinpath(*name.split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        trees[name] = ast.parse(path.read_text(encoding="utf-8"))
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += (m for m in _imports(trees[name], package) if m not in _ON_REQUEST)
-    return trees
+        path = waiting.pop()
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for found in (*_imports(tree, path), *_named_files(tree, path)):
+            if found in seen:
+                continue
+            seen.add(found)
+            if found.suffix == ".py":
+                waiting.append(found)
+            else:
+                yield file_version(found)
+        yield hashlib.sha256(ast.unparse(_without_docstrings(tree)).encode()).hexdigest()
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
-    """Modules of :data:`ROOMS` that a module imports, at its head or later."""
+def _imports(tree: ast.Module, path: Path) -> Iterator[Path]:
+    """Files of the modules that a module imports from its own package or, without a package, from its own folder."""
+    top = path.parent
+    while (top / "__init__.py").is_file():
+        top = top.parent
+    own = top / path.relative_to(top).parts[0] if top != path.parent else top
     for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom) or not node.level:
+        if isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1] if node.level else top
+            stem = base.joinpath(*(node.module or "").split("."))
+            candidates = [stem, *(stem / alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            candidates = [top.joinpath(*alias.name.split(".")) for alias in node.names]
+        else:
             continue
-        parents = f"{PACKAGE}.{package}".rstrip(".").split(".")
-        parents = parents[: len(parents) - node.level + 1]
-        stem = ".".join([*parents[1:], *([node.module] if node.module else [])])
-        for candidate in (stem, *(f"{stem}.{alias.name}".lstrip(".") for alias in node.names)):
-            path = _ROOT.joinpath(*candidate.split("."))
-            if candidate.split(".")[0] in ROOMS and (path.with_suffix(".py").exists() or path.is_dir()):
-                yield candidate
+        if own == top and top.name in ("site-packages", "dist-packages"):
+            continue  # a single module there has every other distribution beside it
+        for candidate in candidates:
+            for file in (candidate.parent / f"{candidate.name}.py", candidate / "__init__.py"):
+                if file.is_relative_to(own) and file.is_file():
+                    yield file.resolve()
+
+
+def _named_files(tree: ast.Module, path: Path) -> Iterator[Path]:
+    """Files beside a module whose names stand in it, e.g. ``"arm.xml"``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+            if "." in name and len(name) < 200 and name.isprintable() and (path.parent / name).is_file():
+                yield (path.parent / name).resolve()
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             bare = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
             node.body = bare or [ast.Pass()]
     return tree
 
 
-def _named_files(tree: ast.Module) -> Iterator[Path]:
-    """Models and scenes whose whole names stand in a module, e.g. ``"sim/swing_up.xml"``."""
-    names = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    for name in sorted(names):
-        if name.endswith(".xml") and "/" in name and "\n" not in name:
-            try:
-                yield share(name)
-            except LiquidSpikeError:
-                continue  # text that looks like a path
-        elif name.endswith((".safetensors", ".nir", ".json")) and zoo(name).is_file():
-            yield zoo(name)
+def environment() -> dict[str, Any]:
+    """What figures depend on beside their key: processor, instruction sets, cores, Python and libraries."""
+    processor, instructions = _processor()
+    return {
+        PACKAGE: __version__,
+        "processor": processor,
+        "instructions": instructions,
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "libraries": {name: _version(distributions) for name, distributions in LIBRARIES.items()},
+    }
 
 
-def expert_version(task_name: str) -> str:
-    """Of the network that is a task's expert; empty where the expert is a law."""
-    return zoo_version(f"{task_name.removesuffix('-positions').replace('-', '_')}_expert.safetensors")
+def same_arithmetic(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two environments are known to round alike: one class of processor and the same libraries.
+
+    An environment that does not name its instruction sets is like no other.
+    """
+    return all(a.get(k) and a.get(k) == b.get(k) for k in ("processor", "instructions", "libraries"))
 
 
-def zoo_version(name: str) -> str:
-    """16 hex digits of the SHA-256 of a shipped model; empty if it is not there."""
-    path = zoo(name)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
-
-
-def versions(*distributions: str) -> dict[str, str]:
-    """Versions of this package and of others, without the part that names a build; ``"none"`` if not installed."""
-    found = {PACKAGE: __version__}
+def _version(distributions: tuple[str, ...]) -> str:
     for name in distributions:
         try:
-            found[name] = metadata.version(name).partition("+")[0]
+            return metadata.version(name).partition("+")[0]
         except metadata.PackageNotFoundError:
-            found[name] = "none"
-    return found
+            continue
+    return "none"
 
 
-def machine() -> dict[str, str | int]:
-    """What a latency depends on: processor, cores, Python."""
-    return {"processor": _processor(), "cores": os.cpu_count() or 1, "python": platform.python_version()}
-
-
-def _processor() -> str:
+def _processor() -> tuple[str, str]:
+    """Model, and architecture with the instruction sets that matter."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    fields = {key.strip(): value.split() for key, _, value in (line.partition(":") for line in lines)}
+    named = " ".join(fields.get("model name", [])) or platform.processor() or platform.machine()
+    flags = fields.get("flags") or fields.get("Features") or []
+    found = [name for name in INSTRUCTIONS if name in flags] or [sys.byteorder + "-endian"]
+    return named, " ".join([platform.machine(), *found])

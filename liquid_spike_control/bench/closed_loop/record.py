@@ -2,8 +2,8 @@
 """What became of a cell, and the files it is kept in.
 
 A record is one JSON file: the cell, what decided its figures (whose hash is its key), its training, and for each
-perturbation every episode. The trained network lies beside it. What was computed by other code, other versions or
-other numbers has another key, and is not looked at.
+perturbation every episode. The trained network lies beside it. What was computed by other versions or other numbers has
+another key, and is not looked at. Processor and libraries stand beside each training and evaluation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from ...checkpoint import replace_file
 
 #: Of the record's form.
-FORM = 1
+FORM = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Training:
         model: hash of the file, see :func:`content_hash`.
         command: that makes the same file.
         cores: of a Loihi chip that a spiking network fills; None for others.
+        sizes, recipe: all numbers of the architecture and of the training, field by field. They are for readers; the
+            key has the versions that stand for them.
+        environment: see :func:`~.provenance.environment`.
     """
 
     seconds: float
@@ -45,6 +48,9 @@ class Training:
     model: str
     command: str
     cores: int | None = None
+    sizes: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Evaluation:
         latency_p50_us, latency_p99_us: of a control step, observation to command, in process [us].
         work: of a spiking network's backend over all episodes, field by field of
             :class:`~...neuromorphic.backend.BackendStats`; None for others.
+        environment: see :func:`~.provenance.environment`.
     """
 
     perturbation: dict[str, Any]
@@ -76,11 +83,16 @@ class Evaluation:
     latency_p50_us: float
     latency_p99_us: float
     work: dict[str, int] | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> range:
+        """Of the episodes."""
+        return range(self.first_seed, self.first_seed + len(self.success))
 
     def covers(self, perturbation: dict[str, Any], seeds: range) -> bool:
         """Whether these are the episodes of ``seeds`` under ``perturbation``."""
-        mine = range(self.first_seed, self.first_seed + len(self.success))
-        return self.perturbation == perturbation and mine == seeds
+        return self.perturbation == perturbation and self.seeds == seeds
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,6 @@ class Record:
     Attributes:
         controller, task, training_seed: of the cell.
         provenance: everything that decides the figures; its hash is the :attr:`key`.
-        machine: where it ran.
         training: None for a contender that learns nothing.
         evaluations: by name of the perturbation.
     """
@@ -99,7 +110,6 @@ class Record:
     task: str
     training_seed: int
     provenance: dict[str, Any]
-    machine: dict[str, Any]
     training: Training | None = None
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
 

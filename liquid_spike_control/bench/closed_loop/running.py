@@ -10,10 +10,10 @@ from typing import Any
 
 from ...tasks.perturbations import perturbation_named
 from .contenders import contender
-from .course import course_named
+from .course import COMPONENTS, course_named
 from .plan import Cell
-from .provenance import machine
 from .record import Record, Training, key_of
+from .versions import VERSIONS
 
 #: Of the files of networks, by kind of contender.
 _SUFFIXES = {"network": ".safetensors", "spiking": ".nir"}
@@ -48,8 +48,7 @@ def training_provenance(cell: Cell) -> dict[str, Any] | None:
     chosen, course = contender(cell.controller), course_named(cell.task)
     if not chosen.learns:
         return None
-    made = course.training(chosen, cell.training_seed, cell.rounds)
-    return made | {"task": course.name, "task_version": course.version}
+    return course.training(chosen, cell.training_seed, cell.rounds) | {"task": course.identity}
 
 
 def provenance(cell: Cell) -> dict[str, Any]:
@@ -57,9 +56,9 @@ def provenance(cell: Cell) -> dict[str, Any]:
     chosen, course = contender(cell.controller), course_named(cell.task)
     return course.episodes(chosen) | {
         "controller": chosen.name,
+        "controller_version": VERSIONS[COMPONENTS[chosen.kind]],
         "backend": chosen.backend,
-        "task": course.name,
-        "task_version": course.version,
+        "task": course.identity,
         "training": training_provenance(cell),
     }
 
@@ -90,5 +89,5 @@ def run(job: Job) -> Outcome:
         driver = course.driver(chosen, path)
     evaluations = {name: course.evaluate(driver, perturbation_named(name), cell.episode_seeds) for name in job.missing}
     made = provenance(cell)
-    record = Record(cell.controller, cell.task, cell.training_seed, made, machine(), training, evaluations)
+    record = Record(cell.controller, cell.task, cell.training_seed, made, training, evaluations)
     return Outcome(record, model)

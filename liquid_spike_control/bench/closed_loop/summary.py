@@ -16,7 +16,7 @@ from ..episodes import wilson_interval
 from .contenders import CONTENDERS, Contender, contender
 from .course import course_named
 from .record import Evaluation, Record
-from .statistics import Interval, bootstrap, bootstrap_difference
+from .statistics import Interval, bootstrap, bootstrap_difference, p_of_difference
 
 #: Models of energy for a network that is computed whole in every step, and for one that computes where a spike comes;
 #: those side by side are of one source.
@@ -72,12 +72,19 @@ class Standing:
 
     def lead(self, other: Standing, perturbations: Iterable[str], what: str = "success") -> Interval:
         """By how much this one is ahead, on average over perturbations, in parts of the episodes or points of score."""
+        return bootstrap_difference(*self._pair(other, perturbations, what))
+
+    def p_of_lead(self, other: Standing, perturbations: Iterable[str]) -> float:
+        """Two-sided p value of no difference in success on average over perturbations, of this test alone."""
+        return p_of_difference(*self._pair(other, perturbations, "success"))
+
+    def _pair(self, other: Standing, perturbations: Iterable[str], what: str) -> tuple[np.ndarray, np.ndarray]:
         names = tuple(perturbations)
         ours, theirs = (
             np.mean([s._scores(p) if what == "score" else s._matrix(p, "success") for p in names], axis=0)
             for s in (self, other)
         )
-        return bootstrap_difference(ours, theirs)
+        return ours, theirs
 
     def _matrix(self, perturbation: str, what: str) -> np.ndarray:
         return np.stack([r.matrix(perturbation, what) for r in self.records])

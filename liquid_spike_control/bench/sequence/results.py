@@ -14,13 +14,10 @@ import numpy as np
 
 from ...checkpoint import replace_file
 from ...errors import TaskError
-from ..closed_loop.provenance import code_version
 from ..closed_loop.record import key_of
+from ..closed_loop.versions import VERSIONS
 from .experiments import Experiment
 from .sequences import Sequences
-
-#: Modules whose code decides what a fit comes to.
-_DECIDING = ("fitting", "schedule", "models", "gru_d", "sequences", "xor", "walker2d", "gait")
 
 
 def provenance(experiment: Experiment, model: str, seed: int) -> dict[str, Any]:
@@ -31,14 +28,13 @@ def provenance(experiment: Experiment, model: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "time_unit": experiment.time_unit,
         "recipe": asdict(recipe),
-        "code": code_version((*(f"bench.sequence.{name}" for name in _DECIDING), "liquid.policies")),
+        "versions": [VERSIONS["sequence fits"], VERSIONS["networks"]],
     }
 
 
 def _of_data(experiment: Experiment) -> dict[str, Any]:
     sizes = [experiment.n_training, experiment.n_test]
-    deciding = (f"bench.sequence.{name}" for name in ("sequences", "gait", experiment.name))
-    return {"task": experiment.name, "sequences": sizes, "data": code_version(tuple(deciding))}
+    return {"task": experiment.name, "sequences": sizes, "data": VERSIONS["sequences"]}
 
 
 class Folder:

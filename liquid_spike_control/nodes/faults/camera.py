@@ -17,11 +17,10 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
 
 from ...events.codec import encode
-from ...joints import JOINT_NAMES
 from ...resources import zoo
-from ...types import EVENT, Quantities
+from ...types import EVENT
 from .. import graph
-from ..convert import to_joint_state, to_ns, to_packet
+from ..convert import to_ns, to_packet, to_time
 from ..diagnostics import read_status
 from ..graph import NodeSpec
 from .commands import jumped_stamps
@@ -124,7 +123,9 @@ class StandIn:
         events["t"] = np.sort(base + self._rng.integers(1, PERIOD_NS - 1000, self.events))
         for field, most in (("x", SIZE), ("y", SIZE), ("p", 2)):
             events[field] = self._rng.integers(0, most, self.events)
-        self._joints.publish(to_joint_state(Quantities(stamp_ns, JOINT_NAMES, np.zeros(2))))
+        message = JointState(name=["cart_slide"], position=[0.0], velocity=[0.0])
+        message.header.stamp = to_time(stamp_ns)
+        self._joints.publish(message)
         packet = to_packet(encode(events, "evt3", base), "evt3", stamp_ns, base, SIZE, SIZE, seq % 2**64)
         self._last_ns = self._sent[stamp_ns] = time.time_ns()
         self._packets.publish(packet)

@@ -13,7 +13,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
 from .. import graph
-from ..convert import COMMAND_NAMES, from_joint_state, to_ns
+from ..convert import to_ns
 from ..diagnostics import read_status
 from ..graph import GraphOptions, NodeSpec, describe
 from .commands import poisoned_numbers
@@ -90,7 +90,7 @@ class Robot:
 
 def force(heard: Heard) -> float:
     """The cart force of a command [N]."""
-    return float(from_joint_state(heard.message, COMMAND_NAMES).values[0])
+    return float(heard.message.effort[0])
 
 
 def controller_killed(thorough: bool = False) -> list[Measurement]:

@@ -21,7 +21,6 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from ...errors import GraphError
-from ...resources import share
 from ..bringup import Bringup
 from ..graph import NodeSpec, domain_id, environment
 from ..process import Claim
@@ -131,7 +130,7 @@ class Rig:
             self.observer = self._closing.enter_context(Observer())
             self._processes = Processes(Console(stderr=True, quiet=True))
             self._closing.callback(self._stop)
-            self._processes.start(self._specs, share("config/pencil.yaml"))
+            self._processes.start(self._specs, None)
             if self._up:
                 self.bring_up()
         except BaseException:
@@ -157,7 +156,7 @@ class Rig:
         """Start a node that has ended anew, configured and active."""
         (spec,) = (spec for spec in self._specs if spec.name == name)
         wait_for(lambda: self.ended(name) is not None, 10, f"end of {name}")
-        self._processes.start((spec,), share("config/pencil.yaml"))
+        self._processes.start((spec,), None)
         self.bring_up(name)
 
     def _stop(self) -> None:

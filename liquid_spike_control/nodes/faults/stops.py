@@ -16,8 +16,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from ...resources import zoo
+from ...types import Quantities
 from .. import graph
-from ..convert import to_time
+from ..convert import to_joint_state
 from ..graph import NodeSpec
 from .losses import force, worst
 from .measurement import Measurement
@@ -56,8 +57,7 @@ class DrivenGate:
     def _drive(self) -> None:
         due = time.monotonic()
         while self._driving:
-            message = JointState(name=["cart_slide"], effort=[FORCE])
-            message.header.stamp = to_time(time.time_ns())
+            message = to_joint_state(Quantities(time.time_ns(), ("cart_force",), np.array([FORCE])))
             self._commands.publish(message)
             due = max(due + PERIOD_S, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))

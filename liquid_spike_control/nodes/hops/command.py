@@ -57,7 +57,10 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
     Raises:
         GraphError: the graph did not come up, the pencil fell, or the bare processes did not find each other.
     """
-    graph_options = GraphOptions(mode="realtime", settings={"push": PUSH}, duration_s=duration_s, seed=5, priority=priority)
+    settings = {"push": PUSH}
+    graph_options = GraphOptions(
+        mode="realtime", settings=settings, duration_s=duration_s, seed=5, priority=priority
+    )  # fmt: skip
     progress = Progress(console, duration_s)
     with EpisodeSupervisor(graph_options, keep=False, console=Console(stderr=True, quiet=True)) as supervisor:
         with _bare(duration_s) as listener, progress:

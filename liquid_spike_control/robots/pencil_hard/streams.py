@@ -86,7 +86,7 @@ class HardStream:
         stride: distance between two seeds of this stream.
 
     Attributes:
-        expert: the regulator of the running episode, see :class:`~..control.latency.LatePencilLqr`.
+        expert: the regulator of the running episode, see :class:`~.expert.LatePencilLqr`.
         onboard: encoder and event rate.
         n_events: in the last :meth:`advance`.
     """

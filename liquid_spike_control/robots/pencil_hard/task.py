@@ -91,6 +91,7 @@ class PencilHardEpisodes(PoleEpisodes):
     """
 
     name = "pencil-hard"
+    version = 1
     period_range_s: tuple[float, float] = (0.002, 0.040)
     gust: float = 0.15
     pole_mass_kg: tuple[float, float] = (0.05, 0.15)

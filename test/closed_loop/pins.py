@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fingerprints of what decides the benchmark's figures: a few numbers of each task, recipe, network and law.
+
+``python test/closed_loop/pins.py`` writes ``pins.json`` anew after a version was raised. It refuses to replace a
+fingerprint whose version is still the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from liquid_spike_control.tasks.catalogue import TASKS, task_named
+
+from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS, contender
+from liquid_spike_control.bench.closed_loop.course import COURSES, TaskCourse, course_named
+from liquid_spike_control.bench.closed_loop.versions import VERSIONS
+from liquid_spike_control.tasks.perturbations import Perturbation
+from liquid_spike_control.tasks.perturbed import PerturbedTask
+from liquid_spike_control.tasks.variation import Variation
+
+FILE = Path(__file__).with_name("pins.json")
+SEED = 1000
+#: Relative and absolute differences that rounding may make: of a few steps of physics or a network, and of training.
+STEPS, TRAINED = (1e-6, 1e-9), (1e-3, 1e-5)
+Numbers = dict[str, Any]
+
+
+def commands(limits: np.ndarray, n: int) -> np.ndarray:
+    """A fixed sequence ``(n, m)`` within the limits."""
+    return 0.7 * limits * np.sin(0.9 * np.arange(n)[:, None] + 1.3 * np.arange(len(limits)))
+
+
+def of_task(name: str) -> Numbers:
+    """Observations and rewards of an episode's beginning, on the nominal plant and on another, and the expert."""
+    task = task_named(name)
+    found: Numbers = {
+        "numbers": [task.period_s, task.duration_s, *task.observation_scales, *task.command_limits],
+        "data": [len(task.data_files)],
+    }
+    for plant, variation in (("nominal", Variation()), ("varied", Variation(mass=1.2, friction=1.5, actuator=0.85))):
+        task.reset(SEED, variation)
+        seen, rewards = [task.observe()], []
+        for command in commands(task.command_limits, 12):
+            task.advance(command, task.period_s)
+            seen.append(task.observe())
+            rewards.append(task.reward)
+        found[plant] = [*seen[0], *seen[1], *seen[-1], *rewards]
+    task.reset(SEED)
+    expert, given = task.expert(), []
+    expert.reset()
+    for _ in range(8):
+        given.append(expert.act(task))
+        task.advance(given[-1], task.period_s)
+    return found | {"expert": np.concatenate(given).tolist()}
+
+
+def of_pencil_hard() -> Numbers:
+    """Numbers that an episode draws; an episode of the expert, and one of the law behind the perception."""
+    from liquid_spike_control.sim.pencil_hard import PencilHardTask
+
+    drawn = PencilHardTask().draw(SEED)
+    single = [v for v in asdict(drawn).values() if isinstance(v, int | float)]
+    found: Numbers = {"drawn": [*single, *drawn.blackouts_ms[:3].ravel(), *drawn.periods_ms[:20]]}
+    course = course_named("pencil-hard")
+    for name in ("expert", "model_based"):
+        figures = course.driver(contender(name), None).episode(SEED + 1)
+        found[name] = [figures.balanced_s, figures.angle_square, figures.rate_square, figures.tilt_square]
+    return found
+
+
+def of_episodes() -> Numbers:
+    """What a controller meets under every kind of fault."""
+    faults = Perturbation("pins", noise=0.02, drop=0.3, jitter=0.4, latency_steps=2, mass=1.1)
+    loop = PerturbedTask(task_named("swing-up"), faults, SEED)
+    met: list[float] = []
+    for command in commands(loop.task.command_limits, 25):
+        met += [float(loop.received), loop.elapsed_s, *loop.observation]
+        if loop.received:
+            loop.decide(command)
+        loop.advance()
+    return {"faults": met}
+
+
+def summary(module: Any) -> list[float]:
+    """Of weights: norm, sum and first number of each tensor."""
+    found = []
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            found += [float(tensor.norm()), float(tensor.sum()), float(tensor.flatten()[0])]
+    return found
+
+
+def of_dagger() -> Numbers:
+    """Defaults of the recipe, and weights and averages after a small round, of a dense and of a spiking policy."""
+    from liquid_spike_control.liquid.architecture import named
+    from liquid_spike_control.liquid.policies import new_policy
+    from liquid_spike_control.training.dagger import DaggerTrainer, DaggerTraining
+
+    task = task_named("swing-up")
+    policy = new_policy(named("gru", units=6), task.observation_scales, task.command_limits, task.period_s, 1)
+    small = DaggerTraining(n_rounds=2, n_episodes=2, n_validations=2, passes=1, batch=4)
+    trainer, figures = DaggerTrainer("swing-up", policy, small), []
+    for _ in range(2):
+        figures += [v for _, v in sorted(trainer.round().items())]
+    return {"defaults": asdict(DaggerTraining()), "figures": figures, "weights": summary(policy)}
+
+
+def of_pencil_hard_imitation() -> Numbers:
+    """Defaults of both recipes, and weights after a small round."""
+    from liquid_spike_control.bench.pencil_hard import read_hard_perception
+    from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer
+
+    from liquid_spike_control.assembly import new_backend
+    from liquid_spike_control.bench.closed_loop.pencil_hard_course import PERCEPTION
+    from liquid_spike_control.resources import zoo
+
+    recipes = {name: hard_recipe(name, 1) for name in ("gru", "spiking")}
+    small = {"n_rounds": 2, "n_streams": 2, "n_variants": 1, "round_s": 1.0, "passes": 1, "batch": 3}
+    model = read_hard_perception(zoo(PERCEPTION))
+    found: Numbers = {f"{name} defaults": json.loads(json.dumps(asdict(recipe))) for name, recipe in recipes.items()}
+    for name, recipe in recipes.items():
+        trainer = new_hard_trainer(replace(recipe, **small), model, lambda: new_backend(model, "loihi"))
+        for _ in range(2):
+            trainer.collect()
+            trainer.learn()
+        found[name] = summary(trainer.network)
+    return found
+
+
+def _answers(policy: Any, controllers: list[Any], scales: np.ndarray, period_s: float) -> Numbers:
+    """Commands of a policy in torch and compiled, and its gradient, on a fixed sequence."""
+    seen = scales * np.sin(0.4 * np.arange(8)[:, None] + np.arange(len(scales)))
+    elapsed = period_s * (1 + 0.3 * np.cos(np.arange(8.0)))
+    inputs = torch.tensor(seen, dtype=torch.float32)[None], torch.tensor(elapsed, dtype=torch.float32)[None]
+    given, _ = policy(*inputs)
+    given.square().sum().backward()
+    gradient = math.sqrt(sum(float(p.grad.square().sum()) for p in policy.parameters() if p.grad is not None))
+    found: Numbers = {"torch": given.detach().flatten().tolist(), "gradient": [gradient]}
+    for k, controller in enumerate(controllers):
+        controller.reset()
+        steps = [controller.step(o, dt) for o, dt in zip(seen, elapsed, strict=True)]
+        found[f"compiled {k}"] = np.concatenate(steps).tolist()
+    return found
+
+
+def _file_of(policy: Any, task: Any) -> Any:
+    return policy.to_file(
+        observation_names=task.observation_names, observation_units=task.observation_units,
+        command_names=task.command_names, command_units=task.command_units, task=task.name, training_command="pins",
+        training_seeds=(1, 2),
+    )  # fmt: skip
+
+
+def of_networks(spiking: bool = False) -> Numbers:
+    """Sizes of every architecture on every task, first weights, gradients and commands on one."""
+    from liquid_spike_control.control.spiking import SpikingController
+    from liquid_spike_control.liquid.architecture import n_parameters
+    from liquid_spike_control.liquid.controller import new_controller
+    from liquid_spike_control.liquid.policies import new_policy
+    from liquid_spike_control.spiking.policy import SpikingPolicy
+
+    found: Numbers = {}
+    for who in CONTENDERS.values():
+        if who.kind != ("spiking" if spiking else "network") or f"{who.learner} {dict(who.changes)}" in found:
+            continue
+        courses = [c for name in COURSES if isinstance(c := course_named(name), TaskCourse)]
+        made = [c._architecture(who) for c in courses]
+        sizes = [m.n_parameters(*c._size) if spiking else n_parameters(m, *c._size)
+                 for m, c in zip(made, courses, strict=True)]  # fmt: skip
+        task = task_named("swing-up-full")
+        numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, 1
+        architecture = made[[c.name for c in courses].index(task.name)]
+        policy = (SpikingPolicy if spiking else new_policy)(architecture, *numbers)
+        file = _file_of(policy, task)
+        runs = [SpikingController(file, b) for b in ("float", "loihi")] if spiking else [new_controller(file)]
+        first = summary(policy)
+        found[f"{who.learner} {dict(who.changes)}"] = {
+            "sizes": sizes, "first": first, **_answers(policy, runs, task.observation_scales, task.period_s)
+        }  # fmt: skip
+    return found
+
+
+def of_laws() -> Numbers:
+    """Commands of the model-based controllers on a fixed sequence of what they see."""
+    from liquid_spike_control.control.latency import EstimateLatePencilLqr
+
+    from liquid_spike_control.bench.closed_loop.model_based import ModelBasedController, has_law
+
+    found: Numbers = {}
+    for name in filter(has_law, TASKS):
+        task, law = task_named(name), ModelBasedController(name)
+        wave = np.sin(0.4 * np.arange(8)[:, None] + np.arange(len(task.observation_scales)))
+        found[name] = np.concatenate(
+            [law.step(o, task.period_s) for o in 0.3 * task.observation_scales * wave]
+        ).tolist()
+    law = EstimateLatePencilLqr()
+    found["pencil-hard"] = [
+        float(law.step(0.02 * np.sin(np.arange(4) + k), 0.008 + 0.002 * (k % 3))[0]) for k in range(8)
+    ]
+    return found
+
+
+def of_sequences() -> Numbers:
+    """The beginning of the XOR sequences. Those of Walker2d take minutes to make and are not pinned."""
+    from liquid_spike_control.bench.sequence.experiments import EXPERIMENTS
+
+    return {
+        part: [*s.inputs[:2, :6].ravel(), *s.elapsed[:2, :6].ravel(), *s.lengths[:4], float(s.targets.sum())]
+        for part, s in zip(("training", "test"), EXPERIMENTS["xor"].make(6, 3), strict=True)
+    }
+
+
+def of_sequence_fits() -> Numbers:
+    """Recipes, and one small fit of each model."""
+    from liquid_spike_control.bench.sequence.experiments import EXPERIMENTS, MODELS
+    from liquid_spike_control.bench.sequence.fitting import Fit
+    from liquid_spike_control.bench.sequence.models import SequenceModel
+
+    experiment = EXPERIMENTS["xor"]
+    training, test = experiment.make(32, 16)
+    found: Numbers = {}
+    for name in MODELS:
+        recipe = experiment.recipe(name)
+        config = replace(recipe.fitting, epochs=2, batch=16)
+        sizes = training.inputs.shape[-1], training.targets.shape[-1]
+        fit = Fit(SequenceModel(recipe.network, *sizes, experiment.time_unit, 1), training, test, config, 1)
+        fit.epoch()
+        found[name] = [fit.epochs[0].loss, fit.epochs[0].test]
+        found[f"{name} recipe"] = {e: json.loads(json.dumps(asdict(x.recipe(name)))) for e, x in EXPERIMENTS.items()}
+    return found
+
+
+#: By component: its version, its fingerprint, and how near another one must be.
+COMPONENTS: dict[str, tuple[Callable[[], int], Callable[[], Numbers], tuple[float, float]]] = {
+    **{f"task {name}": (lambda name=name: task_named(name).version, lambda name=name: of_task(name), STEPS)
+       for name in TASKS},
+    "task pencil-hard": (lambda: course_named("pencil-hard").identity["version"], of_pencil_hard, TRAINED),
+    "episodes": (lambda: VERSIONS["episodes"], of_episodes, STEPS),
+    "dagger": (lambda: VERSIONS["dagger"], of_dagger, TRAINED),
+    "pencil-hard imitation": (lambda: VERSIONS["pencil-hard imitation"], of_pencil_hard_imitation, TRAINED),
+    "networks": (lambda: VERSIONS["networks"], of_networks, TRAINED),
+    "spiking networks": (lambda: VERSIONS["spiking networks"], lambda: of_networks(spiking=True), TRAINED),
+    "laws": (lambda: VERSIONS["laws"], of_laws, STEPS),
+    "sequences": (lambda: VERSIONS["sequences"], of_sequences, STEPS),
+    "sequence fits": (lambda: VERSIONS["sequence fits"], of_sequence_fits, TRAINED),
+}  # fmt: skip
+
+
+def differences(pinned: Any, found: Any, tolerance: tuple[float, float], where: str = "") -> list[str]:
+    """What of a fingerprint has changed; numbers that are found beside the pinned ones do not count."""
+    if isinstance(pinned, dict):
+        return [d for k, v in pinned.items() for d in differences(v, (found or {}).get(k), tolerance, f"{where}/{k}")]
+    if isinstance(pinned, list) and isinstance(found, list) and all(isinstance(x, int | float) for x in pinned):
+        was, now = np.array(pinned, float), np.array(found, float)
+        if was.shape != now.shape:
+            return [f"{where}: {len(was)} numbers pinned, {len(now)} found"]
+        far = ~np.isclose(now, was, *tolerance)
+        k = int(np.argmax(far)) if far.any() else 0
+        return [f"{where}[{k}]: {was[k]:.9g} pinned, {now[k]:.9g} found"] if far.any() else []
+    return [] if pinned == found else [f"{where}: {pinned} pinned, {found} found"]
+
+
+def fingerprint(name: str) -> Numbers:
+    """Of a component, on one thread as in the benchmark."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return plain(COMPONENTS[name][1]())
+    finally:
+        torch.set_num_threads(threads)
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it, numbers with 10 digits."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{float(value):.10g}")
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def write() -> None:
+    """Replace the fingerprints of what has a new version.
+
+    Raises:
+        SystemExit: something has changed under its old version.
+    """
+    known = json.loads(FILE.read_text()) if FILE.exists() else {}
+    made = {}
+    for name, (version, _, tolerance) in COMPONENTS.items():
+        old, found = known.get(name), fingerprint(name)
+        made[name] = {"version": version(), "fingerprint": found}
+        if old and old["version"] == version():
+            if changed := differences(old["fingerprint"], found, tolerance):
+                sys.exit(
+                    f"{name}: changed under version {version()}: {changed[0]}; raise its version or undo the change"
+                )
+            made[name] = old  # rounding is no change
+    rows = [f"  {json.dumps(name)}: {json.dumps(pin)}" for name, pin in made.items()]
+    FILE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+
+
+if __name__ == "__main__":
+    write()

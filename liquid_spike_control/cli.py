@@ -30,6 +30,7 @@ from .options import (
     HopsOptions,
     InspectOptions,
     KeystoreOptions,
+    NewOptions,
     PolicyOptions,
     RecordOptions,
     ReplayOptions,
@@ -53,6 +54,22 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
     from .nodes.run import run_command
 
     return run_command(options)
+
+
+@app.command
+def robots() -> int:
+    """List the robots: those of this package, and those of other packages."""
+    from .robots.commands import robots_command
+
+    return robots_command()
+
+
+@app.command
+def new(options: Annotated[NewOptions, tyro.conf.arg(name="")]) -> int:
+    """Write the folder of a new robot, as an ament_python package with tests."""
+    from .robots.commands import new_command
+
+    return new_command(options)
 
 
 train = tyro.extras.SubcommandApp()

@@ -23,11 +23,11 @@ from ..control.files import read_controller_file
 from ..errors import TaskError
 from ..neuromorphic.backend import BackendStats
 from ..products import check_folders
-from ..robots.catalogue import TASKS, sensed_task_named
+from ..robots.catalogue import TRUTH, descriptions, robot_named, sensed_task_named
 from ..robots.pencil.benchmark import write_json
 from ..tasks.episode import EpisodeController, EpisodeResult, run_episode
 from ..tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
-from ..tasks.scale import score
+from ..tasks.scale import has_scale, score
 from ..tasks.task import ControlTask
 from ..tasks.trained import trained_controller
 from .closed_loop.statistics import Interval, bootstrap
@@ -55,7 +55,7 @@ class Trial:
     perturbations: tuple[Perturbation, ...]
 
     @classmethod
-    def of(cls, path: Path, backend: str, names: Sequence[str], seeds: range) -> Trial:
+    def of(cls, path: Path, backend: str, names: Sequence[str], seeds: range, robot: str = "") -> Trial:
         """Read and check.
 
         Args:
@@ -63,6 +63,7 @@ class Trial:
             backend: what runs a spiking controller.
             names: of perturbations; all that apply to the task, if empty.
             seeds: of the episodes.
+            robot: its name, folder or yaml file; that of the controller file by default.
 
         Raises:
             ModelError: the file is missing or damaged, or does not fit its task.
@@ -70,11 +71,10 @@ class Trial:
                 does not apply.
         """
         file = read_controller_file(path)
-        if file.task not in TASKS:
-            hint = f"liquid-spike bench pencil --task {file.task} --controller-model {path}"
-            known = f"is none of {', '.join(TASKS)}"
-            raise TaskError(f"{path}: its task '{file.task}' {known}; one of the pencil's is tried by: {hint}")
-        task = sensed_task_named(file.task)
+        if not robot and file.task not in descriptions():
+            known = ", ".join(descriptions())
+            raise TaskError(f"{path}: its robot '{file.task}' is none of {known}; give --robot FOLDER")
+        task = sensed_task_named(robot or file.task)
         check_seeds_are_held_out(seeds, file.training_seeds, path)
         chosen = [perturbation_named(name) for name in names]
         for perturbation in chosen:
@@ -96,7 +96,8 @@ class Figures:
         perturbation: its name.
         episodes: how many.
         success: part of the episodes, with Wilson's 95 % interval.
-        score: 0 as random commands, 100 as the expert on clean episodes; with a bootstrap over the episodes.
+        score: 0 as random commands, 100 as the expert on clean episodes; with a bootstrap over the episodes. None for a
+            task without a recorded scale.
         reward: mean total reward.
         steps: control steps.
         unsafe: commands that were not finite.
@@ -109,7 +110,7 @@ class Figures:
     perturbation: str
     episodes: int
     success: Interval
-    score: Interval
+    score: Interval | None
     reward: float
     steps: int
     unsafe: int
@@ -129,7 +130,7 @@ class Figures:
         return cls(
             perturbation, len(results),
             Interval(n_success / len(results), *wilson_interval(n_success, len(results))),
-            bootstrap(np.asarray(score(task_name, rewards))[None]),
+            bootstrap(np.asarray(score(task_name, rewards))[None]) if has_scale(task_name) else None,
             float(rewards.mean()), sum(r.n_steps for r in results), int(sum(r.n_unsafe for r in results)),
             float(p50), float(p99),
             sum(r.elapsed_s for r in results) / sum(r.wall_s for r in results),
@@ -146,10 +147,13 @@ def policy_command(options: BenchPolicyOptions) -> int:
     """
     console, seeds = Console(), seed_range(options.seeds)
     check_folders(json=options.json)
-    if not options.models:
-        raise TaskError("give at least one controller file, such as one that `liquid-spike train policy` has written")
+    models = options.models
+    if options.robot and not models:
+        models = (robot_named(options.robot.removesuffix(TRUTH)).model("controller"),)
+    if not models:
+        raise TaskError("give a controller file, such as one that `liquid-spike train policy` writes, or --robot ROBOT")
     names = names_in(options.perturbations)
-    trials = [Trial.of(path, options.backend, names, seeds) for path in options.models]
+    trials = [Trial.of(path, options.backend, names, seeds, options.robot) for path in models]
     report = {"seeds": [seeds.start, seeds.stop], "controllers": [_tried(trial, seeds, console) for trial in trials]}
     if options.json:
         write_json(report, options.json)
@@ -188,7 +192,7 @@ def _table(title: str, rows: Sequence[Figures]) -> Table:
         texts = [
             row.perturbation,
             f"{100 * success.mean:.0f} ({100 * success.low:.0f}–{100 * success.high:.0f})",
-            f"{scored.mean:.0f} ({scored.low:.0f}–{scored.high:.0f})",
+            f"{scored.mean:.0f} ({scored.low:.0f}–{scored.high:.0f})" if scored else "-",
             f"{row.reward:.4g}",
             f"{row.latency_p50_us:.1f}, {row.latency_p99_us:.0f}",
             f"{row.real_time_factor:.0f}",

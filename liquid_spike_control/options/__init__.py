@@ -12,7 +12,7 @@ from .benchmarks import (
     StepsOptions,
 )
 from .controllers import ControllerExportOptions, ControllerInspectOptions
-from .graph import DoctorOptions, FaultsOptions, KeystoreOptions, PolicyOptions, RunOptions, SecurityOptions
+from .graph import DoctorOptions, FaultsOptions, KeystoreOptions, NewOptions, PolicyOptions, RunOptions, SecurityOptions
 from .networks import (
     CompareOptions,
     CompileOptions,
@@ -57,6 +57,7 @@ __all__ = [
     "KeystoreOptions",
     "LearningOptions",
     "ModelOptions",
+    "NewOptions",
     "PacketOptions",
     "PolicyOptions",
     "RecordOptions",

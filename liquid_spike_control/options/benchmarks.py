@@ -74,8 +74,10 @@ class ScaleOptions:
 class BenchPolicyOptions:
     """What can be said about the trial of controllers."""
 
-    models: tyro.conf.Positional[tuple[Path, ...]]
-    """Controller files, as `liquid-spike train policy` writes them; each is tried on the task it was trained for."""
+    models: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Controller files, as `liquid-spike train policy` writes them; each is tried on the robot it was trained for."""
+    robot: str = ""
+    """The robot instead: its name, folder or yaml file; without a controller file, its own controller is tried."""
     perturbations: str = ""
     """Comma-separated; an unknown name lists them all. All that apply to the task if not given."""
     seeds: str = "1000:1100"

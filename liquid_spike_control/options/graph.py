@@ -51,6 +51,14 @@ class RunOptions:
 
 
 @dataclass
+class NewOptions:
+    """A new robot."""
+
+    folder: tyro.conf.Positional[Path]
+    """Folder to write; its name becomes the robot's: lower-case letters, digits and _."""
+
+
+@dataclass
 class DoctorOptions:
     """What can be said about a look at the machine."""
 

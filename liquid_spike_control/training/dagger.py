@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..robots.catalogue import sensed_task_named
-from ..robots.pencil.streams import CONTROLLER_SEEDS, first_episode
+from .seeds import CONTROLLER_SEEDS, first_episode
 from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask

@@ -18,7 +18,7 @@ from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
 from ..products import check_folders
 from ..robots.catalogue import sensed_task_named
-from ..robots.pencil.streams import CONTROLLER_SEEDS
+from .seeds import CONTROLLER_SEEDS
 from ..spiking.policy import SpikingPolicy
 from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.episode import run_episode

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from ..robots.catalogue import sensed_task_named
-from ..robots.pencil.streams import first_episode
+from .seeds import first_episode
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint

@@ -160,7 +160,7 @@ class TaskCourse:
         import torch
 
         from ...liquid.policies import new_policy
-        from ...robots.pencil.streams import CONTROLLER_SEEDS
+        from ...training.seeds import CONTROLLER_SEEDS
         from ...spiking.policy import SpikingPolicy
         from ...training import dagger
 

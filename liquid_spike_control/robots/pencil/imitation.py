@@ -27,7 +27,8 @@ from ...spiking.nir_io import PerceptionModel
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
-from .streams import CONTROLLER_SEEDS, PencilStream, PictureTable
+from ...training.seeds import CONTROLLER_SEEDS
+from .streams import PencilStream, PictureTable
 
 #: Errors of the command above this count linearly [N].
 HUBER_N = 2.0

@@ -33,7 +33,8 @@ from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
 from .stages import PerceptionTraining, Stage, stages
-from .streams import PERCEPTION_SEEDS, PencilStream, PictureTable
+from ...training.seeds import PERCEPTION_SEEDS
+from .streams import PencilStream, PictureTable
 from .task import Pencil
 
 #: The network's outputs are in these units [rad], [rad/s].

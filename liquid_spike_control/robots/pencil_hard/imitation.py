@@ -17,7 +17,7 @@ from ...liquid.architecture import Architecture, matched, n_parameters, named
 from ...robot import names, scales, units
 from ...types import SpikeTrain
 from ..pencil.imitation import ImitationTrainer, ImitationTraining
-from ..pencil.streams import CONTROLLER_SEEDS
+from ...training.seeds import CONTROLLER_SEEDS
 from .description import CAMERA, ROBOT
 from .streams import HardStream, PoleTable
 from .task import PencilHardEpisodes

@@ -6,6 +6,8 @@ process.
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from event_camera_msgs.msg import EventPacket
@@ -18,6 +20,7 @@ from ..events.stream import EventStream
 from ..events.windows import Windows
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
+from ..sim.world import side_by_side
 from ..spiking.nir_io import read_perception_model
 from ..types import EVENT, SpikeTrain, begins_episode
 from . import graph
@@ -35,6 +38,14 @@ LOOK_S = 0.02
 ANSWER_S = 0.04
 #: In real time older packets are dropped, for the newer ones behind them: a storm must not make all late [ns].
 MAX_AGE_NS = 15_000_000
+
+
+class Eye(NamedTuple):
+    """A camera: topic of its packets, columns and rows."""
+
+    topic: str
+    width: int
+    height: int
 
 
 class PerceptionNode(Stage):
@@ -77,12 +88,18 @@ class PerceptionNode(Stage):
 
     def configure(self) -> None:
         """Read the model, warm the kernels."""
-        self.demand("camera_width", "camera_height", "estimate_names", "estimate_units")
+        if self._topics is None:
+            self.demand("camera_width", "camera_height")
+        else:
+            self.demand("camera_widths", "camera_heights")
+        self.demand("estimate_names", "estimate_units")
+        self._eyes = self._new_eyes()
+        size = sum(eye.width for eye in self._eyes), max(eye.height for eye in self._eyes)
         if self._on_sensor_clock and not self._window_ns:
             raise GraphError("parameter window_s: 0 is for event_clock stamp; give the controller's period")
         model = read_perception_model(self._file)
         self._perception = Perception(model)
-        self._perception.check_fits(self._names, self._units, (self._width, self._height))
+        self._perception.check_fits(self._names, self._units, size)
         if self._window_ns % self._perception.step_ns:
             raise GraphError(f"parameter window_s: give a multiple of the model's step, {self._perception.step_ns} ns")
         self._stream = EventStream(self._on_sensor_clock)
@@ -91,13 +108,29 @@ class PerceptionNode(Stage):
         self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
         self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
-        self.listen(EventPacket, self._topic, self._on_events, best_effort=self._realtime, from_robot=True)
+        for number, eye in enumerate(self._eyes):
+            take = self._on_events if len(self._eyes) == 1 else partial(self._on_one_of_several, number)
+            self.listen(EventPacket, eye.topic, take, best_effort=self._realtime, from_robot=True)
         if self._realtime:
             self.create_timer(LOOK_S, self._look, clock=self._steady)
         if self._offload:
             self._n_outputs = model.readout.n_neurons
             self._spikes_publisher = self.speak(EventPacket, graph.SPIKES_IN)
             self.listen(EventPacket, graph.SPIKES_OUT, self._on_spikes)
+
+    def _new_eyes(self) -> list[Eye]:
+        """The cameras.
+
+        Raises:
+            GraphError: the parameters of several cameras do not fit each other.
+        """
+        if self._topics is None:
+            return [Eye(self._topic, self._width, self._height)]
+        if self._on_sensor_clock:
+            raise GraphError("parameter event_clock: sensor; several cameras must be on the robot's clock: give stamp")
+        if not len(self._topics) == len(self._widths) == len(self._heights):
+            raise GraphError("parameters events_topics, camera_widths, camera_heights: give one for each camera")
+        return [Eye(*place) for place in zip(self._topics, self._widths, self._heights, strict=True)]
 
     def _warm(self) -> None:
         """Compile every kernel that a packet passes, or load it from the cache."""
@@ -125,6 +158,8 @@ class PerceptionNode(Stage):
         self._stream = EventStream(self._on_sensor_clock)
         self._told_drops = self._stream.decoder.dropped
         self._sequence = PacketSequence()
+        self._streams = [EventStream(False) for _ in self._eyes]
+        self._partly: dict[int, dict[int, np.ndarray]] = {}
         self._heard = time.monotonic()
         self._seq = 0
 
@@ -162,6 +197,28 @@ class PerceptionNode(Stage):
             self._restart(int(events["t"][0]) - 1 if len(events) else stamp)
         if (window := self._windows.add(events, self._stream.latest_ns)) is not None:
             self._perceive(*window)
+
+    def _on_one_of_several(self, number: int, message: EventPacket) -> None:
+        """Wait for the packets of one stamp from all cameras, which are then one picture side by side."""
+        stamp, eye = to_ns(message.header.stamp), self._eyes[number]
+        self._heard = time.monotonic()
+        if (message.width, message.height) != (eye.width, eye.height):
+            self.diagnostics.count("refused")
+            size = f"{message.width}x{message.height}"
+            self.diagnostics.complain(ERROR, f"{eye.topic}: {size} pixels, camera_widths and camera_heights say other")
+            return
+        parts = self._partly.setdefault(stamp, {})
+        parts[number] = self._streams[number].read(message, stamp, False)
+        if len(parts) < len(self._eyes):
+            return
+        for older in [s for s in self._partly if s <= stamp]:
+            del self._partly[older]
+        last, self._last_stamp_ns = self._last_stamp_ns, stamp
+        if begins_episode(last, stamp):
+            self._begin(stamp)
+        events = side_by_side([parts[i] for i in range(len(self._eyes))], self._eyes)
+        self.diagnostics.count("events", len(events))
+        self._perceive(events, stamp)
 
     def _begin(self, stamp_ns: int) -> None:
         """Begin an episode: what comes next is later than ``stamp_ns``."""

@@ -219,12 +219,12 @@ class _Eye:
             self._renderer.close()
 
 
-def side_by_side(events: Sequence[np.ndarray], cameras: Sequence[Camera]) -> np.ndarray:
+def side_by_side(events: Sequence[np.ndarray], cameras: Sequence[Any]) -> np.ndarray:
     """The events of several cameras as those of one picture, each camera to the right of the one before.
 
     Args:
         events: an EVENT array of each camera, sorted by time.
-        cameras: their descriptions.
+        cameras: with the ``width`` of each [pixels].
 
     Returns:
         EVENT array, sorted by time; the very array of a single camera.

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
+from ..products import check_folders
 from ..resources import zoo
 from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
@@ -37,7 +38,7 @@ def train_command(what: str, options: TrainOptions) -> int:
     if options.task != "pencil" and what == "controller":
         return policy_command(_as_policy(options))
     if options.task != "pencil":
-        raise TaskError(f"train perception '{options.task}'; it is written for pencil and pencil-hard so far")
+        return _train_random_features(options)
     if options.controller != "cfc_mm" or options.hide_elapsed:
         raise TaskError(f"--controller and --hide-elapsed belong to pencil-hard, not to {options.task}; leave them out")
     for name in ("updates", "rounds"):
@@ -67,6 +68,30 @@ def train_command(what: str, options: TrainOptions) -> int:
         source = options.perception or zoo("pencil_perception.nir")
         out = _out(options, "pencil_controller")
         train_controller(controller, _command(what, options), source, out, console)
+    return 0
+
+
+def _train_random_features(options: TrainOptions) -> int:
+    """A perception of random features for any robot with cameras."""
+    from rich.progress import Progress
+
+    from .random_features import RandomFeatures, train_random_features
+
+    for name in ("perception", "rounds", "updates"):
+        if getattr(options, name) is not None:
+            raise TaskError(f"--{name} belongs to the pencil's trainings, not to {options.task}; leave it out")
+    robot, console = robot_named(options.task), Console()
+    out = options.out or robot.file("perception.nir")
+    check_folders(out=out)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("recording episodes", total=1.0)
+        errors = train_random_features(
+            robot, RandomFeatures(seed=options.seed), out, f"liquid-spike train perception {robot.name}"
+            f" --seed {options.seed}", lambda part: progress.update(bar, completed=part),
+        )  # fmt: skip
+    console.print(f"{out}; on held-out episodes, on the Loihi emulator:", soft_wrap=True)
+    for name, (rms, spread) in errors.items():
+        console.print(f"  {name}: error {rms:.3g} rms; it varies by {spread:.3g}")
     return 0
 
 

@@ -12,8 +12,8 @@ from sources import PACKAGE, ROOT, imports, is_ros, modules, run
 #: Where torch and ncps may be imported.
 TRAINS = (
     "training/", "spiking/network.py", "spiking/policy.py", "liquid/cells.py", "liquid/policies.py",
-    "liquid/ncps_import.py", "robots/pencil/imitation.py", "robots/pencil/perception.py", "robots/pencil_hard/imitation.py",
-    "robots/pencil_hard/perception.py", "robots/pencil_hard/spiking.py",
+    "liquid/ncps_import.py", *(f"robots/pencil/{name}.py" for name in ("imitation", "perception")),
+    *(f"robots/pencil_hard/{name}.py" for name in ("imitation", "perception", "spiking")),
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
 )  # fmt: skip
 #: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
@@ -23,7 +23,6 @@ PEERS = tuple(
 )
 #: Imports that go up the table of rooms, to be taken away: module -> what it imports. The list must only get shorter.
 UPWARD: dict[str, set[str]] = {
-    "bench.closed_loop.course": {"robots.pencil.streams"},
     "bench.closed_loop.pencil_hard_course": {
         "robots.pencil_hard.benchmark",
         "robots.pencil_hard.description",
@@ -41,15 +40,12 @@ UPWARD: dict[str, set[str]] = {
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
     "training.commands": {"robots.pencil.imitation", "robots.pencil.perception", "robots.pencil.stages"},
-    "training.dagger": {"robots.pencil.streams"},
     "training.entry": {
         "robots.pencil.imitation",
         "robots.pencil.stages",
         "robots.pencil_hard.perception",
         "robots.pencil_hard.spiking",
     },
-    "training.learning": {"robots.pencil.streams"},
-    "training.recurrent_ppo": {"robots.pencil.streams"},
 }
 #: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.
 #: nodes/, bench/ and what trains are being made general one after the other.
@@ -60,8 +56,7 @@ NAMES_A_ROBOT: set[str] = {
     "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files", "nodes.faults.models", "nodes.faults.soak",
     "nodes.faults.stops", "nodes.graph", "nodes.hops.command", "nodes.robot", "nodes.run", "options",
     "options.benchmarks", "options.graph", "options.training", "records.replay", "records.replay_figure",
-    "robots.catalogue", "training.commands", "training.dagger", "training.entry", "training.gym_expert",
-    "training.learning", "training.receptive_fields", "training.recurrent_ppo",
+    "robots.catalogue", "training.commands", "training.entry", "training.gym_expert", "training.receptive_fields",
 }  # fmt: skip
 NOUNS = re.compile(
     r"(?<![a-z])(cart|pole|pencil|rotor|quadrotor|hopper|cheetah|pendulum|swing|hover|rail)s?(?![a-z])", re.IGNORECASE

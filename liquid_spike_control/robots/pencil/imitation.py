@@ -24,10 +24,10 @@ from ...neuromorphic.backend import Backend
 from ...perception import Perception
 from ...robot import names, scales, units
 from ...spiking.nir_io import PerceptionModel
+from ...training.seeds import CONTROLLER_SEEDS
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
-from ...training.seeds import CONTROLLER_SEEDS
 from .streams import PencilStream, PictureTable
 
 #: Errors of the command above this count linearly [N].

@@ -53,7 +53,7 @@ def pieces(path: Path) -> Iterator[np.ndarray]:
                     raise ValueError
                 rows.append(_event(*(words[k] for k in order)))
             except (ValueError, IndexError):
-                raise TaskError(f"{path}: line {number} is no event (time, column, row, polarity); correct it") from None
+                raise TaskError(f"{path}: line {number} is no event (time, column, row, polarity); fix it") from None
             if len(rows) == PIECE:
                 yield np.array(rows, EVENT)
                 rows = []

@@ -14,8 +14,9 @@ from liquid_spike_control.events.codec import encode
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import to_packet
 from liquid_spike_control.nodes.diagnostics import OK, WARN
+from liquid_spike_control.nodes.graph import GraphOptions, describe
 from liquid_spike_control.nodes.perception import PerceptionNode
-from liquid_spike_control.resources import share, zoo
+from liquid_spike_control.resources import zoo
 from liquid_spike_control.types import EVENT
 
 MS = 1_000_000
@@ -26,12 +27,11 @@ class Bench:
     """An active node, and packets of 5 ms brought to it as the middleware would, so and so old."""
 
     def __init__(self) -> None:
-        said = {
-            "perception_model": zoo("pencil_perception.nir"), "backend": "in_process", "mode": "realtime",
-            "live_inputs": "false",
-        }  # fmt: skip
+        options = GraphOptions(mode="realtime", backend="in_process")
+        (derived,) = (spec for spec in describe(options) if spec.name == "perception")
+        said = {"perception_model": zoo("pencil_perception.nir"), "live_inputs": "false"}
         parameters = [a for key, value in said.items() for a in ("-p", f"{key}:={value}")]
-        rclpy.init(args=["test", "--ros-args", "--params-file", str(share("config/pencil.yaml")), *parameters])
+        rclpy.init(args=["test", *derived.arguments(), *parameters])
         self.node = PerceptionNode()
         assert self.node.trigger_configure().name == "SUCCESS"
         assert self.node.trigger_activate().name == "SUCCESS"

@@ -95,6 +95,51 @@ def test_episodes_inside_a_sequence_do_not_know_each_other():
     assert not torch.allclose(whole[0, 4:], second[0])
 
 
+@pytest.mark.parametrize("architecture", ["cfc_mm", "ltc", "gru", "lstm"])
+def test_a_poisoned_row_heals_where_an_episode_begins(architecture):
+    """NaN times 0 is NaN: a mask that multiplies would leave it poisoned for ever."""
+    policy = policy_for(architecture=architecture)
+    observations, elapsed = torch.randn(2, 6, 3), torch.full((2, 6), 0.02)
+    fresh = torch.zeros(2, 6, dtype=torch.bool)
+    fresh[0, [0, 3]] = fresh[1, 0] = True
+    poisoned = tuple(torch.full_like(part, float("nan")) for part in policy.initial_state(2))
+    commands, state = run_sequences(policy, observations, elapsed, fresh, poisoned)
+    expected, _ = run_sequences(policy, observations, elapsed, fresh, policy.initial_state(2))
+    torch.testing.assert_close(commands, expected, rtol=0, atol=0)
+    commands.square().sum().backward()
+    assert all(torch.isfinite(part).all() for part in state)
+    assert all(torch.isfinite(p.grad).all() for p in policy.parameters() if p.grad is not None)
+
+
+def test_one_bad_observation_spoils_one_episode_only(short, monkeypatch):
+    observe, begun = SwingUp.observe, []
+
+    def broken(task):
+        seen = observe(task)
+        return np.full_like(seen, np.nan) if task is begun[0] and task.elapsed_s < 0.1 and task.spoiled else seen
+
+    trainer = DaggerTrainer("swing-up", policy_for(), Under(n_episodes=2, chunk=5, n_rounds=1, n_validations=0,
+                                                            perturbation=Perturbation("gaps", drop=0.5)))  # fmt: skip
+    begun.append(trainer._loops[0].task)
+    begun[0].spoiled = True
+    reset = SwingUp.reset
+
+    def once(task, *args):
+        if task is begun[0] and task.elapsed_s > 0:
+            task.spoiled = False
+        reset(task, *args)
+
+    monkeypatch.setattr(SwingUp, "observe", broken)
+    monkeypatch.setattr(SwingUp, "reset", once)
+    trainer.collect()
+    kept = trainer._kept
+    fresh = kept.fresh[0].flatten()
+    second = int(fresh.nonzero()[1, 0])  # begins there
+    states = kept.states[0][0]
+    assert torch.isnan(states[1]).all() and 5 < second < len(fresh)
+    assert torch.isfinite(states[-(-second // 5) :]).all() and torch.isfinite(kept.states[0][1]).all()
+
+
 def test_learning_brings_the_policy_nearer_to_the_expert():
     config = Under(n_rounds=8, n_episodes=3, passes=4, batch=3, chunk=25, n_validations=0, exploration=0.0)
     trainer = DaggerTrainer("swing-up-full", policy_for("swing-up-full", "mlp", units=32), config)

@@ -53,6 +53,39 @@ def test_every_kind_of_policy_is_moved(architecture):
     assert len(moved) >= 0.9 * len(before)
 
 
+def test_one_bad_observation_spoils_one_episode_only(monkeypatch):
+    trainer = trainer_for(policy_for())
+    trainer._begin_all()
+    observe, bad = SwingUp.observe, [trainer.tasks[0]]
+
+    def broken(task):
+        return np.full_like(observe(task), np.nan) if task in bad and bad.clear() is None else observe(task)
+
+    monkeypatch.setattr(SwingUp, "observe", broken)
+    rollout, _ = trainer.collect()
+    (ends,) = np.flatnonzero(rollout.over[:, 0])
+    states = rollout.states[0][:, 0]
+    assert torch.isnan(states[1]).all() and 10 < ends < 30  # chunks of 10 samples
+    assert torch.isfinite(states[3]).all() and torch.isfinite(rollout.states[0][:, 1:]).all()
+
+
+def test_a_value_that_is_not_finite_does_not_pass_the_end_of_an_episode():
+    trainer = trainer_for(policy_for())
+    trainer._begin_all()
+    rollout, _ = trainer.collect()
+    end = int(np.flatnonzero(rollout.over[:, 0])[0])
+    clean, _ = trainer.advantages(rollout)
+    rollout.truths[end + 1 :, 0] = np.nan
+    spoiled, _ = trainer.advantages(rollout)
+    assert np.isnan(spoiled[end + 1 :, 0]).all()
+    np.testing.assert_array_equal(spoiled[: end + 1, 0], clean[: end + 1, 0])
+    np.testing.assert_array_equal(spoiled[:, 1:], clean[:, 1:])
+    trainer._discounted[:] = np.nan
+    over = np.ones((1, 3), bool)
+    trainer._scale(np.ones((1, 3)), over)
+    assert (trainer._discounted == 0).all()
+
+
 def test_what_is_run_again_from_a_chunk_is_what_was_done():
     """The same means, and so a ratio of 1, although episodes end inside chunks."""
     trainer = trainer_for(policy_for())

@@ -177,7 +177,7 @@ def _most_events(data):
         code, bits = np.uint32(word >> 12), np.uint32(word & 0xFFF)
         vector = np.uint32((0b0000_0000_0011_0000 >> code) & 1)
         single = np.uint32((0b0000_0000_0000_0100 >> code) & 1)
-        reserved += (0b0011_1010_0000_0010 >> code) & 1
+        reserved += np.uint32((0b0011_1010_0000_0010 >> code) & 1)
         bits = (bits & 0x555) + (bits >> 1 & 0x555)
         bits = (bits & 0x333) + (bits >> 2 & 0x333)
         count += single + vector * ((bits & 0xF) + (bits >> 4 & 0xF) + (bits >> 8 & 0xF))

@@ -7,7 +7,8 @@
 | ``.dat`` | Prophesee DAT | faery | faery |
 | ``.aedat4``, ``.aedat`` | iniVation AEDAT4 | faery | faery |
 | ``.es`` | Event Stream | faery | faery |
-| ``.h5``, ``.hdf5`` | DSEC | h5py | |
+| ``.h5``, ``.hdf5`` | DSEC, M3ED, TUM-VIE, Metavision, v2e, RPG | ``hdf5_files.py`` | |
+| ``.csv``, ``.txt`` | text | ``text_files.py`` | ``.csv`` |
 
 faery comes with ``pip install 'liquid_spike_control[events]'``. All of these formats keep microseconds.
 """
@@ -25,20 +26,17 @@ import numpy as np
 from ..errors import LiquidSpikeError, TaskError
 from ..products import check_folder
 from ..types import EVENT
-from . import prophesee
+from . import hdf5_files, prophesee, text_files
 
 #: How each format that faery reads begins; it would take a foreign file for EVT3 without a header.
 MAGIC = {".raw": b"% ", ".dat": b"% ", ".aedat4": b"#!AER-DAT4", ".aedat": b"#!AER-DAT4", ".es": b"Event Stream"}
 AEDAT = (".aedat4", ".aedat")
-DSEC = (".h5", ".hdf5")
-READS = (*MAGIC, *DSEC)
-WRITES = tuple(MAGIC)
+HDF5 = (".h5", ".hdf5")
+TEXT = (".csv", ".txt")
+READS = (*MAGIC, *HDF5, *TEXT)
+WRITES = (*MAGIC, ".csv")
 #: Versions that can be written: the suffix, and faery's name.
 VERSIONS = {"evt2": ".raw", "evt3": ".raw"}
-#: Events of a DSEC file that are read at once.
-PIECE = 1 << 20
-#: Width and height of DSEC's cameras; the files do not say.
-DSEC_SIZE = (640, 480)
 MICROSECOND_NS = 1000
 #: Half of what the times of a format can reach [us].
 _LONGEST_US = {"evt2": 1 << 33, ".dat": 1 << 31}
@@ -51,7 +49,7 @@ class EventFile:
     Attributes:
         path: of the file.
         width, height: of the picture [pixels].
-        track: the camera of an AEDAT4 file, or None.
+        track: which of several cameras, or None.
         dropped: how many events and words could not be decoded, by the reason; known when the events were read.
 
     Raises:
@@ -61,7 +59,7 @@ class EventFile:
     path: Path
     width: int
     height: int
-    track: int | None = None
+    track: str | None = None
     dropped: dict[str, int] = field(default_factory=dict)
 
     def pieces(self) -> Iterator[np.ndarray]:
@@ -72,23 +70,26 @@ class EventFile:
         """
         suffix = self.path.suffix.lower()
         with _Foreign(self.path):
-            if suffix in DSEC:
-                yield from _dsec_pieces(self.path)
+            if suffix in HDF5:
+                yield from hdf5_files.pieces(self.path, self.track)
+            elif suffix in TEXT:
+                yield from text_files.pieces(self.path)
             elif suffix == ".raw":
                 self.dropped.clear()
                 header = prophesee.read_header(self.path)
                 yield from prophesee.pieces(self.path, header, self.width, self.height, self.dropped)
             else:
-                yield from _faery_pieces(self.path, (self.width, self.height), self.track)
+                number = _track(self.path, self.track) if suffix in AEDAT else None
+                yield from _faery_pieces(self.path, (self.width, self.height), number)
 
 
-def open_events(path: str | Path, size: tuple[int, int] | None = None, track: int | None = None) -> EventFile:
+def open_events(path: str | Path, size: tuple[int, int] | None = None, track: str | None = None) -> EventFile:
     """A recording, by its suffix.
 
     Args:
         path: of the file.
         size: width and height of the picture [pixels], for files that do not say.
-        track: which camera of an AEDAT4 file with several.
+        track: which camera of a file with several: the number of an AEDAT4 track, ``left`` or ``right`` of M3ED.
 
     Raises:
         TaskError: the file is missing, of another format, or damaged; one line that names it.
@@ -100,34 +101,39 @@ def open_events(path: str | Path, size: tuple[int, int] | None = None, track: in
     if not path.is_file():
         raise TaskError(f"{path}: no such file; check the path")
     with _Foreign(path):
-        if suffix in DSEC:
-            with _hdf5(path):
-                return EventFile(path, *(size or DSEC_SIZE))
+        begins = MAGIC.get(suffix, b"")
         with open(path, "rb") as file:
-            if file.read(len(MAGIC[suffix])) != MAGIC[suffix]:
+            if file.read(len(begins)) != begins:
                 raise TaskError(f"{path}: it does not begin as a {suffix} file does; give the suffix of what it is")
         if suffix == ".raw":
             width, height = prophesee.read_header(path).picture or size or (0, 0)
+        elif suffix in HDF5:
+            with hdf5_files.open_file(path) as file:
+                width, height = size or hdf5_files.layout_of(file, path, track).size or (0, 0)
+        elif suffix in TEXT:
+            width, height = size or (0, 0)
         else:
-            track = _track(path, track) if suffix in AEDAT else track
-            stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0), track_id=track)
+            number = _track(path, track) if suffix in AEDAT else None
+            stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0), track_id=number)
             width, height = stream.dimensions()
     if not width or not height:
         raise TaskError(f"{path}: the file does not say how large its picture is; give --size WIDTH HEIGHT")
     return EventFile(path, width, height, track)
 
 
-def _track(path: Path, wanted: int | None) -> int | None:
-    """The camera that is meant.
+def _track(path: Path, wanted: str | None) -> int | None:
+    """The track of an AEDAT4 file that is meant; None for the only one.
 
     Raises:
         TaskError: there are several and none is named, or not this one.
     """
     with _faery(path).aedat.Decoder(path) as decoder:
         tracks = [track.id for track in decoder.tracks() if track.data_type == "events"]
-    if (wanted is None and len(tracks) > 1) or (wanted is not None and wanted not in tracks):
+    if wanted is None and len(tracks) <= 1:
+        return None
+    if wanted not in map(str, tracks):
         raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
-    return wanted
+    return int(wanted)
 
 
 def write_events(
@@ -151,6 +157,9 @@ def write_events(
     if version is not None and VERSIONS.get(version) != suffix:
         raise TaskError(f"--version {version} is none of {suffix}; leave it out, or write {VERSIONS.get(version)}")
     check_folder(path)
+    if suffix in TEXT:
+        text_files.write(path, pieces)
+        return
     faery = _faery(path)
     converted = (_to_faery(path, piece, faery.EVENTS_DTYPE) for piece in pieces)
     with _Foreign(path, "cannot be written", "write to another format or folder"):
@@ -187,44 +196,6 @@ def _faery_pieces(path: Path, size: tuple[int, int], track: int | None) -> Itera
         events["t"] = packet["t"].astype(np.int64) * MICROSECOND_NS
         events["x"], events["y"], events["p"] = packet["x"], packet["y"], packet["on"]
         yield events
-
-
-def _hdf5(path: Path):
-    """The open file, with DSEC's datasets in it. Their chunks are compressed by Blosc, which a plugin unpacks."""
-    import h5py
-
-    try:
-        import hdf5plugin  # noqa: F401  its import is what makes the filter known
-    except ImportError:
-        pass
-    file = h5py.File(path, "r")
-    missing = [name for name in ("events/t", "events/x", "events/y", "events/p", "t_offset") if name not in file]
-    if missing:
-        file.close()
-        raise TaskError(f"{path}: no dataset {missing[0]}, as DSEC's recordings have; give one of those, or convert it")
-    for name in "txyp":
-        settings = file["events"][name].id.get_create_plist()
-        filters = (settings.get_filter(k)[0] for k in range(settings.get_nfilters()))
-        if not all(map(h5py.h5z.filter_avail, filters)):
-            file.close()
-            raise TaskError(f"{path}: its chunks are compressed by Blosc or another plugin; pip install hdf5plugin")
-    return file
-
-
-def _dsec_pieces(path: Path) -> Iterator[np.ndarray]:
-    with _hdf5(path) as file:
-        held, offset = file["events"], int(file["t_offset"][()])
-        lengths = {held[name].shape for name in "txyp"}
-        if len(lengths) != 1 or len(next(iter(lengths))) != 1:
-            raise TaskError(f"{path}: events/t, x, y and p are not of one length; fetch the file afresh")
-        for begin in range(0, len(held["t"]), PIECE):
-            part = slice(begin, begin + PIECE)
-            times = held["t"][part]
-            events = np.zeros(len(times), EVENT)
-            events["t"] = (times.astype(np.int64) + offset) * MICROSECOND_NS
-            for name in "xyp":
-                events[name] = held[name][part]
-            yield events
 
 
 class _Foreign:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .codec import MAX_SPAN_NS, STEP_NS, Decoder
-from .words import to_words
+from .words import count_until, joined, to_words
 
 #: Part of an offset's change that is followed with each packet; what is left is the jitter of the stamps.
 FOLLOW = 64
@@ -137,7 +137,7 @@ class EventStream:
             before, before_ns, stamp_ns, counts = self._held
             vars(self.decoder).update(counts)
             earlier = self._decode(before, 0 if before.encoding == "evt3" else before.time_base, before_ns, None)
-            events = np.concatenate([earlier, self._decode(packet, base_ns, first_ns, None)])
+            events = joined([earlier, self._decode(packet, base_ns, first_ns, None)])
             first_ns, expected_ns = before_ns, None
         self._held = None
         if not len(events):
@@ -162,7 +162,7 @@ class EventStream:
         span_ns = int(events["t"][-1]) - first_ns
         limit_ns = self._limit_ns()
         if span_ns > limit_ns and not unbounded:
-            kept = int(np.searchsorted(events["t"], first_ns + limit_ns, "right"))
+            kept = count_until(to_words(events), first_ns + limit_ns)
             self.decoder.out_of_span += len(events) - kept
             events, span_ns = events[:kept], limit_ns
         self._longest_ns = max(span_ns, self._longest_ns - self._longest_ns // 256)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import EVENT
+from .words import count_until, joined, to_words
 
 
 class Windows:
@@ -45,7 +46,7 @@ class Windows:
         start, end = self._until_ns, self._until_ns + complete * self.length_ns
         within, beyond = [], []
         for part in self._pending:
-            cut = len(part) if part["t"][-1] <= end else int(np.searchsorted(part["t"], end, "right"))
+            cut = count_until(to_words(part), end)
             if cut < len(part):
                 beyond.append(part[cut:])
             if cut:
@@ -53,7 +54,7 @@ class Windows:
         self._until_ns, self._pending = end, beyond
         if len(within) == 1:
             return within[0], end
-        return np.concatenate(within) if within else np.empty(0, EVENT), end
+        return joined(within) if within else np.empty(0, EVENT), end
 
 
 def _not_before(events: np.ndarray, earliest_ns: int) -> np.ndarray:

@@ -38,3 +38,21 @@ def survey(words):
         columns = max(columns, words[2 * i + 1] & 0xFFFF)
         rows = max(rows, words[2 * i + 1] >> 16 & 0xFFFF)
     return ascending, columns + 1, rows + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def count_until(words, end_ns):
+    """How many of the events, sorted by time, are not later than ``end_ns``; numpy would first copy all times."""
+    low, high = 0, words.shape[0] // 2
+    while low < high:
+        middle = (low + high) // 2
+        if words[2 * middle] <= end_ns:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """EVENT arrays as one; numpy would join records field by field."""
+    return from_words(np.concatenate([to_words(part) for part in parts]))

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TaskError
-from ..events.codec import Decoder
 from ..events.files import MAGIC, open_events
+from ..events.stream import EventStream
+from ..joints import to_ns
 from ..types import EVENT
 
 EVENT_CAMERA = ("/event_camera/events", "event_camera_msgs/msg/EventPacket")
@@ -32,10 +33,10 @@ def read_recording(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]
 def _mcap(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]:
     """Events, width and height of the picture, and when the first packet begins [ns]."""
     topic, kind = EVENT_CAMERA
-    decoder, parts, picture, start = Decoder(), [], None, None
+    stream, parts, picture, start = EventStream(sensor_clock=False, translate=False), [], None, None
     for message in _messages(path, topic, kind):
         picture = (message.width, message.height)
-        parts.append(decoder.decode(message.events, message.encoding, message.time_base, *picture))
+        parts.append(stream.read(message, to_ns(message.header.stamp)))
         start = message.time_base if start is None else start
     if picture is None:
         raise TaskError(f"{path}: nothing on {topic}; record a run of liquid-spike run --record")

@@ -36,7 +36,11 @@ SILENCE_S = 0.15
 LOOK_S = 0.02
 #: So long does a packet wait for the offload node before the node counts as lost [s].
 ANSWER_S = 0.04
-#: In real time older packets are dropped, for the newer ones behind them: a storm must not make all late [ns].
+#: In real time, of packets older than this only a part of the events is perceived: a storm must not make all late [ns].
+SHED_AGE_NS = 4_000_000
+#: Older by each of these, a part less: half, a third, a quarter ... [ns].
+SHED_STEP_NS = 1_000_000
+#: Older ones are dropped whole, for the newer ones behind them [ns].
 MAX_AGE_NS = 15_000_000
 
 
@@ -160,6 +164,7 @@ class PerceptionNode(Stage):
         self._sequence = PacketSequence()
         self._streams = [EventStream(False) for _ in self._eyes]
         self._partly: dict[int, dict[int, np.ndarray]] = {}
+        self._missed = False
         self._heard = time.monotonic()
         self._seq = 0
 
@@ -176,6 +181,7 @@ class PerceptionNode(Stage):
         if self._realtime and self.hop_ns > MAX_AGE_NS:
             self.diagnostics.count("too_old")
             self.diagnostics.complain(WARN, f"event packets are dropped: {self.hop_ns / 1e6:.0f} ms old")
+            self._missed = True
             return
         if (message.width, message.height) != (self._width, self._height):
             self.diagnostics.count("refused")
@@ -187,9 +193,11 @@ class PerceptionNode(Stage):
         if begins:
             self._begin(stamp)
         steps = self._stream.clock.steps
-        events = self._stream.read(message, stamp, self._sequence.lost > lost)
+        events = self._stream.read(message, stamp, self._missed or self._sequence.lost > lost)
+        self._missed = False
         self._tell_drops(begins)
         self.diagnostics.count("events", len(events))
+        events = self._shed(events)
         if self._windows is None:
             self._perceive(events, stamp)
             return
@@ -219,6 +227,17 @@ class PerceptionNode(Stage):
         events = side_by_side([parts[i] for i in range(len(self._eyes))], self._eyes)
         self.diagnostics.count("events", len(events))
         self._perceive(events, stamp)
+
+    def _shed(self, events: np.ndarray) -> np.ndarray:
+        """Every n-th event where the node does not keep up: a thinner picture of now, and none of the past."""
+        every = 1 + (self.hop_ns - SHED_AGE_NS) // SHED_STEP_NS if self._realtime else 1
+        if every <= 1 or not len(events):
+            return events
+        kept = events[::every]
+        self.diagnostics.count("shed", len(events) - len(kept))
+        self.diagnostics.count("packets_shed_from")
+        self.diagnostics.complain(WARN, f"too many events: 1 of {every} is perceived")
+        return kept
 
     def _begin(self, stamp_ns: int) -> None:
         """Begin an episode: what comes next is later than ``stamp_ns``."""

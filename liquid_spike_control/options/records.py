@@ -55,13 +55,13 @@ class EventsOptions:
     """Which recording of an event camera."""
 
     file: tyro.conf.Positional[Path]
-    """.raw (EVT2, EVT2.1, EVT3), .dat, .aedat4, .es, DSEC's .h5, or a bag with event packets."""
+    """.raw (EVT2, EVT2.1, EVT3), .dat, .aedat4, .es, .h5, .csv, .txt, or a bag with event packets."""
     topic: str = "/event_camera/events"
     """Of the event packets, in a bag."""
     size: tuple[int, int] | None = None
     """Width and height of the picture [pixels], for files that do not say."""
-    track: int | None = None
-    """Which camera of an AEDAT4 file with several."""
+    track: str | None = None
+    """Which camera of a file with several: the number of an AEDAT4 track, left or right of M3ED."""
     clock: Literal["stamp", "sensor"] = "stamp"
     """Of a bag's evt3 packets. stamp: counted from their time base. sensor: the camera's own, as drivers send it."""
 
@@ -91,7 +91,7 @@ class EventsConvertOptions(PacketOptions):
     """What can be said about a conversion."""
 
     out: tyro.conf.Positional[Path] = tyro.MISSING
-    """The file to write: .mcap for a bag of event packets, or .raw, .dat, .aedat4, .es."""
+    """The file to write: .mcap for a bag of event packets, or .raw, .dat, .aedat4, .es, .csv."""
     start: float | None = None
     """Time at which the bag begins [s]; as the recording says, or 1 s if it begins earlier."""
     version: Literal["evt2", "evt3"] | None = None

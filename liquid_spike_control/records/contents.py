@@ -111,11 +111,11 @@ def _take(contents: Contents, topics: Topics, raw: Raw, message: Any) -> None:
 
 
 def _dropped(status: Any) -> int:
-    """Packets that the perception has lost or dropped so far; 0 for the status of another."""
+    """Packets that the perception has lost, dropped or taken a part of so far; 0 for the status of another."""
     if not status.name.startswith("perception:"):
         return 0
     told = {pair.key: pair.value for pair in status.values}
-    return sum(int(told.get(name, "0")) for name in ("lost", "too_old", "out_of_order"))
+    return sum(int(told.get(name, "0")) for name in ("lost", "too_old", "out_of_order", "packets_shed_from"))
 
 
 def event_packets(bag: Bag, topic: str) -> Iterator[Any]:

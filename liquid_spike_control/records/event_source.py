@@ -13,6 +13,7 @@ from ..errors import TaskError
 from ..events.codec import STEP_NS
 from ..events.files import READS, EventFile, open_events
 from ..events.stream import EventStream
+from ..events.words import count_until, joined, to_words
 from ..joints import to_ns
 from .bag import Bag
 from .contents import event_packets
@@ -65,7 +66,7 @@ class EventSource:
 
 
 def open_source(
-    path: Path, topic: str, size: tuple[int, int] | None = None, sensor_clock: bool = False, track: int | None = None
+    path: Path, topic: str, size: tuple[int, int] | None = None, sensor_clock: bool = False, track: str | None = None
 ) -> EventSource:
     """A recording of an event camera, or a bag with its packets.
 
@@ -74,7 +75,7 @@ def open_source(
         topic: of the packets, in a bag.
         size: width and height [pixels], for files that do not say.
         sensor_clock: a bag's evt3 packets are on the camera's own clock, whatever their time base.
-        track: which camera of an AEDAT4 file with several.
+        track: which camera of a file with several.
 
     Raises:
         TaskError: it is missing, of another format or damaged, or has no packets.
@@ -122,10 +123,10 @@ def windows(pieces: Iterator[np.ndarray], window_ns: int) -> Iterator[tuple[int,
             raise TaskError(f"the events jump by {steps.max() * 1e-9:.0f} s; cut the recording there")
         last = int(t[-1])
         while last > end:
-            at = int(np.searchsorted(piece["t"], end, "right"))
-            yield end, np.concatenate([*held, piece[:at]])
+            at = count_until(to_words(piece), end)
+            yield end, joined([*held, piece[:at]])
             held, piece = [], piece[at:]
             end += window_ns
         held.append(piece)
     if end is not None:
-        yield end, np.concatenate(held)
+        yield end, joined(held)

@@ -81,6 +81,9 @@ def convert_command(options: EventsConvertOptions) -> int:
 def _counted(source: EventSource, account: EventAccount, patience: Patience) -> Iterator[np.ndarray]:
     for piece in source.pieces():
         account.add(piece)
+        if account.outside:
+            size = f"{source.width} x {source.height} pixels"
+            raise TaskError(f"{source.path}: {account.outside} events lie outside of {size}; give a greater --size")
         patience.show(account.events, None)
         yield piece
 

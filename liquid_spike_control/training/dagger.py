@@ -29,7 +29,7 @@ from ..robots.catalogue import sensed_task_named
 from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask
-from .policy import State, TrainablePolicy, run_sequences
+from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .seeds import CONTROLLER_SEEDS, first_episode
 
@@ -225,7 +225,7 @@ class DaggerTrainer:
                     began[i] = True
             if k + 1 < n_samples:
                 fresh[:, k + 1] = began
-            state = self._keep(state, ~began)
+            state = begun(state, torch.from_numpy(began).to(self._device)) if began.any() else state
         parts = [torch.from_numpy(x).to(self._device).unflatten(1, (-1, config.chunk))
                  for x in (observations, elapsed, expert, known, fresh)]  # fmt: skip
         parts += [torch.stack(part, 1) for part in zip(*states, strict=True)]
@@ -275,7 +275,7 @@ class DaggerTrainer:
                     commands / limits, kept.expert[rows, chunk], delta=HUBER, reduction="none"
                 )
                 known = kept.known[rows, chunk]
-                loss = (error.mean(-1) * known).sum() / known.sum().clamp(min=1)
+                loss = torch.where(known, error.mean(-1), 0.0).sum() / known.sum().clamp(min=1)
                 self._set_rate(n_chunks)
                 self._optimiser.zero_grad()
                 loss.backward()
@@ -339,12 +339,6 @@ class DaggerTrainer:
         seen, since = (torch.from_numpy(np.ascontiguousarray(x)).to(self._device) for x in (observations, elapsed))
         command, state = self.average.step(seen, since, state)
         return command.cpu().double().numpy(), state
-
-    def _keep(self, state: State, keep: np.ndarray) -> State:
-        if keep.all():
-            return state
-        mask = torch.from_numpy(keep).to(self._device)[:, None]
-        return tuple(part * mask for part in state)
 
     def state(self) -> dict:
         """Everything that the next round depends on: tensors, numbers and strings."""

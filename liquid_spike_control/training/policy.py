@@ -15,7 +15,7 @@ State = tuple[Tensor, ...]
 class TrainablePolicy(Protocol):
     """A torch module from observations and elapsed times to limited commands.
 
-    Parts of a state have the shape ``(batch, k)``, so that multiplying rows by 0 begins an episode.
+    Parts of a state have the shape ``(batch, k)``, so that rows of zeros begin an episode; see :func:`begun`.
 
     Attributes:
         nominal_period_s: control period [s] that counts as an elapsed time of 1.
@@ -54,6 +54,16 @@ class TrainablePolicy(Protocol):
         """Take weights over."""
 
 
+def begun(state: State, fresh: Tensor) -> State:
+    """A state with zeros in the rows whose episodes begin, whatever stood there: NaN times 0 would stay NaN.
+
+    Args:
+        state: parts of shape ``(batch, k)``.
+        fresh: bool ``(batch,)``.
+    """
+    return tuple(torch.where(fresh[:, None], 0.0, part) for part in state)
+
+
 def run_sequences(
     policy: TrainablePolicy, observations: Tensor, elapsed: Tensor, fresh: Tensor, state: State
 ) -> tuple[Tensor, State]:
@@ -72,7 +82,7 @@ def run_sequences(
     edges = sorted({0, n_samples, *fresh.any(0).nonzero().flatten().tolist()})
     commands = []
     for begin, end in zip(edges[:-1], edges[1:], strict=True):
-        state = tuple(part * ~fresh[:, begin, None] for part in state)
+        state = begun(state, fresh[:, begin])
         piece, state = policy(observations[:, begin:end], elapsed[:, begin:end], state)
         commands.append(piece)
     return torch.cat(commands, 1), state

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from ..robots.catalogue import sensed_task_named
 from ..tasks.task import ControlTask
-from .policy import State, TrainablePolicy, run_sequences
+from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .seeds import first_episode
 
@@ -208,8 +208,7 @@ class PpoTrainer:
             for i, task in enumerate(self.tasks):
                 observations[t, i], truths[t, i] = task.observe(), task.truth()
             fresh[t], elapsed[t] = self._fresh, self._elapsed
-            keep = torch.from_numpy(~self._fresh)
-            self._state = tuple(part * keep[:, None] for part in self._state)
+            self._state = begun(self._state, torch.from_numpy(self._fresh))
             if t % config.chunk == 0:
                 states.append(self._state)
             mean, self._state = self.policy.step(
@@ -232,7 +231,7 @@ class PpoTrainer:
         self._truths.add(truths.reshape(-1, truths.shape[-1]))
         rewards = self._scale(rewards, over)
         # Time that is over is no fault of the state: what would have followed counts.
-        rewards += cut * config.discount * self._value(after)
+        rewards += np.where(cut, config.discount * self._value(after), 0.0)
         last = self._value(after[-1])
         parts = tuple(torch.stack(part) for part in zip(*states, strict=True))
         rollout = Rollout(observations, elapsed, fresh, self._truths.normalise(truths), actions, log_p,
@@ -246,7 +245,7 @@ class PpoTrainer:
         for t in range(len(rewards)):
             self._discounted = self._discounted * self.config.discount + rewards[t]
             sums[t] = self._discounted
-            self._discounted = self._discounted * ~over[t]
+            self._discounted = np.where(over[t], 0.0, self._discounted)
         self._returns.add(sums.reshape(-1, 1))
         return np.clip(rewards / self._returns.deviation, -CUT, CUT)
 
@@ -262,9 +261,9 @@ class PpoTrainer:
         result = np.empty_like(values)
         trace, following = np.zeros(values.shape[1], np.float32), rollout.last_value
         for t in reversed(range(len(values))):
-            goes_on = ~rollout.over[t]
-            surprise = rollout.rewards[t] + config.discount * following * goes_on - values[t]
-            trace = surprise + config.discount * config.trace * goes_on * trace
+            over = rollout.over[t]
+            surprise = rollout.rewards[t] + config.discount * np.where(over, 0, following) - values[t]
+            trace = surprise + config.discount * config.trace * np.where(over, 0, trace)
             result[t], following = trace, values[t]
         return result, result + values
 

@@ -176,9 +176,9 @@ def test_a_stereo_recording_asks_which_camera(tmp_path):
     with pytest.raises(TaskError, match="tracks 3, 5; give --track"):
         open_events(path)
     with pytest.raises(TaskError, match="tracks 3, 5; give --track"):
-        open_events(path, track=4)
-    np.testing.assert_array_equal(joined(open_events(path, track=3).pieces()), left)
-    np.testing.assert_array_equal(joined(open_events(path, track=5).pieces()), right)
+        open_events(path, track="4")
+    np.testing.assert_array_equal(joined(open_events(path, track="3").pieces()), left)
+    np.testing.assert_array_equal(joined(open_events(path, track="5").pieces()), right)
 
 
 def dsec(path, made, **options):
@@ -192,7 +192,7 @@ def dsec(path, made, **options):
 
 
 def test_dsec(tmp_path, monkeypatch):
-    monkeypatch.setattr("liquid_spike_control.events.files.PIECE", 999)
+    monkeypatch.setattr("liquid_spike_control.events.hdf5_files.PIECE", 999)
     file = open_events(dsec(tmp_path / "events.h5", events(), compression="gzip"))
     assert (file.width, file.height) == (640, 480)
     np.testing.assert_array_equal(joined(file.pieces()), events())
@@ -229,7 +229,8 @@ def test_dsec_without_the_filter_names_the_plugin(tmp_path):
         ("o.es", b"\0" * 40, "does not begin"),
         ("o.dat", b"% evt 9\n% \n", "not a whole .dat file"),
         ("o.h5", b"no HDF5", "not a whole .h5 file"),
-        ("o.csv", b"t,x,y,on\n", "is no event recording"),
+        ("o.xyz", b"t,x,y,on\n", "is no event recording"),
+        ("o.csv", b"t,x,y,p\n", "give --size"),
         ("o.raw", b"% evt 3.0\n% end\n", "give --size"),
         ("o.raw", b"% evt 4.0\n% end\n", "the header says format '4.0'; give a recording of EVT 2.0, 2.1 or 3.0"),
         ("o.raw", b"% date today\n% end\n", "the header says no format"),
@@ -249,8 +250,126 @@ def test_foreign_files_are_refused_in_one_line(tmp_path, name, content, says):
 def test_hdf5_that_is_not_dsec(tmp_path):
     with h5py.File(tmp_path / "o.h5", "w") as file:
         file["other"] = 1
-    with pytest.raises(TaskError, match="no dataset events/t"):
+    with pytest.raises(TaskError, match="no events in it as DSEC, TUM-VIE, M3ED"):
         open_events(tmp_path / "o.h5")
+
+
+def columns_in(group, made, names="txyp", **kinds):
+    for name, field in zip(names.split(",") if "," in names else names, "txyp", strict=True):
+        column = made[field] // 1000 if field == "t" else made[field]
+        group[name] = column.astype(kinds.get(field, np.int64))
+
+
+def tum_vie(file, made):
+    columns_in(file.create_group("events"), made)
+
+
+def signed(file, made):
+    """As many tools write polarities: -1 and 1."""
+    columns_in(file.create_group("events"), made)
+    del file["events/p"]
+    file["events/p"] = made["p"].astype(np.int8) * 2 - 1
+
+
+def v2e(file, made):
+    file["events"] = np.stack([made["t"] // 1000, made["x"], made["y"], made["p"]], axis=1).astype(np.uint32)
+
+
+def metavision(file, made):
+    file.attrs["geometry"] = "346x260"
+    records = np.zeros(len(made), [("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+    records["t"] = made["t"] // 1000
+    for name in "xyp":
+        records[name] = made[name]
+    file["CD/events"] = records
+
+
+def rpg(file, made):
+    file.attrs["sensor_resolution"] = (260, 346)
+    group = file.create_group("events")
+    group["ts"], group["xs"], group["ys"] = made["t"] * 1e-9, made["x"], made["y"]
+    group["ps"] = made["p"].astype(bool)
+
+
+@pytest.mark.parametrize("write", [tum_vie, signed, v2e, metavision, rpg])
+def test_hdf5_of_other_data_sets_and_tools(tmp_path, write):
+    with h5py.File(tmp_path / "o.h5", "w") as file:
+        write(file, events())
+    if write in (metavision, rpg):
+        opened = open_events(tmp_path / "o.h5")
+    else:
+        with pytest.raises(TaskError, match="give --size"):
+            open_events(tmp_path / "o.h5")
+        opened = open_events(tmp_path / "o.h5", (346, 260))
+    assert (opened.width, opened.height) == (346, 260)
+    np.testing.assert_array_equal(joined(opened.pieces()), events())
+
+
+def test_m3ed_has_two_cameras(tmp_path):
+    with h5py.File(tmp_path / "o.h5", "w") as file:
+        for seed, name in enumerate(("left", "right")):
+            columns_in(file.create_group(f"prophesee/{name}"), events(seed=seed))
+            file[f"prophesee/{name}/calib/resolution"] = [1280, 720]
+    with pytest.raises(TaskError, match="give --track left or --track right"):
+        open_events(tmp_path / "o.h5")
+    for seed, name in enumerate(("left", "right")):
+        file = open_events(tmp_path / "o.h5", track=name)
+        assert (file.width, file.height) == (1280, 720)
+        np.testing.assert_array_equal(joined(file.pieces()), events(seed=seed))
+
+
+def test_hdf5_that_reaches_into_other_files_is_refused(tmp_path):
+    dsec(tmp_path / "other.h5", events(10))
+    with h5py.File(tmp_path / "o.h5", "w") as file:
+        file["events"] = h5py.ExternalLink("other.h5", "/events")
+        file["t_offset"] = 0
+    with pytest.raises(TaskError, match="is kept in another file"):
+        open_events(tmp_path / "o.h5")
+
+
+# ---- text ----
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("t,x,y,p\n", "{us},{x},{y},{p}\n"),
+        ("# seconds, as the Event Camera Dataset\n", "{s}.{ns:09d} {x} {y} {p}\n"),
+        ("x;y;polarity;timestamp\n", "{x};{y};{sign};{us}\n"),
+        ("", "{epoch},{x},{y},{truth}\n"),
+    ],
+)
+def test_text_in_its_dialects(tmp_path, header, line):
+    made, path = events(), tmp_path / "o.csv"
+    later = 1_700_000_000 * 10**9 if "epoch" in line else 0
+    with open(path, "w") as file:
+        file.write(header)
+        for t, x, y, p in made.tolist():
+            file.write(
+                line.format(us=t // 1000, s=t // 10**9, ns=t % 10**9, x=x, y=y, p=p, sign=2 * p - 1, truth=bool(p),
+                            epoch=t + later)
+            )  # fmt: skip
+    made["t"] += later
+    np.testing.assert_array_equal(joined(open_events(path, (346, 260)).pieces()), made)
+
+
+def test_text_is_written_and_read(tmp_path):
+    write_events(tmp_path / "o.csv", np.array_split(events(), 7), 346, 260)
+    assert (tmp_path / "o.csv").read_text().startswith("t,x,y,p\n50")
+    np.testing.assert_array_equal(joined(open_events(tmp_path / "o.csv", (346, 260)).pieces()), events())
+
+
+@pytest.mark.parametrize("line", ["1,2", "1,2,3,x", "nan,1,2,0", "1,-1,2,0", "1,70000,2,0", "1.2.3,1,2,0", "9" * 2000])
+def test_text_with_a_line_that_is_no_event(tmp_path, line):
+    (tmp_path / "o.csv").write_text(f"t,x,y,p\n1,1,1,1\n{line}\n")
+    with pytest.raises(TaskError, match="line 3 is no event"):
+        joined(open_events(tmp_path / "o.csv", (346, 260)).pieces())
+
+
+def test_a_size_that_is_too_small_is_refused(tmp_path):
+    dsec(tmp_path / "o.h5", events())
+    done = run("convert", tmp_path / "o.h5", tmp_path / "o.mcap", "--size", "100", "100")
+    assert done.returncode == 2 and "lie outside of 100 x 100 pixels; give a greater --size" in done.stderr
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

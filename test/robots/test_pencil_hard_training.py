@@ -52,6 +52,10 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     assert figures["expert_share"] == 1 and figures["falls"] == 0
     collected = trainer._rounds[0]
     assert collected.fresh[:, 0].all() and set(np.round(collected.elapsed.ravel() * 1e3)) <= set(range(2, 41))
+    batch = trainer._sample()
+    poisoned = tuple(torch.full_like(x, float("nan")) for x in trainer.network.initial_state(2))
+    loss, _ = trainer._chunk(batch, slice(0, 5), poisoned)  # episodes begin with the first sample
+    assert torch.equal(loss, trainer._chunk(batch, slice(0, 5), None)[0])
     losses = [trainer.learn() for _ in range(2)]
     assert losses[1] < losses[0]
     write_controller(tmp_path / "controller.safetensors", trainer.to_file("test"))

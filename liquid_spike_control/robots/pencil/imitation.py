@@ -24,6 +24,7 @@ from ...neuromorphic.backend import Backend
 from ...perception import Perception
 from ...robot import names, scales, units
 from ...spiking.nir_io import PerceptionModel
+from ...training.policy import begun
 from ...training.seeds import CONTROLLER_SEEDS
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
@@ -268,11 +269,11 @@ class ImitationTrainer:
     def _chunk(self, batch: Sequences, part: slice, state):
         observations, elapsed = torch.from_numpy(batch.observations[:, part]), torch.from_numpy(batch.elapsed[:, part])
         expert = torch.from_numpy(batch.expert[:, part])
-        keep = torch.from_numpy(~batch.fresh[:, part])
+        fresh = torch.from_numpy(batch.fresh[:, part])
         state = state or self.network.initial_state(len(observations))
         commands = []
         for k in range(observations.shape[1]):
-            state = tuple(x * keep[:, k, None] for x in state)
+            state = begun(state, fresh[:, k])
             command, state = self.network.step(observations[:, k], elapsed[:, k], state)
             commands.append(command)
         return torch.nn.functional.huber_loss(torch.stack(commands, 1), expert, delta=HUBER_N), state

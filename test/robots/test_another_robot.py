@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Robots that the package has never seen: a folder each, in an empty place; and one that `liquid-spike new` writes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from liquid_spike_control.liquid.architecture import named
+from liquid_spike_control.liquid.policies import new_policy
+from liquid_spike_control.records.replay import replay
+from liquid_spike_control.records.setup import Topics
+from liquid_spike_control.robot import names, scales, units
+from liquid_spike_control.robot_file import read_robot
+from liquid_spike_control.training.controller_files import write_controller_file
+from liquid_spike_control.training.random_features import RandomFeatures, train_random_features
+
+HERE = Path(__file__).parent
+
+
+def cli(*arguments: str, cwd: Path, timeout: float = 110) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "liquid_spike_control", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=os.environ)
+
+
+def small_controller(folder: Path) -> None:
+    """A network that nothing has trained yet: it commands something, which is all that a comparison of bytes needs."""
+    robot = read_robot(folder)
+    greatest = robot.greatest_commands.tolist()
+    policy = new_policy(named("cfc", units=8), scales(robot.observations).tolist(), greatest, robot.period_s, 1)
+    file = policy.to_file(
+        observation_names=names(robot.observations), observation_units=units(robot.observations),
+        command_names=names(robot.commands), command_units=units(robot.commands), task=robot.name,
+        training_command="none", training_seeds=(0, 0),
+    )  # fmt: skip
+    write_controller_file(folder / "controller.safetensors", file)
+
+
+@pytest.fixture(scope="module", params=["arm", "car"])
+def folder(request, tmp_path_factory) -> Path:
+    """A copy of a robot's folder with small models of its own."""
+    folder = tmp_path_factory.mktemp("robots") / request.param
+    shutil.copytree(HERE / request.param, folder)
+    config = RandomFeatures(n_neurons=64, episodes=4, seconds=2.0)
+    errors = train_random_features(read_robot(folder), config, folder / "perception.nir", "test")
+    assert all(np.isfinite(rms) and rms < 1.2 * spread for rms, spread in errors.values()), errors
+    small_controller(folder)
+    return folder
+
+
+def test_descriptions_are_short(folder):
+    lines = [line for line in (folder / "robot.yaml").read_text().splitlines() if line.strip()]
+    assert len(lines) <= 60
+    assert len((folder / "task.py").read_text().splitlines()) <= 60
+
+
+def test_over_ros_in_lockstep_it_is_the_loop_in_one_process(folder, ros_domain, tmp_path):
+    episode = (f"./{folder.name}", "--seed", "5", "--duration", "1")
+    alone = cli("run", *episode, "--in-process", "--json", str(tmp_path / "a.json"), cwd=folder.parent)
+    assert alone.returncode in (0, 1), alone.stderr
+    many = ("--mode", "lockstep", "--json", str(tmp_path / "b.json"), "--record", str(tmp_path / "out.mcap"))
+    over_ros = cli("run", *episode, *many, cwd=folder.parent)
+    assert over_ros.returncode == alone.returncode, over_ros.stderr
+    a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    assert a["ticks"] == b["ticks"] >= 50
+    assert a["commands_sha256"] == b["commands_sha256"]
+    assert a["rmse"] == b["rmse"] and a["rmse"]
+    if len(read_robot(folder).cameras) == 1:
+        assert replay(tmp_path / "out.mcap", None, None, Topics()).identical
+
+
+def test_its_controller_is_tried_on_held_out_episodes(folder, tmp_path):
+    out = tmp_path / "tried.json"
+    arguments = ("--robot", f"./{folder.name}", "--perturbations", "clean", "--seeds", "20:22", "--json", str(out))
+    done = cli("bench", "policy", *arguments, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    (controller,) = json.loads(out.read_text())["controllers"]
+    assert controller["task"] == folder.name
+    assert controller["figures"][0]["episodes"] == 2
+
+
+def test_new_writes_a_package_whose_tests_pass(tmp_path):
+    made = cli("new", "my_robot", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    own = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "my_robot"], cwd=tmp_path, capture_output=True,
+        text=True, timeout=110,
+    )  # fmt: skip
+    assert own.returncode == 0, own.stdout
+    again = cli("new", "my_robot", cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (2, "liquid-spike: my_robot: exists; give another folder\n")
+    wrong = cli("new", "My-Robot", cwd=tmp_path)
+    assert wrong.returncode == 2 and "cannot be a Python package" in wrong.stderr
+    small_controller(tmp_path / "my_robot" / "my_robot")
+    ran = cli("run", "my_robot/my_robot", "--in-process", "--duration", "1", cwd=tmp_path)
+    assert ran.returncode in (0, 1), ran.stderr
+    assert "my_robot, seed 0, in one process" in ran.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_new_robot_learns_in_minutes(tmp_path):
+    assert cli("new", "my_robot", cwd=tmp_path).returncode == 0
+    inner = "my_robot/my_robot"
+    trained = cli("train", "controller", inner, "--out", f"{inner}/controller.safetensors", "--controller", "cfc",
+                  "--rounds", "3", cwd=tmp_path, timeout=800)  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    out = tmp_path / "tried.json"
+    cli("bench", "policy", "--robot", inner, "--perturbations", "clean", "--json", str(out), cwd=tmp_path)
+    assert json.loads(out.read_text())["controllers"][0]["figures"][0]["success"]["mean"] >= 0.9

@@ -84,6 +84,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         def construct_mapping(self, node: Any, deep: bool = False) -> dict:
             seen = set()
             for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise RobotError(f"{path}: line {key.start_mark.line + 1}: a field has no plain name; give it one")
                 if key.value in seen:
                     raise RobotError(
                         f"{path}: line {key.start_mark.line + 1}: {key.value} stands twice; leave one of them out"
@@ -95,7 +97,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise RobotError(f"{path}: larger than {MOST_BYTES} bytes; give the description of a robot")
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        content = Loader(path.read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise RobotError(f"{path}: {error.strerror}; give a robot's name, its folder or its yaml file") from None
     except RecursionError:

@@ -242,6 +242,8 @@ def print_table(report: dict, console: Console) -> None:
             f"{r['neuron_updates_per_step']:.0f}",
             *(f"{100 * r['rates'][m]:.1f} %" for m in LAYERS),
         )
+    if not console.is_terminal:  # in a pipe nothing is so narrow that digits must go
+        console.width = max(console.width, 160)
     console.print(table)
     small = report["small"]
     console.print(

@@ -4,7 +4,7 @@
 | suffix | holds |
 |---|---|
 | ``.npz`` | ``indptr``, ``ids``, ``n_neurons``, ``dt`` [s], as :class:`~..types.SpikeTrain` has them |
-| ``.npy`` | ``(n_steps, n_neurons)``, anything but 0 is a spike; or integer pairs ``(step, neuron)``; or EVENT |
+| ``.npy`` | ``(n_steps, n_neurons)`` of zeros and ones; or integer pairs ``(step, neuron)``; or EVENT |
 | ``.nir``, ``.h5`` | NIR sample data: ``nir.write_data`` |
 | ``.mcap`` | a recorded run: EventPackets of an event camera |
 | ``.es``, ``.raw``, ``.dat``, ``.aedat`` | recordings, by faery: ``pip install 'liquid_spike_control[events]'`` |
@@ -28,6 +28,8 @@ WRITES = (".npz", ".npy", ".nir")
 #: More than this in one file is refused: a whole file is held in memory.
 MAX_STEPS, MAX_SPIKES = 1 << 26, 1 << 28
 MAX_DENSE = 1 << 32  # neurons and steps
+# Steps of an array that are looked at together.
+_ROWS = 1024
 
 
 def read_spikes(
@@ -179,7 +181,12 @@ def _read_npy(path: Path, n_inputs: int, dt: float, shape: tuple[int, ...] | Non
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise TaskError(f"{path}: an array {array.dtype} of shape {array.shape}; give (steps, neurons) or pairs")
     if array.shape[1] == n_inputs:
-        return SpikeTrain.from_dense(array)
+        if n_inputs == 2 and array.dtype.kind in "iu" and array.max(initial=0) > 1:
+            raise TaskError(
+                f"{path}: integers in two columns, for two inputs, are pairs (step, neuron) or counts; write spikes of "
+                "each step as bool, or pairs with write_spikes as .npz"
+            )
+        return _spikes_of(path, array)
     if array.shape[1] == 2 and array.dtype.kind in "iu":
         n_steps = int(array[:, 0].max(initial=-1)) + 1
         if n_steps > MAX_STEPS:
@@ -187,6 +194,19 @@ def _read_npy(path: Path, n_inputs: int, dt: float, shape: tuple[int, ...] | Non
         order = np.lexsort((array[:, 1], array[:, 0]))
         return _train(path, array[order, 0], array[order, 1], n_steps, n_inputs)
     raise TaskError(f"{path}: {array.shape[1]} neurons, the network has {n_inputs} inputs; give spikes made for it")
+
+
+def _spikes_of(path: Path, dense: np.ndarray) -> SpikeTrain:
+    """Spikes of an array ``(steps, neurons)`` of zeros and ones; counts and pictures are not taken for spikes."""
+    for first in range(0, len(dense), _ROWS):
+        part = dense[first : first + _ROWS]
+        other = part[(part != 0) & (part != 1)] if part.dtype.kind != "b" else part[:0]
+        if other.size:
+            raise TaskError(
+                f"{path}: it holds {other.flat[0]:g}, and spikes are 0 or 1; encode counts and pictures as spikes, or "
+                "give integers with --payloads to networks that take numbers"
+            )
+    return SpikeTrain.from_dense(dense)
 
 
 def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTrain:
@@ -207,7 +227,7 @@ def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTr
         raise TaskError(f"{path}: {sample.n_samples} samples; give a file of one")
     if isinstance(sample, nir.TimeGriddedData):
         _check_dt(path, sample.dt, dt)
-        return SpikeTrain.from_dense(sample.data[0])
+        return _spikes_of(path, np.asarray(sample.data[0]))
     if sample.idx.dtype.kind not in "iu":
         raise TaskError(f"{path}: node {node}: indices of type {sample.idx.dtype}; they must be integers")
     there = sample.idx[0] != -1

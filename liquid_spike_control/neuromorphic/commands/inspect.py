@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ...errors import ModelError
-from ...spiking.obstacles import loihi_obstacles
+from ...spiking.obstacles import loihi_obstacles, programmable_neurons
 from ..chips import LOIHI1, LOIHI2
 from ..emulator import emulate
+from ..equivalents import with_readouts
 from ..floorplan import figure
 from ..mapping import place
 from ..metrics import fan_out
@@ -54,6 +55,8 @@ def inspect_command(options: InspectOptions) -> int:
     }  # fmt: skip
     network, obstacles = _on_loihi(model)
     output.show(*(f"not on Loihi: {obstacle}" for obstacle in obstacles))
+    programs = programmable_neurons(model.graph.populations) if model.graph else {}
+    output.show(*(f"{name}: {why}" for name, why in programs.items()))
     numbers["obstacles"] = obstacles
     if network is not None:
         loihi_1 = all(isinstance(p, Population) for p in network.populations.values())
@@ -73,7 +76,7 @@ def inspect_command(options: InspectOptions) -> int:
 
 def _on_loihi(model: SpikingModel) -> tuple[LoihiNetwork | None, list[str]]:
     """The network in integers, or why there is none; it can be looked at all the same."""
-    obstacles = loihi_obstacles(model.graph) if model.graph else []
+    obstacles = loihi_obstacles(with_readouts(model.graph)) if model.graph else []
     if obstacles:
         return None, obstacles
     try:

@@ -36,7 +36,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """An entry of a description; unknown fields are refused."""
 
 
-class MujocoPlace(_Entry):
+class MujocoPlace(_Entry, frozen=True):
     """Where a quantity is in a MuJoCo model: exactly one of sensor, joint, body, site and actuator.
 
     Attributes:
@@ -67,7 +67,7 @@ class MujocoPlace(_Entry):
         return getattr(self, self.kind)
 
 
-class RosPlace(_Entry):
+class RosPlace(_Entry, frozen=True):
     """Where a quantity is on ROS.
 
     Attributes:
@@ -87,7 +87,7 @@ JOINT_STATE = "sensor_msgs/msg/JointState"
 READINGS_TOPIC, COMMANDS_TOPIC = "joint_states", "robot_joint_command"
 
 
-class Reading(_Entry):
+class Reading(_Entry, frozen=True):
     """A number that the robot senses.
 
     Attributes:
@@ -108,7 +108,7 @@ class Reading(_Entry):
     ros: RosPlace | None = None
 
 
-class Setpoint(_Entry):
+class Setpoint(_Entry, frozen=True):
     """A number that an operator or a planner gives.
 
     Attributes:
@@ -124,7 +124,7 @@ class Setpoint(_Entry):
     ros: RosPlace | None = None
 
 
-class Optics(_Entry):
+class Optics(_Entry, frozen=True):
     """What the simulated event camera is like; see :class:`~.events.camera.EventCameraModel`."""
 
     contrast_threshold: float = 0.2
@@ -139,7 +139,7 @@ class Optics(_Entry):
     lin_log_threshold: float = 20.0
 
 
-class Camera(_Entry):
+class Camera(_Entry, frozen=True):
     """An event camera.
 
     Attributes:
@@ -177,7 +177,7 @@ class Camera(_Entry):
         return EventCameraModel(self.width, self.height, **msgspec.structs.asdict(self.model))
 
 
-class Estimate(_Entry):
+class Estimate(_Entry, frozen=True):
     """A number that is estimated from events.
 
     Attributes:
@@ -192,7 +192,7 @@ class Estimate(_Entry):
     mujoco: MujocoPlace | None = None
 
 
-class Command(_Entry):
+class Command(_Entry, frozen=True):
     """A number that the robot takes. Limits have no default.
 
     Attributes:
@@ -214,7 +214,7 @@ class Command(_Entry):
     ros: RosPlace | None = None
 
 
-class Robot(_Entry):
+class Robot(_Entry, frozen=True):
     """A robot. Checked when made.
 
     Attributes:
@@ -378,7 +378,7 @@ class Robot(_Entry):
         """Greatest magnitude of each command, float64 ``(m,)``."""
         return np.array([max(abs(c.least), abs(c.most)) for c in self.commands])
 
-    def gate_limits(self, tighter: Sequence[float] | None = None) -> GateLimits:
+    def gate_limits(self, tighter: Sequence[float] | np.ndarray | None = None) -> GateLimits:
         """The gate's limits.
 
         Args:
@@ -393,8 +393,8 @@ class Robot(_Entry):
 
     def reading_places(self) -> tuple[RosPlace, ...]:
         """Where each reading and setpoint is on ROS; by default the position of a joint of its name."""
-        default = (RosPlace(topic=READINGS_TOPIC, type=JOINT_STATE, field=f"{r.name}/position") for r in self._seen)
-        return tuple(r.ros or place for r, place in zip(self._seen, default, strict=True))
+        default = (RosPlace(topic=READINGS_TOPIC, type=JOINT_STATE, field=f"{r.name}/position") for r in self.seen)
+        return tuple(r.ros or place for r, place in zip(self.seen, default, strict=True))
 
     def command_places(self) -> tuple[RosPlace, ...]:
         """Where each command is on ROS; by default the position of a joint of its name."""
@@ -402,7 +402,8 @@ class Robot(_Entry):
         return tuple(c.ros or place for c, place in zip(self.commands, default, strict=True))
 
     @property
-    def _seen(self) -> tuple[Reading | Setpoint, ...]:
+    def seen(self) -> tuple[Reading | Setpoint, ...]:
+        """What is known without a perception, in order."""
         return (*self.readings, *self.setpoints)
 
     def file(self, name: str) -> Path:

@@ -1,125 +1,173 @@
 # SPDX-License-Identifier: Apache-2.0
-import json
+"""What may import what, and who may know which robot; see docs/architecture.md."""
 
-import numpy as np
-import pytest
+import ast
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-from liquid_spike_control.errors import ModelError, TaskError
-from liquid_spike_control.liquid.architecture import (
-    NAMES,
-    Architecture,
-    matched,
-    n_parameters,
-    n_synapses,
-    named,
-    tensor_shapes,
+from sources import PACKAGE, ROOT, imports, is_ros, modules, run
+
+#: Where torch and ncps may be imported.
+TRAINS = (
+    "training/", "spiking/network.py", "spiking/policy.py", "liquid/cells.py", "liquid/policies.py",
+    "liquid/ncps_import.py", *(f"robots/pencil/{name}.py" for name in ("imitation", "perception")),
+    *(f"robots/pencil_hard/{name}.py" for name in ("imitation", "perception", "spiking")),
+    *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
+)  # fmt: skip
+#: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
+PEERS = tuple(
+    f"liquid_spike_control.bench.{name}"
+    for name in ("snn_step", "controllers", "closed_loop.course", "closed_loop.pencil_hard_course")
 )
-from liquid_spike_control.liquid.wiring import WiringPlan
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_through_json_and_back(name):
-    architecture = named(name)
-    assert Architecture.from_dict(json.loads(json.dumps(architecture.as_dict()))) == architecture
-
-
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(TaskError, match="unknown architecture 'transformer'; known architectures: cfc, cfc_mm, ltc"):
-        named("transformer")
-
-
-@pytest.mark.parametrize(
-    "name, changes, parameters",
-    [
-        # Counted by hand for 4 observations, elapsed time and 2 commands.
-        ("mlp", {"units": 10, "layers": 2}, (5 * 10 + 10) + (10 * 10 + 10) + (10 * 2 + 2)),
-        ("gru", {"units": 10}, 3 * (5 * 10 + 10) + 3 * (10 * 10 + 10) + 22),
-        ("lstm", {"units": 10}, 4 * (15 * 10 + 10) + 22),
-        ("cfc", {"units": 10, "backbone_units": 0}, 4 * (15 * 10 + 10) + 22),
-        ("cfc", {"units": 10, "backbone_units": 7}, (15 * 7 + 7) + 4 * (7 * 10 + 10) + 22),
-        ("cfc_mm", {"units": 10, "backbone_units": 7}, 4 * 160 + (15 * 7 + 7) + 4 * (7 * 10 + 10) + 22),
-        ("cfc", {"units": 10, "backbone_units": 0, "mode": "pure"}, (15 * 10 + 10) + 20 + 22),
-        ("ltc", {"units": 10}, 4 * (15 * 10) + 3 * 10 + 2 * 5 + 22),
-        ("mlp", {"units": 10, "layers": 1, "elapsed_input": False}, (4 * 10 + 10) + 22),
-    ],
+#: Imports that go up the table of rooms, to be taken away: module -> what it imports. The list must only get shorter.
+UPWARD: dict[str, set[str]] = {
+    "bench.closed_loop.pencil_hard_course": {
+        "robots.pencil_hard.benchmark",
+        "robots.pencil_hard.description",
+        "robots.pencil_hard.expert",
+        "robots.pencil_hard.imitation",
+        "robots.pencil_hard.spiking",
+        "robots.pencil_hard.task",
+    },
+    "bench.controllers": {"robots.pencil.benchmark"},
+    "bench.energy": {"robots.pencil.benchmark", "robots.pencil.description"},
+    "bench.entry": {"robots.pencil", "robots.pencil.episodes", "robots.pencil_hard", "robots.pencil_hard.task"},
+    "bench.policy": {"robots.pencil.benchmark"},
+    "bench.sequence.command": {"robots.pencil.benchmark"},
+    "sim.world": {"tasks.mujoco_task", "tasks.variation"},
+    "tasks.scale": {"robots.catalogue"},
+    "tasks.sensed": {"loop"},
+    "training.commands": {"robots.pencil.imitation", "robots.pencil.perception", "robots.pencil.stages"},
+    "training.entry": {
+        "robots.pencil.imitation",
+        "robots.pencil.stages",
+        "robots.pencil_hard.perception",
+        "robots.pencil_hard.spiking",
+    },
+}
+#: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.
+#: nodes/, bench/ and what trains are being made general one after the other.
+NAMES_A_ROBOT: set[str] = {
+    "bench.closed_loop.course", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_course",
+    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.controllers",
+    "bench.energy", "bench.entry", "bench.policy", "bench.sequence.command", "cli", "nodes.doctor.probes",
+    "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files", "nodes.faults.models", "nodes.faults.soak",
+    "nodes.faults.stops", "nodes.graph", "nodes.hops.command", "nodes.robot", "nodes.run", "options",
+    "options.benchmarks", "options.graph", "options.training", "records.replay", "records.replay_figure",
+    "robots.catalogue", "training.commands", "training.entry", "training.gym_expert", "training.receptive_fields",
+}  # fmt: skip
+NOUNS = re.compile(
+    r"(?<![a-z])(cart|pole|pencil|rotor|quadrotor|hopper|cheetah|pendulum|swing|hover|rail)s?(?![a-z])", re.IGNORECASE
 )
-def test_parameters_are_those_counted_by_hand(name, changes, parameters):
-    assert n_parameters(named(name, **changes), 4, 2) == parameters
 
 
-def test_what_a_wiring_leaves_out_is_not_counted():
-    plan = WiringPlan("auto_ncp")
-    wiring = plan.build(5, 19, 2)
-    ltc = named("ncp", wiring=plan)
-    assert n_parameters(ltc, 4, 2) == 4 * wiring.n_synapses + 3 * 19 + 2 * 5 + (2 * 2 + 2)
-    assert n_synapses(ltc, 4, 2) == wiring.n_synapses + 2 * 2
-    sparse, dense = (named("ncp", cell="cfc", wiring=WiringPlan("auto_ncp", sparse_gates=s)) for s in (True, False))
-    ones = sum(int(wiring.stage_mask(k).sum()) for k in range(3))
-    every = sum(wiring.stage_mask(k).size for k in range(3))
-    assert n_parameters(sparse, 4, 2) == 4 * (ones + 19) + 6
-    assert n_parameters(dense, 4, 2) == 2 * (ones + every) + 4 * 19 + 6
+def import_with_blocked(blocked: str, names: list[str], cwd: Path) -> str:
+    """Import modules in a process where names that match the pattern cannot be; gives the failures."""
+    program = f"""
+import importlib, re, sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if re.fullmatch({blocked!r}, name.partition(".")[0]):
+            raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
+sys.meta_path.insert(0, Block())
+for name in {names!r}:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(f"{{name}}: {{error}}")
+"""
+    return run(sys.executable, "-c", program, cwd=cwd, timeout=110)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("budget", [500, 5000])
-def test_a_matched_size_is_the_nearest(name, budget):
-    architecture = matched(name, budget, 4, 1)
-    found = abs(n_parameters(architecture, 4, 1) - budget)
-    for change in (-1, 1):
-        try:
-            other = named(name, units=architecture.units + change)
-            assert abs(n_parameters(other, 4, 1) - budget) >= found
-        except ModelError:
-            assert change == -1  # there is none smaller
+def trains(path: Path) -> bool:
+    """Whether a module may import torch and ncps."""
+    return path.relative_to(PACKAGE).as_posix().startswith(TRAINS)
 
 
-@pytest.mark.parametrize(
-    "kind, sparsity", [("auto_ncp", 0.5), ("auto_ncp", 0.9), ("random", 0.7), ("fully_connected", 0)]
-)
-def test_a_wiring_is_drawn_as_it_says(kind, sparsity):
-    plan = WiringPlan(kind, sparsity=sparsity)
-    first, again = plan.build(6, 24, 3), plan.build(6, 24, 3)
-    assert (first.synapses == again.synapses).all() and (first.sensory == again.sensory).all()
-    assert {*np.unique(first.synapses)} <= {-1, 0, 1} and sum(first.stages) == 24
-    other = WiringPlan(kind, sparsity=sparsity, seed=1).build(6, 24, 3)
-    assert (first.synapses != other.synapses).any()
-    if kind == "auto_ncp":
-        inter, command, motor = first.stages
-        assert motor == 3
-        synapses = first.synapses != 0
-        # Every neuron is driven, drives another, and only along the layers.
-        assert first.sensory[:, :inter].any(0).all() and not first.sensory[:, inter:].any()
-        assert synapses[:inter, inter : inter + command].any(0).all() and synapses[:inter].any(1).all()
-        assert synapses[inter : inter + command, -motor:].any(0).all()
-        assert synapses[inter : inter + command, -motor:].any(1).all()
-        assert not synapses[:inter, :inter].any() and not synapses[-motor:].any()
-    elif kind == "random":
-        assert np.count_nonzero(first.synapses) == round(0.3 * 24 * 24)
-    else:
-        assert first.synapses.all() and first.sensory.all()
+def test_only_nodes_import_ros(tmp_path):
+    core = {name: path for name, path in modules() if path.parts[1] != "nodes"}
+    assert {name: sorted(filter(is_ros, imports(name, path))) for name, path in core.items()} == {
+        name: [] for name in core
+    }
+    blocked = r"rclpy|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs"
+    if not find_spec("torch"):
+        core = {name: path for name, path in core.items() if not trains(path)}
+    assert import_with_blocked(blocked, list(core), tmp_path) == ""
 
 
-def test_an_ncp_has_the_fans_that_are_asked_for():
-    fans = {"sensory_fanout": 4, "inter_fanout": 3, "command_recurrence": 5, "motor_fanin": 3}
-    plan = WiringPlan("ncp", inter=8, command=6, motor=2, **fans)
-    wiring = plan.build(5, 16, 2)
-    assert (np.count_nonzero(wiring.sensory, axis=1) >= 4).all()
-    assert (np.count_nonzero(wiring.synapses[:8, 8:14], axis=1) >= 3).all()
-    assert np.count_nonzero(wiring.synapses[8:14, 8:14]) == 5
-    assert (np.count_nonzero(wiring.synapses[8:14, 14:], axis=0) >= 3).all()
-    with pytest.raises(ModelError, match="units: expected inter"):
-        plan.build(5, 17, 2)
+def test_running_needs_no_torch(tmp_path):
+    runs = {name: path for name, path in modules() if not trains(path)}
+    assert {name: sorted({i.partition(".")[0] for i in imports(name, path)} & {"torch", "ncps"})
+            for name, path in runs.items() if name not in PEERS} == {
+                name: [] for name in runs if name not in PEERS}  # fmt: skip
+    assert import_with_blocked("torch|ncps", list(runs), tmp_path) == ""
 
 
-def test_too_few_units_for_a_wiring_are_refused_by_name():
-    with pytest.raises(ModelError, match="units: expected at least 7 for 4 motor neurons, found 6"):
-        tensor_shapes(named("ncp", units=6), 4, 4)
+def rooms() -> list[list[str]]:
+    """Rows of the table of docs/architecture.md, from the first room that the data enters to the last."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    table = text.partition("## Rooms")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    return [[room.removesuffix(".py").rstrip("/") for room in re.findall(r"`([^`]+)`", row)] for row in rows]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"mode": "pure"}, {"mixed_memory": True}, {"wiring": WiringPlan()}, {"backbone_units": 5, "backbone_layers": 1}],
-)
-def test_what_does_not_go_with_a_cell_is_refused(changes):
-    with pytest.raises(ModelError, match=next(iter(changes)).replace("units", "layers")):
-        named("gru", **changes)
+def test_rooms_import_only_from_rooms_above_them():
+    order = {room.replace("/", "."): row for row, names in enumerate(rooms()) for room in names}
+    assert list(order)[0] == "types" and list(order)[-1] == "cli"
+
+    def row(module: str) -> int | None:
+        """Of the smallest room that a module is in: robots/catalogue.py has one of its own."""
+        parts = module.split(".")[1:]
+        return next((order[".".join(parts[:n])] for n in (2, 1) if ".".join(parts[:n]) in order), None)
+
+    wrong: dict[str, set[str]] = {}
+    for name, path in modules():
+        if name == PACKAGE:
+            continue
+        own = row(name)
+        assert own is not None, f"{path} is in no room of docs/architecture.md"
+        for imported in imports(name, path):
+            if imported.partition(".")[0] == PACKAGE and (row(imported) or 0) > own:
+                wrong.setdefault(short(name), set()).add(short(imported.rpartition(".")[0]))
+    assert wrong == UPWARD
+
+
+def short(module: str) -> str:
+    """A module's name within the package."""
+    return module.removeprefix(f"{PACKAGE}.")
+
+
+# ---- who knows which robot ----
+
+
+def nouns_in(text: str) -> list[str]:
+    """Robots and their parts that a text names, also inside the names of classes."""
+    return NOUNS.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text))
+
+
+def code_of(path: Path) -> str:
+    """A module's code without its docstrings and comments."""
+    tree = ast.parse((ROOT / path).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+def test_a_robot_s_nouns_are_found():
+    text = "PENCIL_LIMIT cart_force SwingUp poles swing-up PoleTable polecat cartesian overhover trail grail"
+    assert nouns_in(text) == ["PENCIL", "cart", "Swing", "pole", "swing", "Pole"]
+
+
+def test_the_core_knows_no_robot():
+    """A robot's nouns stand in its folder; what still names one is listed, and the list gets only shorter."""
+    found = set()
+    for name, path in modules():
+        if path.parts[1:2] == ("robots",) and len(path.parts) > 3:
+            continue
+        if nouns_in(code_of(path)):
+            found.add(short(name))
+    assert found == NAMES_A_ROBOT

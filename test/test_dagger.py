@@ -12,13 +12,13 @@ from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import named  # noqa: E402
 from liquid_spike_control.liquid.policies import new_policy  # noqa: E402
 from liquid_spike_control.robots.catalogue import task_named  # noqa: E402
-from liquid_spike_control.robots.pencil.streams import CONTROLLER_SEEDS, first_episode  # noqa: E402
 from liquid_spike_control.robots.swing_up.task import SwingUp  # noqa: E402
 from liquid_spike_control.tasks.perturbations import Perturbation, perturbation_named  # noqa: E402
 from liquid_spike_control.tasks.perturbed import PerturbedTask  # noqa: E402
 from liquid_spike_control.tasks.variation import NOMINAL  # noqa: E402
 from liquid_spike_control.training.dagger import N_VALIDATION_SEEDS, DaggerTrainer, DaggerTraining, train  # noqa: E402
 from liquid_spike_control.training.policy import run_sequences  # noqa: E402
+from liquid_spike_control.training.seeds import CONTROLLER_SEEDS, first_episode  # noqa: E402
 
 SMALL = DaggerTraining(n_rounds=3, n_episodes=3, passes=1, batch=5, n_validations=2)
 

@@ -12,7 +12,7 @@ import tyro
 torch = pytest.importorskip("torch")
 
 from liquid_spike_control.checkpoint import read_controller  # noqa: E402
-from liquid_spike_control.errors import TaskError  # noqa: E402
+from liquid_spike_control.errors import RobotError, TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.liquid.controller import new_controller  # noqa: E402
 from liquid_spike_control.options import TrainExpertOptions, TrainPolicyOptions  # noqa: E402
@@ -99,7 +99,6 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"task": "swing-upp"}, "unknown task 'swing-upp'; known tasks: swing-up, "),
         ({"controller": "gnu"}, "unknown controller 'gnu'; known controllers: cfc, .*, mlp, spiking"),
         ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
         ({"rewards": True, "cloning": True}, "--cloning imitates an expert and --rewards does without one"),
@@ -116,6 +115,11 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
 def test_what_cannot_be_trained_is_refused(changes, message):
     with pytest.raises(TaskError, match=message):
         policy_command(replace(TINY, **changes))
+
+
+def test_an_unknown_robot_cannot_be_trained():
+    with pytest.raises(RobotError, match="unknown robot 'swing-upp'; known: .*swing-up, "):
+        policy_command(replace(TINY, task="swing-upp"))
 
 
 def test_a_folder_that_is_not_there_is_refused_before_the_training(tmp_path):

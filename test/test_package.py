@@ -1,153 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The package keeps the rules of CONTRIBUTING.md, and arrives whole by pip and by colcon."""
 
-import ast
 import os
 import re
-import subprocess
 import sys
 import venv
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from sources import PACKAGE, ROOT, imports, is_ros, modules, run, tree
 
 import liquid_spike_control
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "liquid_spike_control"
 NODES = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
-#: Where torch and ncps may be imported.
-TRAINS = (
-    "training/", "spiking/network.py", "spiking/policy.py", "liquid/cells.py", "liquid/policies.py",
-    "liquid/ncps_import.py",
-    *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
-)  # fmt: skip
-#: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
-PEERS = tuple(
-    f"liquid_spike_control.bench.{name}"
-    for name in ("snn_step", "controllers", "closed_loop.course", "closed_loop.pencil_hard_course")
-)
-
-
-def tree() -> list[Path]:
-    """Every file of the repository, relative to its root: what git tracks or would."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True, text=True,
-    )  # fmt: skip
-    return [Path(name) for name in sorted(listed.stdout.split("\0")) if name and (ROOT / name).exists()]
-
-
-def modules() -> Iterator[tuple[str, Path]]:
-    """Dotted name and path of every module of the package."""
-    for path in (p for p in tree() if p.parts[0] == PACKAGE and p.suffix == ".py"):
-        yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), path
-
-
-def imports(module: str, path: Path) -> set[str]:
-    """Dotted names that a module imports, also inside functions; ``from a import b`` gives a.b."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    found = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, base]).rstrip(".")
-            found |= {f"{base}.{alias.name}" for alias in node.names}
-    return found
-
-
-def is_ros(name: str) -> bool:
-    """Whether an imported name belongs to rclpy, a launch package or an interface package."""
-    top = name.partition(".")[0]
-    return top in {"rclpy", "launch", "launch_ros", "std_srvs", "ament_index_python"} or top.endswith("_msgs")
-
-
-def run(*command: str | Path, **options) -> str:
-    """Output of a command that must succeed."""
-    result = subprocess.run(
-        [str(c) for c in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
-    )
-    assert result.returncode == 0, result.stdout[-4000:]
-    return result.stdout
-
-
-def import_with_blocked(blocked: str, names: list[str], cwd: Path) -> str:
-    """Import modules in a process where names that match the pattern cannot be; gives the failures."""
-    program = f"""
-import importlib, re, sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if re.fullmatch({blocked!r}, name.partition(".")[0]):
-            raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
-sys.meta_path.insert(0, Block())
-for name in {names!r}:
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        print(f"{{name}}: {{error}}")
-"""
-    return run(sys.executable, "-c", program, cwd=cwd, timeout=110)
-
-
-def trains(path: Path) -> bool:
-    """Whether a module may import torch and ncps."""
-    return path.relative_to(PACKAGE).as_posix().startswith(TRAINS)
-
-
-# ---- what may import what ----
-
-
-def test_only_nodes_import_ros(tmp_path):
-    core = {name: path for name, path in modules() if path.parts[1] != "nodes"}
-    assert {name: sorted(filter(is_ros, imports(name, path))) for name, path in core.items()} == {
-        name: [] for name in core
-    }
-    blocked = r"rclpy|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs"
-    if not find_spec("torch"):
-        core = {name: path for name, path in core.items() if not trains(path)}
-    assert import_with_blocked(blocked, list(core), tmp_path) == ""
-
-
-def test_running_needs_no_torch(tmp_path):
-    runs = {name: path for name, path in modules() if not trains(path)}
-    assert {name: sorted({i.partition(".")[0] for i in imports(name, path)} & {"torch", "ncps"})
-            for name, path in runs.items() if name not in PEERS} == {
-                name: [] for name in runs if name not in PEERS}  # fmt: skip
-    assert import_with_blocked("torch|ncps", list(runs), tmp_path) == ""
-
-
-def rooms() -> list[list[str]]:
-    """Rows of the table of docs/architecture.md, from the first room that the data enters to the last."""
-    text = (ROOT / "docs/architecture.md").read_text()
-    table = text.partition("## Rooms")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
-    return [[room.removesuffix(".py").rstrip("/") for room in re.findall(r"`([^`]+)`", row)] for row in rows]
-
-
-def test_rooms_import_only_from_rooms_above_them():
-    order = {room: row for row, names in enumerate(rooms()) for room in names}
-    assert list(order)[0] == "types" and list(order)[-1] == "cli"
-    wrong = []
-    for name, path in modules():
-        if name == PACKAGE:
-            continue
-        room = name.split(".")[1]
-        if room not in order:
-            wrong.append(f"{path} is in no room of docs/architecture.md")
-            continue
-        for imported in imports(name, path):
-            parts = imported.split(".")
-            if parts[0] == PACKAGE and parts[1:2] != [] and order.get(parts[1], -1) > order[room]:
-                wrong.append(f"{name} imports {imported}")
-    assert wrong == []
 
 
 # ---- the files themselves ----

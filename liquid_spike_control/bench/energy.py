@@ -17,6 +17,7 @@ from ..neuromorphic.model import of_perception
 from ..options import BenchOptions
 from ..perception import Perception
 from ..robots.pencil.benchmark import PencilBenchmark, new_loop, write_json
+from ..robots.pencil.description import ROBOT
 from ..spiking.nir_io import read_perception_model
 from ..types import SpikeTrain
 from .snn_step import random_network
@@ -30,9 +31,9 @@ def pencil_input(benchmark: PencilBenchmark) -> SpikeTrain:
     loop = new_loop(benchmark, "cfc_loihi")
     loop.reset(benchmark.seeds.start)
     encoder, steps = Perception(read_perception_model(benchmark.perception_model)), []
-    for _ in range(round(benchmark.task.duration_s / benchmark.task.period_s)):
+    for _ in range(round(benchmark.task.duration_s / ROBOT.period_s)):
         sensing = loop.tick().sensing
-        packet = encoder.encode(sensing.events, sensing.joints.stamp_ns)
+        packet = encoder.encode(sensing.events[0], sensing.stamp_ns)
         steps += [packet.step(k) for k in range(packet.n_steps)]
     return SpikeTrain.from_steps(steps)
 
@@ -46,7 +47,7 @@ def run(benchmark: PencilBenchmark, console: Console) -> tuple[DeviceComparison,
             of_perception(model).network(),
             pencil_input(benchmark),
             step_s,
-            round(benchmark.task.period_s / step_s),
+            round(ROBOT.period_s / step_s),
             title="pencil perception, balancing",
         )
     network = random_network(0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..events.camera import EventCamera
 from ..events.words import from_words, to_words
+from ..robot import names
 from ..types import EVENT, Quantities
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class World:
         cameras = self.robot.cameras if sighted else ()
         self._eyes = [_Eye(task, camera, rendered) for camera in cameras]
         self._silent = tuple(np.empty(0, EVENT) for _ in self.robot.cameras)
-        self._names = (*(r.name for r in self.robot.readings), *(s.name for s in self.robot.setpoints))
+        self._names = names(self.robot.seen)
         known = [camera.name for camera in self.robot.cameras]
         self._rates = [(i, known.index(r.camera)) for i, r in enumerate(self.robot.readings) if r.camera is not None]
         self._start_ns = 0
@@ -190,7 +191,7 @@ class _Eye:
 
             camera = self._camera
             name = camera.mujoco or camera.name
-            self._renderer = Renderer(self._task.model, name, camera.width, camera.height, tuple(camera.supersample))
+            self._renderer = Renderer(self._task.model, name, camera.width, camera.height, camera.supersample)
         return self._renderer
 
     def picture(self) -> np.ndarray:

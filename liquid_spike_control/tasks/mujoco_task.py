@@ -66,9 +66,8 @@ class MujocoTask:
         self.robot = robot
         self.name = robot.name
         self.model, self.data = self.load()
-        seen = (*robot.readings, *robot.setpoints)
-        self.observation_names, self.observation_units = names(seen), units(seen)
-        self.observation_scales = scales(seen)
+        self.observation_names, self.observation_units = names(robot.seen), units(robot.seen)
+        self.observation_scales = scales(robot.seen)
         self.command_names, self.command_units = names(robot.commands), units(robot.commands)
         self.command_limits = robot.greatest_commands
         self.least = np.array([command.least for command in robot.commands])

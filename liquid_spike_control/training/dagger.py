@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..robots.catalogue import sensed_task_named
-from ..robots.pencil.streams import CONTROLLER_SEEDS, first_episode
 from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
+from .seeds import CONTROLLER_SEEDS, first_episode
 
 #: Errors of a command above this count linearly, in units of its limit.
 HUBER = 0.2

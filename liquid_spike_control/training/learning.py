@@ -18,7 +18,6 @@ from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
 from ..products import check_folders
 from ..robots.catalogue import sensed_task_named
-from ..robots.pencil.streams import CONTROLLER_SEEDS
 from ..spiking.policy import SpikingPolicy
 from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.episode import run_episode
@@ -31,6 +30,7 @@ from .gym_expert import train_expert
 from .logs import EventLog
 from .recurrent_ppo import PpoTraining
 from .recurrent_ppo import train as train_ppo
+from .seeds import CONTROLLER_SEEDS
 
 #: Held-out episodes on which a new model is tried.
 TRIAL_SEEDS = range(20)

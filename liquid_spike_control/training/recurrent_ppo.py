@@ -30,10 +30,10 @@ import torch
 from torch import Tensor, nn
 
 from ..robots.catalogue import sensed_task_named
-from ..robots.pencil.streams import first_episode
 from ..tasks.task import ControlTask
 from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
+from .seeds import first_episode
 
 #: Standard deviations beyond which what the critic sees, and rewards, are cut off.
 CUT = 10.0

@@ -7,7 +7,7 @@ from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.robots.catalogue import TASKS
-from liquid_spike_control.robots.pencil.streams import CONTROLLER_SEEDS
+from liquid_spike_control.training.seeds import CONTROLLER_SEEDS
 
 
 def test_the_published_plan_has_everything():

@@ -11,9 +11,10 @@ from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.pencil.description import CAMERA, ROBOT
 from liquid_spike_control.robots.pencil.episodes import PencilEpisodes
 from liquid_spike_control.robots.pencil.expert import cart_pole_lqr
-from liquid_spike_control.robots.pencil.streams import PERCEPTION_SEEDS, PencilStream, PictureTable
+from liquid_spike_control.robots.pencil.streams import PencilStream, PictureTable
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.training.receptive_fields import oriented_bands
+from liquid_spike_control.training.seeds import PERCEPTION_SEEDS
 
 TASK = PencilEpisodes(push=0.04)
 SEED = PERCEPTION_SEEDS[0] + 3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.bench.scale import scale_command
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import RobotError, TaskError
 from liquid_spike_control.options import ScaleOptions
 from liquid_spike_control.robots.catalogue import TASKS, task_named
 from liquid_spike_control.tasks import scale
@@ -64,5 +64,5 @@ def test_the_command_prints_and_records_only_if_asked(elsewhere, capsys):
     assert not scale.read() and "hover" in capsys.readouterr().out
     assert scale_command(ScaleOptions(tasks=("hover",), seeds="500000:500002", record=True)) == 0
     assert scale.read()["hover"].episodes == 2
-    with pytest.raises(TaskError, match="unknown task 'lunch'"):
+    with pytest.raises(RobotError, match="unknown robot 'lunch'; known: .*hover, "):
         scale_command(ScaleOptions(tasks=("hover", "lunch")))

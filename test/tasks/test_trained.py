@@ -65,7 +65,7 @@ def test_a_controller_for_something_else_is_refused_by_name(tmp_path, changes, m
 def test_an_expert_from_a_file_sees_the_truth(tmp_path):
     full, masked = task_named("double-pendulum"), task_named("double-pendulum-positions")
     write_controller(tmp_path / "e.safetensors", untrained(full))
-    expert = TrainedExpert.from_file(tmp_path / "e.safetensors", full)
+    expert = TrainedExpert.from_file(tmp_path / "e.safetensors")
     masked.reset(2)
     controller = trained_controller(tmp_path / "e.safetensors", full)
     np.testing.assert_array_equal(expert.act(masked), controller.step(masked.truth(), masked.period_s))

@@ -160,9 +160,9 @@ class TaskCourse:
         import torch
 
         from ...liquid.policies import new_policy
-        from ...robots.pencil.streams import CONTROLLER_SEEDS
         from ...spiking.policy import SpikingPolicy
         from ...training import dagger
+        from ...training.seeds import CONTROLLER_SEEDS
 
         torch.set_num_threads(1)
         task, made, config = self._task, self._architecture(contender), _recipe(seed, rounds)

@@ -24,11 +24,15 @@ from ...neuromorphic.backend import Backend
 from ...perception import Perception
 from ...robot import names, scales, units
 from ...spiking.nir_io import PerceptionModel
+<<<<<<< HEAD
 from ...training.policy import begun
+=======
+from ...training.seeds import CONTROLLER_SEEDS
+>>>>>>> coretests
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
-from .streams import CONTROLLER_SEEDS, PencilStream, PictureTable
+from .streams import PencilStream, PictureTable
 
 #: Errors of the command above this count linearly [N].
 HUBER_N = 2.0

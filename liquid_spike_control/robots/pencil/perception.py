@@ -28,12 +28,13 @@ from ...training.axon_spikes import AxonSpikes
 from ...training.least_squares import ReadoutMoments
 from ...training.pruning import Pruning
 from ...training.receptive_fields import oriented_bands
+from ...training.seeds import PERCEPTION_SEEDS
 from ...types import MILLISECOND_NS
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
 from .stages import PerceptionTraining, Stage, stages
-from .streams import PERCEPTION_SEEDS, PencilStream, PictureTable
+from .streams import PencilStream, PictureTable
 from .task import Pencil
 
 #: The network's outputs are in these units [rad], [rad/s].

@@ -22,15 +22,6 @@ from .description import ROBOT
 from .episodes import PencilEpisodes
 from .task import Pencil
 
-#: The seeds that training draws from; a model's file names its range and the benchmark refuses seeds from it.
-PERCEPTION_SEEDS = range(1_000_000_000, 1_500_000_000)
-CONTROLLER_SEEDS = range(1_500_000_000, 2_000_000_000)
-
-
-def first_episode(seed: int) -> int:
-    """Seed of the first episode of a training, so that trainings of different seeds meet different episodes."""
-    return CONTROLLER_SEEDS[0] + seed % 400 * 1_000_000
-
 
 class PictureTable:
     """Log intensity pictures by variant (length and lamp) and angle.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -36,12 +37,12 @@ class Pencil(MujocoTask):
     episodes: PoleEpisodes
     episode: PencilEpisode
 
-    def __init__(self, robot: Robot, **settings: float) -> None:
+    def __init__(self, robot: Robot, **settings: Any) -> None:
         self.episodes = self.draw_from(robot, settings)
         self.duration_s = self.episodes.duration_s
         super().__init__(robot)
 
-    def draw_from(self, robot: Robot, settings: dict[str, float]) -> PoleEpisodes:
+    def draw_from(self, robot: Robot, settings: dict[str, Any]) -> PoleEpisodes:
         """What episodes are drawn from."""
         return PencilEpisodes(**settings)
 
@@ -135,11 +136,12 @@ class Pencil(MujocoTask):
     def advance(self, command: np.ndarray, duration_s: float) -> None:
         """Hold a cart force [N]; see :meth:`.task.ControlTask.advance`."""
         force = float(self.bounded(command)[0])
-        n_steps = self._whole_steps(duration_s)
-        for _ in range(n_steps):
+        standing = 0
+        for _ in range(self._whole_steps(duration_s)):
             self.step(force)
+            standing += not self.fallen
         self.failed = self.fallen
-        self.reward = 0.0 if self.failed else n_steps * 1e-3
+        self.reward = standing * 1e-3
 
     @property
     def now_ns(self) -> int:

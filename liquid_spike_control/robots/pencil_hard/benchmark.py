@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,14 +19,12 @@ from ...loop import Decider, Estimator, Loop, SpikingEstimator, TruthEstimator
 from ...perception import Perception
 from ...resources import zoo
 from ...sim.world import World
+from ...tasks.mujoco_task import MujocoTask
 from ...tasks.of_robot import task_of
 from ..pencil.benchmark import PencilBenchmark
 from .description import ROBOT
 from .expert import EstimateLatePencilLqr
-from .task import PencilHard, PencilHardEpisodes
-
-if TYPE_CHECKING:
-    pass
+from .task import PencilHardEpisodes
 
 #: Name in the results -> (how the pole is seen, who decides). ``gru`` has as many parameters as ``cfc``; ``untimed``
 #: is ``cfc`` trained and run without elapsed time, neither as input nor as time span. ``spiking`` is itself a spiking
@@ -60,7 +57,7 @@ class ExpertController:
 
     observation_names: tuple[str, ...] = ()
 
-    def __init__(self, task: PencilHard) -> None:
+    def __init__(self, task: MujocoTask) -> None:
         self.nominal_period_s, self.command_names = task.period_s, task.command_names
         self.command_limits = task.command_limits
         self._task, self._expert = task, task.expert()

@@ -12,6 +12,7 @@ their way, the deviation at the time when a command of now begins to act is
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class PencilHardExpert:
         episode = self._plant.episode
         self._lqr = LatePencilLqr(self._plant, max(1, episode.latency_ms), episode.wind)
 
-    def act(self, task: PencilHard) -> np.ndarray:
+    def act(self, task: Any) -> np.ndarray:
         """Force to be commanded now [N], ``(1,)``."""
         return np.array([self._lqr.step(task.truth(), task.forces_on_the_way)])
 

@@ -20,7 +20,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["zoo/*", "tasks/*.json", "robots/*/*.yaml", "robots/*/*.xml", "robots/template/**/*.txt"]},
+    package_data={package_name: [
+        "zoo/*", "tasks/*.json", "robots/*/*.yaml", "robots/*/*.xml", "robots/template/**/*.txt",
+    ]},  # fmt: skip
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (share, ["package.xml"]),

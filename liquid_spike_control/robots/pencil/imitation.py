@@ -24,11 +24,8 @@ from ...neuromorphic.backend import Backend
 from ...perception import Perception
 from ...robot import names, scales, units
 from ...spiking.nir_io import PerceptionModel
-<<<<<<< HEAD
 from ...training.policy import begun
-=======
 from ...training.seeds import CONTROLLER_SEEDS
->>>>>>> coretests
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr

@@ -131,9 +131,10 @@ def _track(path: Path, wanted: str | None) -> int | None:
         tracks = [track.id for track in decoder.tracks() if track.data_type == "events"]
     if wanted is None and len(tracks) <= 1:
         return None
-    if wanted not in map(str, tracks):
-        raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
-    return int(wanted)
+    for track in tracks:
+        if str(track) == wanted:
+            return track
+    raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
 
 
 def write_events(

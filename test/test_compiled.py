@@ -11,7 +11,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_spike_control.errors import ModelError
+from liquid_spike_control.errors import ModelError, OutputError
 from liquid_spike_control.neuromorphic import compiled
 from liquid_spike_control.neuromorphic.compiled import read_network, write_network
 from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
@@ -189,6 +189,6 @@ def test_what_cannot_be_written(tmp_path):
     for metadata in ({"dt": float("nan")}, {"dt": object()}):
         with pytest.raises(ModelError, match="metadata"):
             write_network(tmp_path / "n.safetensors", network(), metadata)
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_network(tmp_path / "no" / "n.safetensors", network(), {})
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ import nir
 import numpy as np
 import pytest
 
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import OutputError, TaskError
 from liquid_spike_control.events.binning import SpikeBinner
 from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
 from liquid_spike_control.types import EVENT, SpikeTrain
@@ -173,7 +173,7 @@ def test_bad_files(tmp_path):
         write_spikes(tmp_path / "s.txt", some(), 40, DT)
     with pytest.raises(TaskError, match="too many to write out; give .npz"):
         write_spikes(tmp_path / "s.npy", SpikeTrain(np.zeros(2**20 + 1, np.int64), np.zeros(0, int)), 2**20, DT)
-    with pytest.raises(TaskError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_spikes(tmp_path / "no" / "s.npz", some(), 40, DT)
 
 

@@ -15,12 +15,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from .. import __version__
 from ..errors import LiquidSpikeError
 from ..neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from ..outputs import save_figure
+from ..terminal import Console
 from ..types import SpikeTrain
 
 LAYERS = ("conv1", "conv2", "dense1", "dense2")
@@ -262,7 +263,7 @@ def plot(report: dict, path: Path) -> None:
     """Step time against the fraction of active input, both axes logarithmic.
 
     Raises:
-        LiquidSpikeError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -283,7 +284,4 @@ def plot(report: dict, path: Path) -> None:
     axes.margins(x=0.08, y=0.15)
     axes.grid(which="both", alpha=0.25)
     axes.legend()
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise LiquidSpikeError(f"{path}: {error}") from None
+    save_figure(figure, path, dpi=100)

@@ -9,11 +9,11 @@ from io import StringIO
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from ..spiking.graph import CubaPopulation
 from ..spiking.obstacles import programmable_neurons
+from ..terminal import Console
 from .grid import LARGEST_CURRENT, stepwise
 from .neurons import Population, ProgrammedPopulation
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
 from ..hdf5 import open_hdf5
+from ..outputs import write_file
 from ..types import EVENT, SpikeTrain
 from .event_files import RECORDINGS, read_recording
 from .graded import GradedTrain
@@ -99,7 +101,8 @@ def write_spikes(
     """Write spikes as ``.npz``, ``.npy`` (dense, payloads where there are any) or ``.nir`` (sample data of a node).
 
     Raises:
-        TaskError: the suffix is none of these, or the file cannot be written.
+        TaskError: the suffix is none of these.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -107,15 +110,14 @@ def write_spikes(
         raise TaskError(f"{path}: spikes are written as {', '.join(WRITES)}; give one of these suffixes")
     if suffix == ".npy" and spikes.n_steps * n_neurons > MAX_DENSE:
         raise TaskError(f"{path}: {spikes.n_steps} steps of {n_neurons} neurons are too many to write out; give .npz")
-    try:
-        if suffix == ".npz":
-            np.savez_compressed(path, indptr=spikes.indptr, ids=spikes.ids, n_neurons=n_neurons, dt=dt)
-        elif suffix == ".npy":
-            np.save(path, spikes.to_dense(n_neurons))
-        else:
-            _write_nir(path, spikes, n_neurons, dt, node)
-    except OSError as error:
-        raise TaskError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    buffer = io.BytesIO()  # HDF5 that meets a full disk takes the process with it
+    if suffix == ".npz":
+        np.savez_compressed(buffer, indptr=spikes.indptr, ids=spikes.ids, n_neurons=n_neurons, dt=dt)
+    elif suffix == ".npy":
+        np.save(buffer, spikes.to_dense(n_neurons))
+    else:
+        _write_nir(buffer, spikes, n_neurons, dt, node)
+    write_file(path, buffer.getbuffer())
 
 
 def random_spikes(n_inputs: int, rate: float, steps: int, dt: float, seed: int) -> SpikeTrain:
@@ -239,12 +241,12 @@ def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTr
     return _train(path, pairs // n_inputs, pairs % n_inputs, n_steps, n_inputs)
 
 
-def _write_nir(path: Path, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str) -> None:
+def _write_nir(file: io.BytesIO, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str) -> None:
     import nir
 
     steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
     data = nir.EventData(spikes.ids[None].astype(np.int64), (steps * dt)[None], n_neurons, spikes.n_steps * dt)
-    nir.write_data(path, nir.NIRGraphData({node: nir.NIRNodeData({"spikes": data})}))
+    nir.write_data(file, nir.NIRGraphData({node: nir.NIRNodeData({"spikes": data})}))
 
 
 def _bin(

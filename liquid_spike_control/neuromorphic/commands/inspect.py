@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import ModelError
+from ...outputs import save_figure, write_json
 from ...spiking.obstacles import loihi_obstacles, programmable_neurons
+from ...terminal import Console
 from ..chips import LOIHI1, LOIHI2
 from ..emulator import emulate
 from ..equivalents import with_readouts
@@ -24,7 +25,7 @@ from ..network import LoihiNetwork
 from ..neurons import Population
 from ..traffic import traffic
 from .drive import drive, without_payloads
-from .given import Output, given_model, given_spikes, save, write_json
+from .given import Output, given_model, given_spikes
 
 if TYPE_CHECKING:
     from ...options import InspectOptions
@@ -69,7 +70,7 @@ def inspect_command(options: InspectOptions) -> int:
             trains, _ = drive(emulate(network), spikes, Console(stderr=True))
             messages = traffic(placement, {name: without_payloads(t) for name, t in trains.items()}, spikes)
             output.show(f"messages, input {what}: {messages}")
-            save(figure(placement, messages), options.plot)
+            save_figure(figure(placement, messages), options.plot)
     write_json(options.json, numbers)
     return 0
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from liquid_spike_control.tasks.catalogue import TASKS, task_named
 
 from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS, contender
 from liquid_spike_control.bench.closed_loop.course import COURSES, TaskCourse, course_named
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
+from liquid_spike_control.robots.catalogue import TASKS, task_named
 from liquid_spike_control.tasks.perturbations import Perturbation
 from liquid_spike_control.tasks.perturbed import PerturbedTask
 from liquid_spike_control.tasks.variation import Variation
@@ -64,9 +64,9 @@ def of_task(name: str) -> Numbers:
 
 def of_pencil_hard() -> Numbers:
     """Numbers that an episode draws; an episode of the expert, and one of the law behind the perception."""
-    from liquid_spike_control.sim.pencil_hard import PencilHardTask
+    from liquid_spike_control.robots.pencil_hard.task import PencilHardEpisodes
 
-    drawn = PencilHardTask().draw(SEED)
+    drawn = PencilHardEpisodes().draw(SEED)
     single = [v for v in asdict(drawn).values() if isinstance(v, int | float)]
     found: Numbers = {"drawn": [*single, *drawn.blackouts_ms[:3].ravel(), *drawn.periods_ms[:20]]}
     course = course_named("pencil-hard")
@@ -115,16 +115,15 @@ def of_dagger() -> Numbers:
 
 def of_pencil_hard_imitation() -> Numbers:
     """Defaults of both recipes, and weights after a small round."""
-    from liquid_spike_control.bench.pencil_hard import read_hard_perception
-    from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer
-
-    from liquid_spike_control.assembly import new_backend
+    from liquid_spike_control.assembly import new_backend, read_robot_perception
     from liquid_spike_control.bench.closed_loop.pencil_hard_course import PERCEPTION
     from liquid_spike_control.resources import zoo
+    from liquid_spike_control.robots.pencil_hard.description import ROBOT
+    from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer
 
     recipes = {name: hard_recipe(name, 1) for name in ("gru", "spiking")}
     small = {"n_rounds": 2, "n_streams": 2, "n_variants": 1, "round_s": 1.0, "passes": 1, "batch": 3}
-    model = read_hard_perception(zoo(PERCEPTION))
+    model = read_robot_perception(ROBOT, zoo(PERCEPTION))
     found: Numbers = {f"{name} defaults": json.loads(json.dumps(asdict(recipe))) for name, recipe in recipes.items()}
     for name, recipe in recipes.items():
         trainer = new_hard_trainer(replace(recipe, **small), model, lambda: new_backend(model, "loihi"))
@@ -190,9 +189,9 @@ def of_networks(spiking: bool = False) -> Numbers:
 
 def of_laws() -> Numbers:
     """Commands of the model-based controllers on a fixed sequence of what they see."""
-    from liquid_spike_control.control.latency import EstimateLatePencilLqr
-
     from liquid_spike_control.bench.closed_loop.model_based import ModelBasedController, has_law
+    from liquid_spike_control.robots.pencil_hard.description import ROBOT
+    from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr
 
     found: Numbers = {}
     for name in filter(has_law, TASKS):
@@ -201,7 +200,7 @@ def of_laws() -> Numbers:
         found[name] = np.concatenate(
             [law.step(o, task.period_s) for o in 0.3 * task.observation_scales * wave]
         ).tolist()
-    law = EstimateLatePencilLqr()
+    law = EstimateLatePencilLqr(ROBOT)
     found["pencil-hard"] = [
         float(law.step(0.02 * np.sin(np.arange(4) + k), 0.008 + 0.002 * (k % 3))[0]) for k in range(8)
     ]

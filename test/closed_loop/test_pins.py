@@ -37,7 +37,7 @@ def test_every_declared_version_has_a_fingerprint():
 
 def test_a_change_of_physics_is_seen(monkeypatch):
     """As small a one as half a percent of the pole's mass."""
-    from liquid_spike_control.tasks.swing_up import SwingUp
+    from liquid_spike_control.robots.swing_up.task import SwingUp
 
     begin = SwingUp._begin
 

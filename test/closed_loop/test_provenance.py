@@ -6,9 +6,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
-from liquid_spike_control.tasks.hover import Hover
-from liquid_spike_control.tasks.swing_up import SwingUp
 
 from liquid_spike_control.bench.closed_loop import course, provenance, running
 from liquid_spike_control.bench.closed_loop.benchmark import Benchmark
@@ -16,20 +15,24 @@ from liquid_spike_control.bench.closed_loop.plan import Cell, Plan, Share, plan_
 from liquid_spike_control.bench.closed_loop.record import Cache, Record, key_of
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.errors import TaskError
-from liquid_spike_control.tasks import catalogue
+from liquid_spike_control.robots.catalogue import TASKS, robot_named, task_named
+from liquid_spike_control.robots.swing_up.task import SwingUp
+from liquid_spike_control.tasks.of_robot import task_of
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "benchmark" / "results"
 TASK = '''"""A plant of another package."""
 from pathlib import Path
-from liquid_spike_control.tasks.swing_up import SwingUp
+from liquid_spike_control.robots.swing_up.task import SwingUp
 from .law import gain
 {more}
 class Sluggish(SwingUp):
     """A cart that is pushed less."""
-    def __init__(self):
-        super().__init__()
+    def __init__(self, robot):
+        super().__init__(robot)
         self.name = "sluggish"
-        self.scene = Path(__file__).with_name("plant.xml")
+    @property
+    def data_files(self):
+        return (Path(__file__).with_name("plant.xml"),)
     def advance(self, command, duration_s):
         super().advance(gain(command), duration_s)
 '''
@@ -47,7 +50,7 @@ def key(controller="gru", **choice):
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A package of somebody else with a task in it; calling it loads the package anew and gives its class."""
+    """A package of somebody else with a task in it; calling it loads the package anew and gives what makes its task."""
     package = tmp_path / "their_plants"
     package.mkdir()
     for name, text in (("__init__", ""), ("sluggish", TASK.format(more="")), ("law", LAW)):
@@ -61,9 +64,14 @@ def outside(tmp_path, monkeypatch):
             del sys.modules[module]
         importlib.invalidate_caches()
         made = importlib.import_module(f"{name}.sluggish").Sluggish
-        monkeypatch.setitem(catalogue.TASKS, "sluggish", made)
+
+        def new_task(name="sluggish"):
+            return made(robot_named("swing-up")) if name == "sluggish" else task_named(name)
+
+        monkeypatch.setattr(course, "TASKS", (*TASKS, "sluggish"))
+        monkeypatch.setattr(course, "task_named", new_task)
         course.course_named.cache_clear()
-        return made
+        return new_task
 
     yield package, load
     course.course_named.cache_clear()
@@ -84,16 +92,19 @@ def test_a_task_that_moves_keeps_its_key(monkeypatch):
 
 
 def test_a_scene_that_moves_keeps_its_key_and_one_that_changes_does_not(tmp_path):
-    task = SwingUp()
-    before, text = provenance.identity(task), task.data_files[0].read_text()
-    moved = tmp_path / "scene.xml"
-    task.data_files = (moved,)
+    robot = robot_named("swing-up")
+    text, moved = robot.file(robot.scene).read_text(), tmp_path / "moved.xml"
+
+    def identity(scene):
+        return provenance.identity(task_of(msgspec.structs.replace(robot, scene=str(scene))))
+
+    before = identity(robot.scene)
     moved.write_text("<!-- tidied -->\n" + text.replace(">\n", ">\n\n   "))
-    assert provenance.identity(task) == before
+    assert identity(moved) == before
     mass = 'mass="0.2"'
     assert mass in text
     moved.write_text(text.replace(mass, 'mass="0.21"'))
-    assert provenance.identity(task) != before
+    assert identity(moved) != before
 
 
 def test_what_a_scene_includes_counts_by_content(tmp_path):
@@ -232,7 +243,7 @@ def test_the_environment_stands_beside_the_figures_and_not_in_the_key():
 
 
 def test_files_are_those_that_a_task_names():
-    task = Hover()
-    assert [path.name for path in task.data_files] == ["quadrotor.xml"]
+    task = task_named("hover")
+    assert [path.name for path in task.data_files] == ["scene.xml"]
     made = type("Plain", (), {"__module__": "liquid_spike_control.plain", "name": "plain", "version": 3})()
     assert provenance.identity(made) == {"name": "plain", "version": 3, "files": [], "code": ""}

@@ -20,7 +20,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["zoo/*", "tasks/*.json"]},
+    package_data={package_name: [
+        "zoo/*", "tasks/*.json", "robots/*/*.yaml", "robots/*/*.xml", "robots/template/**/*.txt",
+    ]},  # fmt: skip
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (share, ["package.xml"]),
@@ -44,6 +46,7 @@ setup(
         "nir>=1.0.6,<2",
         "safetensors>=0.5",
         "msgspec>=0.19",
+        "pyyaml>=6",
         "rich>=13",
         "tyro>=0.9",
         "matplotlib>=3.9",

@@ -17,6 +17,9 @@ def main() -> None:
     heeded = signal.getsignal(signal.SIGINT)
     if heeded is signal.default_int_handler:  # in a script's background jobs it is ignored, and stays so
         signal.signal(signal.SIGINT, _leave)
+    from .terminal import open_streams
+
+    open_streams()
     from .cli import main as command
 
     signal.signal(signal.SIGINT, heeded)

@@ -13,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,7 +23,9 @@ import safetensors.numpy
 
 from .controller_description import ControllerDescription, refuse
 from .errors import ModelError
+from .inputs import open_input, parse_json
 from .liquid.architecture import Architecture, tensor_shapes
+from .outputs import write_file
 
 KIND = "controller"
 VERSION = 2
@@ -99,34 +99,12 @@ def write_controller(path: str | Path, controller: ControllerFile) -> None:
     """Write a controller file. It appears whole or not at all, and the same controller gives the same bytes.
 
     Raises:
-        ModelError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    path = Path(path)
     metadata = json.dumps(controller.metadata() | {"sha256": controller.sha256}, sort_keys=True)
     tensors = {k: np.ascontiguousarray(v) for k, v in controller.tensors.items()}
     data = safetensors.numpy.save(tensors, {_ENTRY: metadata})
-    replace_file(path, data)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a model file, whole or not at all.
-
-    Raises:
-        ModelError: it cannot be written.
-    """
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    write_file(path, data)
 
 
 def read_controller(path: str | Path) -> ControllerFile:
@@ -137,7 +115,7 @@ def read_controller(path: str | Path) -> ControllerFile:
     """
     path = str(path)
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         refuse(path, "file", "a controller file", error.strerror, "check the path")
@@ -148,7 +126,7 @@ def read_controller(path: str | Path) -> ControllerFile:
         refuse(path, "header", "a safetensors header", f"{len(data)} bytes of something else", _RECOPY)
     try:
         tensors = safetensors.numpy.load(data)
-        header = json.loads(data[8 : 8 + header_bytes])
+        header = parse_json(data[8 : 8 + header_bytes])
     # numpy has no name for some of the types that safetensors allows, hence more than ValueError.
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         refuse(path, "tensors", "a whole safetensors file", str(error).replace("\n", " "), _RECOPY)
@@ -164,8 +142,8 @@ def _parse(path: str, entries: Mapping[str, str]) -> dict[str, Any]:
     if _ENTRY not in entries:
         refuse(path, "metadata", f"an entry '{_ENTRY}'", sorted(entries) or "none", "give a controller file")
     try:
-        metadata = json.loads(entries[_ENTRY])
-    except (ValueError, RecursionError):
+        metadata = parse_json(entries[_ENTRY])
+    except ValueError:
         metadata = None
     if not isinstance(metadata, dict):
         refuse(path, "metadata", "a JSON object", entries[_ENTRY][:40])

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import tyro
 
+from . import __version__
 from .errors import LiquidSpikeError
 from .options import (
     BenchOptions,
@@ -42,6 +44,8 @@ from .options import (
     TrainOptions,
     TrainPolicyOptions,
 )
+from .options.fields import registry
+from .terminal import is_of_output, visible
 
 DESCRIPTION = "Perceive with spikes, decide with a liquid neural network: run a robot, train its models, measure them."
 
@@ -375,15 +379,38 @@ app.command(security, name="security", help="Permissions and keys of a graph, fo
 def main() -> None:
     """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
     try:
-        status = app.cli(prog="liquid-spike", description=DESCRIPTION, config=(tyro.conf.FlagCreatePairsOff,))
-        sys.stdout.flush()
+        status = _command()
+        sys.stdout.flush()  # here, where a full disk behind it can be reported
         sys.exit(status or 0)
     except LiquidSpikeError as error:
-        print(f"liquid-spike: {error}", file=sys.stderr)
-        sys.exit(2)
+        _say(error)
+        sys.exit(error.status)
     except KeyboardInterrupt:
         print("liquid-spike: interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # whoever read has seen enough, as in `liquid-spike --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
         sys.exit(141)  # as a process that SIGPIPE ended
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say(f"standard output: {error.strerror}; make room, or send it elsewhere")
+        sys.exit(1)
+
+
+def _command() -> int | str | None:
+    """Run the command of the command line; its exit status."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"liquid-spike {__version__}")
+        return 0
+    try:
+        with registry:
+            return app.cli(prog="liquid-spike", description=DESCRIPTION, config=(tyro.conf.FlagCreatePairsOff,))
+    except SystemExit as end:  # after a help text, or a misspelt option
+        return end.code
+
+
+def _say(what: object) -> None:
+    with suppress(OSError):  # a full disk behind stderr leaves the exit status
+        print(f"liquid-spike: {visible(' '.join(str(what).splitlines()))}", file=sys.stderr, flush=True)

@@ -5,6 +5,9 @@
 class LiquidSpikeError(Exception):
     """Something is wrong with what the user gave; the message names it and the remedy."""
 
+    #: Exit status of the command.
+    status = 2
+
 
 class ModelError(LiquidSpikeError):
     """A model file is damaged, or does not fit the robot or the task."""
@@ -16,6 +19,12 @@ class RobotError(LiquidSpikeError):
 
 class TaskError(LiquidSpikeError):
     """A task, seed range or parameter is unknown or out of range."""
+
+
+class OutputError(LiquidSpikeError):
+    """A file could not be written after the work: the disk is full or has failed. Exit status 1."""
+
+    status = 1
 
 
 class RenderingError(LiquidSpikeError):

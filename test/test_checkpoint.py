@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from liquid_spike_control.checkpoint import (
     read_controller,
     write_controller,
 )
-from liquid_spike_control.errors import ModelError
+from liquid_spike_control.errors import ModelError, OutputError
 from liquid_spike_control.liquid.architecture import named, tensor_shapes
 
 
@@ -85,17 +86,22 @@ def test_the_same_controller_gives_the_same_bytes(path, controller):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, controller, monkeypatch):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, controller):
+    """A limit on the file's size fails its writes as a full disk does."""
     before = path.read_bytes()
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "no space")))
-    with pytest.raises(ModelError, match="no space"):
-        write_controller(path, controller)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OutputError, match="File too large"):
+            write_controller(path, controller)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path, controller):
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_controller(tmp_path / "none" / "c.safetensors", controller)
 
 

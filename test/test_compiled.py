@@ -11,7 +11,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_spike_control.errors import ModelError
+from liquid_spike_control.errors import ModelError, OutputError
 from liquid_spike_control.neuromorphic import compiled
 from liquid_spike_control.neuromorphic.compiled import read_network, write_network
 from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
@@ -20,6 +20,7 @@ from liquid_spike_control.neuromorphic.neurons import (
     AdaptivePopulation,
     Delta,
     Population,
+    ProgrammedPopulation,
     ResonateAndFire,
     Sigma,
     SigmaDelta,
@@ -83,6 +84,7 @@ def one(population) -> LoihiNetwork:
     "population",
     [
         Population(4, 1, [0, 1, 2, 3], 9, refractory=[0, 1, 2, 3]),
+        ProgrammedPopulation(4, 1, 2, [5, 6, 7, 8], [9, 8, 7, 6], 300, 3, "subtract", -3, 2, 1, 5),
         AdaptivePopulation(4, 1, 4096, [5, 6, 7, 8], 9, 50, [1, 2, 3, 4], -3, 2, 1),
         SigmaDelta(4, [3, 4, 5, 6], -7, 3, 2, "unit", True, 4),
         Delta(4, 3, [1, 2, 3, 4], 2, True),
@@ -103,6 +105,7 @@ def test_every_neuron_model(tmp_path, population):
 def test_every_class_of_neurons_and_synapses_is_known():
     """Fails where a class is added and the test above was not told."""
     names = {"Population", "AdaptivePopulation", "SigmaDelta", "Delta", "Sigma", "ResonateAndFire"}
+    names |= {"ProgrammedPopulation"}
     assert set(compiled.POPULATIONS) == names and set(compiled.CONNECTIONS) == {"Dense", "Sparse", "Conv"}
 
 
@@ -186,6 +189,6 @@ def test_what_cannot_be_written(tmp_path):
     for metadata in ({"dt": float("nan")}, {"dt": object()}):
         with pytest.raises(ModelError, match="metadata"):
             write_network(tmp_path / "n.safetensors", network(), metadata)
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_network(tmp_path / "no" / "n.safetensors", network(), {})
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.checkpoint import read_controller, write_controller
-from liquid_spike_control.errors import ModelError
+from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.liquid.architecture import named
 from liquid_spike_control.liquid.commands import export_command, inspect_command
 from liquid_spike_control.liquid.policies import new_policy
@@ -55,7 +55,7 @@ def test_what_has_no_wiring_cannot_be_drawn(tmp_path):
 
 
 def test_a_picture_of_an_unknown_kind_is_refused(ncp, tmp_path):
-    with pytest.raises(ModelError, match="w.xyz"):
+    with pytest.raises(TaskError, match="w.xyz"):
         inspect_command(ControllerInspectOptions(ncp, tmp_path / "w.xyz"))
 
 
@@ -64,5 +64,5 @@ def test_the_shipped_controller_is_exported(tmp_path, capsys):
     options = ControllerExportOptions(zoo("pencil_controller.safetensors"), tmp_path / "c.onnx")
     assert export_command(options) == 0
     assert "agrees" in capsys.readouterr().out
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(TaskError, match="make it first"):
         export_command(ControllerExportOptions(options.model, tmp_path / "none" / "c.onnx"))

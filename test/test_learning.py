@@ -107,9 +107,9 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"faults": 0.0, "rewards": True}, "--faults belongs to imitation and --rewards does without it"),
         ({"controller": "spiking", "out": Path("x.safetensors")}, "--out x.safetensors: .* 'spiking' ends in .nir"),
         ({"out": Path("x.nir")}, "--out x.nir: the file of a controller 'cfc_mm' ends in .safetensors"),
-        ({"seed": -1}, "--seed -1; give a whole number from 0"),
-        ({"rounds": 0}, "--rounds 0; give a number above 0"),
-        ({"learning_rate": float("nan")}, "--learning-rate nan; give a number above 0"),
+        ({"seed": -1}, "--seed -1; give a whole number from 0 to "),
+        ({"rounds": 0}, "--rounds 0; give a whole number from 1 to "),
+        ({"learning_rate": float("nan")}, "--learning-rate nan; give a number from "),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes, message):

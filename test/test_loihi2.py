@@ -16,6 +16,7 @@ from liquid_spike_control.neuromorphic.neurons import (
     AdaptivePopulation,
     Delta,
     Population,
+    ProgrammedPopulation,
     ResonateAndFire,
     Sigma,
     SigmaDelta,
@@ -310,3 +311,61 @@ def test_hash_is_of_what_decides_the_spikes(name, change):
 def test_parameters_out_of_bounds_are_named(build, words):
     with pytest.raises(ModelError, match=words):
         build()
+
+
+def _programmed(p, a):
+    """The rule of :class:`ProgrammedPopulation` in plain Python: synaptic inputs ``(n_steps, n)`` to u, v, counts."""
+    u, v, counter = [0] * p.n, [0] * p.n, [int(np.broadcast_to(p.start, p.n)[i]) for i in range(p.n)]
+    names = ("du", "dv", "threshold", "drop", "depth", "most_spikes", "bias", "refractory")
+    each = {name: np.broadcast_to(getattr(p, name), p.n).tolist() for name in names}
+
+    def decayed(x, c):
+        return int(np.sign(x)) * (abs(x) * c // 4096)
+
+    rows = []
+    for inputs in a.tolist():
+        sent = [0] * p.n
+        for i in range(p.n):
+            u[i] = decayed(u[i], 4096 - each["du"][i] - 1) + (inputs[i] << 6)
+            v[i] = decayed(v[i], 4096 - each["dv"][i]) + u[i] + each["bias"][i]
+            v[i] = min(max(v[i], -(2**23) + 1, -each["depth"][i]), 2**23 - 1)
+            v[i] = 0 if counter[i] else v[i]
+            while v[i] > each["threshold"][i] and sent[i] < each["most_spikes"][i]:
+                sent[i] += 1
+                v[i] = 0 if p.reset == "zero" else v[i] - each["drop"][i]
+            counter[i] = max((each["refractory"][i] if sent[i] else counter[i]) - 1, 0)
+        rows.append((list(u), list(v), sent))
+    return tuple(np.array(part) for part in zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+def test_programmed_neurons_follow_their_rule(reset):
+    rng = np.random.default_rng(30)
+    n = 12
+    p = ProgrammedPopulation(
+        n,
+        du=rng.integers(0, 4096, n),
+        dv=rng.integers(0, 4097, n),
+        threshold=rng.integers(2000, 9000, n),
+        drop=rng.integers(1500, 9000, n) if reset == "subtract" else 0,
+        depth=rng.integers(0, 9000, n),
+        most_spikes=rng.integers(1, 5, n) if reset == "subtract" else 1,
+        reset="zero" if reset == "zero" else "subtract",
+        bias_mant=rng.integers(-300, 400, n),
+        refractory=rng.integers(0, 4, n),
+        start=rng.integers(0, 5, n),
+    )
+    weights = np.eye(n, dtype=int) * 2
+    network = LoihiNetwork(n, {"a": p, "b": Population(1, 4095, 0, 2**17 - 1)}, [
+        Dense("input", "a", weights), Dense("a", "b", np.full((1, n), 3)),
+    ], ("a",))  # fmt: skip
+    payloads = rng.integers(-40, 90, (200, n))
+    traces = Loihi2Emulator(network).probe(GradedTrain.from_dense(payloads))
+    inputs = np.concatenate([np.zeros((1, n), int), payloads[:-1] * 2])
+    u, v, sent = _programmed(p, inputs)
+    assert (sent > 0).sum() > 200 and (reset != "subtract" or (sent > 1).sum() > 20) and (v < 0).any()
+    np.testing.assert_array_equal(traces["a"].states["u"], u)
+    np.testing.assert_array_equal(traces["a"].states["v"], v)
+    np.testing.assert_array_equal(traces["a"].payloads, sent)
+    # What is sent is multiplied with the weights of the next layer.
+    np.testing.assert_array_equal(traces["b"].states["u"][1:, 0], 64 * 3 * sent[:-1].sum(1))

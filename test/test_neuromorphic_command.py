@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
@@ -129,11 +130,36 @@ def test_inspect(call):
     assert [c["synapses"] for c in numbers["connections"]] == [1152, 1200]
     for text in ("2 x 9 x 9 -> 4 x 4 x 4", "note: Norse does not write v_reset", "2 cores on 1 chip", numbers["hash"]):
         assert text in said
-    # what Loihi cannot do is told, not refused: the file can be looked at
+    # what Loihi 1 cannot do is said, and the network placed on Loihi 2
     said = works(call("inspect", NIR / "sinabs_dense.nir", "--preset", "sinabs", "--json", "i.json"))
-    obstacles = json.loads(Path("i.json").read_text())["obstacles"]
-    assert len(obstacles) > 1 and all("subtracts the threshold" in obstacle for obstacle in obstacles)
-    assert all(f"not on Loihi: {obstacle}" in said for obstacle in obstacles)
+    assert json.loads(Path("i.json").read_text())["obstacles"] == []
+    assert said.count("its reset subtracts: integers for Loihi 2's programmable neuron, not for Loihi 1") > 1
+    assert "ProgrammedPopulation" not in said.split("note:")[0] and "on Loihi 2" in said
+    # what no Loihi can do is said, not refused: the file can be looked at
+    long = nir.NIRGraph(
+        {"input": nir.Input({"input": np.array([3])}), "delay": nir.Delay(np.full(3, 0.1)),
+         "lif": nir.LIF(*np.ones((4, 3))), "output": nir.Output({"output": np.array([3])})},
+        [("input", "delay"), ("delay", "lif"), ("lif", "output")],
+    )  # fmt: skip
+    nir.write("late.nir", long)
+    said = works(call("inspect", "late.nir", "--preset", "euler", "--dt", "1e-3", "--json", "i.json"))
+    (obstacle,) = json.loads(Path("i.json").read_text())["obstacles"]
+    assert "a delay of 99 steps, the limit is 62" in obstacle and f"not on Loihi: {obstacle}" in said
+    works(call("run", "late.nir", "--preset", "euler", "--dt", "1e-3", "--backend", "float", "--steps", 20))
+
+
+def test_dt_is_in_the_unit_of_the_file_and_says_nothing_about_seconds(call):
+    """A step of 1e-6 in Norse's unit is no microsecond: static energy is that of the default step, or of --step's."""
+    arguments = "energy", NIR / "norse_conv.nir", "--preset", "norse", "--steps", 20, "--json", "e.json"
+
+    def step_s(*more):
+        works(call(*arguments, *more))
+        return json.loads(Path("e.json").read_text())["step_s"]
+
+    assert step_s() == step_s("--dt", "1e-6") == 1e-3
+    assert step_s("--dt", "1e-6", "--step", "0.002") == 0.002
+    works(call("inspect", NIR / "norse_conv.nir", "--preset", "norse", "--dt", "1e-6", "--json", "i.json"))
+    assert json.loads(Path("i.json").read_text())["step_s"] is None
 
 
 def test_netx_files(call):
@@ -201,7 +227,7 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["run", zoo("pencil_controller.safetensors")], "it holds a controller"),
         (["run", norse], "give --preset, one of euler"),
         (["run", norse, "--preset", "torch"], "preset torch is unknown; use one of"),
-        (["run", norse, *NORSE, "--dt", "-1"], "--dt -1; give the length of a step"),
+        (["run", norse, *NORSE, "--dt", "-1"], "--dt -1.0; give a number from 1e-12"),
         (["run", "plain.safetensors", *NORSE], "--preset norse is for .nir files"),
         (["run", "plain.safetensors", "--backend", "float"], "it holds integers, no float network"),
         (["compile", "plain.safetensors", "--out", "b.safetensors", "--bits", "4"], "it holds integers already"),
@@ -214,13 +240,13 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["run", NETX / "sdnn.net", "--payloads", "wide.npy"], "71 neurons, the network has 70 inputs"),
         (["run", NETX / "sdnn.net", "--payloads", "large.npy"], "payloads have 32 bits"),
         (["run", NETX / "sdnn.net", "--payloads", "wide.npy", "--backend", "lava"], "--payloads takes the place"),
-        (["fuzz", "lava", "--neuron-steps", "0"], "--neuron-steps 0; give at least 1"),
+        (["fuzz", "lava", "--neuron-steps", "0"], "--neuron-steps 0; give a whole number from 1"),
         (["fuzz", "lava", "--folder", "nowhere"], "--folder nowhere: there is no such folder"),
         (["compare", "plain.safetensors"], "it holds integers, no float network"),
         (["compile", PENCIL, "--out", "b.nir"], "compiled networks are .safetensors files"),
         (["compile", PENCIL, "--bits", "9"], "num_weight_bits must lie in 1 .. 8"),
         (["compile", PENCIL, "--exponent", "12"], "weight_exp must lie in -8 .. 7"),
-        (["compile", NIR / "sinabs_dense.nir", "--preset", "sinabs"], "a spike subtracts the threshold"),
+        (["compile", NIR / "sinabs_dense.nir", "--preset", "sinabs:min_v_mem=2"], "a number of at most 0"),
         (["run", PENCIL, "--spikes", "none.npz"], "none.npz: no such file"),
         (["run", PENCIL, "--spikes", "other.npz"], "other.npz: 99 neurons, the network has 2048 inputs"),
         (["run", PENCIL, "--spikes", "slow.npz"], "slow.npz: steps of 0.005 s"),

@@ -159,7 +159,8 @@ def test_ends_that_are_missing(tmp_path):
     refused(write(tmp_path / "a.nir", nodes, edges[:-1]), "node output: no path")
     no_output = {name: node for name, node in nodes.items() if name != "output"}
     refused(write(tmp_path / "a.nir", no_output, edges[:-1]), "no Output node")
-    refused(write(tmp_path / "a.nir", nodes | {"more": nodes["input"]}, edges), "2 Input nodes")
+    idle = nodes | {"more": nodes["input"]}
+    refused(write(tmp_path / "a.nir", idle, edges), "node more: an Input that feeds nothing")
     refused(write(tmp_path / "a.nir", *chain(nir.Linear(np.ones((4, 3))))), "no neurons")
 
 
@@ -171,8 +172,8 @@ def test_time_constants_and_steps(tmp_path):
     refused(write(tmp_path / "b.nir", *chain(nir.Linear(np.ones((4, 3))), lif(4, -1.0))), "node 1: .* not positive")
     path = write(tmp_path / "c.nir", *chain(nir.Linear(np.ones((4, 3))), nir.Delay(np.full(4, 0.0015)), lif(4)))
     refused(path, "node 1: its delays are not whole steps")
-    path = write(tmp_path / "d.nir", *chain(nir.Linear(np.ones((4, 3))), nir.Delay(np.full(4, 0.5)), lif(4)))
-    refused(path, "input -> 2: delays must lie in 0 .. 63")
+    path = write(tmp_path / "d.nir", *chain(nir.Linear(np.ones((4, 3))), nir.Delay(np.full(4, 5.0)), lif(4)))
+    refused(path, "input -> 2: delays must lie in 0 .. 4095")
     dead = nir.LIF(np.ones(4), np.ones(4), np.zeros(4), np.ones(4), np.full(4, 2.0))
     refused(write(tmp_path / "e.nir", *chain(nir.Linear(np.ones((4, 3))), dead)), "node 1: v_threshold must lie above")
 

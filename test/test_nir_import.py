@@ -291,3 +291,44 @@ def test_our_own_perception_model_reads_alike(tmp_path):
         expected = readout.step(SpikeTrain.from_dense(row[None]))
         if t:
             np.testing.assert_allclose(features[t + 1], expected, atol=1e-9)
+
+
+def test_several_inputs_are_numbered_one_after_the_other(tmp_path):
+    """A picture and a vector into one layer: as one input of all their axons, to the spike."""
+    rng = np.random.default_rng(40)
+    kernel, matrix, after = rng.normal(size=(2, 1, 3, 3)), rng.normal(size=(8, 5)), rng.normal(size=(4, 8))
+    lif = [nir.LIF(*(np.full(n, x) for x in (0.004, 3.0, 0.0, 1.0))) for n in (8, 4)]
+    nodes = {
+        "image": nir.Input(np.array([1, 4, 4])),
+        "touch": nir.Input(np.array([5])),
+        "conv": nir.Conv2d((4, 4), kernel, 1, 0, 1, 1, np.zeros(2)),
+        "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
+        "dense": nir.Linear(matrix),
+        "a": lif[0],
+        "more": nir.Linear(after),
+        "b": lif[1],
+        "output": nir.Output(np.array([4])),
+    }
+    edges = [("image", "conv"), ("conv", "flat"), ("flat", "a"), ("touch", "dense"), ("dense", "a"), ("a", "more"),
+             ("more", "b"), ("b", "output")]  # fmt: skip
+    nir.write(tmp_path / "two.nir", nir.NIRGraph(nodes, edges, type_check=False))
+    network = read_nir(tmp_path / "two.nir", "euler", 1e-3)
+    assert (network.graph.n_inputs, network.shapes["input"]) == (21, (21,))
+    assert any("image 0 .. 15, touch 16 .. 20" in note for note in network.notes)
+    whole = np.zeros((8, 21))
+    for o, y, x, i, j in np.ndindex(2, 2, 2, 3, 3):
+        whole[o * 4 + y * 2 + x, (y + i) * 4 + x + j] += kernel[o, 0, i, j]
+    whole[:, 16:] = matrix
+    one = {"input": nir.Input(np.array([21])), "all": nir.Linear(whole), **{m: nodes[m] for m in ("a", "more", "b")}}
+    one["output"] = nodes["output"]
+    joined = [("input", "all"), ("all", "a"), *edges[-3:]]
+    nir.write(tmp_path / "one.nir", nir.NIRGraph(one, joined, type_check=False))
+    expected = read_nir(tmp_path / "one.nir", "euler", 1e-3)
+    spikes = SpikeTrain.from_dense(rng.random((300, 21)) < 0.2)
+    got, wanted = (FloatReference(n.graph).run_all(spikes) for n in (network, expected))
+    for name in ("a", "b"):
+        assert len(wanted[name].ids) > 30
+        np.testing.assert_array_equal(got[name].ids, wanted[name].ids)
+        np.testing.assert_array_equal(got[name].indptr, wanted[name].indptr)
+    with pytest.raises(ModelError, match="it has inputs image, touch, and one shape is given"):
+        read_nir(tmp_path / "two.nir", "euler", 1e-3, (1, 4, 4))

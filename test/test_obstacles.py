@@ -4,25 +4,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.quantize import quantise
+from liquid_spike_control.neuromorphic.chips import LOIHI1, LOIHI2
+from liquid_spike_control.neuromorphic.mapping import place
+from liquid_spike_control.neuromorphic.neurons import ProgrammedPopulation
+from liquid_spike_control.neuromorphic.quantize import quantise, quantise_reported
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.spiking.nir_import import read_nir
-from liquid_spike_control.spiking.obstacles import loihi_obstacles
+from liquid_spike_control.spiking.obstacles import loihi_obstacles, programmable_neurons
 
 DATA = Path(__file__).parent / "data" / "nir"
 
 
 @pytest.mark.parametrize(("case", "preset"), [("snntorch_dense", "snntorch"), ("sinabs_conv", "sinabs")])
-def test_soft_resets_are_named_population_by_population_and_refused(case, preset):
+def test_soft_resets_need_loihi_2_and_are_named_population_by_population(case, preset):
     graph = read_nir(DATA / f"{case}.nir", preset).graph
-    found = loihi_obstacles(graph)
-    assert len(found) == len(graph.populations)
-    assert all(
-        line.startswith(f"{name}: a spike subtracts") for line, name in zip(found, graph.populations, strict=True)
-    )
-    with pytest.raises(ModelError, match="subtracts"):
-        quantise(graph)
+    assert loihi_obstacles(graph) == []
+    found = programmable_neurons(graph.populations)
+    assert list(found) == list(graph.populations)
+    assert all(line.startswith("its reset subtracts") and "not for Loihi 1" in line for line in found.values())
+    network, report = quantise_reported(graph)
+    assert {type(p) for p in network.populations.values()} == {ProgrammedPopulation}
+    assert all(f"{name}: {line}" in report.notes for name, line in found.items())
+    assert not place(network, LOIHI2).misfits
+    assert any("use one of Population, or Loihi 2" in str(misfit) for misfit in place(network, LOIHI1).misfits)
 
 
 @pytest.mark.parametrize(

@@ -203,13 +203,11 @@ def test_the_voltage_of_a_leaky_integrator_does_not_saturate():
 
 def test_what_does_not_fit_is_refused_by_name():
     with pytest.raises(ModelError, match="a: weights and threshold are too far apart"):
-        quantise(layer(np.full((1, 1), 1e-3), vth=1e9))
+        quantise(layer(np.full((1, 1), 1e-3), vth=1e9, dv=0.0))
     with pytest.raises(ModelError, match="a: weights and threshold are too far apart"):
         quantise(layer(np.full((1, 1), 1e3)), {"a": 1e-3})
     with pytest.raises(ModelError, match="a: a bias is too large"):
         quantise(layer(np.full((1, 1), 1e-3), bias=1e3), {"a": 1e-5})
-    with pytest.raises(ModelError, match="a: a spike subtracts the threshold"):
-        quantise(layer(np.ones((1, 1)), reset="subtract"))
     with pytest.raises(ModelError, match="a: a time constant beyond 8192 steps"):
         quantise(layer(np.ones((1, 1)), dv=1e-5))
     with pytest.raises(ModelError, match="a: weight_scale must be positive"):
@@ -291,8 +289,87 @@ def test_any_layer_is_rounded_within_half_a_step_or_refused():
         for c, d in zip(network.connections, g.connections, strict=True):
             step = row.unit * 2.0**c.weight_exp
             distance = 2 ** (8 - bits + (d.weight.min() < 0 < d.weight.max()))
-            assert np.abs(c.synapses * step - d.weight).max() <= 0.50001 * distance * step, seed
+            scale = np.array(row.scale or [1.0] * len(d.weight))[:, None]
+            assert np.abs(c.synapses * step - d.weight * scale).max() <= 0.50001 * distance * step, seed
         assert row.clipped == 0
         assert row.threshold_error < 1.2 / max(1, np.min(network.populations["a"].vth))
         assert ("a threshold is off" in str(report)) is (row.threshold_error > 0.02)
     assert kept > 200
+
+
+def test_neurons_a_thousand_times_larger_than_others_take_none_of_their_weights():
+    """Four of 64 neurons, thresholds and all, are 2,000 times larger."""
+    rng = np.random.default_rng(20)
+    size = np.where(np.arange(64) < 4, 2000.0, 1.0)
+    weight = rng.normal(0.05, 0.3, (64, 32)) * size[:, None]
+    p = CubaPopulation(np.full(64, 0.5), np.full(64, 0.1), size, np.zeros(64))
+    g = SpikingGraph(32, {"a": p}, [Linear("input", "a", weight)], ("a",))
+    network, report = quantise_reported(g)
+    (row,) = report.populations
+    assert row.vanished < 40 and row.weight_error < 0.02  # 1,921 with one unit
+    assert np.ptp(network.populations["a"].vth) == 0  # a threshold for all: that is what a chip has few of
+    train = poisson(rng, 600, 32, 0.1)
+    assert compare(g, network, train, report.units).populations[0].f1 > 0.97
+    assert "scaled by up to 2e+03" in str(report)
+    assert report.units["a"].shape == (64,)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "conv"])
+def test_rows_of_many_sizes_keep_their_spikes(kind):
+    """Log-normal sizes, sigma 1.5, thresholds in proportion: with one unit for all F1 is 0.81."""
+    rng = np.random.default_rng(21)
+    size = rng.lognormal(0, 1.5, 40)
+    size /= size.max()
+    if kind == "conv":
+        c = Correlation("input", "a", rng.normal(0.1, 0.3, (40, 2, 3, 3)) * size[:, None, None, None], (2, 8, 8))
+        thresholds = np.tile(size, c.shape[0] // 40)
+    else:
+        weight = rng.normal(0.05, 0.3, (40, 32)) * size[:, None]
+        c, thresholds = Linear("input", "a", weight), size
+        if kind == "sparse":
+            c = Synapses("input", "a", weight.shape, *c.synapses())
+    n = len(thresholds)
+    p = CubaPopulation(np.full(n, 0.5), np.full(n, 0.1), thresholds * rng.uniform(0.9, 1.1, n), np.zeros(n))
+    g = SpikingGraph(c.shape[1], {"a": p}, [c], ("a",))
+    network, report = quantise_reported(g)
+    agreement = compare(g, network, poisson(rng, 500, c.shape[1], 0.1), report.units).populations[0]
+    assert agreement.f1 > 0.95 and agreement.rate_error < 0.02 * agreement.float_rate
+    single = quantise_reported(g, {"a": float(np.abs(c.weight).max()) / 254})[1].populations[0]
+    assert single.vanished > 10 and f"{single.vanished:,} of {single.n_weights:,} weights became 0" in str(single.notes)
+
+
+def test_neurons_that_count_do_not_saturate_early():
+    """500 inhibitory steps, then excitatory ones: the first spike is that of the floats."""
+    p = CubaPopulation(np.ones(1), np.zeros(1), np.ones(1), np.zeros(1))
+    g = SpikingGraph(2, {"a": p}, [Linear("input", "a", np.array([[1.0, -1.0]]))], ("a",))
+    train = SpikeTrain.from_steps([np.array([1])] * 500 + [np.array([0])] * 600)
+    exact, fixed = FloatReference(g).run(train), LoihiEmulator(quantise(g)).run(train)
+    assert np.flatnonzero(np.diff(exact.indptr))[0] == 1002
+    np.testing.assert_array_equal(fixed.indptr, exact.indptr)
+    fractions = layer(np.random.default_rng(1).normal(size=(3, 4)), du=1.0, dv=0.0)
+    assert "saturates there" in str(quantise_reported(fractions)[1])
+
+
+@pytest.mark.parametrize("threshold", [1e9, np.inf])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_a_layer_that_never_spikes_is_read_like_a_leaky_integrator(threshold, reset):
+    rng = np.random.default_rng(22)
+    weight = rng.normal(size=(5, 40))
+    silent = layer(weight, du=0.2, dv=0.1, vth=threshold, reset=reset)
+    integrator = layer(weight, du=0.2, dv=0.1, spiking=False)
+    network, report = quantise_reported(silent)
+    assert network.hash == quantise(integrator).hash
+    train = poisson(rng, 200, 40, 0.5)
+    expected, probe = FloatReference(silent).voltages(train)["a"], LoihiEmulator(network).probe(train)["a"]
+    assert not probe.spikes.any()
+    assert np.abs(probe.v * (report.units["a"] / 64) - expected).max() < 0.02 * np.abs(expected).max()
+    assert compare(silent, network, train, report.units).populations[0].membrane_error < 0.02
+
+
+def test_one_silent_neuron_does_not_coarsen_the_others():
+    rng = np.random.default_rng(23)
+    p = CubaPopulation(np.full(6, 0.4), np.full(6, 0.1), np.array([1, 1, 1, 1, 1, np.inf]), np.zeros(6))
+    g = SpikingGraph(20, {"a": p}, [Linear("input", "a", rng.normal(0.1, 0.4, (6, 20)))], ("a",))
+    network, report = quantise_reported(g)
+    agreement = compare(g, network, poisson(rng, 400, 20, 0.1), report.units).populations[0]
+    assert agreement.f1 > 0.97 and network.populations["a"].vth[5] == 2**17 - 1

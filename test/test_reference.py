@@ -4,6 +4,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from liquid_spike_control.errors import ModelError
+from liquid_spike_control.neuromorphic.quantize import quantise
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain
@@ -149,3 +151,13 @@ def test_convolutions_of_millions_of_neurons_stay_kernels():
     tracemalloc.stop()
     assert len(trains["a"].ids) > 100 and len(trains["b"].ids) > 1000
     assert peak < 1e9  # 1.2 thousand million synapses would take 30 GB
+
+
+def test_delays_longer_than_any_chip_s_run_in_floats():
+    graph = SpikingGraph(1, {"a": CubaPopulation(*np.ones((3, 1)), np.zeros(1))}, [
+        Linear("input", "a", np.full((1, 1), 2.0), delay=300)
+    ], ("a",))  # fmt: skip
+    fired = FloatReference(graph).run(SpikeTrain.from_dense(np.arange(400)[:, None] == 7)).to_dense(1)
+    assert np.flatnonzero(fired[:, 0]).tolist() == [7 + 1 + 300]
+    with pytest.raises(ModelError, match="a delay of 300 steps, the limit is 62; take a longer step, or divide it"):
+        quantise(graph)

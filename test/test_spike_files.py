@@ -5,7 +5,7 @@ import nir
 import numpy as np
 import pytest
 
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import OutputError, TaskError
 from liquid_spike_control.events.binning import SpikeBinner
 from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
 from liquid_spike_control.types import EVENT, SpikeTrain
@@ -173,5 +173,30 @@ def test_bad_files(tmp_path):
         write_spikes(tmp_path / "s.txt", some(), 40, DT)
     with pytest.raises(TaskError, match="too many to write out; give .npz"):
         write_spikes(tmp_path / "s.npy", SpikeTrain(np.zeros(2**20 + 1, np.int64), np.zeros(0, int)), 2**20, DT)
-    with pytest.raises(TaskError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_spikes(tmp_path / "no" / "s.npz", some(), 40, DT)
+
+
+def test_numbers_that_are_no_spikes_are_not_taken_for_spikes(tmp_path):
+    dense = np.zeros((5, 40))
+    dense[2, 3] = 1
+    np.save(tmp_path / "ones.npy", dense)
+    assert read_spikes(tmp_path / "ones.npy", 40, DT).ids.tolist() == [3]
+    counts = np.zeros((5, 40), np.int64)
+    counts[1, 1] = 3
+    for name, values in (("counts", counts), ("pictures", dense * 0.25), ("signs", -dense), ("holes", dense * np.nan)):
+        np.save(tmp_path / f"{name}.npy", values)
+        with pytest.raises(TaskError, match=f"{name}.npy: it holds .*, and spikes are 0 or 1"):
+            read_spikes(tmp_path / f"{name}.npy", 40, DT)
+    grid = nir.TimeGriddedData(counts[None], DT)
+    nir.write_data(tmp_path / "c.nir", nir.NIRGraphData({"input": nir.NIRNodeData({"spikes": grid})}))
+    with pytest.raises(TaskError, match="it holds 3, and spikes are 0 or 1"):
+        read_spikes(tmp_path / "c.nir", 40, DT)
+
+
+def test_pairs_for_two_inputs_are_not_taken_for_rows_of_spikes(tmp_path):
+    np.save(tmp_path / "p.npy", np.array([[0, 1], [3, 0], [3, 1]]))
+    with pytest.raises(TaskError, match=r"pairs \(step, neuron\) or counts; write spikes of each step as bool"):
+        read_spikes(tmp_path / "p.npy", 2, DT)
+    np.save(tmp_path / "d.npy", np.array([[0, 1], [1, 0], [1, 1]]))
+    assert read_spikes(tmp_path / "d.npy", 2, DT).indptr.tolist() == [0, 1, 2, 4]

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from .. import __version__
@@ -28,8 +27,8 @@ from ..checkpoint import ControllerFile
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.controller import new_controller
 from ..options import StepsOptions
-from ..products import check_folders
-from ..robots.pencil.benchmark import write_json
+from ..outputs import save_figure, write_json
+from ..terminal import Console
 
 N_OBSERVATIONS, PERIOD_S = 6, 0.02
 STEPS = 250
@@ -291,15 +290,13 @@ def controllers_command(options: StepsOptions) -> int:
         TaskError: a folder to write to is not there.
     """
     console = Console()
-    check_folders(json=options.json, plot=options.plot)
     if options.rounds < 1:
         raise TaskError(f"--rounds {options.rounds}; give at least 1")
     report = run(console, options.rounds)
     print_table(report, console)
     if options.plot:
         plot(report, options.plot)
-    if options.json:
-        write_json(report, options.json)
+    write_json(options.json, report)
     return 0
 
 
@@ -326,7 +323,7 @@ def plot(report: dict, path: Path) -> None:
     """Step times side by side, logarithmic.
 
     Raises:
-        LiquidSpikeError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -346,7 +343,4 @@ def plot(report: dict, path: Path) -> None:
     axes.margins(x=0.1)
     axes.grid(axis="x", which="both", alpha=0.25)
     axes.legend(loc="lower right", fontsize=8)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise LiquidSpikeError(f"{path}: {error}") from None
+    save_figure(figure, path, dpi=150)

@@ -8,17 +8,18 @@ network of ``bench snn`` at 1 % input, where it is one step.
 from __future__ import annotations
 
 import numpy as np
-from rich.console import Console
 
 from .. import __version__
 from ..neuromorphic.devices import DeviceComparison, compare_devices, table
 from ..neuromorphic.devices_figure import plot
 from ..neuromorphic.model import of_perception
 from ..options import BenchOptions
+from ..outputs import write_json
 from ..perception import Perception
-from ..robots.pencil.benchmark import PencilBenchmark, new_loop, write_json
+from ..robots.pencil.benchmark import PencilBenchmark, new_loop
 from ..robots.pencil.description import ROBOT
 from ..spiking.nir_io import read_perception_model
+from ..terminal import Console
 from ..types import SpikeTrain
 from .snn_step import random_network
 
@@ -67,5 +68,5 @@ def energy_command(benchmark: PencilBenchmark, options: BenchOptions, console: C
         plot(reports[0], options.plot, *reports[1:])
     if options.json:
         results = [report.as_dict() for report in reports]
-        write_json({"benchmark": "energy", "version": __version__, "results": results}, options.json)
+        write_json(options.json, {"benchmark": "energy", "version": __version__, "results": results})
     return 0

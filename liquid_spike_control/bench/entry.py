@@ -6,17 +6,16 @@ from __future__ import annotations
 from dataclasses import replace
 from types import ModuleType
 
-from rich.console import Console
-
 from ..errors import TaskError
 from ..options import BenchOptions, BenchPencilOptions
-from ..products import check_folders
+from ..outputs import write_json
 from ..resources import zoo
 from ..robots.pencil import benchmark as pencil
 from ..robots.pencil import push
 from ..robots.pencil.episodes import PencilEpisodes
 from ..robots.pencil_hard import benchmark as pencil_hard
 from ..robots.pencil_hard.task import POLE_MASS_KG, PencilHardEpisodes
+from ..terminal import Console
 from . import energy, lava, snn_step
 
 
@@ -29,6 +28,8 @@ def seed_range(text: str, option: str = "--seeds") -> range:
     first, colon, stop = text.partition(":")
     if not colon or not first.isdecimal() or not stop.isdecimal():
         raise TaskError(f"{option} {text}; give first:last+1, e.g. 1000:1100")
+    if len(first) > 18 or len(stop) > 18:
+        raise TaskError(f"{option} {text}: too large; give seeds below 10^18")
     seeds = range(int(first), int(stop))
     if not seeds:
         raise TaskError(f"{option} {text} is empty; give first:last+1, e.g. 1000:1100")
@@ -43,7 +44,6 @@ def names_in(text: str) -> tuple[str, ...]:
 def bench_command(what: str, options: BenchOptions) -> int:
     """Run the benchmark of that name as the options say, print its table and write what was asked for."""
     console = Console()
-    check_folders(json=options.json, plot=options.plot)
     if what == "snn":
         return _finish(snn_step, snn_step.run(console), options, console)
     if options.plot and what in ("pencil", "lava"):
@@ -93,6 +93,5 @@ def _finish(benchmark: ModuleType, report: dict, options: BenchOptions, console:
     benchmark.print_table(report, console)
     if options.plot:
         benchmark.plot(report, options.plot)
-    if options.json:
-        pencil.write_json(report, options.json)
+    write_json(options.json, report)
     return 0

@@ -15,12 +15,12 @@ import platform
 import time
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from .. import __version__
 from ..neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
 from ..neuromorphic.workers.backend import WorkerBackend
+from ..terminal import Console
 from ..types import SpikeTrain
 from .snn_step import DECAYS, random_network
 

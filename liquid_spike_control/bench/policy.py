@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -22,14 +21,14 @@ from ..assembly import check_seeds_are_held_out
 from ..control.files import read_controller_file
 from ..errors import TaskError
 from ..neuromorphic.backend import BackendStats
-from ..products import check_folders
+from ..outputs import write_json
 from ..robots.catalogue import TRUTH, descriptions, robot_named, sensed_task_named
-from ..robots.pencil.benchmark import write_json
 from ..tasks.episode import EpisodeController, EpisodeResult, run_episode
 from ..tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
 from ..tasks.scale import has_scale, score
 from ..tasks.task import ControlTask
 from ..tasks.trained import trained_controller
+from ..terminal import Console
 from .closed_loop.statistics import Interval, bootstrap
 from .entry import names_in, seed_range
 from .episodes import wilson_interval
@@ -146,7 +145,6 @@ def policy_command(options: BenchPolicyOptions) -> int:
         TaskError: an option is wrong.
     """
     console, seeds = Console(), seed_range(options.seeds)
-    check_folders(json=options.json)
     models = options.models
     if options.robot and not models:
         models = (robot_named(options.robot.removesuffix(TRUTH)).model("controller"),)
@@ -155,8 +153,7 @@ def policy_command(options: BenchPolicyOptions) -> int:
     names = names_in(options.perturbations)
     trials = [Trial.of(path, options.backend, names, seeds, options.robot) for path in models]
     report = {"seeds": [seeds.start, seeds.stop], "controllers": [_tried(trial, seeds, console) for trial in trials]}
-    if options.json:
-        write_json(report, options.json)
+    write_json(options.json, report)
     return 0
 
 

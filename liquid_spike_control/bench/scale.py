@@ -6,12 +6,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from ..robots.catalogue import TASKS, task_named
 from ..tasks.scale import Anchors, measure, write
+from ..terminal import Console
 from .entry import seed_range
 
 if TYPE_CHECKING:

@@ -15,12 +15,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from .. import __version__
 from ..errors import LiquidSpikeError
 from ..neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from ..outputs import save_figure
+from ..terminal import Console
 from ..types import SpikeTrain
 
 LAYERS = ("conv1", "conv2", "dense1", "dense2")
@@ -242,6 +243,8 @@ def print_table(report: dict, console: Console) -> None:
             f"{r['neuron_updates_per_step']:.0f}",
             *(f"{100 * r['rates'][m]:.1f} %" for m in LAYERS),
         )
+    if not console.is_terminal:  # in a pipe nothing is so narrow that digits must go
+        console.width = max(console.width, 160)
     console.print(table)
     small = report["small"]
     console.print(
@@ -260,7 +263,7 @@ def plot(report: dict, path: Path) -> None:
     """Step time against the fraction of active input, both axes logarithmic.
 
     Raises:
-        LiquidSpikeError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -281,7 +284,4 @@ def plot(report: dict, path: Path) -> None:
     axes.margins(x=0.08, y=0.15)
     axes.grid(which="both", alpha=0.25)
     axes.legend()
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise LiquidSpikeError(f"{path}: {error}") from None
+    save_figure(figure, path, dpi=100)

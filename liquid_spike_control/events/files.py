@@ -23,8 +23,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ..errors import LiquidSpikeError, TaskError
-from ..products import check_folder
+from ..errors import LiquidSpikeError, OutputError, TaskError
+from ..outputs import check_output, written
 from ..types import EVENT
 from . import hdf5_files, prophesee, text_files
 
@@ -131,9 +131,10 @@ def _track(path: Path, wanted: str | None) -> int | None:
         tracks = [track.id for track in decoder.tracks() if track.data_type == "events"]
     if wanted is None and len(tracks) <= 1:
         return None
-    if wanted not in map(str, tracks):
-        raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
-    return int(wanted)
+    for track in tracks:
+        if str(track) == wanted:
+            return track
+    raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
 
 
 def write_events(
@@ -156,19 +157,20 @@ def write_events(
         raise TaskError(f"{path}: {suffix or 'no suffix'} cannot be written; give one of {', '.join(WRITES)}, or .mcap")
     if version is not None and VERSIONS.get(version) != suffix:
         raise TaskError(f"--version {version} is none of {suffix}; leave it out, or write {VERSIONS.get(version)}")
-    check_folder(path)
+    check_output(path)
     if suffix in TEXT:
-        text_files.write(path, pieces)
+        with written(path) as whole:
+            text_files.write(whole, pieces)
         return
     faery = _faery(path)
     converted = (_to_faery(path, piece, faery.EVENTS_DTYPE) for piece in pieces)
-    with _Foreign(path, "cannot be written", "write to another format or folder"):
+    with written(path) as whole, _Foreign(path, "cannot be written", "write to another format or folder", OutputError):
         # EVT2 and DAT hold the time itself where it fits; faery's own header line, "t0", only other readers of it know
         first = next(converted, np.empty(0, faery.EVENTS_DTYPE))
         fits = len(first) and first["t"][0] < _LONGEST_US.get("evt2" if version == "evt2" else suffix, 0)
         pieces = itertools.chain([first], converted)
         faery.file_encoder.events_to_file(
-            pieces, path, (width, height), version, zero_t0=not fits, use_write_suffix=False
+            pieces, whole, (width, height), version, zero_t0=not fits, use_write_suffix=False
         )
 
 
@@ -201,8 +203,11 @@ def _faery_pieces(path: Path, size: tuple[int, int], track: int | None) -> Itera
 class _Foreign:
     """Turns what other people's readers and writers raise into one line; faery also panics, as Rust does."""
 
-    def __init__(self, path: Path, trouble: str = "not a whole", remedy: str = "fetch it afresh, or cut it") -> None:
-        self._path, self._remedy = path, remedy
+    def __init__(
+        self, path: Path, trouble: str = "not a whole", remedy: str = "fetch it afresh, or cut it",
+        error: type[LiquidSpikeError] = TaskError,
+    ) -> None:  # fmt: skip
+        self._path, self._remedy, self._error = path, remedy, error
         self._trouble = f"{trouble} {path.suffix} file" if trouble.startswith("not") else trouble
 
     def __enter__(self) -> None:
@@ -214,4 +219,4 @@ class _Foreign:
         line = " ".join(f"{kind.__name__}: {error}".split())[:160]
         if any(sign in str(error) for sign in ("unsupported type", "no event tracks", "unknown type")):
             raise TaskError(f"{self._path}: no events of a DVS in it ({line}); give a recording of those") from None
-        raise TaskError(f"{self._path}: {self._trouble} ({line}); {self._remedy}") from None
+        raise self._error(f"{self._path}: {self._trouble} ({line}); {self._remedy}") from None

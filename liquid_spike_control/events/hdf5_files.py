@@ -80,6 +80,7 @@ def layout_of(file: h5py.File, path: Path, track: str | None) -> Layout:
 
 
 def _find(file: h5py.File, path: Path, track: str | None) -> Layout:
+    size: tuple[int, int] | None
     if all(name in file for name in _M3ED):
         if track not in ("left", "right"):
             raise TaskError(f"{path}: a recording of two cameras; give --track left or --track right")

@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoint import ControllerFile, read_controller
-from ..errors import ModelError
 from ..options import ControllerExportOptions, ControllerInspectOptions
+from ..outputs import save_figure, write_json
+from ..terminal import Console
 from .architecture import synapses_in, tensor_shapes, used, wirings_of
 
 #: The most that an exported graph may differ from the compiled controller, in parts of a command's limit.
@@ -58,10 +55,9 @@ def inspect_command(options: ControllerInspectOptions) -> int:
     if options.plot:
         from .wiring_figure import figure
 
-        _saved(options.plot, lambda path: figure(file).savefig(path, dpi=150))
+        save_figure(figure(file), options.plot, dpi=150)
     _print(file, told, console)
-    if options.json:
-        _saved(options.json, lambda path: path.write_text(json.dumps(told, indent=1) + "\n"))
+    write_json(options.json, told)
     return 0
 
 
@@ -124,10 +120,3 @@ def export_command(options: ControllerExportOptions) -> int:
         soft_wrap=True,
     )
     return 0 if apart <= TOLERANCE else 1
-
-
-def _saved(path: Path, write: Callable[[Path], object]) -> None:
-    try:
-        write(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be written ({error}); choose another file") from None

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoint import ControllerFile, replace_file
+from ..checkpoint import ControllerFile
 from ..errors import LiquidSpikeError, ModelError
+from ..outputs import write_file
 from .architecture import ELAPSED_RANGE, wirings_of
 from .controller import new_controller
 from .wiring import Wiring
@@ -229,9 +230,9 @@ def write_onnx(path: str | Path, file: ControllerFile) -> None:
     """Write a controller as an ONNX model, whole or not at all.
 
     Raises:
-        ModelError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    replace_file(Path(path), to_onnx(file).SerializeToString(deterministic=True))
+    write_file(path, to_onnx(file).SerializeToString(deterministic=True))
 
 
 def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, seed: int = 0) -> float:

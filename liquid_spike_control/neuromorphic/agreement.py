@@ -16,10 +16,14 @@ from rich.table import Table
 from ..errors import ModelError
 from ..spiking.graph import CubaPopulation, SpikingGraph
 from ..types import SpikeTrain
-from .loihi import LoihiEmulator, Probe
+from .emulator import emulate
+from .equivalents import with_readouts
+from .graded import GradedTrain
+from .loihi import Probe
+from .loihi2 import Trace
 from .losses import plain
 from .network import LoihiNetwork
-from .neurons import Population
+from .neurons import Population, ProgrammedPopulation
 from .reference import FloatReference
 
 #: Voltages are compared in pieces of about so many numbers.
@@ -107,7 +111,7 @@ def compare(
     graph: SpikingGraph,
     network: LoihiNetwork,
     spikes: SpikeTrain,
-    units: Mapping[str, float] | None = None,
+    units: Mapping[str, float | np.ndarray] | None = None,
     n_traces: int = 40,
     trace_steps: int = 300,
 ) -> AgreementReport:
@@ -129,7 +133,12 @@ def compare(
     sizes = [{name: p.n for name, p in x.populations.items()} for x in (graph, network)]
     if sizes[0] != sizes[1]:
         raise ModelError(f"the graph has {list(sizes[0])}, the network {list(sizes[1])}; compare a graph with its own")
-    exact, fixed = FloatReference(graph).run_all(spikes), LoihiEmulator(network).run_all(spikes)
+    graph = with_readouts(graph)
+    exact = FloatReference(graph).run_all(spikes)
+    fixed = {
+        name: train.spikes if isinstance(train, GradedTrain) else train
+        for name, train in emulate(network).run_all(spikes).items()
+    }
     busy = {name: _busiest(exact[name], fixed[name], p.n, n_traces) for name, p in graph.populations.items()}
     errors = dict.fromkeys(graph.populations, float("nan"))
     traces: dict[str, Traces] = {}
@@ -171,12 +180,12 @@ def _voltages(
     graph: SpikingGraph,
     network: LoihiNetwork,
     spikes: SpikeTrain,
-    units: Mapping[str, float],
+    units: Mapping[str, float | np.ndarray],
     busy: Mapping[str, np.ndarray],
     trace_steps: int,
 ) -> tuple[dict[str, float], dict[str, Traces]]:
     """RMS errors of the voltages of each population, and traces of the busiest neurons."""
-    reference, emulator = FloatReference(graph), LoihiEmulator(network)
+    reference, emulator = FloatReference(graph), emulate(network)
     length = max(1, _PIECE // network.n_neurons)
     sums: dict[str, np.ndarray] = {name: np.zeros(3) for name in graph.populations}
     kept: dict[str, list] = {name: [] for name in graph.populations}
@@ -186,9 +195,16 @@ def _voltages(
         floats, probes = reference.voltages(piece), emulator.probe(piece)
         for name, p in graph.populations.items():
             integer, probe = network.populations[name], probes[name]
-            if not isinstance(integer, Population):
+            if not isinstance(integer, Population | ProgrammedPopulation):
                 raise ModelError(f"{name}: {type(integer).__name__} neurons have no float counterpart; compare others")
-            unit = units.get(name, 1.0) / 64 / p.vth if not p.spiking else 1 / (np.maximum(integer.vth, 0.5) * 64)
+            if isinstance(probe, Trace):
+                probe = Probe(probe.states["u"], probe.states["v"], probe.payloads > 0)
+            if not p.spiking:
+                unit = units.get(name, 1.0) / 64 / p.vth
+            elif isinstance(integer, ProgrammedPopulation):
+                unit = 1 / np.maximum(integer.threshold + p.inclusive, 0.5)
+            else:
+                unit = 1 / (np.maximum(integer.vth, 0.5) * 64)
             a, b = floats[name] / p.vth, before_reset(integer, probe, after[name]) * unit
             after[name] = probe.v[-1].astype(np.int64)
             sums[name] += (a * a).sum(), (a * b).sum(), (b * b).sum()
@@ -217,7 +233,7 @@ def _fires(p: CubaPopulation, voltage: np.ndarray) -> np.ndarray:
     return (voltage >= p.vth) if p.inclusive else (voltage > p.vth)
 
 
-def before_reset(population: Population, probe: Probe, before: np.ndarray) -> np.ndarray:
+def before_reset(population: Population | ProgrammedPopulation, probe: Probe, before: np.ndarray) -> np.ndarray:
     """The voltages as they were compared with the threshold, int64 ``(n_steps, n)``, in 64ths of a unit.
 
     Args:

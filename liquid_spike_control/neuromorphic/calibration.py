@@ -21,8 +21,9 @@ from ..errors import ModelError
 from ..spiking.graph import Connection, SpikingGraph
 from ..types import SpikeTrain
 from .agreement import compare, spike_agreement
+from .emulator import emulate
+from .equivalents import equalised, with_readouts
 from .grid import on_grid, weight_step
-from .loihi import LoihiEmulator
 from .losses import QuantisationReport, plain, population_losses
 from .network import LoihiNetwork
 from .quantize import QuantisedPopulation, assemble, quantise_population, refuse_obstacles
@@ -120,6 +121,11 @@ def calibrate(
     for name in num_weight_bits if isinstance(num_weight_bits, Mapping) else ():
         if name not in graph.populations:
             raise ModelError(f"{name} is no population; there are {list(graph.populations)}")
+    graph = with_readouts(graph)
+    known = dict.fromkeys(graph.populations, 8 if isinstance(num_weight_bits, Mapping) else num_weight_bits)
+    known |= num_weight_bits if isinstance(num_weight_bits, Mapping) else {}
+    each = {m: [known[m]] * sum(c.target == m for c in graph.connections) for m in graph.populations}
+    graph, scales = equalised(graph, (), each)
     trial = _Trial(graph, spikes)
     choices, losses = [], []
     for name in graph.populations:
@@ -131,7 +137,7 @@ def calibrate(
                 break
         trial.parts[name] = part
         choices.append(choice)
-        losses.append(part.losses)
+        losses.append(part.losses.scaled(scales.get(name)))
     return Calibration(assemble(graph, trial.parts), QuantisationReport(tuple(losses)), tuple(choices))
 
 
@@ -247,7 +253,7 @@ class _Trial:
 
     def _agreement(self, name: str, part: QuantisedPopulation):
         _, network = self._upstream(name, part)
-        fixed = LoihiEmulator(network).run(self.spikes)
+        fixed = emulate(network).run(self.spikes)
         return spike_agreement(name, part.population.n, self.trains[name], fixed)
 
     def _upstream(self, name: str, part: QuantisedPopulation) -> tuple[SpikingGraph, LoihiNetwork]:
@@ -295,8 +301,9 @@ def sample_peaks(graph: SpikingGraph, spikes: SpikeTrain) -> dict[str, tuple[flo
     """
     shadows = {
         f"{name} current": replace(
-            p, dv=np.ones(p.n), bias=np.zeros(p.n), spiking=False, reset="zero", refractory=0, start=0
-        )
+            p, dv=np.ones(p.n), bias=np.zeros(p.n), spiking=False, reset="zero", refractory=0, start=0, most_spikes=1,
+            lowest=-np.inf,
+        )  # fmt: skip
         for name, p in graph.populations.items()
     }
     copies = [replace(c, target=f"{c.target} current") for c in graph.connections]

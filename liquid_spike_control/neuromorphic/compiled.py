@@ -22,8 +22,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ..checkpoint import replace_file
 from ..errors import ModelError
+from ..inputs import open_input, parse_json
+from ..outputs import write_file
 from . import neurons, synapses
 from .network import LoihiNetwork
 
@@ -80,7 +81,8 @@ def write_network(path: str | Path, network: LoihiNetwork, metadata: Mapping[str
         The network's hash.
 
     Raises:
-        ModelError: the file cannot be written, or the metadata are not JSON.
+        ModelError: the metadata are not JSON.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     tensors: dict[str, np.ndarray] = {}
@@ -106,7 +108,7 @@ def write_network(path: str | Path, network: LoihiNetwork, metadata: Mapping[str
     header["sha256"] = _digest(header, tensors)
     # Ordered by name, so that it does not matter in which order they came.
     data = safetensors.numpy.save(dict(sorted(tensors.items())), {_ENTRY: json.dumps(header, sort_keys=True)})
-    replace_file(path, data)
+    write_file(path, data)
     return network.hash
 
 
@@ -206,7 +208,7 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str
 def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and header of a file that is whole and says that it is ours."""
     try:
-        with open(source, "rb") as file:
+        with open_input(source) as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 raise ModelError(f"{source}: {size} bytes, more than {MAX_FILE_BYTES}; {_GIVE}")
@@ -218,7 +220,7 @@ def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ModelError(f"{source}: not a whole safetensors file; {_RECOPY}")
     try:
         tensors = safetensors.numpy.load(data)
-        entries = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
+        entries = parse_json(data[8 : 8 + length]).get("__metadata__") or {}
     # numpy has no name for some of the types that safetensors allows, hence more than ValueError.
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{source}: not a whole safetensors file ({_line(error)}); {_RECOPY}") from None
@@ -226,8 +228,8 @@ def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         what = "a controller" if "controller" in entries else "no network"
         raise ModelError(f"{source}: it holds {what}; {_GIVE}")
     try:
-        header = json.loads(entries[_ENTRY])
-    except (ValueError, RecursionError):
+        header = parse_json(entries[_ENTRY])
+    except ValueError:
         header = None
     if not isinstance(header, dict):
         raise ModelError(f"{source}: its header is no table; {_RECOPY}")

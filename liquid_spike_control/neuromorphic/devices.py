@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import ModelError, TaskError
 from ..spiking.graph import SpikingGraph
+from ..terminal import Console
 from ..types import SpikeTrain
 from .backend import BackendStats
 from .energy import MODELS, EnergyEstimate, EnergyModel, estimate, joules

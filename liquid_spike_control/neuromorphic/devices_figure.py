@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import TaskError
+from ..outputs import save_figure
 from .devices import CLAIM, WHAT, DeviceComparison, times
 from .energy import joules
 
@@ -22,7 +22,7 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     """Bars on a logarithmic axis, one panel a report, beside the claim.
 
     Raises:
-        TaskError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -42,10 +42,7 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     )
     title = "Energy of one inference of the same network\nestimates by published prices, nothing was measured"
     figure.suptitle(title, fontsize=11)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise TaskError(f"{path}: {error}") from None
+    save_figure(figure, path, dpi=110)
 
 
 def _panel(axes, r: DeviceComparison) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import ModelError
+from ..terminal import Console
 from ..types import SpikeTrain
 from .compiled import write_network
 from .loihi import LoihiEmulator, Probe

@@ -9,11 +9,14 @@ import numpy as np
 
 from ..errors import ModelError
 from ..spiking.graph import Connection, CubaPopulation, Linear, Synapses
-from .neurons import Population
+from ..spiking.obstacles import needs_program
+from .neurons import Population, ProgrammedPopulation
 
 LARGEST_THRESHOLD = 2**17 - 1
 #: The current wraps and the voltage saturates at 2^23, in 64ths of a unit.
 LARGEST_CURRENT = 2**17
+#: 13 bits, shifted by 7, in units of 64ths.
+LARGEST_BIAS = (4095 << 7) / 64
 
 
 def weight_step(weight: np.ndarray, num_weight_bits: int) -> int:
@@ -48,7 +51,7 @@ def spacing(integers: np.ndarray) -> int:
     return bits & -bits
 
 
-def integer_population(name: str, p: CubaPopulation, unit: float, gap: int) -> Population:
+def integer_population(name: str, p: CubaPopulation, unit: float, gap: int) -> Population | ProgrammedPopulation:
     """The neurons in integers.
 
     Args:
@@ -68,23 +71,47 @@ def integer_population(name: str, p: CubaPopulation, unit: float, gap: int) -> P
     du = np.clip(np.rint(p.du * 4096).astype(np.int64) - 1, 0, 4095)
     dv = np.clip(np.rint(p.dv * 4096).astype(np.int64), 0, 4095)
     mantissa = mantissa.astype(np.int64)
+    shared = {
+        "du": one_if_shared(du),
+        "dv": one_if_shared(dv),
+        "bias_mant": one_if_shared(mantissa),
+        "bias_exp": one_if_shared(exponent),
+        "refractory": p.refractory,
+        "start": p.start,
+    }
+    if needs_program(p):
+        return _programmed(p, unit, shared)
     values = np.gcd(64 * gap, mantissa << exponent)
     vth = _thresholds(p, unit, values, stepwise(du, dv))
     if vth.max() > LARGEST_THRESHOLD:
         raise ModelError(f"{name}: weights and threshold are too far apart for 8 and 17 bits; rescale the layer")
 
-    def one_if_shared(values: np.ndarray):
-        return int(values[0]) if (values == values[0]).all() else values
+    return Population(p.n, vth=one_if_shared(vth), **shared)
 
-    return Population(
+
+def one_if_shared(values: np.ndarray) -> int | np.ndarray:
+    """Integers of each neuron, or the one that they share."""
+    return int(values[0]) if (values == values[0]).all() else values
+
+
+def _programmed(p: CubaPopulation, unit: float, shared: dict) -> ProgrammedPopulation:
+    """Neurons for a program: thresholds and what a spike subtracts are rounded to 64ths of a unit only."""
+    exact = p.vth * 64 / unit
+    exact = np.where(np.abs(exact - np.rint(exact)) < 1e-6 * exact, np.rint(exact), exact)
+    threshold = np.where(np.isinf(exact), 2**23 - 1, np.ceil(exact) - 1 if p.inclusive else np.floor(exact))
+    drop = np.zeros(p.n)
+    if p.reset == "subtract":
+        drop = np.rint((p.vth if p.drop is None else p.drop) * 64 / unit)
+        drop = np.clip(np.where(np.isinf(drop), 1, drop), p.most_spikes > 1, 2**24 - 1)
+    depth = min(2**23 - 1, int(np.rint(-p.lowest * 64 / unit))) if np.isfinite(p.lowest) else 2**23 - 1
+    return ProgrammedPopulation(
         p.n,
-        du=one_if_shared(du),
-        dv=one_if_shared(dv),
-        vth=one_if_shared(vth),
-        bias_mant=one_if_shared(mantissa),
-        bias_exp=one_if_shared(exponent),
-        refractory=p.refractory,
-        start=p.start,
+        threshold=one_if_shared(np.clip(threshold, 0, 2**23 - 1).astype(np.int64)),
+        drop=one_if_shared(drop.astype(np.int64)),
+        depth=depth,
+        most_spikes=min(p.most_spikes, 2**23 - 1),
+        reset=p.reset,
+        **shared,
     )
 
 
@@ -111,31 +138,39 @@ def _thresholds(p: CubaPopulation, unit: float, values: np.ndarray, whole: np.nd
     """
     if not p.spiking:
         return np.full(p.n, LARGEST_THRESHOLD)
-    exact = p.vth / unit
+    reached = np.isfinite(p.vth)
+    exact = np.where(reached, p.vth, unit) / unit
     exact = np.where(np.abs(exact - np.rint(exact)) < 1e-6 * exact, np.rint(exact), exact)
     nearest = np.ceil(exact) - 1 if p.inclusive else np.rint(exact)
     steps = exact * 64 / values
     steps = np.where(np.abs(steps - np.rint(steps)) < 1e-6 * steps, np.rint(steps), steps)
     silent = (np.ceil(steps) - 1 if p.inclusive else np.floor(steps)) * values
     between = np.maximum(np.ceil(silent / 64), np.floor((silent + values // 2) / 64))
-    return np.maximum(np.where(whole & (values >= 64), between, nearest), 0).astype(np.int64)
+    found = np.maximum(np.where(whole & (values >= 64), between, nearest), 0).astype(np.int64)
+    return np.where(reached, found, LARGEST_THRESHOLD)
 
 
 def worst_case(p: CubaPopulation, incoming: Sequence[Connection]) -> tuple[float, float]:
     """Largest current and voltage, were all sources of one sign to spike at every step.
 
-    The voltage is 0 if the neurons spike: a threshold bounds it above, and saturation far below does little.
+    The voltage counts where neurons never spike: else a threshold bounds it above, and far below it does little.
     """
-    currents, voltages = [0.0], [0.0]
+    current, voltage = bounds(p, incoming)
+    silent = np.isinf(p.vth) if p.spiking else np.ones(p.n, bool)
+    return float(current.max(initial=0)), float(voltage[silent].max(initial=0))
+
+
+def bounds(p: CubaPopulation, incoming: Sequence[Connection]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest current and voltage of each neuron, of either sign, as :func:`worst_case`: float64 ``(n,)``."""
+    currents, voltages = np.zeros(p.n), np.zeros(p.n)
     for sign in (1, -1):
         drive = sum((_drive(c, sign) for c in incoming), np.zeros(p.n))
         with np.errstate(divide="ignore", invalid="ignore"):
             current = drive / np.maximum(p.du, 1 / 4096)
             total = np.maximum(current + sign * p.bias, 0)
             voltage = np.where(total > 0, total / p.dv, 0)
-        currents.append(float(current.max()))
-        voltages.append(float(voltage.max()))
-    return max(currents), 0.0 if p.spiking else max(voltages)
+        currents, voltages = np.maximum(currents, current), np.maximum(voltages, voltage)
+    return currents, voltages
 
 
 def _drive(c: Connection, sign: int) -> np.ndarray:

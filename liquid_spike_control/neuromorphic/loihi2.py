@@ -29,7 +29,16 @@ from . import loihi2_models as m
 from .backend import BackendStats
 from .graded import GradedTrain
 from .network import INPUT, LoihiNetwork
-from .neurons import AdaptivePopulation, Delta, Neurons, Population, ResonateAndFire, Sigma, SigmaDelta
+from .neurons import (
+    AdaptivePopulation,
+    Delta,
+    Neurons,
+    Population,
+    ProgrammedPopulation,
+    ResonateAndFire,
+    Sigma,
+    SigmaDelta,
+)
 from .synapses import Conv, Dense, Sparse
 
 __all__ = ["Dense", "GradedTrain", "Loihi2Emulator", "LoihiNetwork", "SigmaDelta", "Trace"]
@@ -40,6 +49,7 @@ _ROOM = 1 << 20
 # What the rows of the state are called, by model.
 _NAMES = {
     m.CUBA: ("u", "v", "counter"),
+    m.PROGRAMMED: ("u", "v", "counter"),
     m.ADAPTIVE: ("u", "v", "theta", "r"),
     m.SIGMA_DELTA: ("sigma", "activation", "residue", "error"),
     m.DELTA: ("", "activation", "residue", "error"),
@@ -66,6 +76,9 @@ def _parameters(p: Neurons) -> tuple[int, list]:
     """Model of a population, and the rows that its kernel reads."""
     if isinstance(p, Population):
         return m.CUBA, [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias, p.refractory]
+    if isinstance(p, ProgrammedPopulation):
+        leak = [4096 - (p.du + 1), 4096 - p.dv, p.threshold, p.bias, p.refractory]
+        return m.PROGRAMMED, [*leak, -1 if p.reset == "zero" else p.drop, -p.depth, p.most_spikes]
     if isinstance(p, AdaptivePopulation):
         leak = [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias]
         return m.ADAPTIVE, [*leak, p.vth_step << 6, 4096 - p.dtheta, 4096 - p.dr]
@@ -166,7 +179,7 @@ class Loihi2Emulator:
             row[:] = model, p.n, first, start
             for to, value in zip(parameters, values, strict=False):
                 to[first : first + p.n] = value
-            if isinstance(p, Population):
+            if isinstance(p, Population | ProgrammedPopulation):
                 self._at_reset[m.COUNTER, first : first + p.n] = p.start
             elif isinstance(p, AdaptivePopulation | SigmaDelta):
                 parameters[m.SLEEP, first : first + p.n] = p.start

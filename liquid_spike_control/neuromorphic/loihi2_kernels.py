@@ -6,6 +6,8 @@ input spikes and the spikes of step t, each with its payload, are multiplied wit
 summed, apart for every connection and delay; the sums, shifted by the weight exponent, are due at
 ``t + 1 + delay``. Sums are kept in int64 and wrapped as Lava's int32 would; those of a convolution wrap
 at 24 bits, which is Lava's rule too.
+
+Numba's cache looks at this file alone: after a change of :mod:`.loihi2_models` change this one too, or clear the cache.
 """
 
 from __future__ import annotations

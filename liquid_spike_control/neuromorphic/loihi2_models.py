@@ -10,10 +10,11 @@ import numpy as np
 from numba import njit
 
 # Neuron models.
-CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR = range(6)
-# Rows of the parameters, by model. The first four of CUBA and ADAPTIVE are the same.
+CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR, PROGRAMMED = range(7)
+# Rows of the parameters, by model. The first four of CUBA, PROGRAMMED and ADAPTIVE are the same.
 DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY = range(5)
 STEP, DECAY_THETA, DECAY_R = range(4, 7)
+DROP, LOWEST, MOST = range(5, 8)
 S_THETA, S_OFFSET, S_STATE, S_SHIFT, S_RELU, S_CUMULATIVE = range(6)
 R_SIN, R_COS, R_THETA, R_SHIFT, R_IZHIKEVICH = range(5)
 SLEEP = 7  # steps before a neuron of any model wakes
@@ -115,6 +116,31 @@ def _update_cuba(p, s, due, sent):
 
 
 @njit(cache=True, error_model="numpy")
+def _update_programmed(p, s, due, sent):
+    updates = 0
+    for i in range(len(sent)):
+        u, v, counter, a, bias = s[U, i], s[V, i], s[COUNTER, i], int32(due[i]), p[BIAS, i]
+        sent[i] = due[i] = 0
+        if u == 0 and v == 0 and counter == 0 and a == 0 and bias == 0:
+            continue
+        updates += 1
+        u, v = _integrate(u, v, a, p[DECAY_U, i], p[DECAY_V, i], bias)
+        v = max(v, p[LOWEST, i])
+        if counter > 0:
+            v = 0
+        if v > p[THETA, i]:
+            if p[DROP, i] > 0:
+                sent[i] = min(p[MOST, i], 1 + (v - p[THETA, i] - 1) // p[DROP, i])
+                v -= sent[i] * p[DROP, i]
+            else:  # -1 stands for a reset to zero
+                sent[i] = 1
+                v = v if p[DROP, i] == 0 else 0
+            counter = p[REFRACTORY, i]
+        s[U, i], s[V, i], s[COUNTER, i] = u, v, max(counter - 1, 0)
+    return updates
+
+
+@njit(cache=True, error_model="numpy")
 def _update_adaptive(p, s, due, sent, t):
     updates = 0
     for i in range(len(sent)):
@@ -203,6 +229,8 @@ def update(row, t, parameters, state, due, sent, counters):
     inputs = due[start:]
     if model == CUBA:
         updates = _update_cuba(p, s, inputs, mine)
+    elif model == PROGRAMMED:
+        updates = _update_programmed(p, s, inputs, mine)
     elif model == ADAPTIVE:
         updates = _update_adaptive(p, s, inputs, mine, t)
     elif model == SIGMA_DELTA:

@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from ..spiking.graph import CubaPopulation
+from ..spiking.obstacles import programmable_neurons
+from ..terminal import Console
 from .grid import LARGEST_CURRENT, stepwise
-from .neurons import Population
+from .neurons import Population, ProgrammedPopulation
 
 #: A relative error of a threshold that is worth a note.
 COARSE_THRESHOLD = 0.02
+#: Thresholds below zero from which on it is not worth a note that a voltage that never decays saturates there.
+DEEP = 1000
 
 
 def plain(table: Table, notes: Sequence[str] = (), width: int = 120) -> str:
@@ -46,6 +49,7 @@ class PopulationLosses:
         vanished: weights that became 0.
         n_weights: weights other than 0 that went in; those of a kernel count once.
         notes: what could still go wrong at run time.
+        scale: by what weights, threshold and bias of each neuron were multiplied before; empty if by nothing.
     """
 
     name: str
@@ -60,6 +64,14 @@ class PopulationLosses:
     vanished: int
     n_weights: int
     notes: tuple[str, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    def scaled(self, scale: np.ndarray | None) -> PopulationLosses:
+        """The same with neurons that were scaled before."""
+        if scale is None:
+            return self
+        note = f"weights and thresholds of each neuron were scaled by up to {scale.max():.3g}, which keeps its spikes"
+        return replace(self, scale=tuple(scale.tolist()), notes=(*self.notes, note))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +81,9 @@ class QuantisationReport:
     populations: tuple[PopulationLosses, ...]
 
     @property
-    def units(self) -> dict[str, float]:
-        """Weight of one unit of the integer current of each population."""
-        return {p.name: p.unit for p in self.populations}
+    def units(self) -> dict[str, float | np.ndarray]:
+        """Weight of one unit of the integer current of each population; an array where neurons were scaled."""
+        return {p.name: p.unit / np.array(p.scale) if p.scale else p.unit for p in self.populations}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -103,7 +115,7 @@ class QuantisationReport:
 def population_losses(
     name: str,
     p: CubaPopulation,
-    integer: Population,
+    integer: Population | ProgrammedPopulation,
     unit: float,
     gap: int,
     forms: Sequence[tuple[int, int]],
@@ -128,8 +140,22 @@ def population_losses(
     size = float(np.sqrt((before**2).sum()))
     du, dv = (integer.du + 1) / 4096, integer.dv / 4096
     whole = stepwise(integer.du, integer.dv) & (np.gcd(64 * gap, integer.bias) >= 64)
-    threshold = np.where(whole, 0.0, np.abs(integer.vth * unit / p.vth - 1)) if p.spiking else np.zeros(1)
     notes = []
+    if isinstance(integer, ProgrammedPopulation):
+        notes.append(programmable_neurons({name: p})[name])
+        whole, reached = np.zeros(p.n, bool), np.where(np.isfinite(p.vth), p.vth, np.inf)
+        threshold = np.abs((integer.threshold + p.inclusive) * unit / 64 / reached - 1) * np.isfinite(p.vth)
+    elif p.spiking:
+        threshold = np.where(whole | np.isinf(p.vth), 0.0, np.abs(integer.vth * unit / p.vth - 1))
+    else:
+        threshold = np.zeros(1)
+    vanished, n_weights = int(((after == 0) & (before != 0)).sum()), int((before != 0).sum())
+    if vanished:
+        notes.append(f"{vanished:,} of {n_weights:,} weights became 0, being below half a step of the grid")
+    if p.spiking and (p.dv == 0).any() and any(w.min(initial=0) < 0 for w in weights):
+        depth = LARGEST_CURRENT * unit / np.where(np.isfinite(p.vth), p.vth, 0).max()
+        if depth < DEEP:
+            notes.append(f"a voltage that falls below -{depth:.3g} thresholds saturates there; in floats it falls on")
     if threshold.max() > COARSE_THRESHOLD:
         notes.append(f"a threshold is off by {threshold.max():.0%}, being so far below weights or current; rescale it")
     if worst[0] > LARGEST_CURRENT * unit:
@@ -152,7 +178,7 @@ def population_losses(
         float((np.abs(integer.bias * unit / 64 - p.bias) / p.vth).max()),
         float(np.sqrt(((after - before) ** 2).sum())) / size if size else 0.0,
         clipped,
-        int(((after == 0) & (before != 0)).sum()),
-        int((before != 0).sum()),
+        vanished,
+        n_weights,
         tuple(notes),
     )

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import ModelError
+from ..terminal import Console
 from .chips import LOIHI1, ChipLimits
 from .misfits import Misfit, crowded, full, too_many, unknown
 from .network import LoihiNetwork

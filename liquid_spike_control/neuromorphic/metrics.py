@@ -26,7 +26,16 @@ from ..spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, S
 from ..types import SpikeTrain
 from .graded import GradedTrain
 from .network import INPUT, LoihiNetwork
-from .neurons import AdaptivePopulation, Delta, Neurons, Population, ResonateAndFire, Sigma, SigmaDelta
+from .neurons import (
+    AdaptivePopulation,
+    Delta,
+    Neurons,
+    Population,
+    ProgrammedPopulation,
+    ResonateAndFire,
+    Sigma,
+    SigmaDelta,
+)
 from .synapses import Conv, Dense, Sparse
 
 Network = LoihiNetwork | SpikingGraph
@@ -34,7 +43,9 @@ Network = LoihiNetwork | SpikingGraph
 #: Bits of a number of a float network, as torch stores it.
 FLOAT_BITS = 32
 # Words of state of a neuron of Loihi 2's kinds.
-_STATES = {AdaptivePopulation: 4, SigmaDelta: 3, Delta: 2, Sigma: 1, ResonateAndFire: 2}
+# Values with which a parameter does nothing; None: it always does. Of those not named it is 0.
+_IDLE = {"du": 4095, "dv": None, "vth": None, "threshold": None, "depth": 2**23 - 1, "most_spikes": 1}
+_STATES = {ProgrammedPopulation: 2, AdaptivePopulation: 4, SigmaDelta: 3, Delta: 2, Sigma: 1, ResonateAndFire: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +257,7 @@ def _parameter_bits(p: CubaPopulation | Neurons) -> int:
         return FLOAT_BITS * sum(_stored(getattr(p, name), p.n, value) for name, value in idle.items())
     bits = 0
     for name, low, high in p._ranges:
-        idle_value = 4095 if name == "du" else None if name in ("dv", "vth") else 0
+        idle_value = _IDLE.get(name, 0)
         bits += (high - low).bit_length() * _stored(getattr(p, name), p.n, idle_value)
     return bits
 

@@ -113,7 +113,8 @@ def read_model(
         path: ``.nir``, ``.net``, ``.h5`` or ``.safetensors``.
         preset: whose discretisation a foreign NIR graph follows, a key of :data:`~..spiking.presets.PRESETS`.
         dt: step of a NIR graph, in the unit of its time constants, where preset and file do not say.
-        step_s: how long a step lasts [s], where the file does not say; ``dt`` if that is given.
+        step_s: how long a step lasts [s], where the file does not say. ``dt`` says nothing about it: time constants of
+            a foreign file may be in any unit.
         input_shape: where the file does not say.
 
     Raises:
@@ -230,7 +231,7 @@ def _foreign(
         graph=read.graph,
         compiled=None,
         hash=read.hash,
-        step_s=step_s or dt,
+        step_s=step_s,
         input_shape=read.shapes[INPUT],
         notes=read.notes,
         source=str(path),

@@ -95,6 +95,77 @@ class Population:
 
 
 @dataclass(frozen=True, eq=False)
+class ProgrammedPopulation:
+    """CUBA-LIF neurons whose spikes subtract, a program for Loihi 2's programmable neuron; Loihi 1 has none.
+
+    ``u`` and ``v`` as in :class:`Population`, then ``v = max(v, -depth)``; where ``v > threshold``,
+    ``n = min(most_spikes, 1 + (v - threshold - 1) // drop)`` spikes are sent (one where drop is 0) and
+    ``v -= n drop``, or ``v = 0`` if the reset is to zero. They travel as one graded spike with the payload n.
+    Threshold, drop and depth are numbers of 24 bits, in 64ths of a unit of current as ``v`` is, so that a float
+    threshold is rounded no more than the voltage is.
+
+    These are our own rules, after Orchard et al. 2021 (SiPS, arXiv:2111.03746): neurons as programs on 24 bits, graded
+    spikes. They were compared with the float reference, not with a chip.
+
+    Attributes:
+        n: number of neurons.
+        du, dv: as in ``Population``.
+        threshold: 0 .. 2^23 - 1; a voltage of 2^23 - 1 at most never exceeds the last.
+        drop: what a spike subtracts, 0 .. 2^24 - 1; 0 resets nothing.
+        reset: ``subtract`` or ``zero``.
+        depth: how far the voltage falls below 0, 0 .. 2^23 - 1; the last is where it saturates anyway.
+        most_spikes: the most spikes of a step, 1 .. 2^23 - 1.
+        bias_mant, bias_exp, refractory, start: as in ``Population``.
+    """
+
+    n: int
+    du: int | np.ndarray
+    dv: int | np.ndarray
+    threshold: int | np.ndarray
+    drop: int | np.ndarray
+    depth: int | np.ndarray = 2**23 - 1
+    most_spikes: int | np.ndarray = 1
+    reset: Literal["subtract", "zero"] = "subtract"
+    bias_mant: int | np.ndarray = 0
+    bias_exp: int | np.ndarray = 0
+    refractory: int | np.ndarray = 0
+    start: int | np.ndarray = 0
+
+    _ranges = (
+        ("du", 0, 4095),
+        ("dv", 0, 4096),
+        ("threshold", 0, 2**23 - 1),
+        ("drop", 0, 2**24 - 1),
+        ("depth", 0, 2**23 - 1),
+        ("most_spikes", 1, 2**23 - 1),
+        ("bias_mant", -4096, 4095),
+        ("bias_exp", 0, 7),
+        ("refractory", 0, 63),
+        ("start", 0, 63),
+    )
+    ports: ClassVar[int] = 1
+    identity: ClassVar[tuple[str, ...]] = (
+        "du", "dv", "threshold", "drop", "depth", "most_spikes", "reset", "bias", "refractory", "start",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        _check_integers(self)
+        check(self.reset in ("subtract", "zero"), f"reset must be subtract or zero, not {self.reset}")
+        one = (self.drop > 0) & (self.reset == "subtract") | (np.asarray(self.most_spikes) == 1)
+        check(bool(np.all(one)), "several spikes a step need a reset that subtracts and a drop above 0")
+
+    @property
+    def graded(self) -> bool:
+        """Whether a spike may count for several."""
+        return bool(np.max(self.most_spikes) > 1)
+
+    @property
+    def bias(self) -> np.ndarray:
+        """The bias that is added to v every step, int64."""
+        return np.asarray(self.bias_mant << self.bias_exp)
+
+
+@dataclass(frozen=True, eq=False)
 class AdaptivePopulation:
     """Leaky integrate-and-fire with an adaptive threshold and a refractory state (Lava's ``ATRLIF``).
 
@@ -314,4 +385,4 @@ class ResonateAndFire:
 
 
 #: Any population of a network.
-Neurons = Population | AdaptivePopulation | SigmaDelta | Delta | Sigma | ResonateAndFire
+Neurons = Population | ProgrammedPopulation | AdaptivePopulation | SigmaDelta | Delta | Sigma | ResonateAndFire

@@ -19,10 +19,11 @@ import numpy as np
 from ..errors import ModelError
 from ..spiking.graph import Connection, Correlation, Linear, SpikingGraph, Synapses
 from ..spiking.obstacles import loihi_obstacles
+from .equivalents import equalised, with_readouts
 from .grid import integer_population, on_grid, spacing, weight_step, worst_case
 from .losses import PopulationLosses, QuantisationReport, population_losses
 from .network import LoihiNetwork
-from .neurons import Population
+from .neurons import Population, ProgrammedPopulation
 from .synapses import Conv, Dense, Sparse
 from .units import choose_unit, lowest_exponent
 
@@ -53,7 +54,8 @@ def quantise_reported(
         graph: float64.
         weight_scale: for each population the weight of one integer unit, on whose grid it was trained;
             weights, thresholds and decays that lie on it are taken without loss. For the others a grid on which
-            all weights lie is used if there is one, else the largest weight is put at the end of the range.
+            all weights lie is used if there is one, else the largest weight is put at the end of the range; where
+            that would lose the weights of some neurons, each is scaled by itself (:mod:`.equivalents`).
         num_weight_bits: 1 .. 8, signs aside; one number, or by names: of a connection (``"input -> a"``), or
             of a population for all the weights into it (8 where neither is named).
         weight_exp: -8 .. 7, named alike. Where it is not given it is the one that makes the threshold fine
@@ -66,6 +68,14 @@ def quantise_reported(
     refuse_obstacles(graph)
     for values in (weight_scale, num_weight_bits, weight_exp):
         _check_names(graph, values)
+    graph = with_readouts(graph)
+    into = {name: [c for c in graph.connections if c.target == name] for name in graph.populations}
+    kept = {name for name in graph.populations if any(_of(weight_exp, c, None) is not None for c in into[name])}
+    kept |= set(weight_scale or {})
+    bits = {name: [_of(num_weight_bits, c, 8) for c in incoming] for name, incoming in into.items()}
+    for name, incoming in into.items():
+        _check(incoming, bits[name], [None] * len(incoming))
+    graph, scales = equalised(graph, kept, bits)
     parts = {}
     for name in graph.populations:
         incoming = [c for c in graph.connections if c.target == name]
@@ -76,7 +86,8 @@ def quantise_reported(
             [_of(weight_exp, c, None) for c in incoming],
             (weight_scale or {}).get(name),
         )
-    return assemble(graph, parts), QuantisationReport(tuple(part.losses for part in parts.values()))
+    losses = tuple(part.losses.scaled(scales.get(part.losses.name)) for part in parts.values())
+    return assemble(graph, parts), QuantisationReport(losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ class QuantisedPopulation:
         spacing: its integer currents are multiples of it.
     """
 
-    population: Population
+    population: Population | ProgrammedPopulation
     connections: tuple[Dense | Sparse | Conv, ...]
     losses: PopulationLosses
     spacing: int

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float64 reference: a :class:`~..spiking.graph.SpikingGraph` as it stands, without rounding.
 
-Same connections, same delays, same interface as the emulator; plain loops, meant to be read.
+Same connections, same delays, same interface as the emulator; plain loops, meant to be read. Where a neuron sends
+several spikes in a step, they count inside; spike trains say that it did.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .backend import BackendStats
 from .trains import by_population, joined
 
 # Rows of the table of what a neuron does.
-INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START = range(5)
+INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START, MOST = range(6)
 # Columns of the table of kernels: source population (-1 the input), first target neuron, shapes, stride, padding,
 # order of the source's neurons, delay, and where the weights and their counts begin.
 (
@@ -31,8 +32,15 @@ _ROOM = 1 << 20
 
 
 @njit(cache=True)
-def _spread(c, source, kernels, counts, due, t):
-    """Add what a spike of neuron ``source`` sends over a kernel; returns the synaptic operations."""
+def _several(v, vth, drop, inclusive, most):
+    """How many spikes a voltage beyond the threshold sends."""
+    whole = v / vth if drop == vth else 1 + (v - vth) / drop
+    return min(most, max(1, int(np.floor(whole)) if inclusive else int(np.ceil(whole)) - 1))
+
+
+@njit(cache=True)
+def _spread(c, source, payload, kernels, counts, due, t):
+    """Add what spikes of neuron ``source`` send over a kernel; returns the synaptic operations."""
     if c[K_FIRST]:
         channel, pixel = source // (c[K_H] * c[K_W]), source % (c[K_H] * c[K_W])
     else:
@@ -50,7 +58,7 @@ def _spread(c, source, kernels, counts, due, t):
             tap = (channel * c[K_ROWS] + k) * c[K_COLUMNS] + m
             first, target = c[K_WEIGHTS] + tap * out, c[K_TARGET] + (y * c[K_W_OUT] + x) * out
             for o in range(out):
-                slot[target + o] += kernels[first + o]
+                slot[target + o] += payload * kernels[first + o]
             operations += counts[c[K_COUNTS] + tap]
     return operations
 
@@ -78,7 +86,9 @@ def _advance(
                 trace[step, i] = v[i]
             fired[i] = rules[SPIKING, i] and (v[i] > vth[i] or (rules[INCLUSIVE, i] and v[i] == vth[i]))
             if fired[i]:
-                v[i] = v[i] - drop[i] if rules[SUBTRACT, i] else 0.0
+                if rules[MOST, i] > 1:
+                    fired[i] = _several(v[i], vth[i], drop[i], rules[INCLUSIVE, i], rules[MOST, i])
+                v[i] = v[i] - fired[i] * drop[i] if rules[SUBTRACT, i] else 0.0
                 counter[i] = rules[REFRACTORY, i]
             counter[i] = max(counter[i] - 1, 0)
         # A source at a time, in the order of their numbers: sums in floats depend on the order.
@@ -88,7 +98,7 @@ def _advance(
             operations += rows[ids[k] + 1] - rows[ids[k]]
             for q in range(len(table)):
                 if table[q, K_SOURCE] < 0:
-                    operations += _spread(table[q], ids[k], kernels, counts, due, t)
+                    operations += _spread(table[q], ids[k], 1.0, kernels, counts, due, t)
         for p in range(len(edges) - 1):
             for i in range(edges[p], edges[p + 1]):
                 if not fired[i]:
@@ -96,11 +106,11 @@ def _advance(
                 spikes += 1
                 source = n_inputs + i
                 for s in range(rows[source], rows[source + 1]):
-                    due[(t + 1 + delays[s]) % len(due), targets[s]] += weights[s]
+                    due[(t + 1 + delays[s]) % len(due), targets[s]] += fired[i] * weights[s]
                 operations += rows[source + 1] - rows[source]
                 for q in range(len(table)):
                     if table[q, K_SOURCE] == p:
-                        operations += _spread(table[q], i - edges[p], kernels, counts, due, t)
+                        operations += _spread(table[q], i - edges[p], float(fired[i]), kernels, counts, due, t)
         for k in range(len(label)):
             if fired[label[k]]:
                 out[written] = k
@@ -178,19 +188,16 @@ class FloatReference:
             np.concatenate([getattr(p, name) for p in populations]) for name in ("du", "dv", "vth", "bias")
         ) + (
             np.concatenate([p.vth if p.drop is None else p.drop for p in populations]),
-            np.concatenate([np.full(p.n, lowest.get(name, -np.inf)) for name, p in graph.populations.items()]),
+            np.concatenate([np.full(p.n, max(lowest.get(m, -np.inf), p.lowest)) for m, p in graph.populations.items()]),
         )
-        self._rules = np.concatenate(
-            [
-                np.repeat([[p.inclusive], [p.reset == "subtract"], [p.refractory], [p.spiking], [p.start]], p.n, 1)
-                for p in populations
-            ],
-            axis=1,
-        ).astype(np.int64)
+        rules = [
+            (p.inclusive, p.reset == "subtract", p.refractory, p.spiking, p.start, p.most_spikes) for p in populations
+        ]
+        self._rules = np.repeat(np.array(rules, np.int64).T, [p.n for p in populations], axis=1)
         self._u, self._v, self._counter = np.zeros(self._n), np.zeros(self._n), np.zeros(self._n, np.int64)
         self._kernels = (*convolutions.arrays(), np.array([*first.values(), self._n], np.int64))
         self._due = np.zeros((1 + longest, self._n))
-        self._fired = np.zeros(self._n, bool)
+        self._fired = np.zeros(self._n, np.int64)  # spikes of the step
         self._labels = self._numbered(graph.outputs)
         self.reset()
 

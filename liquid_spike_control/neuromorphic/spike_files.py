@@ -4,7 +4,7 @@
 | suffix | holds |
 |---|---|
 | ``.npz`` | ``indptr``, ``ids``, ``n_neurons``, ``dt`` [s], as :class:`~..types.SpikeTrain` has them |
-| ``.npy`` | ``(n_steps, n_neurons)``, anything but 0 is a spike; or integer pairs ``(step, neuron)``; or EVENT |
+| ``.npy`` | ``(n_steps, n_neurons)`` of zeros and ones; or integer pairs ``(step, neuron)``; or EVENT |
 | ``.nir``, ``.h5`` | NIR sample data: ``nir.write_data`` |
 | ``.mcap`` | a recorded run: EventPackets of an event camera |
 | ``.es``, ``.raw``, ``.dat``, ``.aedat`` | recordings, by faery: ``pip install 'liquid_spike_control[events]'`` |
@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
 from ..hdf5 import open_hdf5
+from ..outputs import write_file
 from ..types import EVENT, SpikeTrain
 from .event_files import RECORDINGS, read_recording
 from .graded import GradedTrain
@@ -28,6 +30,8 @@ WRITES = (".npz", ".npy", ".nir")
 #: More than this in one file is refused: a whole file is held in memory.
 MAX_STEPS, MAX_SPIKES = 1 << 26, 1 << 28
 MAX_DENSE = 1 << 32  # neurons and steps
+# Steps of an array that are looked at together.
+_ROWS = 1024
 
 
 def read_spikes(
@@ -97,7 +101,8 @@ def write_spikes(
     """Write spikes as ``.npz``, ``.npy`` (dense, payloads where there are any) or ``.nir`` (sample data of a node).
 
     Raises:
-        TaskError: the suffix is none of these, or the file cannot be written.
+        TaskError: the suffix is none of these.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -105,15 +110,14 @@ def write_spikes(
         raise TaskError(f"{path}: spikes are written as {', '.join(WRITES)}; give one of these suffixes")
     if suffix == ".npy" and spikes.n_steps * n_neurons > MAX_DENSE:
         raise TaskError(f"{path}: {spikes.n_steps} steps of {n_neurons} neurons are too many to write out; give .npz")
-    try:
-        if suffix == ".npz":
-            np.savez_compressed(path, indptr=spikes.indptr, ids=spikes.ids, n_neurons=n_neurons, dt=dt)
-        elif suffix == ".npy":
-            np.save(path, spikes.to_dense(n_neurons))
-        else:
-            _write_nir(path, spikes, n_neurons, dt, node)
-    except OSError as error:
-        raise TaskError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    buffer = io.BytesIO()  # HDF5 that meets a full disk takes the process with it
+    if suffix == ".npz":
+        np.savez_compressed(buffer, indptr=spikes.indptr, ids=spikes.ids, n_neurons=n_neurons, dt=dt)
+    elif suffix == ".npy":
+        np.save(buffer, spikes.to_dense(n_neurons))
+    else:
+        _write_nir(buffer, spikes, n_neurons, dt, node)
+    write_file(path, buffer.getbuffer())
 
 
 def random_spikes(n_inputs: int, rate: float, steps: int, dt: float, seed: int) -> SpikeTrain:
@@ -179,7 +183,12 @@ def _read_npy(path: Path, n_inputs: int, dt: float, shape: tuple[int, ...] | Non
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise TaskError(f"{path}: an array {array.dtype} of shape {array.shape}; give (steps, neurons) or pairs")
     if array.shape[1] == n_inputs:
-        return SpikeTrain.from_dense(array)
+        if n_inputs == 2 and array.dtype.kind in "iu" and array.max(initial=0) > 1:
+            raise TaskError(
+                f"{path}: integers in two columns, for two inputs, are pairs (step, neuron) or counts; write spikes of "
+                "each step as bool, or pairs with write_spikes as .npz"
+            )
+        return _spikes_of(path, array)
     if array.shape[1] == 2 and array.dtype.kind in "iu":
         n_steps = int(array[:, 0].max(initial=-1)) + 1
         if n_steps > MAX_STEPS:
@@ -187,6 +196,19 @@ def _read_npy(path: Path, n_inputs: int, dt: float, shape: tuple[int, ...] | Non
         order = np.lexsort((array[:, 1], array[:, 0]))
         return _train(path, array[order, 0], array[order, 1], n_steps, n_inputs)
     raise TaskError(f"{path}: {array.shape[1]} neurons, the network has {n_inputs} inputs; give spikes made for it")
+
+
+def _spikes_of(path: Path, dense: np.ndarray) -> SpikeTrain:
+    """Spikes of an array ``(steps, neurons)`` of zeros and ones; counts and pictures are not taken for spikes."""
+    for first in range(0, len(dense), _ROWS):
+        part = dense[first : first + _ROWS]
+        other = part[(part != 0) & (part != 1)] if part.dtype.kind != "b" else part[:0]
+        if other.size:
+            raise TaskError(
+                f"{path}: it holds {other.flat[0]:g}, and spikes are 0 or 1; encode counts and pictures as spikes, or "
+                "give integers with --payloads to networks that take numbers"
+            )
+    return SpikeTrain.from_dense(dense)
 
 
 def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTrain:
@@ -207,7 +229,7 @@ def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTr
         raise TaskError(f"{path}: {sample.n_samples} samples; give a file of one")
     if isinstance(sample, nir.TimeGriddedData):
         _check_dt(path, sample.dt, dt)
-        return SpikeTrain.from_dense(sample.data[0])
+        return _spikes_of(path, np.asarray(sample.data[0]))
     if sample.idx.dtype.kind not in "iu":
         raise TaskError(f"{path}: node {node}: indices of type {sample.idx.dtype}; they must be integers")
     there = sample.idx[0] != -1
@@ -219,12 +241,12 @@ def _read_nir(path: Path, n_inputs: int, dt: float, node: str | None) -> SpikeTr
     return _train(path, pairs // n_inputs, pairs % n_inputs, n_steps, n_inputs)
 
 
-def _write_nir(path: Path, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str) -> None:
+def _write_nir(file: io.BytesIO, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str) -> None:
     import nir
 
     steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
     data = nir.EventData(spikes.ids[None].astype(np.int64), (steps * dt)[None], n_neurons, spikes.n_steps * dt)
-    nir.write_data(path, nir.NIRGraphData({node: nir.NIRNodeData({"spikes": data})}))
+    nir.write_data(file, nir.NIRGraphData({node: nir.NIRNodeData({"spikes": data})}))
 
 
 def _bin(

@@ -208,7 +208,7 @@ class Sparse(_Stored):
         carried += 256
         carried <<= 6
         if np.ndim(self.delays):
-            carried |= self.delays.astype(np.int16)
+            carried |= np.asarray(self.delays, np.int16)
         return by_source(self.sources, self.targets, carried, self.shape)
 
     def by_source(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 
 from ..errors import LiquidSpikeError, TaskError
 from ..events.codec import encode
 from ..records.event_bag import PacketForm, packets
 from ..records.event_source import EventSource, open_source
 from ..records.patience import Patience
+from ..terminal import Console
 from ..types import EVENT
 from .graph import domain_id, environment
 from .interrupts import Interrupts

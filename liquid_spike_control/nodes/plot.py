@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import save_figure
 from .report import History, Report, in_degrees
 
 #: Most panels of estimates or readings.
@@ -59,7 +60,7 @@ def plot(history: History, report: Report, path: Path) -> None:
     panels[-1].set_xlim(0, max(seconds[-1], 1e-9))
     figure.align_ylabels()
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
     pyplot.close(figure)
 
 

@@ -8,6 +8,7 @@ parent's pid besides (``process.run``), and :meth:`Processes.stop` ends with SIG
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,15 +17,17 @@ import time
 from collections import deque
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from ..errors import GraphError
+from ..terminal import Console
 from .graph import NodeSpec, environment
 from .process import PARENT
 
 #: From the first signal to SIGKILL [s].
 STOP_S = 2.0
+#: A line that says why a node ends: its own, or rclpy's with time and name.
+_ERROR = re.compile(r"\[(?:ERROR|FATAL)\] (?:\[\d+\.\d+\] \[[^]]*\]: )?(.*)")
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red")
 
 
@@ -66,17 +69,19 @@ class Processes:
     def _read(self, name: str, colour: str, lines) -> None:
         for line in lines:
             line = line.rstrip()
-            if line.startswith("[ERROR] "):
-                self._errors.setdefault(name, line.removeprefix("[ERROR] "))
-                continue  # told once, at the end, by why()
-            # until all are up, so that a refusal is one line
+            if (error := _ERROR.match(line)) is not None:
+                if self._up.is_set():
+                    self._errors[name] = error[1]  # the latest explains why a node ends
+                else:
+                    self._errors.setdefault(name, error[1])  # what follows a refusal is its consequence
+            # until all are up, so that a refusal is one line, see why()
             if not self._up.is_set():
                 self._held.append((name, colour, line))
             else:
                 self._print(name, colour, line)
 
     def release(self) -> None:
-        """Print the lines so far, and from now on at once."""
+        """Print the lines so far, and from now on at once, whatever their level."""
         self._up.set()
         while self._held:
             self._print(*self._held.popleft())
@@ -87,7 +92,9 @@ class Processes:
     def why(self, failure: str) -> str:
         """The failure, or what the node itself said of it where it said something."""
         time.sleep(0.1)  # for the line to come through the pipe
-        for name in (failure.split()[0].rstrip(":"), *self._errors):
+        named = failure.split()[0].rstrip(":")
+        # before all are up, one that refuses keeps the others waiting
+        for name in (named,) if self._up.is_set() else (named, *self._errors):
             if name in self._errors:
                 return f"{name}: {self._errors[name]}"
         return failure

@@ -7,12 +7,12 @@ import math
 import time
 from collections import deque
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..terminal import Console
 from .report import History, in_degrees
 
 #: Drawing costs milliseconds of a core that the graph needs.

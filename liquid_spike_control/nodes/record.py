@@ -7,11 +7,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from ..errors import LiquidSpikeError
+from ..terminal import Console
 from .graph import domain_id, environment
 from .interrupts import Interrupts
 
@@ -31,8 +31,6 @@ def record_command(options: RecordOptions) -> int:
     Raises:
         LiquidSpikeError: the file exists or cannot be written, or the duration or the domain is none.
     """
-    if options.duration is not None and not options.duration > 0:
-        raise LiquidSpikeError(f"--duration {options.duration}; give seconds, more than 0")
     if options.out.suffix != ".mcap":
         raise LiquidSpikeError(f"--out {options.out}: recordings are MCAP; give a name that ends in .mcap")
     os.environ.update(environment())

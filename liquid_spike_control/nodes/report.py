@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from ..outputs import write_json
 from ..robot import Robot
+from ..terminal import Console
 from .graph import GraphOptions
 
 
@@ -117,7 +118,7 @@ class Report:
         table = Table(title=f"{self.robot}, seed {self.seed}, {self.mode}", show_header=False, title_justify="left")
         table.add_column("what", no_wrap=True)
         table.add_column("value", justify="right", no_wrap=True)
-        table.add_row("outcome", f"[{'green' if self.success else 'red'}]{self.outcome}[/]")
+        table.add_row("outcome", Text(self.outcome, "green" if self.success else "red"))
         table.add_row("simulated time", f"{self.elapsed_s:.2f} of {self.duration_s:.2f} s")
         table.add_row("reward", f"{self.reward:.4g}")
         for name, value in self.rmse.items():
@@ -146,15 +147,9 @@ class Report:
 
     def write_json(self, path: Path) -> None:
         """All fields, and NaN as null."""
-        path.write_text(json.dumps(_without_nan(asdict(self)), indent=2) + "\n")
+        write_json(path, asdict(self))
 
 
 def in_degrees(value: float, unit: str) -> tuple[float, str]:
     """A value and its unit for people: angles in degrees."""
     return (math.degrees(value), "deg") if unit == "rad" else (value, unit)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(own) for name, own in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

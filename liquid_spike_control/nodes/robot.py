@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GraphError
+from ..inputs import read_yaml
 from ..resources import PACKAGE, zoo
 from .graph import BACKENDS, NodeSpec
 
@@ -49,14 +50,12 @@ def read_parameters(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         GraphError: it cannot be read as such a file.
     """
-    import yaml  # comes with rclpy
-
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except OSError as error:
         raise GraphError(f"{path}: {error.strerror}; give --config a yaml file, e.g. config/robot_cart.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise GraphError(f"{path}: not yaml: {' '.join(str(error).split())[:200]}") from None
+    except ValueError as error:
+        raise GraphError(f"{path}: not yaml: {error}") from None
     if not isinstance(content, dict):
         raise GraphError(f"{path}: it holds no nodes; see config/robot_cart.yaml")
     parameters = {}
@@ -96,6 +95,8 @@ def describe(options: RobotOptions) -> tuple[NodeSpec, ...]:
 
 def _model(options: RobotOptions, field: str, configured: Any) -> Path:
     chosen = getattr(options, field) or configured
+    if chosen and not isinstance(chosen, str | Path):
+        raise GraphError(f"{options.config}: {field}: '{chosen}' is no path; give a path, or the name of a shipped one")
     if not chosen:
         raise GraphError(f"{options.config}: {field}: it is not set; give a model's path, or the name of a shipped one")
     path = Path(chosen)

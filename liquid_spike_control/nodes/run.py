@@ -7,10 +7,9 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from ..errors import LiquidSpikeError
-from ..products import check_folders
+from ..records.mcap_file import check_whole
+from ..terminal import Console
 from . import graph
 from .graph import GraphOptions
 from .progress import Progress
@@ -33,7 +32,6 @@ def run_command(options: RunOptions) -> int:
     graph_options = _graph_options(options)
     if options.real:
         return _run_real(graph_options)
-    check_folders(plot=options.plot, json=options.json, record=options.record)
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     if options.in_process and options.simulator != "loihi":
@@ -55,11 +53,13 @@ def run_command(options: RunOptions) -> int:
         from .plot import plot
 
         plot(history, report, options.plot)
+    if options.record is not None:
+        check_whole(options.record)
     return 0 if report.success else 1
 
 
 def _run_real(options: GraphOptions) -> int:
-    return _attend(graph.describe(options), None)
+    return _attend(graph.describe(options), None, options.record)
 
 
 def _run_configured(options: RunOptions) -> int:
@@ -67,14 +67,19 @@ def _run_configured(options: RunOptions) -> int:
         raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
     robot = RobotOptions(options.config, options.perception_model, options.controller_model, options.record)
     specs = describe(robot)
-    return _attend(specs, robot.config)
+    return _attend(specs, robot.config, robot.record)
 
 
-def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None) -> int:
+def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path | None) -> int:
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
-    with _supervisors().Supervisor(specs, file, logs) as supervisor:
-        logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
-        supervisor.attend()
+    try:
+        with _supervisors().Supervisor(specs, file, logs) as supervisor:
+            logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
+            supervisor.attend()
+    except KeyboardInterrupt:
+        if record is not None:
+            check_whole(record)
+        raise
     return 0
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rich.console import Console
 
 from ..errors import GraphError
+from ..terminal import Console
 from .bringup import Bringup
 from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment
 from .interrupts import Interrupts

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from .fields import Count, Impulse, Jobs, Options, OutputFile, Priority, Range, Seconds
+
 
 @dataclass
-class BenchOptions:
-    """What can be said about a benchmark."""
+class BenchOptions(Options):
+    """Options of a benchmark."""
 
     seeds: str = "1000:1020"
     """Held-out seeds, first:last+1."""
-    duration: float | None = None
+    duration: Seconds | None = None
     """Simulated seconds of an episode; 60 if not given."""
-    push: float | None = None
+    push: Impulse | None = None
     """Impulse of a push [N s] (pencil); 0.06 if not given."""
     variants: str = ""
     """Comma-separated: lqr_true, lqr_spiking, cfc_float, cfc_loihi, cfc_frames; all if not given."""
@@ -26,17 +28,17 @@ class BenchOptions:
     """A .nir file; the shipped one if not given."""
     controller_model: Path | None = None
     """A .safetensors file; the shipped one if not given."""
-    jobs: int = 2
+    jobs: Jobs = 2
     """Processes."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the figures."""
-    plot: Path | None = None
+    plot: OutputFile = None
     """Write a picture (push, snn, energy)."""
 
 
 @dataclass
 class BenchPencilOptions(BenchOptions):
-    """What can be said about the comparison of controllers on the pencil."""
+    """Options of the comparison of controllers on the pencil."""
 
     task: Literal["pencil", "pencil-hard"] = "pencil"
     """pencil-hard: 20 s and gusts of 0.015 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
@@ -47,20 +49,20 @@ class BenchPencilOptions(BenchOptions):
 
 
 @dataclass
-class HopsOptions:
-    """What can be said about the measuring of the graph's hops."""
+class HopsOptions(Options):
+    """Options of the measuring of the graph's hops."""
 
-    duration: float = 30.0
+    duration: Annotated[float, Range(1.0, 3600.0, "s")] = 30.0
     """Seconds."""
-    priority: int = 0
+    priority: Priority = 0
     """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the figures."""
 
 
 @dataclass
-class ScaleOptions:
-    """What can be said about the measuring of the tasks' scales."""
+class ScaleOptions(Options):
+    """Options of the measuring of the tasks' scales."""
 
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()
     """Names of tasks; all if not given."""
@@ -71,8 +73,8 @@ class ScaleOptions:
 
 
 @dataclass
-class BenchPolicyOptions:
-    """What can be said about the trial of controllers."""
+class BenchPolicyOptions(Options):
+    """Options of the trial of controllers."""
 
     models: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Controller files, as `liquid-spike train policy` writes them; each is tried on the robot it was trained for."""
@@ -84,13 +86,13 @@ class BenchPolicyOptions:
     """Held-out seeds of the episodes, first:last+1."""
     backend: Literal["loihi", "float"] = "loihi"
     """What runs a spiking controller: the Loihi emulator, or float64."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the figures."""
 
 
 @dataclass
-class ClosedLoopOptions:
-    """What can be said about the comparison of controllers on tasks."""
+class ClosedLoopOptions(Options):
+    """Options of the comparison of controllers on tasks."""
 
     plan: Literal["smoke", "published"] = "smoke"
     """smoke: a few controllers, hardly trained, minutes. published: everything, hours. The options below change it."""
@@ -102,9 +104,9 @@ class ClosedLoopOptions:
     """Comma-separated; an unknown name lists them all."""
     training_seeds: str = ""
     """Of the networks, first:last+1, from 1 on."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Of each perturbation."""
-    rounds: int | None = None
+    rounds: Count | None = None
     """Of DAgger, if not the plan's."""
     cache: Path | None = None
     """Folder where results and networks are kept; by default the user's cache."""
@@ -112,7 +114,7 @@ class ClosedLoopOptions:
     """Folders of results that are read too, e.g. docs/benchmark/results."""
     engine: Literal["processes", "ray"] = "processes"
     """processes: of this machine. ray: tasks of the cluster at RAY_ADDRESS, or of one that is started here."""
-    jobs: int = 2
+    jobs: Jobs = 2
     """Cells at once."""
     out: Path | None = None
     """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
@@ -123,14 +125,14 @@ class ClosedLoopOptions:
     verify: str = ""
     """Compute a kept cell again and compare, e.g. swing-up-gru-1 (TASK-CONTROLLER-SEED; the seed is 0 for what learns
     nothing); exit status 1 if it differs. --perturbations and --episodes make it shorter."""
-    tolerance: float | None = None
+    tolerance: Annotated[float, Range(0.0, 1e6)] | None = None
     """Of --verify: greatest difference of the means, as a part of the episodes that succeed and of the score. By
     default 0 (every episode the same) on the processor class and libraries of the result, 0.1 on others."""
 
 
 @dataclass
-class SequenceOptions:
-    """What can be said about the comparison of sequence models on published tasks."""
+class SequenceOptions(Options):
+    """Options of the comparison of sequence models on published tasks."""
 
     task: tyro.conf.Positional[Literal["xor", "walker2d"]] = "xor"
     """xor: parity of event-based bit streams. walker2d: the next state of a walker that is seen irregularly."""
@@ -142,19 +144,19 @@ class SequenceOptions:
     """A tenth of the sequences for a few epochs: about a minute, to see it at work."""
     cache: Path | None = None
     """Folder where results and half-done fits are kept; by default the user's cache."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the figures."""
-    plot: Path | None = None
+    plot: OutputFile = None
     """Write a picture of the learning curves."""
 
 
 @dataclass
-class StepsOptions:
-    """What can be said about the comparison of single steps of controllers."""
+class StepsOptions(Options):
+    """Options of the comparison of single steps of controllers."""
 
-    rounds: int = 20
+    rounds: Count = 20
     """Of 250 steps each; the fastest counts."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the figures."""
-    plot: Path | None = None
+    plot: OutputFile = None
     """Write a picture."""

@@ -5,27 +5,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
+from .fields import Options, Output, OutputFile
+
 
 @dataclass
-class ControllerInspectOptions:
-    """What can be said about a look into a controller."""
+class ControllerInspectOptions(Options):
+    """Options of a look into a controller."""
 
     model: tyro.conf.Positional[Path]
     """A controller file (.safetensors)."""
-    plot: Path | None = None
+    plot: OutputFile = None
     """Write a picture of its wiring: neurons in layers, excitatory and inhibitory synapses."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the numbers."""
 
 
 @dataclass
-class ControllerExportOptions:
-    """What can be said about an export."""
+class ControllerExportOptions(Options):
+    """Options of an export."""
 
     model: tyro.conf.Positional[Path]
     """A controller file (.safetensors)."""
-    out: tyro.conf.Positional[Path]
+    out: tyro.conf.Positional[Annotated[Path, Output()]]
     """The .onnx file to write."""

@@ -9,10 +9,12 @@ from typing import Literal
 
 import tyro
 
+from .fields import Options, OutputFile, Priority, Seconds, Seed
+
 
 @dataclass
-class RunOptions:
-    """What can be said about a run."""
+class RunOptions(Options):
+    """Options of a run."""
 
     robot: tyro.conf.Positional[str] = "pencil"
     """A robot's name (`liquid-spike robots` lists them), its folder or its yaml file."""
@@ -24,9 +26,9 @@ class RunOptions:
     """A yaml file of ROS parameters, in the place of those derived from the description."""
     config: Path | None = None
     """For `run robot`, a graph that is described by ROS parameters alone; config/robot_cart.yaml is one."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the episode; the same seed gives the same episode."""
-    duration: float | None = None
+    duration: Seconds | None = None
     """Simulated seconds; the task's own if not given."""
     mode: Literal["lockstep", "realtime"] = "realtime"
     """lockstep: as fast as it goes, the same bytes every time. realtime: at the pace of the wall clock."""
@@ -38,20 +40,20 @@ class RunOptions:
     """A .nir file; the description's if not given."""
     controller_model: Path | None = None
     """A .safetensors file, or a spiking controller's .nir; the description's if not given."""
-    record: Path | None = None
+    record: OutputFile = None
     """Write every topic to this .mcap file."""
-    plot: Path | None = None
+    plot: OutputFile = None
     """Write a picture of the run: estimates and truth, commands, events, spikes."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the table's numbers."""
-    priority: int = 0
+    priority: Priority = 0
     """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
 
 
 @dataclass
-class NewOptions:
+class NewOptions(Options):
     """A new robot."""
 
     folder: tyro.conf.Positional[Path]
@@ -59,29 +61,29 @@ class NewOptions:
 
 
 @dataclass
-class DoctorOptions:
-    """What can be said about a look at the machine."""
+class DoctorOptions(Options):
+    """Options of a look at the machine."""
 
-    json: Path | None = None
+    json: OutputFile = None
     """Write the findings."""
 
 
 @dataclass
-class FaultsOptions:
+class FaultsOptions(Options):
     """Which faults are injected."""
 
     only: tuple[str, ...] = ()
     """Names of faults, e.g. `--only estop gate_killed`; all if not given."""
     thorough: bool = False
     """Inject as often and as long as the published table did: half an hour."""
-    priority: int = 0
+    priority: Priority = 0
     """Real-time priority of the nodes in the soak (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the table."""
 
 
 @dataclass
-class SecurityOptions:
+class SecurityOptions(Options):
     """Which graph the permissions are for."""
 
     config: Path | None = None
@@ -94,15 +96,15 @@ class SecurityOptions:
 
 @dataclass
 class PolicyOptions(SecurityOptions):
-    """What can be said about a policy."""
+    """Options of a policy."""
 
-    out: Path | None = None
+    out: OutputFile = None
     """File to write; printed if not given."""
 
 
 @dataclass
 class KeystoreOptions(SecurityOptions):
-    """What can be said about a keystore."""
+    """Options of a keystore."""
 
     folder: tyro.conf.Positional[Path] = tyro.MISSING
     """Folder to make."""

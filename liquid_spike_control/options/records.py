@@ -5,26 +5,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from .fields import Options, Output, OutputFile, Pixels, Range
+
 
 @dataclass
-class RecordOptions:
-    """What can be said about a recording of whatever graph is on the ROS domain."""
+class RecordOptions(Options):
+    """Options of a recording of whatever graph is on the ROS domain."""
 
-    out: Path
+    out: Annotated[Path, Output()]
     """The .mcap file to write."""
     topics: tuple[str, ...] = ()
     """What is recorded; every topic that somebody publishes, now or later, if not given."""
-    duration: float | None = None
+    duration: Annotated[float, Range(1e-3, 1e9, "s")] | None = None
     """Seconds; until Ctrl-C if not given."""
 
 
 @dataclass
-class ReplayOptions:
-    """What can be said about a replay of a bag through the models."""
+class ReplayOptions(Options):
+    """Options of a replay of a bag through the models."""
 
     bag: tyro.conf.Positional[Path]
     """A .mcap or .db3 file, or a folder of ros2 bag; one that a crash cut off is read up to the cut."""
@@ -44,21 +46,21 @@ class ReplayOptions:
     """Topic of the commands before the gate."""
     gated: str | None = None
     """Topic of the commands behind the gate; as the bag tells, or /robot_joint_command."""
-    plot: Path | None = None
+    plot: OutputFile = None
     """Write a picture: recorded and replayed estimates and commands, and where they differ."""
-    json: Path | None = None
+    json: OutputFile = None
     """Write the numbers."""
 
 
 @dataclass
-class EventsOptions:
+class EventsOptions(Options):
     """Which recording of an event camera."""
 
     file: tyro.conf.Positional[Path]
     """.raw (EVT2, EVT2.1, EVT3), .dat, .aedat4, .es, .h5, .csv, .txt, or a bag with event packets."""
     topic: str = "/event_camera/events"
     """Of the event packets, in a bag."""
-    size: tuple[int, int] | None = None
+    size: tuple[Pixels, Pixels] | None = None
     """Width and height of the picture [pixels], for files that do not say."""
     track: str | None = None
     """Which camera of a file with several: the number of an AEDAT4 track, left or right of M3ED."""
@@ -68,9 +70,9 @@ class EventsOptions:
 
 @dataclass
 class EventsInfoOptions(EventsOptions):
-    """What can be said about a look into a recording."""
+    """Options of a look into a recording."""
 
-    json: Path | None = None
+    json: OutputFile = None
     """Write the numbers."""
 
 
@@ -80,7 +82,7 @@ class PacketOptions(EventsOptions):
 
     encoding: Literal["evt3", "mono"] = "evt3"
     """Of the packets. evt3: microseconds, 2 to 8 bytes an event. mono: nanoseconds, 8 bytes."""
-    window: float = 0.005
+    window: Annotated[float, Range(1e-6, 1.0, "s")] = 0.005
     """How long a packet lasts [s]; empty ones are sent too."""
     driver: bool = False
     """Packets as a camera's driver sends them: evt3 on the sensor's clock, the stamp is that of the first event."""
@@ -88,11 +90,11 @@ class PacketOptions(EventsOptions):
 
 @dataclass
 class EventsConvertOptions(PacketOptions):
-    """What can be said about a conversion."""
+    """Options of a conversion."""
 
-    out: tyro.conf.Positional[Path] = tyro.MISSING
+    out: tyro.conf.Positional[Annotated[Path, Output()]] = tyro.MISSING
     """The file to write: .mcap for a bag of event packets, or .raw, .dat, .aedat4, .es, .csv."""
-    start: float | None = None
+    start: Annotated[float, Range(0.0, 2**31 - 1, "s")] | None = None
     """Time at which the bag begins [s]; as the recording says, or 1 s if it begins earlier."""
     version: Literal["evt2", "evt3"] | None = None
     """Of a .raw file; evt3 if not given."""
@@ -100,9 +102,9 @@ class EventsConvertOptions(PacketOptions):
 
 @dataclass
 class EventsPlayOptions(PacketOptions):
-    """What can be said about a recording that takes a camera's place."""
+    """Options of a recording that takes a camera's place."""
 
-    speed: float = 1.0
+    speed: Annotated[float, Range(1e-3, 1e3)] = 1.0
     """Times real time."""
     repeat: bool = False
     """From the beginning again, until Ctrl-C."""

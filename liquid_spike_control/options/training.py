@@ -5,28 +5,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from .fields import Count, Options, OutputFile, Range, Seed
+
 
 @dataclass
-class TrainOptions:
+class TrainOptions(Options):
     """Training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
     """What for: pencil or pencil-hard; controller: any robot, its folder or its yaml file."""
-    out: Path | None = None
+    out: OutputFile = None
     """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
     perception: Path | None = None
     """controller: the perception to train on; the shipped one if not given. perception of pencil-hard: what to start
     from; the pencil's if not given.
     """
-    seed: int = 1
+    seed: Seed = 1
     """Of everything that chance decides."""
-    updates: int | None = None
+    updates: Count | None = None
     """perception: optimiser steps of the first stage, if not the full training; the others follow in proportion."""
-    rounds: int | None = None
+    rounds: Count | None = None
     """controller: DAgger rounds, if not the full training."""
     controller: str = "cfc_mm"
     """controller of pencil-hard: its architecture, as large as the default (an NCP keeps its 19 neurons), or spiking
@@ -37,16 +39,16 @@ class TrainOptions:
 
 
 @dataclass
-class LearningOptions:
+class LearningOptions(Options):
     """Training on a robot's task."""
 
     task: tyro.conf.Positional[str]
     """A robot's name, its folder or its yaml file; an unknown name lists them all."""
-    out: Path | None = None
+    out: OutputFile = None
     """File to write; by default named after the task, in this folder. Beside it lies a checkpoint while it is made:
     the same command goes on from there.
     """
-    seed: int = 1
+    seed: Seed = 1
     """Of everything that chance decides."""
     logs: Path | None = None
     """Folder for event files that TensorBoard reads."""
@@ -58,19 +60,19 @@ class TrainPolicyOptions(LearningOptions):
 
     controller: str = "cfc_mm"
     """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); unknown names list the others."""
-    units: int | None = None
+    units: Annotated[int, Range(1, 1 << 16)] | None = None
     """Neurons of a layer; the architecture's own if not given."""
-    budget_parameters: int | None = None
+    budget_parameters: Count | None = None
     """Instead of units: the size with the number of parameters nearest to this."""
     hide_elapsed: bool = False
     """Do not tell the network how much time has passed: neither as an input nor as a time span."""
-    rounds: int | None = None
+    rounds: Count | None = None
     """Of collecting and learning, if not the full training."""
-    passes: int | None = None
+    passes: Count | None = None
     """Sweeps over what was collected, in a round."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float, Range(1e-9, 10.0)] | None = None
     """At the start."""
-    faults: float | None = None
+    faults: Annotated[float, Range(0.0, 100.0)] | None = None
     """Factor on the faults of sensing and timing that it is trained under: noise, lost samples, varying periods and
     latency. 1 if not given, somewhat more than the benchmark's; 0 for a robot without any.
     """
@@ -88,5 +90,5 @@ class TrainPolicyOptions(LearningOptions):
 class TrainExpertOptions(LearningOptions):
     """Training of an expert."""
 
-    updates: int | None = None
+    updates: Count | None = None
     """Rollouts, each followed by an optimisation, if not the full training."""

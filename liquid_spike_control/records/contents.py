@@ -92,7 +92,7 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
 def _read(bag: Bag, raw: Raw, read: Any) -> Quantities | None:
     try:
         return read(bag.read(raw))
-    except AttributeError as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise TaskError(f"{bag.path}: {raw.topic}: {error}; the bag's parameters do not fit its messages") from None
 
 
@@ -102,7 +102,7 @@ def _take(contents: Contents, topics: Topics, raw: Raw, message: Any) -> None:
             contents.e_stops.append(raw.stamp_ns)
         return
     if raw.topic == topics.diagnostics:
-        contents.dropped = max(contents.dropped, *map(_dropped, message.status))
+        contents.dropped = max([contents.dropped, *map(_dropped, message.status)])
         return
     spikes = contents.spikes_in if raw.topic == topics.spikes_in else contents.spikes_out
     data = message.events.tobytes()
@@ -115,7 +115,9 @@ def _dropped(status: Any) -> int:
     if not status.name.startswith("perception:"):
         return 0
     told = {pair.key: pair.value for pair in status.values}
-    return sum(int(told.get(name, "0")) for name in ("lost", "too_old", "out_of_order", "packets_shed_from"))
+    # of another program's diagnostics, they need not be numbers
+    counts = (told.get(name, "0") for name in ("lost", "too_old", "out_of_order", "packets_shed_from"))
+    return sum(int(count) for count in counts if count.isdecimal() and len(count) < 20)
 
 
 def event_packets(bag: Bag, topic: str) -> Iterator[Any]:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
-from ..products import check_folders
+from ..outputs import write_json
+from ..terminal import Console
 from .patience import Patience
 from .replay import Replay, replay
 from .setup import Topics
@@ -25,7 +24,6 @@ def replay_command(options: ReplayOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    check_folders(plot=options.plot, json=options.json)
     with Patience("replaying", "packets") as patience:
         outcome = replay(
             options.bag,
@@ -37,8 +35,7 @@ def replay_command(options: ReplayOptions) -> int:
             patience.show,
         )
     _print(outcome)
-    if options.json is not None:
-        options.json.write_text(json.dumps(numbers(outcome), indent=2) + "\n")
+    write_json(options.json, numbers(outcome))
     if options.plot is not None:
         from .replay_figure import draw
 

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import TaskError
 from ..events.files import write_events
+from ..outputs import write_json
+from ..terminal import Console
 from .event_account import EventAccount
 from .event_bag import PacketForm, packets, write_event_bag
 from .event_source import EventSource, open_source
@@ -47,7 +47,7 @@ def info_command(options: EventsInfoOptions) -> int:
     _tell(console, source)
     if options.json is not None:
         told = {k: v for k, v in asdict(account).items() if not k.startswith("_")}
-        options.json.write_text(json.dumps(told | {"duration_s": account.duration_s}, indent=2) + "\n")
+        write_json(options.json, told | {"duration_s": account.duration_s})
     return 1 if account.backward or account.outside else 0
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LiquidSpikeError
+from ..errors import LiquidSpikeError, OutputError
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -33,12 +33,31 @@ uint8[] events
 #: parameters of each) and ``models`` (SHA-256 of each file). Within the data, so that a cut file has it too.
 GRAPH_TOPIC = "/recorder/graph"
 STRING = "std_msgs/msg/String"
+#: The last bytes of a whole .mcap file.
+_END = b"\x89MCAP0\r\n"
 
 
 def file_hash(path: str | Path) -> str:
     """SHA-256 of a file, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_whole(path: Path) -> None:
+    """Refuse a recording that was not written to its end.
+
+    Raises:
+        OutputError: its summary is missing, as the disk was full or the recorder ended.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - len(_END)))
+            whole = size > len(_END) and file.read() == _END
+    except OSError as error:
+        raise OutputError(f"{path}: nothing was recorded ({error.strerror}); record again") from None
+    if not whole:
+        raise OutputError(f"{path}: the recording ends before the run did; make room and record again")
 
 
 def typestore() -> Typestore:
@@ -136,4 +155,4 @@ class McapFile:
         except OSError as error:
             self.abandon()
             kept = "what was flushed before is kept"
-            raise LiquidSpikeError(f"{self.path}: {error.strerror}; {kept}, make room and record anew") from None
+            raise OutputError(f"{self.path}: {error.strerror}; {kept}, make room and record again") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..terminal import Console
 
 #: No bar before this [s].
 AFTER_S = 2.0

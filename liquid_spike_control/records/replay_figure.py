@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..outputs import save_figure
 from .contents import Published
 from .replay import Replay
 
@@ -43,7 +44,7 @@ def draw(outcome: Replay, path: Path) -> None:
     apart.set_xlabel("time [s]")
     figure.align_ylabels()
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
     pyplot.close(figure)
 
 

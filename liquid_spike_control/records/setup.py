@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..control.gate import GateLimits
 from ..errors import TaskError
+from ..inputs import parse_json
 from ..joints import Readings
 from ..robot import JOINT_STATE, Robot, names
 from .bag import Bag
@@ -63,7 +63,7 @@ def read_description(bag: Bag) -> Description:
         if raw.topic != GRAPH_TOPIC:
             continue
         try:
-            told = json.loads(bag.read(raw).data)
+            told = parse_json(bag.read(raw).data)
             nodes, models = dict(told["nodes"]), dict(told["models"])
         except (ValueError, KeyError, TypeError, AttributeError):
             remedy = "record it with liquid-spike record"
@@ -153,7 +153,7 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
                 np.array(told("gate", "safe", limits.safe)),
             ),
         )  # fmt: skip
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
 
 

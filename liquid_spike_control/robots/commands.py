@@ -9,11 +9,11 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..errors import LiquidSpikeError, RobotError
+from ..terminal import Console
 from .catalogue import descriptions, robot_named
 
 if TYPE_CHECKING:

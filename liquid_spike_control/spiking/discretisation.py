@@ -23,7 +23,7 @@ INTEGRATORS = ("LI", "CubaLI", "I")
 #: Kinds of node with a synaptic current of their own.
 CURRENTS = ("CubaLIF", "CubaLI")
 
-_RESETS = {"zero": "zero", "hard": "zero", "subtract": "subtract", "soft": "subtract"}
+_RESETS = {"zero": "zero", "hard": "zero", "subtract": "subtract", "soft": "subtract", "none": "none"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,9 +98,12 @@ class Discretisation:
         drop, refractory = None, 0
         if reset == "subtract" and late and neurons.spiking:
             # Subtracted one step later, after the decay: as much as vth / (1 - dv) at once.
-            if (neurons.dv == 1).any():
+            if ((neurons.dv == 1) & np.isfinite(neurons.vth)).any():
                 raise ModelError(f"node {name}: its voltage lasts no step, so nothing can be subtracted from it later")
-            drop = (neurons.vth / (1 - neurons.dv)).ravel()
+            with np.errstate(divide="ignore"):
+                drop = (neurons.vth / (1 - neurons.dv)).ravel()
+        if reset == "none":
+            drop = np.zeros(neurons.vth.size)
         if reset == "zero" and late and (node.kind in CURRENTS or feeds_itself):
             refractory = 2
         du, dv, vth, bias = (np.ravel(x) for x in (neurons.du, neurons.dv, neurons.vth, neurons.bias))
@@ -111,10 +114,12 @@ class Discretisation:
                 vth,
                 bias,
                 inclusive=self.preset.inclusive,
-                reset="subtract" if reset == "subtract" else "zero",
+                reset="zero" if reset == "zero" else "subtract",
                 refractory=refractory,
                 spiking=neurons.spiking,
                 drop=drop,
+                most_spikes=self.preset.most_spikes if neurons.spiking else 1,
+                lowest=self.preset.lowest if neurons.spiking else -np.inf,
             )
         except ModelError as error:
             raise ModelError(f"node {name}: {error}") from None
@@ -148,13 +153,13 @@ class Discretisation:
         return steps.astype(np.int64)
 
     def _reset(self, name: str, node: Node) -> tuple[str, bool]:
-        """``"zero"`` or ``"subtract"``, and whether one step later."""
+        """``"zero"``, ``"subtract"`` or ``"none"``, and whether one step later."""
         stated = node.metadata.get("reset", node.metadata.get("reset_mechanism"))
         if stated is None:
             kind, _, late = self.preset.reset.partition("_")
             return kind, bool(late)
         if str(stated) not in _RESETS:
-            raise ModelError(f"node {name}: reset {stated} is unknown; use zero or subtract")
+            raise ModelError(f"node {name}: reset {stated} is unknown; use zero, subtract or none")
         return _RESETS[str(stated)], self.preset.reset.endswith("_next")
 
     @staticmethod

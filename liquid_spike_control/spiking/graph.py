@@ -4,7 +4,8 @@
 One step of a population, with ``a`` the weighted spikes that are due:
 
 ``u <- (1 - du) u + a``, ``v <- (1 - dv) v + u + bias``, spike where ``v > vth`` (``>=`` if inclusive), then
-``v = 0`` (``v - drop`` if the reset subtracts).
+``v = 0`` (``v - drop`` if the reset subtracts). A neuron that may send several spikes in a step sends as many as
+whole thresholds lie below its voltage, and the reset subtracts as many times.
 
 A spike at ``t`` acts at ``t + 1 + delay``; input spikes too. Neurons of an image-shaped population are numbered
 ``(row * width + column) * channels + channel``.
@@ -23,6 +24,8 @@ from ..errors import ModelError
 
 #: Name of the source that stands for the input spikes.
 INPUT = "input"
+#: Most extra steps of a connection; chips have fewer (:mod:`.obstacles`).
+LONGEST_DELAY = 4095
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class CubaPopulation:
 
     Attributes:
         du, dv: fraction of current and voltage lost in a step, 0 .. 1.
-        vth: threshold, positive.
+        vth: threshold, positive; infinite where a neuron never spikes.
         bias: added to the voltage every step.
         inclusive: whether a neuron spikes at its threshold, not only above.
         reset: what a spike does to the voltage; Loihi knows ``"zero"``.
@@ -39,6 +42,8 @@ class CubaPopulation:
         refractory: steps; r > 1 holds the voltage at 0 in the r - 1 steps after a spike.
         start: in the first ``start`` steps the voltage is held at 0.
         spiking: False for a leaky integrator, whose voltage is read and which never spikes.
+        most_spikes: the most spikes that a neuron sends in a step.
+        lowest: the voltage does not fall below it (Sinabs' ``min_v_mem``); at most 0.
     """
 
     du: np.ndarray
@@ -51,12 +56,15 @@ class CubaPopulation:
     start: int = 0
     spiking: bool = True
     drop: np.ndarray | None = None
+    most_spikes: int = 1
+    lowest: float = -np.inf
 
     def __post_init__(self) -> None:
         names = ("du", "dv", "vth", "bias", "drop")[: 4 if self.drop is None else 5]
         arrays = np.broadcast_arrays(*(np.asarray(getattr(self, m), float) for m in names))
         for name, array in zip(names, arrays, strict=True):
-            if array.ndim != 1 or not np.isfinite(array).all():
+            endless = name in ("vth", "drop") and not np.isnan(array).any() and array.min(initial=1) > -np.inf
+            if array.ndim != 1 or not (endless or np.isfinite(array).all()):
                 raise ModelError(f"{name} must be finite, one number a neuron, not of shape {array.shape}")
             object.__setattr__(self, name, np.ascontiguousarray(array))
         for name in ("du", "dv"):
@@ -64,6 +72,10 @@ class CubaPopulation:
                 raise ModelError(f"{name} must lie in 0 .. 1; a time constant is shorter than the step")
         if self.vth.min() <= 0:
             raise ModelError(f"thresholds must be positive, not {self.vth.min():g}")
+        if self.most_spikes < 1 or self.most_spikes > 1 and self.reset != "subtract":
+            raise ModelError(f"{self.most_spikes} spikes a step need a reset that subtracts; give 1, or that reset")
+        if not self.lowest <= 0:
+            raise ModelError(f"the lowest voltage must be at most 0, the reset, not {self.lowest:g}")
         for name in ("refractory", "start"):
             if not 0 <= getattr(self, name) <= 63:
                 raise ModelError(f"{name} must lie in 0 .. 63 steps, not {getattr(self, name)}")
@@ -193,8 +205,8 @@ class SpikingGraph:
                 )
             if not np.isfinite(c.weight).all():
                 raise ModelError(f"{c.source} -> {c.target}: a weight is not finite")
-            if np.size(c.delay) and not 0 <= np.min(c.delay) <= np.max(c.delay) <= 63:
-                raise ModelError(f"{c.source} -> {c.target}: delays must lie in 0 .. 63 steps")
+            if np.size(c.delay) and not 0 <= np.min(c.delay) <= np.max(c.delay) <= LONGEST_DELAY:
+                raise ModelError(f"{c.source} -> {c.target}: delays must lie in 0 .. {LONGEST_DELAY} steps")
 
     def size(self, name: str) -> int:
         """Number of neurons of a population, or of axons for ``"input"``.
@@ -219,6 +231,8 @@ class SpikingGraph:
         sha = hashlib.sha256(f"SpikingGraph 2 {self.n_inputs} {self.outputs}\n".encode())
         for name, p in self.populations.items():
             sha.update(f"{name} {p.n} {p.inclusive} {p.reset} {p.refractory} {p.start} {p.spiking}\n".encode())
+            if p.most_spikes > 1 or np.isfinite(p.lowest):
+                sha.update(f"{p.most_spikes} {p.lowest}\n".encode())
             for array in (p.du, p.dv, p.vth, p.bias, *(() if p.drop is None else (p.drop,))):
                 sha.update(array.astype("<f8").tobytes())
         for c in self.connections:

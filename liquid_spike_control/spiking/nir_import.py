@@ -19,7 +19,7 @@ from . import latency as timing
 from .discretisation import CURRENTS, INTEGRATORS, Discretisation
 from .graph import INPUT, Connection, Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from .nir_file import JUNCTION, NirFile, read_nir_file
-from .presets import PRESETS, Preset
+from .presets import Preset, preset_of
 from .shapes import NEURONS, Shape, infer_shapes
 from .signals import CONSTANT, Signals, Term
 from .synapse_order import are_distinct
@@ -57,7 +57,7 @@ def read_nir(
 
     Args:
         path: the file.
-        preset: who wrote it, a key of :data:`~.presets.PRESETS`.
+        preset: who wrote it, a key of :data:`~.presets.PRESETS`, or as :func:`~.presets.preset_of` takes it.
         dt: step, in the unit of the file's time constants; by default the preset's.
         input_shape: without batch and time, if the file does not tell.
 
@@ -65,9 +65,10 @@ def read_nir(
         ModelError: the file is damaged or holds what cannot be run; one line that names file, node and remedy.
     """
     if isinstance(preset, str):
-        if preset not in PRESETS:
-            raise ModelError(f"{path}: preset {preset} is unknown; use one of {', '.join(sorted(PRESETS))}")
-        preset = PRESETS[preset]
+        try:
+            preset = preset_of(preset)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
     step = preset.dt if dt is None else dt
     if step is None or not 0 < step < np.inf:
         raise ModelError(f"{path}: no time step; give dt, in the unit of the file's time constants")
@@ -87,8 +88,13 @@ class _Import:
         self.file, self.rule = file, rule
         self.shapes = infer_shapes(file, input_shape)
         self.signals = Signals(file, self.shapes, rule)
-        self.input = next(name for name, node in file.nodes.items() if node.kind == "Input")
         self.notes = [rule.preset.note] if rule.preset.note else []
+        sizes = self.signals.inputs
+        self.input_shape: Shape = self.shapes[next(iter(sizes))] if len(sizes) == 1 else (sum(sizes.values()),)
+        if len(sizes) > 1:
+            ends = np.cumsum(list(sizes.values()))
+            where = (f"{m} {end - n} .. {end - 1}" for (m, n), end in zip(sizes.items(), ends, strict=True))
+            self.notes.append(f"axons of its inputs, one input after the other: {', '.join(where)}")
         self.arriving: dict[str, list[Term]] = {}
         self.populations: dict[str, CubaPopulation] = {}
 
@@ -126,9 +132,9 @@ class _Import:
             self.populations = {CONSTANT: CubaPopulation(ones, ones, ones / 2, ones), **self.populations}
             late = {CONSTANT: 0, **late}
             self.notes.append(f"biases flow into synaptic currents: neuron {CONSTANT} spikes in every step for them")
-        n_inputs = int(np.prod(self.shapes[self.input]))
+        n_inputs = int(np.prod(self.input_shape))
         graph = SpikingGraph(n_inputs, self.populations, connections, tuple(outputs))
-        shapes = {INPUT: self.shapes[self.input], **{m: self._shape(m) for m in self.populations}}
+        shapes = {INPUT: self.input_shape, **{m: self._shape(m) for m in self.populations}}
         return ImportedNetwork(graph, late, shapes, tuple(self.notes), source, self.file.hash)
 
     def _kind(self, name: str) -> str:
@@ -225,7 +231,7 @@ class _Import:
         if c is not None and not c.depthwise and len(self.shapes[target]) == 3:
             first = t.source == INPUT
             return Correlation(t.source, target, c.weight, c.input_shape, c.stride, c.padding, first, delay)
-        source_shape = self.shapes[self.input] if t.source == INPUT else self._shape(t.source)
+        source_shape = self.input_shape if t.source == INPUT else self._shape(t.source)
         columns = np.arange(int(np.prod(source_shape))) if t.source == INPUT else _order(source_shape)
         rows, matrix = _order(self.shapes[target]), t.map.as_matrix()
         if alone and isinstance(matrix, np.ndarray) and 4 * np.count_nonzero(matrix) > matrix.size:

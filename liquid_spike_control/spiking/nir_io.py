@@ -19,8 +19,8 @@ that what was written as ``tau = dt / du`` reads back to the bit.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..hdf5 import open_hdf5
+from ..outputs import write_file
 from .graph import INPUT, Linear, SpikingGraph
 from .nir_reader import NEURONS, WEIGHTS, Reader
 from .readout import Readout
@@ -151,12 +152,9 @@ def write_perception_model(
     metadata.pop("hash", None)
     metadata["hash"] = _hash(nodes, edges, metadata)
     stored = {_KEY: json.dumps(metadata, sort_keys=True)}
-    temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
-    try:
-        nir.write(temporary, nir.NIRGraph(nodes, edges, metadata=stored, type_check=False))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()  # HDF5 that meets a full disk takes the process with it
+    nir.write(buffer, nir.NIRGraph(nodes, edges, metadata=stored, type_check=False))
+    write_file(path, buffer.getbuffer())
     return metadata["hash"]
 
 

@@ -140,15 +140,12 @@ def write_spiking_controller(path: str | Path, file: SpikingControllerFile) -> s
         The hash of its content.
 
     Raises:
-        ModelError: it cannot be written.
+        OutputError: it cannot be written.
     """
     metadata = {name: getattr(file, name) for name in _METADATA}
     metadata |= {"kind": KIND, "version": VERSION, "architecture": asdict(file.architecture)}
     metadata |= {"weight_scale": dict(file.weight_scale)}
-    try:
-        return write_perception_model(path, file.graph, file.readout, metadata, dt=file.step_s)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    return write_perception_model(path, file.graph, file.readout, metadata, dt=file.step_s)
 
 
 def read_spiking_controller(path: str | Path) -> SpikingControllerFile:

@@ -6,6 +6,7 @@ Exporters write the shape of their Input with a batch or time in front of it, or
 
 from __future__ import annotations
 
+from itertools import islice, product
 from math import prod
 
 import numpy as np
@@ -28,28 +29,40 @@ NEURONS = {
 POOLS = ("SumPool2d", "AvgPool2d")
 #: Most elements of one signal.
 MOST_ELEMENTS = 2**27
+#: Shapes of several inputs that are tried together.
+MOST_TRIALS = 256
 
 
 def infer_shapes(file: NirFile, input_shape: Shape | None = None) -> dict[str, Shape]:
     """The shape of what every node that the input reaches sends.
 
     Args:
-        file: nodes and edges, with one Input.
-        input_shape: of the input, if it is known.
+        file: nodes and edges, with one Input or several.
+        input_shape: of the input, if it is known and the only one.
 
     Raises:
         ModelError: shapes do not meet; the message names the node.
     """
     inputs = [name for name, node in file.nodes.items() if node.kind == "Input"]
-    if len(inputs) != 1:
-        raise ModelError(f"it has {len(inputs)} Input nodes; one is needed: join them")
+    if not inputs:
+        raise ModelError("it has no Input node; add one and join it to the first layer")
+    if input_shape and len(inputs) > 1:
+        raise ModelError(f"it has inputs {', '.join(inputs)}, and one shape is given; write their shapes into the file")
+    for name in inputs:
+        if len(inputs) > 1 and all(a != name for a, _ in file.edges):
+            raise ModelError(f"node {name}: an Input that feeds nothing; join it to a layer or remove it")
     error = None
-    for shape in [tuple(input_shape)] if input_shape else _candidates(file, inputs[0]):
+    possible = [[tuple(input_shape)] if input_shape else _candidates(file, name) for name in inputs]
+    for name, shapes in zip(inputs, possible, strict=True):
+        if not shapes:
+            raise ModelError(f"node {name}: its shape is unknown; give input_shape, e.g. (2, 128, 128)")
+    for chosen in islice(product(*possible), MOST_TRIALS):
         try:
-            return _propagate(file, inputs[0], shape)
+            return _propagate(file, dict(zip(inputs, chosen, strict=True)))
         except ModelError as found:
             error = error or found
-    raise error or ModelError(f"node {inputs[0]}: its shape is unknown; give input_shape, e.g. (2, 128, 128)")
+    assert error is not None
+    raise error
 
 
 def _candidates(file: NirFile, name: str) -> list[Shape]:
@@ -78,9 +91,8 @@ def _candidates(file: NirFile, name: str) -> list[Shape]:
     return found
 
 
-def _propagate(file: NirFile, start: str, shape: Shape) -> dict[str, Shape]:
-    shapes = {start: shape}
-    front = [start]
+def _propagate(file: NirFile, shapes: dict[str, Shape]) -> dict[str, Shape]:
+    front = list(shapes)
     while front:
         at = front.pop(0)
         for target in (b for a, b in file.edges if a == at):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from ..errors import ModelError
 from .discretisation import INTEGRATORS, Discretisation
@@ -42,6 +43,9 @@ class Signals:
         file: nodes and edges.
         shapes: of what the nodes send.
         rule: how neurons step.
+
+    Attributes:
+        inputs: number of axons of each input, by its name.
     """
 
     def __init__(self, file: NirFile, shapes: dict[str, Shape], rule: Discretisation):
@@ -50,6 +54,7 @@ class Signals:
         for a, b in file.edges:
             if a in shapes:  # what the input does not reach sends nothing
                 self.before[b].append(a)
+        self.inputs = {m: int(np.prod(shapes[m])) for m, node in file.nodes.items() if node.kind == "Input"}
         self._sent: dict[str, list[Term]] = {}
         self._open: list[str] = []
 
@@ -83,7 +88,7 @@ class Signals:
     def _made(self, name: str, node: Node) -> list[Term]:
         shape = self.shapes[name]
         if node.kind == "Input":
-            return [Term(INPUT, 0, Map(shape, shape))]
+            return [Term(INPUT, 0, self._axons(name, shape))]
         if node.kind in INTEGRATORS:
             return self._filtered(name, node)
         if node.kind in NEURONS:
@@ -106,6 +111,16 @@ class Signals:
         if bias is not None and np.any(bias):
             made = self._with_constant(name, made, bias, shape)
         return made
+
+    def _axons(self, name: str, shape: Shape) -> Map:
+        """The axons of an input: all, or its own where there are several, numbered one input after the other."""
+        if len(self.inputs) == 1:
+            return Map(shape, shape)
+        n, total = int(np.prod(shape)), sum(self.inputs.values())
+        before = list(self.inputs)[: list(self.inputs).index(name)]
+        columns = sum(self.inputs[other] for other in before) + np.arange(n)
+        chosen = sparse.csr_array((np.ones(n), (np.arange(n), columns)), shape=(n, total))
+        return Map((total,), shape, chosen)
 
     def _with_constant(self, name: str, terms: list[Term], bias: np.ndarray, shape: Shape) -> list[Term]:
         if np.size(bias) != shape[0]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TaskError
+from ..outputs import write_file
 from ..robots.catalogue import sensed_task_named
 from .episode import EpisodeController, EpisodeResult, ExpertController, RandomController, run_episode
 from .perturbations import perturbation_named
@@ -137,12 +138,9 @@ def write(anchors: dict[str, Anchors]) -> Path:
     """Record anchors in place of those of the same tasks; returns the file.
 
     Raises:
-        TaskError: it cannot be written.
+        OutputError: it cannot be written.
     """
     merged = {name: asdict(a) for name, a in (read() | anchors).items()}
-    try:
-        _FILE.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
-    except OSError as error:
-        raise TaskError(f"{_FILE}: cannot be written ({error.strerror}); use a source tree") from None
+    write_file(_FILE, json.dumps(merged, indent=1, sort_keys=True) + "\n")
     anchors_of.cache_clear()
     return _FILE

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..assembly import new_backend
-from ..products import check_folders
+from ..outputs import check_outputs
 from ..robots.pencil.imitation import ImitationTrainer, ImitationTraining
 from ..robots.pencil.perception import PerceptionTrainer
 from ..robots.pencil.stages import PerceptionTraining
 from ..spiking.nir_io import read_perception_model
+from ..terminal import Console
 from .controller_files import write_controller_file
 
 
@@ -38,7 +38,7 @@ def train_perception(
     Raises:
         TaskError: the folder of ``out`` does not exist.
     """
-    check_folders(out=out)
+    check_outputs(out=out)
     torch.set_num_threads(1)
     begin = time.monotonic()
     with progress_bars(console) as progress:
@@ -82,7 +82,7 @@ def train_controller(
         TaskError: the folder of ``out`` does not exist.
         ModelError: the perception model is damaged.
     """
-    check_folders(out=out)
+    check_outputs(out=out)
     torch.set_num_threads(1)
     begin = time.monotonic()
     model = read_perception_model(perception)

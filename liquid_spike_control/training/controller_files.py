@@ -13,7 +13,7 @@ def write_controller_file(path: Path, file: ControllerFile | SpikingControllerFi
     """Write a controller, whole or not at all; a spiking one's name ends in ``.nir``, others' in ``.safetensors``.
 
     Raises:
-        ModelError: it cannot be written.
+        OutputError: it cannot be written.
     """
     if isinstance(file, ControllerFile):
         write_controller(path, file)

@@ -10,14 +10,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
-from ..products import check_folders
+from ..outputs import check_outputs
 from ..resources import zoo
 from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
+from ..terminal import Console
 
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
@@ -82,7 +81,7 @@ def _train_random_features(options: TrainOptions) -> int:
             raise TaskError(f"--{name} belongs to the pencil's trainings, not to {options.task}; leave it out")
     robot, console = robot_named(options.task), Console()
     out = options.out or robot.file("perception.nir")
-    check_folders(out=out)
+    check_outputs(out=out)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("recording episodes", total=1.0)
         errors = train_random_features(
@@ -110,7 +109,6 @@ def _as_policy(options: TrainOptions) -> TrainPolicyOptions:
 
 def _train_hard(what: str, options: TrainOptions) -> int:
     """The same for ``pencil-hard``."""
-    _check_positive(options, "updates", "rounds")
     _check_known(options.controller)
     with _training_installed():
         from ..robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining
@@ -150,7 +148,6 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
     if options.device == "cuda" and (options.rewards or options.controller == SPIKING):
         raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
-    _check_positive(options, "units", "budget_parameters", "rounds", "passes", "learning_rate")
     architecture = _architecture(options)
     out = _out(options, f"{_stem(options.task)}_{options.controller}".replace("-", "_"))
     with _training_installed():
@@ -218,7 +215,6 @@ def expert_command(options: TrainExpertOptions) -> int:
     Raises:
         LiquidSpikeError: something is missing, unknown or out of range.
     """
-    _check_positive(options, "updates")
     with _training_installed():
         from .gym_expert import EXPERTS
         from .learning import Products, learn_expert
@@ -238,15 +234,6 @@ def _under_faults(config: DaggerTraining, factor: float | None) -> DaggerTrainin
         return config
     noise, drop, jitter = factor * config.noise, factor * config.drop, factor * config.jitter
     return replace(config, noise=noise, drop=drop, jitter=jitter, latency_steps=round(factor * config.latency_steps))
-
-
-def _check_positive(options: LearningOptions | TrainOptions, *names: str) -> None:
-    if options.seed < 0:
-        raise TaskError(f"--seed {options.seed}; give a whole number from 0")
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and not 0 < value < math.inf:
-            raise TaskError(f"--{name.replace('_', '-')} {value}; give a number above 0")
 
 
 @contextmanager

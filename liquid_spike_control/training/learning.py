@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from ..control.files import controller_of
 from ..errors import TaskError
 from ..liquid.architecture import Architecture
 from ..liquid.policies import Policy, new_policy
-from ..products import check_folders
+from ..outputs import check_outputs
 from ..robots.catalogue import sensed_task_named
 from ..spiking.policy import SpikingPolicy
 from ..spiking.policy_file import SpikingArchitecture
 from ..tasks.episode import run_episode
 from ..tasks.perturbations import perturbation_named
+from ..terminal import Console
 from .commands import progress_bars
 from .controller_files import write_controller_file
 from .dagger import DaggerTraining
@@ -79,7 +79,7 @@ def learn_policy(
         TaskError: the task or the device is not there, the folder does not exist, or the checkpoint is another's.
         ModelError: the task's expert cannot be had, or a file cannot be written.
     """
-    check_folders(out=products.out)
+    check_outputs(out=products.out)
     task = sensed_task_named(task_name)
     numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
     policy: Policy | SpikingPolicy
@@ -110,9 +110,9 @@ def learn_expert(task_name: str, config: PpoTraining, products: Products, consol
 
     Raises:
         TaskError: the task is not there, the folder does not exist, or the checkpoint is another's.
-        ModelError: a file cannot be written.
+        OutputError: a file cannot be written.
     """
-    check_folders(out=products.out)
+    check_outputs(out=products.out)
     policy: list[Policy] = []
     _learn(
         lambda report: policy.append(train_expert(task_name, config, report, products.checkpoint)),

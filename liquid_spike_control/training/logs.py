@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import TaskError
+from ..errors import OutputError, TaskError
 
 _POLYNOMIAL = 0x82F63B78  # Castagnoli, reflected
 
@@ -84,16 +84,26 @@ class EventLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             k = len(list(folder.glob("events.out.tfevents.*")))
-            self._file = open(folder / f"events.out.tfevents.{int(begin):010d}.{k}", "xb")
+            self._file = open(folder / f"events.out.tfevents.{int(begin):010d}.{k}", "xb", buffering=0)
         except OSError as error:
             raise TaskError(f"--logs {folder}: cannot be written ({error.strerror}); give another folder") from None
         # file_version = 3
-        self._file.write(record(b"\x09" + struct.pack("<d", begin) + _field(3, b"brain.Event:2")))
+        self._folder = folder
+        self._append(b"\x09" + struct.pack("<d", begin) + _field(3, b"brain.Event:2"))
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Append figures by name; they can be seen at once."""
-        self._file.write(record(scalar_event(self._clock(), step, figures)))
-        self._file.flush()
+        """Append figures by name; they can be seen at once.
+
+        Raises:
+            OutputError: the disk is full or has failed.
+        """
+        self._append(scalar_event(self._clock(), step, figures))
+
+    def _append(self, event: bytes) -> None:
+        try:
+            self._file.write(record(event))
+        except OSError as error:
+            raise OutputError(f"--logs {self._folder}: {error.strerror}; make room, the same command goes on") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint import replace_file
 from ..errors import TaskError
+from ..inputs import read_input
+from ..outputs import write_file
 from .policy import TrainablePolicy
 from .tensor_tree import from_bytes, to_bytes
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Checkpoints of other versions are refused.
 VERSION = 1
+#: The largest that is read; those of a controller have some megabytes.
+MAX_BYTES = 1 << 32
 
 
 def recipe_of(task_name: str, policy: TrainablePolicy, config: DataclassInstance) -> dict[str, Any]:
@@ -43,9 +46,9 @@ def write_checkpoint(path: Path, recipe: dict[str, Any], state: dict[str, Any]) 
         state: tensors, numbers, strings, and lists and dicts of them.
 
     Raises:
-        ModelError: it cannot be written.
+        OutputError: it cannot be written.
     """
-    replace_file(path, to_bytes({"version": VERSION, "recipe": recipe, "state": state}))
+    write_file(path, to_bytes({"version": VERSION, "recipe": recipe, "state": state}))
 
 
 def read_checkpoint(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def read_checkpoint(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """
     remedy = "remove it to begin anew, or give another --out"
     try:
-        found = from_bytes(path.read_bytes())
+        found = from_bytes(read_input(path, MAX_BYTES))
     except (OSError, ValueError):
         raise TaskError(f"{path}: not a whole checkpoint; {remedy}") from None
     if not isinstance(found, dict) or found.get("version") != VERSION or found.keys() != {"version", "recipe", "state"}:

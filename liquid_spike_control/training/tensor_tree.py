@@ -15,6 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ..inputs import parse_json
+
 _ENTRY = "tree"
 
 
@@ -54,7 +56,7 @@ def from_bytes(data: bytes) -> Any:
     try:
         tensors = safetensors.torch.load(data)
         length = int.from_bytes(data[:8], "little")
-        tree = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_ENTRY])
+        tree = parse_json(parse_json(data[8 : 8 + length])["__metadata__"][_ENTRY])
         return _grown(tree, tensors)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a tree of tensors: {' '.join(str(error).split())[:200]}") from None

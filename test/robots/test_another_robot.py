@@ -48,9 +48,9 @@ def folder(request, tmp_path_factory) -> Path:
     """A copy of a robot's folder with small models of its own."""
     folder = tmp_path_factory.mktemp("robots") / request.param
     shutil.copytree(HERE / request.param, folder)
-    config = RandomFeatures(n_neurons=64, episodes=4, seconds=2.0)
+    config = RandomFeatures(n_neurons=64, episodes=3, seconds=1.0)
     errors = train_random_features(read_robot(folder), config, folder / "perception.nir", "test")
-    assert all(np.isfinite(rms) and rms < 1.2 * spread for rms, spread in errors.values()), errors
+    assert all(np.isfinite(rms) for rms, _ in errors.values()), errors
     small_controller(folder)
     return folder
 
@@ -102,6 +102,14 @@ def test_new_writes_a_package_whose_tests_pass(tmp_path):
     ran = cli("run", "my_robot/my_robot", "--in-process", "--duration", "1", cwd=tmp_path)
     assert ran.returncode in (0, 1), ran.stderr
     assert "my_robot, seed 0, in one process" in ran.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_ball_is_seen_by_spikes(tmp_path):
+    """Measured: 0.049 and 0.039 m, of 0.21 and 0.22 m by which the ball moves."""
+    errors = train_random_features(read_robot(HERE / "arm"), RandomFeatures(), tmp_path / "p.nir", "test")
+    assert all(rms < 0.4 * spread for rms, spread in errors.values()), errors
 
 
 @pytest.mark.slow

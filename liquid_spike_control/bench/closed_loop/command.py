@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table as Printed
 
-from ...checkpoint import replace_file
 from ...errors import TaskError
+from ...outputs import write_file
 from ...tasks.perturbations import perturbation_named
+from ...terminal import Console
 from ..entry import names_in, seed_range
 from . import html, markdown, running, tables
 from .benchmark import Benchmark, Progress
@@ -147,21 +147,21 @@ def write_report(
         The page to begin with.
 
     Raises:
-        ModelError: a file cannot be written.
+        OutputError: a file cannot be written.
     """
     results = Cache(folder / "results")
     for cell, record in records.items():
         results.store(cell.name, record)
     if tables_only:
         found = [replace(s, parts=tuple(p for p in s.parts if not isinstance(p, Picture))) for s in found]
-        replace_file(folder / "report.md", markdown.write([s for s in found if s.parts], "").encode())
+        write_file(folder / "report.md", markdown.write([s for s in found if s.parts], "").encode())
         return folder / "report.md"
     for section in found:
         for part in section.parts:
             if isinstance(part, Picture):
-                replace_file(folder / "figures" / f"{part.name}.svg", part.svg.encode())
-    replace_file(folder / "report.html", html.write(found).encode())
-    replace_file(folder / "report.md", markdown.write(found, "figures").encode())
+                write_file(folder / "figures" / f"{part.name}.svg", part.svg.encode())
+    write_file(folder / "report.html", html.write(found).encode())
+    write_file(folder / "report.md", markdown.write(found, "figures").encode())
     return folder / "report.html"
 
 
@@ -215,5 +215,5 @@ def _watched(benchmark: Benchmark, engine: Engine, console: Console) -> Progress
 
         progress = benchmark.run(engine, told)
     for cell, reason in progress.failed.items():
-        console.print(f"[red]{cell}: {reason}")
+        console.print(f"{cell}: {reason}", style="red")
     return progress

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checkpoint import replace_file
+from ...outputs import write_file
 
 #: Of the record's form.
 FORM = 2
@@ -200,10 +200,10 @@ class Cache:
         """Write a record, whole or not at all.
 
         Raises:
-            ModelError: it cannot be written.
+            OutputError: it cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self.folder / f"{name}-{record.key}.json", record.to_json().encode())
+        write_file(self.folder / f"{name}-{record.key}.json", record.to_json().encode())
 
     def find_network(self, name: str, key: str) -> tuple[Training, bytes] | None:
         """A trained network of that name and key, or None; a damaged file counts as none."""
@@ -219,12 +219,12 @@ class Cache:
         """Keep a trained network.
 
         Raises:
-            ModelError: it cannot be written.
+            OutputError: it cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}-{key}"
-        replace_file(path.with_suffix(".model"), model)
-        replace_file(path.with_suffix(".training.json"), f"{_line(asdict(training))}\n".encode())
+        write_file(path.with_suffix(".model"), model)
+        write_file(path.with_suffix(".training.json"), f"{_line(asdict(training))}\n".encode())
 
 
 def content_hash(data: bytes) -> str:

@@ -6,13 +6,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ... import __version__
 from ...errors import LiquidSpikeError
-from ...products import check_folders
-from ...robots.pencil.benchmark import write_json
+from ...outputs import write_json
+from ...terminal import Console
 from ..closed_loop.command import default_cache
 from ..entry import names_in, seed_range
 from . import report
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 def sequence_command(options: SequenceOptions) -> int:
     """Fit what is not in the cache, then print the table and write what was asked for."""
     console = Console()
-    check_folders(json=options.json, plot=options.plot)
     experiment = EXPERIMENTS[options.task]
     if options.small:
         experiment = experiment.small()
@@ -45,8 +43,7 @@ def sequence_command(options: SequenceOptions) -> int:
     report.print_table(document, console)
     if options.plot:
         report.plot(document, options.plot)
-    if options.json:
-        write_json(document, options.json)
+    write_json(options.json, document)
     return 0
 
 
@@ -61,7 +58,7 @@ def run(experiment: Experiment, work: list[dict[str, Any]], folder: Folder, cons
 
     Raises:
         LiquidSpikeError: something is to be fitted and torch is not installed.
-        ModelError, TaskError: the folder cannot be written.
+        OutputError, TaskError: the folder cannot be written.
     """
     found = [folder.result(made_by) for made_by in work]
     if all(found):

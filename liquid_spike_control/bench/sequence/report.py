@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
-from ...errors import LiquidSpikeError
+from ...outputs import save_figure
+from ...terminal import Console
 
 #: Names as the paper has them.
 NAMES = {"cfc_mm": "CfC-mm", "cfc": "CfC", "lstm": "LSTM + time", "gru_d": "GRU-D", "ltc": "LTC"}
@@ -61,7 +61,7 @@ def plot(document: dict[str, Any], path: Path) -> None:
     """Test figure after each epoch against processor time; the paper's accuracies as dotted lines.
 
     Raises:
-        LiquidSpikeError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
@@ -86,7 +86,4 @@ def plot(document: dict[str, Any], path: Path) -> None:
     axes.set_ylabel("wrong answers on the test streams [%]" if accuracy else "mean squared error on the test windows")
     axes.grid(which="both", alpha=0.25)
     axes.legend(title="dotted: the paper" if accuracy else None, fontsize=8, title_fontsize=8)
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise LiquidSpikeError(f"{path}: {error}") from None
+    save_figure(figure, path)

@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ...checkpoint import replace_file
 from ...errors import TaskError
+from ...outputs import write_file
 from ..closed_loop.record import key_of
 from ..closed_loop.versions import VERSIONS
 from .experiments import Experiment
@@ -108,4 +108,4 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TaskError(f"--cache {self.path}: cannot be made ({error.strerror}); choose another folder") from None
-        replace_file(path, data)
+        write_file(path, data)

@@ -39,7 +39,7 @@ def fitted(
         The result, as :meth:`Folder.result` gives it.
 
     Raises:
-        ModelError, TaskError: the folder cannot be written.
+        OutputError, TaskError: the folder cannot be written.
     """
     training, test = sequences
     recipe, seed = experiment.recipe(made_by["model"]), made_by["seed"]

@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from ...outputs import save_figure, write_json
+from ...terminal import Console
 from ..agreement import compare
 from ..agreement_figure import agreement_figure
-from .given import Output, given_model, given_spikes, save, write_json
+from .given import Output, given_model, given_spikes
 
 if TYPE_CHECKING:
     from ...options import CompareOptions
@@ -26,7 +26,7 @@ def compare_command(options: CompareOptions) -> int:
     head = f"{model.source}, {options.bits} bits; input: {what}"
     Output().show(head, losses.table(), report.table(), *model.notes, *losses.notes)
     if options.plot is not None:
-        save(agreement_figure(report), options.plot)
+        save_figure(agreement_figure(report), options.plot)
     write_json(
         options.json,
         {"model": model.source, "hash": model.hash, "input": what, "bits": options.bits, "steps": report.n_steps,

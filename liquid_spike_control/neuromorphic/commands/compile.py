@@ -7,17 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import TaskError
+from ...outputs import write_json
+from ...terminal import Console
 from ..calibration import calibrate
 from ..compiled import write_network
 from ..losses import QuantisationReport
 from ..model import SpikingModel
 from ..network import LoihiNetwork
 from ..spike_files import read_spikes
-from .given import Output, given_model, step_of, write_json
+from .given import Output, given_model, step_of
 
 if TYPE_CHECKING:
     from ...options import CompileOptions

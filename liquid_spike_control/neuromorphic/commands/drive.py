@@ -6,9 +6,9 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
+from ...terminal import Console
 from ...types import SpikeTrain
 from ..backend import Backend
 from ..graded import GradedTrain

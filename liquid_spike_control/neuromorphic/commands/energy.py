@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from ...outputs import write_json
+from ...terminal import Console
 from ..devices import compare_devices, table
 from ..devices_figure import plot
-from .given import Output, given_model, given_spikes, step_of, write_json
+from .given import Output, given_model, given_spikes, step_of
 
 if TYPE_CHECKING:
     from ...options import EnergyOptions

@@ -6,12 +6,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from ...errors import TaskError
-from ...products import check_folders
+from ...outputs import write_json
+from ...terminal import Console
 from ..fuzz import fuzz, print_report
-from .given import write_json
 
 if TYPE_CHECKING:
     from ...options import FuzzOptions
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 def fuzz_command(options: FuzzOptions) -> int:
     """Compare; status 1 if a spike, a current or a voltage differs."""
-    check_folders(json=options.json)
     if options.neuron_steps < 1:
         raise TaskError(f"--neuron-steps {options.neuron_steps}; give at least 1")
     if not options.folder.is_dir():

@@ -3,25 +3,17 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import TaskError
-from ...products import check_folders
+from ...terminal import Console
 from ...types import SpikeTrain
 from ..model import SpikingModel, read_model
 from ..spike_files import random_spikes, read_spikes
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ...options import ModelOptions, SpikeOptions
 
 #: Length of a step where neither the file nor the user says one [s].
@@ -50,12 +42,11 @@ class Output:
 
 
 def given_model(options: ModelOptions) -> SpikingModel:
-    """The model, after a look at the files that will be written.
+    """The model that the options name.
 
     Raises:
-        LiquidSpikeError: a folder is missing, or the model cannot be read.
+        LiquidSpikeError: the model cannot be read.
     """
-    check_folders(**{name: getattr(options, name, None) for name in ("json", "plot", "out")})
     return read_model(options.model, options.preset, options.dt, options.step, options.shape)
 
 
@@ -79,39 +70,3 @@ def given_spikes(options: SpikeOptions, model: SpikingModel) -> tuple[SpikeTrain
         return spikes, str(options.spikes)
     spikes = random_spikes(n_inputs, options.rate, options.steps, dt, options.seed)
     return spikes, f"random, {options.rate:g} Hz an input, seed {options.seed}"
-
-
-def write_json(path: Path | None, values: Mapping[str, Any]) -> None:
-    """Write numbers, if a file was asked for; what is not finite as null."""
-    if path is None:
-        return
-    try:
-        path.write_text(json.dumps(_plain(values), indent=2) + "\n")
-    except OSError as error:
-        raise TaskError(f"--json {path}: cannot be written ({error.strerror}); give another file") from None
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture; the format is the suffix's.
-
-    Raises:
-        TaskError: the suffix is no format, or the file cannot be written.
-    """
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise TaskError(f"--plot {path}: {error}; give a .png, .svg or .pdf file") from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value

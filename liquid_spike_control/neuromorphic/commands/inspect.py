@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import ModelError
-from ...spiking.obstacles import loihi_obstacles
+from ...outputs import save_figure, write_json
+from ...spiking.obstacles import loihi_obstacles, programmable_neurons
+from ...terminal import Console
 from ..chips import LOIHI1, LOIHI2
 from ..emulator import emulate
+from ..equivalents import with_readouts
 from ..floorplan import figure
 from ..mapping import place
 from ..metrics import fan_out
@@ -23,7 +25,7 @@ from ..network import LoihiNetwork
 from ..neurons import Population
 from ..traffic import traffic
 from .drive import drive, without_payloads
-from .given import Output, given_model, given_spikes, save, write_json
+from .given import Output, given_model, given_spikes
 
 if TYPE_CHECKING:
     from ...options import InspectOptions
@@ -54,6 +56,8 @@ def inspect_command(options: InspectOptions) -> int:
     }  # fmt: skip
     network, obstacles = _on_loihi(model)
     output.show(*(f"not on Loihi: {obstacle}" for obstacle in obstacles))
+    programs = programmable_neurons(model.graph.populations) if model.graph else {}
+    output.show(*(f"{name}: {why}" for name, why in programs.items()))
     numbers["obstacles"] = obstacles
     if network is not None:
         loihi_1 = all(isinstance(p, Population) for p in network.populations.values())
@@ -66,14 +70,14 @@ def inspect_command(options: InspectOptions) -> int:
             trains, _ = drive(emulate(network), spikes, Console(stderr=True))
             messages = traffic(placement, {name: without_payloads(t) for name, t in trains.items()}, spikes)
             output.show(f"messages, input {what}: {messages}")
-            save(figure(placement, messages), options.plot)
+            save_figure(figure(placement, messages), options.plot)
     write_json(options.json, numbers)
     return 0
 
 
 def _on_loihi(model: SpikingModel) -> tuple[LoihiNetwork | None, list[str]]:
     """The network in integers, or why there is none; it can be looked at all the same."""
-    obstacles = loihi_obstacles(model.graph) if model.graph else []
+    obstacles = loihi_obstacles(with_readouts(model.graph)) if model.graph else []
     if obstacles:
         return None, obstacles
     try:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from ...outputs import save_figure
 from ...types import SpikeTrain
 from ..loihi import LoihiEmulator
 from ..model import SpikingModel
 from ..neurons import Population
 from ..reference import FloatReference
 from .drive import Train
-from .given import save
 
 #: Voltages that are kept for the picture.
 _MOST_VOLTAGES = 1 << 24
@@ -66,7 +66,7 @@ def plot(
     axis.set_xlabel("time [s]")
     axis.set_xlim(0, spikes.n_steps * dt)
     figure.align_ylabels()
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _voltages(model: SpikingModel, backend: str, spikes: Train) -> dict[str, np.ndarray]:

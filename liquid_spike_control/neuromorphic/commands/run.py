@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import TaskError
+from ...outputs import write_json
+from ...terminal import Console
 from ...types import SpikeTrain
 from ..backend import BackendStats
 from ..emulator import emulate
@@ -19,7 +20,7 @@ from ..graded import GradedTrain
 from ..model import SpikingModel, new_backend
 from ..spike_files import read_payloads, write_spikes
 from .drive import Train, drive, step_times
-from .given import Output, given_model, given_spikes, step_of, write_json
+from .given import Output, given_model, given_spikes, step_of
 
 if TYPE_CHECKING:
     from ...options import EmulateOptions

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
+from ...outputs import write_json
+from ...terminal import Console
 from ..graph import environment
 from .finding import Finding, error, ok, warning
 from .machine import examine_machine
@@ -40,8 +40,7 @@ def doctor_command(options: DoctorOptions) -> int:
             console.print(Text(f"{'':9}{finding.remedy}", "dim"))
     counts = Counter(finding.status for finding in findings)
     console.print(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['error']} errors")
-    if options.json is not None:
-        options.json.write_text(json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")
+    write_json(options.json, [asdict(finding) for finding in findings])
     return 1 if counts["error"] else 0
 
 

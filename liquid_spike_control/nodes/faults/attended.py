@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import signal
 
-from rich.console import Console
-
+from ...terminal import Console
 from ..graph import describe
 from ..supervisor import Supervisor
 from .losses import GENTLE

@@ -18,9 +18,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
-from rich.console import Console
 
 from ...errors import GraphError
+from ...terminal import Console
 from ..bringup import Bringup
 from ..graph import NodeSpec, domain_id, environment
 from ..process import Claim

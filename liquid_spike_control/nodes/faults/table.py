@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable
@@ -12,11 +11,11 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import TaskError
-from ...products import check_folders
+from ...outputs import write_json
+from ...terminal import Console
 from .measurement import Measurement
 
 if TYPE_CHECKING:
@@ -90,7 +89,6 @@ def faults_command(options: FaultsOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    check_folders(json=options.json)
     names = options.only or tuple(FAULTS)
     for name in names:
         fault(name)
@@ -101,8 +99,7 @@ def faults_command(options: FaultsOptions) -> int:
             status.update(f"{name} ({len(found) + 1} of {len(names)})")
             found[name] = measure(name, options.thorough, options.priority, console.print)
     print_table(found, Console())
-    if options.json is not None:
-        options.json.write_text(json.dumps(numbers(found), indent=2) + "\n")
+    write_json(options.json, numbers(found))
     return 0 if all(m.kept for measurements in found.values() for m in measurements) else 1
 
 

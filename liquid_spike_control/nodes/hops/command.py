@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ...errors import GraphError, TaskError
-from ...products import check_folders
+from ...errors import GraphError
+from ...outputs import write_json
+from ...terminal import Console
 from ..graph import GATED_COMMAND, LISTENERS, GraphOptions, environment
 from ..progress import Progress
 from ..supervisor import EpisodeSupervisor
@@ -36,13 +37,9 @@ def hops_command(options: HopsOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    if not 1 <= options.duration <= 3600:
-        raise TaskError(f"--duration {options.duration:g}; give seconds, from 1 to 3600")
-    check_folders(json=options.json)
     report = measure(options.duration, options.priority, Console(stderr=True))
     print_table(report, Console())
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_json(options.json, report)
     return 0
 
 
@@ -125,7 +122,7 @@ def print_table(report: dict, console: Console) -> None:
 
     def row(name: str, values: tuple[float, float], compared: bool) -> None:
         ratios = [value / theirs for value, theirs in zip(values, bare, strict=True)]
-        marks = [f"[bold red]{r:.2f}[/]" if r > BOUND else f"{r:.2f}" for r in ratios] if compared else ["", ""]
+        marks = [Text(f"{r:.2f}", "bold red") if r > BOUND else f"{r:.2f}" for r in ratios] if compared else ["", ""]
         table.add_row(name, *(f"{value / 1e3:.3f}" for value in values), *marks)
 
     row("bare: talker to listener", bare, compared=False)

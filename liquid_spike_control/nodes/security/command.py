@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ...errors import GraphError
+from ...outputs import write_file
 from ..graph import GraphOptions, domain_id, environment
 from ..robot import RobotOptions
 from .permissions import permissions
@@ -20,16 +21,14 @@ def policy_command(options: PolicyOptions) -> int:
     """Write the policy, or print it.
 
     Raises:
-        GraphError: the file cannot be written, or the graph's description does not hold together.
+        GraphError: the graph's description does not hold together.
+        OutputError: the file cannot be written.
     """
     text = policy_xml(_enclaves(options))
     if options.out is None:
         sys.stdout.write(text)
         return 0
-    try:
-        options.out.write_text(text)
-    except OSError as error:
-        raise GraphError(f"{options.out}: cannot be written ({error.strerror}); choose another folder") from None
+    write_file(options.out, text)
     return 0
 
 

@@ -7,6 +7,7 @@ Made by ``cryptography``, so that it needs no ``ros2 security``; that command ca
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from ...errors import GraphError
+from ...errors import GraphError, OutputError
 from .policy import Enclaves, governance_xml, permissions_xml
 
 #: How long keys and permissions hold.
@@ -34,20 +35,29 @@ def write_keystore(folder: str | Path, enclaves: Enclaves, domain: int, now: dat
         now: from when they hold, UTC; by default a day ago, for clocks that are not set.
 
     Raises:
-        GraphError: the folder exists, or cannot be made.
+        GraphError: the folder exists.
+        OutputError: it cannot be written; nothing is left of it.
     """
     folder = Path(folder)
     begin = now or datetime.now(UTC) - timedelta(days=1)
     end = begin + VALID
+    if os.path.lexists(folder):
+        raise GraphError(f"{folder} exists; give another folder, keys are not written over")
     try:
-        folder.mkdir(parents=True)
-        for name in ("public", "enclaves"):
-            (folder / name).mkdir()
-        (folder / "private").mkdir(mode=0o700)
-    except FileExistsError:
-        raise GraphError(f"{folder} exists; give another folder, keys are not written over") from None
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # beside its place: half a keystore would stand in the way of the next attempt
+        with tempfile.TemporaryDirectory(prefix=".keystore-", dir=folder.parent) as made:
+            whole = Path(made) / "keystore"
+            _fill(whole, enclaves, domain, begin, end)
+            whole.rename(folder)
     except OSError as error:
-        raise GraphError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from None
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def _fill(folder: Path, enclaves: Enclaves, domain: int, begin: datetime, end: datetime) -> None:
+    for name in ("", "public", "enclaves"):
+        (folder / name).mkdir()
+    (folder / "private").mkdir(mode=0o700)
     key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate(AUTHORITY, key, AUTHORITY, key, begin, end)
     _write_key(folder / "private/ca.key.pem", key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...errors import GraphError
 from .. import graph, robot
 from ..graph import GraphOptions, NodeSpec
 from ..robot import RobotOptions
@@ -74,6 +75,11 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
             enclaves["/simulator"] = {"simulator": _simulator(options)}
     enclaves[f"/{SUPERVISOR}"] = watchers
     enclaves[f"/{OPERATOR}"] = {OPERATOR: _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))}
+    for nodes in enclaves.values():
+        for node, allowed in nodes.items():
+            for name in (*allowed.publish, *allowed.subscribe):
+                if not isinstance(name, str) or not name:
+                    raise GraphError(f"{yaml}: {node}: '{name}' is no topic; give a name such as /joint_states")
     return enclaves
 
 

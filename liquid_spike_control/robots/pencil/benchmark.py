@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import platform
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -34,6 +32,7 @@ from ...robot import names
 from ...sim.world import World
 from ...spiking.nir_io import read_perception_model
 from ...tasks.of_robot import task_of
+from ...terminal import Console
 from .description import ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
@@ -225,15 +224,3 @@ def print_table(report: dict, console: Console) -> None:
     row("latency p99, us", number("latency_p99_us", ".1f"))
     row("x real time", number("real_time_factor", ".2f"))
     console.print(table)
-
-
-def write_json(report: dict, path: Path) -> None:
-    """Write the report.
-
-    Raises:
-        TaskError: the file cannot be written.
-    """
-    try:
-        path.write_text(json.dumps(report, indent=2) + "\n")
-    except OSError as error:
-        raise TaskError(f"{path}: {error.strerror}; give --json a path that can be written") from None

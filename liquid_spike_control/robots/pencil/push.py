@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ...outputs import save_figure
+from ...terminal import Console
 from .benchmark import PencilBenchmark
 
 #: Impulses of the sweep [N s].
@@ -101,4 +102,4 @@ def plot(report: dict, path: Path) -> None:
     axes.set(xlabel="push at the pole's centre of mass [N s]", ylabel="episodes balanced [%]", ylim=(-3, 103))
     axes.set_title(f"pencil, seeds {report['seeds'][0]}:{report['seeds'][1]}, {report['duration_s']:g} s")
     axes.legend()
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)

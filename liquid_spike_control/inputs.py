@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files from anywhere, opened within bounds: regular files of a bounded size, JSON and yaml of a bounded depth.
+
+A FIFO or a device named as a model would be waited for, or read, without end. What HDF5 files hold is bounded by
+:mod:`~.hdf5`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+#: Of a yaml file: its size [bytes], its depth, and its values; a robot's has a hundred.
+MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_VALUES = 1 << 20, 32, 20_000
+
+
+def open_input(path: str | Path) -> BinaryIO:
+    """Open a regular file to be read; a FIFO, a device or a folder is refused at once.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file; ``strerror`` says so.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would be waited for
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise OSError(errno.EINVAL, f"it is {kind}", str(path))
+    return open(descriptor, "rb")
+
+
+def read_input(path: str | Path, most: int) -> bytes:
+    """All of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger; ``strerror`` says so.
+    """
+    with open_input(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
+    return data
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON document.
+
+    Raises:
+        ValueError: it is none, or is nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """A yaml document of plain values.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or larger than :data:`MAX_YAML_BYTES`.
+        ValueError: it is no yaml, or is nested too deeply or too large; one line.
+    """
+    import yaml
+
+    data = read_input(path, MAX_YAML_BYTES)
+    try:
+        depth = 0
+        for n, event in enumerate(yaml.parse(data, yaml.SafeLoader)):  # does not recurse, as what loads it does
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_YAML_DEPTH or n > MAX_YAML_VALUES:
+                raise ValueError(f"more than {MAX_YAML_DEPTH} levels or {MAX_YAML_VALUES} values")
+        return yaml.safe_load(data)
+    # of dates, numbers and keys that Python does not have, hence more than yaml's own
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())[:200]) from None

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inputs that would be waited for, nest without end, unpack without end, or are not of the type they should be."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from backports import zstd
+
+from liquid_spike_control.errors import LiquidSpikeError, TaskError
+from liquid_spike_control.inputs import open_input, parse_json, read_input, read_yaml
+from liquid_spike_control.records.bag import Bag
+
+ROOT = Path(__file__).parents[2]
+
+
+def refused(*arguments: object) -> str:
+    """What the command line says, in one line, of what it refuses within a few seconds."""
+    done = subprocess.run(
+        [sys.executable, "-m", "liquid_spike_control", *map(str, arguments)],
+        capture_output=True, text=True, timeout=40, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    for suffix in (".safetensors", ".nir", ".net", ".npz", ".mcap", ".db3", ".raw", ".h5", ".yaml"):
+        os.mkfifo(tmp_path / f"fifo{suffix}")
+    for arguments in (
+        ["controller", "inspect", tmp_path / "fifo.safetensors"],
+        ["neuromorphic", "inspect", tmp_path / "fifo.safetensors"],
+        ["neuromorphic", "inspect", tmp_path / "fifo.nir"],
+        ["neuromorphic", "inspect", tmp_path / "fifo.net"],
+        ["replay", tmp_path / "fifo.mcap"],
+        ["replay", tmp_path / "fifo.db3"],
+        ["events", "info", tmp_path / "fifo.raw"],
+        ["events", "info", tmp_path / "fifo.h5"],
+        ["security", "policy", "--config", tmp_path / "fifo.yaml"],
+    ):
+        assert str(arguments[-1]) in refused(*arguments)
+
+
+def test_only_regular_files_within_bounds(tmp_path):
+    (tmp_path / "f").write_bytes(b"12345")
+    assert read_input(tmp_path / "f", 5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_input(tmp_path / "f", 4)
+    for path in (Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="it is "):
+            open_input(path)
+
+
+def test_json_and_yaml_are_bounded_in_depth(tmp_path):
+    assert parse_json(b'{"a": [1]}') == {"a": [1]}
+    for text in ("[" * 100_000, '{"a":' * 100_000, "{"):
+        with pytest.raises(ValueError):
+            parse_json(text)
+    path = tmp_path / "f.yaml"
+    path.write_text("a: [1, {b: x}]\n")
+    assert read_yaml(path) == {"a": [1, {"b": "x"}]}
+    bomb = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    path.write_text(bomb)
+    assert len(str(read_yaml(path)["a"])) < 20
+    for text in ("[" * 20_000, "{" * 20_000, "- " * 2000, "a: [\n", "a: 2024-99-99", "? [a, b]\n: 1\n? {c: d}\n: 2",
+                 "!!python/object/apply:os.system [id]", "x: [" + "1," * 30_000 + "]", "\x00", "a: 1e5_"):  # fmt: skip
+        path.write_text(text)
+        try:
+            read_yaml(path)
+        except ValueError as error:
+            assert "\n" not in str(error) and len(str(error)) <= 200
+        else:
+            assert text == "a: 1e5_"
+
+
+def robot(tmp_path: Path, **changes) -> Path:
+    content = yaml.safe_load((ROOT / "config/robot_cart.yaml").read_text())
+    for key, value in changes.items():
+        node, _, name = key.partition("__")
+        content.setdefault(node, {}).setdefault("ros__parameters", {})[name] = value
+    path = tmp_path / "robot.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"/**__perception_model": 5}, "perception_model: '5' is no path"),
+        ({"controller__joint_topic": 7}, "'7' is no topic"),
+        ({"gate__command_topic": ["/a"]}, "is no topic"),
+        ({"perception__events_topic": ""}, "'' is no topic"),
+        ({"recorder__topics": [1, "/a"]}, None),
+    ],
+)
+def test_values_of_a_robots_yaml_that_are_no_names(tmp_path, changes, says):
+    path = robot(tmp_path, **changes)
+    done = subprocess.run(
+        [sys.executable, "-m", "liquid_spike_control", "security", "policy", "--config", str(path)],
+        capture_output=True, text=True, timeout=40, cwd=ROOT,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    if says is not None:
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
+
+
+def test_a_deep_yaml_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 20_000)
+    assert "levels" in refused("run", "robot", "--config", path)
+
+
+def packed_bag(folder: Path, mode: str, suffix: str, data: bytes) -> Path:
+    folder.mkdir()
+    (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information:\n  compression_mode: {mode}\n")
+    (folder / f"bag_0{suffix}").write_bytes(data)
+    return folder
+
+
+def test_a_bag_that_unpacks_without_end_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
+    """98 kB that unpack to 3 GB."""
+    compressor = zstd.ZstdCompressor()
+    block = bytes(1 << 24)
+    data = b"".join(compressor.compress(block) for _ in range(192)) + compressor.flush()
+    assert len(data) < 300_000
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    for suffix in (".mcap.zstd", ".db3.zstd"):
+        bag = Bag(packed_bag(tmp_path / suffix[1:5], "FILE", suffix, data))
+        with pytest.raises(TaskError, match="it unpacks to more than"):
+            next(bag.messages())
+    assert os.listdir(temporary) == []
+    cut = Bag(packed_bag(tmp_path / "cut", "file", ".mcap.zstd", data[:1000]))
+    with pytest.raises(TaskError):
+        list(cut.messages())
+
+
+def test_a_message_that_unpacks_without_end_is_refused(tmp_path):
+    from liquid_spike_control.records.mcap_file import STRING, McapFile
+
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    (bag / "metadata.yaml").write_text("compression_mode: MESSAGE\ncompression_format: zstd\n")
+    file = McapFile(bag / "bag_0.mcap")
+    compressor = zstd.ZstdCompressor()
+    bomb = b"".join(compressor.compress(bytes(1 << 24)) for _ in range(64)) + compressor.flush()
+    file.write("/s", STRING, 1, bomb)
+    file.close()
+    with pytest.raises(TaskError, match="/s at 1 ns: it is cut, or unpacks to more than"):
+        list(Bag(bag).messages())
+    shutil.rmtree(bag)
+
+
+def test_descriptions_and_diagnostics_of_other_programs_in_a_bag(tmp_path):
+    """A bag whose graph is nested without end, and one whose diagnostics have no status."""
+    from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, McapFile
+
+    for name, write in {
+        "deep": lambda file: _string(file, GRAPH_TOPIC, "[" * 100_000),
+        "list": lambda file: _string(file, GRAPH_TOPIC, json.dumps([1])),
+        "infinite": lambda file: _string(
+            file, GRAPH_TOPIC,
+            '{"nodes": {"/controller": {"tolerance_s": Infinity}, "/gate": {"lower": ["x"]}}, "models": {}}',
+        ),
+        "empty status": _empty_status,
+    }.items():  # fmt: skip
+        path = tmp_path / f"{name}.mcap"
+        file = McapFile(path)
+        write(file)
+        file.close()
+        assert str(path) in refused("replay", path) or name == "infinite"
+
+
+def _string(file, topic: str, text: str) -> None:
+    file.write_message(topic, 0, file.types.types["std_msgs/msg/String"](data=text))
+
+
+def _empty_status(file) -> None:
+    types = file.types.types
+    time = types["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
+    header = types["std_msgs/msg/Header"](stamp=time, frame_id="")
+    kind = types["diagnostic_msgs/msg/DiagnosticStatus"]
+    pair = types["diagnostic_msgs/msg/KeyValue"](key="lost", value="many")
+    odd = kind(level=0, name="perception: x", message="", hardware_id="", values=[pair])
+    for status in ([], [odd]):
+        file.write_message(
+            "/diagnostics", 0, types["diagnostic_msgs/msg/DiagnosticArray"](header=header, status=status)
+        )
+
+
+def test_errors_here_are_for_users():
+    assert issubclass(TaskError, LiquidSpikeError)

@@ -19,6 +19,7 @@ import numpy as np
 
 from .control.gate import GateLimits
 from .errors import RobotError
+from .joints import JOINT_STATE, MULTI_ARRAY
 
 if TYPE_CHECKING:
     from .events.camera import EventCameraModel
@@ -30,6 +31,9 @@ FRAME_FIELDS = ("x", "y", "z", "roll", "pitch", "yaw")
 EVENT_ENCODINGS = ("mono", "evt3")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _QUANTITY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOPIC = re.compile(r"(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
+_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,7 +86,6 @@ class RosPlace(_Entry, frozen=True):
     field: str = ""
 
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
 #: Where readings and commands are on ROS unless the description says otherwise.
 READINGS_TOPIC, COMMANDS_TOPIC = "joint_states", "robot_joint_command"
 
@@ -263,6 +266,8 @@ class Robot(_Entry, frozen=True):
             self._refuse("name", f"'{self.name}'", "give lower-case letters, digits, - and _, beginning with a letter")
         self._positive("period_s", self.period_s)
         self._positive("max_age_s", self.max_age_s)
+        if self.tolerance_s is not None and not (math.isfinite(self.tolerance_s) and self.tolerance_s >= 0):
+            self._refuse("tolerance_s", self.tolerance_s, "give a finite number of at least 0")
         if self.max_age_s > 1:
             self._refuse("max_age_s", self.max_age_s, "give at most 1 s: a longer age would mean that commands last")
         if not self.commands:
@@ -277,9 +282,15 @@ class Robot(_Entry, frozen=True):
                 self._check_quantity(f"{field}[{i}] ({entry.name})", entry)
         for i, camera in enumerate(self.cameras):
             self._check_camera(f"cameras[{i}] ({camera.name})", camera)
-        self._check_one_topic("commands", self.command_places())
+        quickest_s = min((camera.frame_s for camera in self.cameras), default=0.0)
+        for i, camera in enumerate(self.cameras):
+            frames = camera.frame_s / quickest_s
+            if abs(frames - round(frames)) > 1e-9:
+                remedy = f"give a whole multiple of the quickest camera's, {quickest_s} s"
+                self._refuse(f"cameras[{i}] ({camera.name}).frame_s", camera.frame_s, remedy)
         for i, command in enumerate(self.commands):
             self._check_command(f"commands[{i}] ({command.name})", command)
+        self._check_one_topic("commands", self.command_places())
 
     def _refuse(self, field: str, found: object, remedy: str) -> NoReturn:
         raise RobotError(f"{self.source}: {field}: {found}; {remedy}")
@@ -308,6 +319,8 @@ class Robot(_Entry, frozen=True):
         if not entry.unit:
             self._refuse(f"{where}.unit", "empty", "give the unit, 1 for a number without one")
         self._positive(f"{where}.scale", entry.scale)
+        if not isinstance(entry, Estimate) and entry.ros is not None:
+            self._check_ros(f"{where}.ros", entry.ros)
         if isinstance(entry, Setpoint):
             if not math.isfinite(entry.default):
                 self._refuse(f"{where}.default", entry.default, "give a finite number")
@@ -326,13 +339,33 @@ class Robot(_Entry, frozen=True):
     def _check_place(self, where: str, place: MujocoPlace, kinds: tuple[str, ...]) -> None:
         given = [k for k in ("sensor", "joint", "body", "site", "actuator") if getattr(place, k) is not None]
         if len(given) != 1 or given[0] not in kinds:
-            self._refuse(where, ", ".join(given) or "empty", f"give exactly one of {', '.join(kinds)}")
+            one = "exactly one of " if len(kinds) > 1 else ""
+            self._refuse(where, ", ".join(given) or "empty", f"give {one}{', '.join(kinds)}")
         known = {"joint": JOINT_FIELDS, "body": FRAME_FIELDS, "site": FRAME_FIELDS}.get(place.kind, ())
         if place.field not in (known or (None,)):
             remedy = f"give {', '.join(known)}" if known else "leave it out"
-            self._refuse(f"{where}.field", place.field, remedy)
+            self._refuse(f"{where}.field", place.field or "not set", remedy)
         if place.index < 0:
             self._refuse(f"{where}.index", place.index, "give at least 0")
+
+    def _check_ros(self, where: str, place: RosPlace) -> None:
+        self._check_topic(f"{where}.topic", place.topic)
+        if not _TYPE.fullmatch(place.type):
+            self._refuse(f"{where}.type", f"'{place.type}'", "give package/msg/Name, e.g. sensor_msgs/msg/JointState")
+        joint, slash, field = place.field.rpartition("/")
+        if place.type == JOINT_STATE:
+            fits = bool(joint and slash) and field in ("position", "velocity", "effort")
+            remedy = "give joint/position, joint/velocity or joint/effort"
+        elif place.type == MULTI_ARRAY:
+            fits, remedy = not place.field, "leave it out: the numbers are in the description's order"
+        else:
+            fits, remedy = _PATH.fullmatch(place.field) is not None, "give the path to a number, e.g. twist.linear.x"
+        if not fits:
+            self._refuse(f"{where}.field", f"'{place.field}'", remedy)
+
+    def _check_topic(self, where: str, topic: str) -> None:
+        if not _TOPIC.fullmatch(topic):
+            self._refuse(where, f"'{topic}'", "give a topic's name, e.g. imu/data")
 
     def _check_camera(self, where: str, camera: Camera) -> None:
         for field in ("width", "height"):
@@ -340,8 +373,10 @@ class Robot(_Entry, frozen=True):
                 self._refuse(f"{where}.{field}", getattr(camera, field), "give 1 to 65535 pixels")
         self._positive(f"{where}.frame_s", camera.frame_s)
         periods = self.period_s / camera.frame_s
-        if round(periods) < 1 or abs(periods - round(periods)) > 1e-9:
+        if not 0.5 < periods < 1e6 or abs(periods - round(periods)) > 1e-9:
             self._refuse(f"{where}.frame_s", camera.frame_s, f"give a whole part of period_s, {self.period_s} s")
+        if camera.topic is not None:
+            self._check_topic(f"{where}.topic", camera.topic)
         if min(camera.supersample) < 1:
             self._refuse(f"{where}.supersample", list(camera.supersample), "give whole numbers of at least 1")
         for field, known in (("encoding", EVENT_ENCODINGS), ("clock", ("sensor", "stamp"))):
@@ -359,6 +394,8 @@ class Robot(_Entry, frozen=True):
             if not math.isfinite(getattr(command, field)):
                 self._refuse(f"{where}.{field}", getattr(command, field), "give a finite number; limits are never off")
         self._positive(f"{where}.rate", command.rate)
+        if command.ros is not None:
+            self._check_ros(f"{where}.ros", command.ros)
         if not command.least < command.most:
             self._refuse(f"{where}.least", command.least, f"give a number below most, {command.most}")
         if not command.least <= command.safe <= command.most:

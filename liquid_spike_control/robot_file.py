@@ -25,6 +25,11 @@ from .robot import Robot
 MOST_BYTES = 1 << 20
 #: Fields that only code sets.
 _DERIVED = ("folder", "source")
+#: Types in msgspec's messages, for people.
+_IN_WORDS = {
+    "float": "a number", "int": "a whole number", "str": "a text", "array": "a list", "object": "fields with values",
+    "bool": "true, false, a number or a text",
+}  # fmt: skip
 
 
 def read_robot(path: str | Path) -> Robot:
@@ -64,8 +69,10 @@ def _fields(path: Path) -> dict[str, Any]:
             raise RobotError(f"{path}: extends: {other} extends a file itself; extend that one")
         values = base | values
     readings = values.get("readings", [])
-    if not isinstance(hidden, list) or not isinstance(readings, list):
-        raise RobotError(f"{path}: hide: give a list of readings' names")
+    if not isinstance(readings, list):
+        return values
+    if not isinstance(hidden, list):
+        raise RobotError(f"{path}: hide: {hidden!r}; give a list of readings' names")
     known = [reading.get("name") for reading in readings if isinstance(reading, dict)]
     for name in hidden:
         if name not in known:
@@ -115,9 +122,10 @@ def _in_words(message: str, values: dict[str, Any]) -> str:
     field = place.strip("`").removeprefix("$").lstrip(".")
     if (missing := re.search(r"missing required field `(\w+)`", text)) is not None:
         return f"{'.'.join(filter(None, (field, missing[1])))}: missing; it has no default"
-    if (unknown := re.search(r"unknown field `(\w+)`", text)) is not None:
+    if (unknown := re.search(r"unknown field `(.*)`", text, re.DOTALL)) is not None:
         return f"{'.'.join(filter(None, (field, unknown[1])))}: unknown field; correct its name or leave it out"
-    hint = "correct it"
-    if "got `bool`" in text:
+    wanted = re.search(r"[Ee]xpected `(\w+)", text)
+    hint = f"give {_IN_WORDS[wanted[1]]}" if wanted is not None and wanted[1] in _IN_WORDS else "correct it"
+    if hint == "give a text" and "got `bool`" in text:
         hint = "put names and units in quotes: YAML reads a bare y, n, on or off as true or false"
     return f"{field or 'description'}: {text[:1].lower()}{text[1:]}; {hint}"

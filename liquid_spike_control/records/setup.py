@@ -11,8 +11,8 @@ import numpy as np
 from ..control.gate import GateLimits
 from ..errors import TaskError
 from ..inputs import parse_json
-from ..joints import Readings
-from ..robot import JOINT_STATE, Robot, names
+from ..joints import JOINT_STATE, Readings
+from ..robot import Robot, names
 from .bag import Bag
 from .mcap_file import GRAPH_TOPIC
 

@@ -84,7 +84,7 @@ class Places:
         found = self._find(place.kind, place.target, where)
         if place.kind == "sensor":
             if place.index >= model.sensor_dim[found]:
-                self._refuse(f"{where}.index", place.index, f"the sensor has {model.sensor_dim[found]} numbers")
+                self._refuse(f"{where}.index", place.index, f"give 0 to {model.sensor_dim[found] - 1}")
             at = int(model.sensor_adr[found]) + place.index
             return lambda: data.sensordata[at]
         if place.kind == "joint":

@@ -84,7 +84,7 @@ class MujocoTask:
         for field, time_s in (("period_s", self.period_s), *((f"cameras ({c.name}).frame_s", c.frame_s)
                               for c in self.robot.cameras)):  # fmt: skip
             steps = time_s / step_s
-            if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
+            if not 0.5 < steps < 1e9 or abs(steps - round(steps)) > 1e-6:
                 remedy = f"give a whole multiple of the scene's timestep, {step_s} s"
                 raise RobotError(f"{self.robot.source}: {field}: {time_s}; {remedy}")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,8 +36,9 @@ def task_of(robot: Robot, duration_s: float | None = None, **settings: Any) -> M
         return task
     except LiquidSpikeError:
         raise
-    except Exception as error:
-        _refuse(robot, f"{type(error).__name__}: {error}", "correct the task's class")
+    except (Exception, SystemExit) as error:
+        unknown = isinstance(error, TypeError) and "unexpected keyword argument" in str(error)
+        _refuse(robot, _raised(robot, error), "leave that setting out" if unknown else "correct the task's class")
 
 
 def task_class(robot: Robot) -> type[MujocoTask]:
@@ -54,11 +56,11 @@ def task_class(robot: Robot) -> type[MujocoTask]:
         module = _from_file(robot, where) if where.endswith(".py") else importlib.import_module(where)
     except LiquidSpikeError:
         raise
-    except Exception as error:
-        _refuse(robot, f"{where}: {type(error).__name__}: {error}", "correct the task's file")
+    except (Exception, SystemExit) as error:
+        _refuse(robot, _raised(robot, error), "correct the task's file")
     kind = getattr(module, name, None)
     if not (isinstance(kind, type) and issubclass(kind, MujocoTask)):
-        _refuse(robot, f"{where} has no task {name}", "derive the class from liquid_spike_control.MujocoTask")
+        _refuse(robot, f"{where} has no task {name}", "derive it from liquid_spike_control.tasks.mujoco_task.MujocoTask")
     return kind
 
 
@@ -88,6 +90,16 @@ def _from_file(robot: Robot, where: str) -> Any:
         del sys.modules[name]
         raise
     return module
+
+
+def _raised(robot: Robot, error: BaseException) -> str:
+    """What a task raised, and where: in its own file, so far as the error has been there."""
+    where = str(robot.task)
+    file = task_file(robot)
+    for frame in traceback.extract_tb(error.__traceback__):
+        if file is not None and Path(frame.filename) == file.resolve():
+            where = f"{file}, line {frame.lineno}"
+    return f"{where}: {type(error).__name__}: {error}"
 
 
 def _refuse(robot: Robot, found: object, remedy: str) -> NoReturn:

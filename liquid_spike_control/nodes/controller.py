@@ -156,8 +156,9 @@ class ControllerNode(Stage):
 
     def _decide(self, estimate: Quantities) -> None:
         stamp = estimate.stamp_ns
-        readings = [source.at(stamp, self._tolerance_ns) for source in self._sources]
-        if any(found is None for found in readings):
+        found = [source.at(stamp, self._tolerance_ns) for source in self._sources]
+        readings = [quantities for quantities in found if quantities is not None]
+        if len(readings) < len(found):
             self._waiting = estimate
             self.diagnostics.count("waited")
             return

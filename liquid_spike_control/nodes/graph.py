@@ -299,7 +299,7 @@ def _gate(options: GraphOptions) -> dict[str, object]:
 
 def _controller(options: GraphOptions) -> dict[str, object]:
     robot, places = options.description, options.description.reading_places()
-    seen = (*robot.readings, *robot.setpoints)
+    seen = robot.seen
     tolerance_s = 0.0 if options.simulated else robot.tolerance_s
     if tolerance_s is None:
         raise GraphError(

@@ -109,7 +109,7 @@ class SimulatorNode(Stage):
         self._world = World(task, sighted=bool(self._cameras))
         self._safe = np.array([command.safe for command in robot.commands])
         self._nominal_ns = round(robot.period_s * 1e9)
-        self._truth_names = (*names(robot.readings), *names(robot.setpoints), *names(robot.estimates))
+        self._truth_names = (*names(robot.seen), *names(robot.estimates))
         self._world.reset(self._seed)
         for camera, events in zip(self._cameras, self._world.advance(self._safe).events, strict=False):
             self._encode(events, camera.encoding, 0)
@@ -393,7 +393,7 @@ class SimulatorNode(Stage):
 
 def _by_topic(robot: Robot) -> list[tuple[str, list[int], Interfaces]]:
     """The topics of the readings and setpoints: name, which of them, and how they are written."""
-    seen, places = (*robot.readings, *robot.setpoints), robot.reading_places()
+    seen, places = robot.seen, robot.reading_places()
     grouped: dict[tuple[str, str], list[int]] = {}
     for i, place in enumerate(places):
         grouped.setdefault((graph.absolute(place.topic), place.type), []).append(i)

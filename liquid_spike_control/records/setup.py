@@ -163,7 +163,7 @@ def _events_topic(robot: Robot) -> str:
 
 def _sources(description: Description, topics: Topics, robot: Robot) -> tuple[tuple[str, Readings], ...]:
     """The topics of the readings, as the controller node has them."""
-    places, seen = robot.reading_places(), (*robot.readings, *robot.setpoints)
+    places, seen = robot.reading_places(), robot.seen
     told = tuple(description.parameter("controller", "joint_names", names(seen)))
     fields = tuple(description.parameter("controller", "joint_interfaces", [place.field for place in places]))
     if not told:

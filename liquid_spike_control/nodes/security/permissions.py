@@ -8,6 +8,7 @@ absolute, or ``~/name`` for what is the node's own.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ...errors import GraphError
@@ -51,6 +52,7 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
     Raises:
         GraphError: the robot's description does not hold together.
     """
+    yaml: Path | None
     if isinstance(options, RobotOptions):
         specs, yaml = robot.describe(options), options.config
     else:

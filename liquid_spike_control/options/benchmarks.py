@@ -65,11 +65,11 @@ class ScaleOptions(Options):
     """Options of the measuring of the tasks' scales."""
 
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Names of tasks; all if not given."""
+    """Names of robots, or their folders; all that have a scale if not given."""
     seeds: str = "500000:500100"
     """Held-out seeds, first:last+1; the scales' own, so that nothing else is judged on them."""
     record: bool = False
-    """Write the figures into the package, in place of those of the same tasks."""
+    """Write the figures in place of those of the same tasks: into the package, or into the robot's own folder."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class ClosedLoopOptions(Options):
     controllers: str = ""
     """Comma-separated; an unknown name lists them all."""
     tasks: str = ""
-    """Comma-separated; an unknown name lists them all."""
+    """Comma-separated names of robots, or their folders; an unknown name lists them all."""
     perturbations: str = ""
     """Comma-separated; an unknown name lists them all."""
     training_seeds: str = ""

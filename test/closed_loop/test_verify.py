@@ -91,7 +91,7 @@ def test_another_network_is_another_result_where_arithmetic_is_the_same(made):
     [
         ({"verify": "swing-up"}, "give TASK-CONTROLLER-SEED"),
         ({"verify": "swing-up-pid-0"}, "give TASK-CONTROLLER-SEED"),
-        ({"verify": "juggling-gru-1"}, "unknown task 'juggling'"),
+        ({"verify": "juggling-gru-1"}, "unknown robot 'juggling'"),
         ({"verify": "swing-up-gru-0"}, "its seed is at least 1"),
         ({"verify": "swing-up-expert-2"}, "its seed is 0"),
         ({"verify": "hopper-model_based-0"}, "no law for task 'hopper'"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import tyro
 
+from . import kernel_cache
 from .errors import LiquidSpikeError
+from .extras import missing_package
 from .options import (
     BenchOptions,
     BenchPencilOptions,
@@ -355,6 +357,11 @@ def keystore(options: Annotated[KeystoreOptions, tyro.conf.arg(name="")]) -> int
 app.command(security, name="security", help="Permissions and keys of a graph, for SROS2.")
 
 
+def _refuse(error: LiquidSpikeError) -> NoReturn:
+    print(f"liquid-spike: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
 def main() -> None:
     """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
     try:
@@ -362,8 +369,15 @@ def main() -> None:
         sys.stdout.flush()
         sys.exit(status or 0)
     except LiquidSpikeError as error:
-        print(f"liquid-spike: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(error)
+    except ImportError as error:
+        if explained := missing_package(error):
+            _refuse(explained)
+        raise
+    except RuntimeError as error:
+        if explained := kernel_cache.explain(error):
+            _refuse(explained)
+        raise
     except KeyboardInterrupt:
         print("liquid-spike: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -49,7 +49,7 @@ def read_parameters(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         GraphError: it cannot be read as such a file.
     """
-    import yaml  # comes with rclpy
+    import yaml
 
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

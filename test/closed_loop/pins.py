@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from liquid_spike_control.tasks.catalogue import TASKS, task_named
 
 from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS, contender
 from liquid_spike_control.bench.closed_loop.course import COURSES, TaskCourse, course_named
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
-from liquid_spike_control.tasks.catalogue import TASKS, task_named
 from liquid_spike_control.tasks.perturbations import Perturbation
 from liquid_spike_control.tasks.perturbed import PerturbedTask
 from liquid_spike_control.tasks.variation import Variation
@@ -115,11 +115,12 @@ def of_dagger() -> Numbers:
 
 def of_pencil_hard_imitation() -> Numbers:
     """Defaults of both recipes, and weights after a small round."""
+    from liquid_spike_control.bench.pencil_hard import read_hard_perception
+    from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer
+
     from liquid_spike_control.assembly import new_backend
     from liquid_spike_control.bench.closed_loop.pencil_hard_course import PERCEPTION
-    from liquid_spike_control.bench.pencil_hard import read_hard_perception
     from liquid_spike_control.resources import zoo
-    from liquid_spike_control.training.hard_spiking import hard_recipe, new_hard_trainer
 
     recipes = {name: hard_recipe(name, 1) for name in ("gru", "spiking")}
     small = {"n_rounds": 2, "n_streams": 2, "n_variants": 1, "round_s": 1.0, "passes": 1, "batch": 3}
@@ -189,8 +190,9 @@ def of_networks(spiking: bool = False) -> Numbers:
 
 def of_laws() -> Numbers:
     """Commands of the model-based controllers on a fixed sequence of what they see."""
-    from liquid_spike_control.bench.closed_loop.model_based import ModelBasedController, has_law
     from liquid_spike_control.control.latency import EstimateLatePencilLqr
+
+    from liquid_spike_control.bench.closed_loop.model_based import ModelBasedController, has_law
 
     found: Numbers = {}
     for name in filter(has_law, TASKS):

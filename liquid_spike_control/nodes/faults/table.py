@@ -17,6 +17,7 @@ from rich.table import Table
 
 from ...errors import TaskError
 from ...products import check_folders
+from ..ros import require_ros
 from .measurement import Measurement
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def faults_command(options: FaultsOptions) -> int:
     """
     check_folders(json=options.json)
     names = options.only or tuple(FAULTS)
+    require_ros("faults")
     for name in names:
         fault(name)
     found: dict[str, list[Measurement]] = {}

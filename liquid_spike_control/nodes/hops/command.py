@@ -17,7 +17,7 @@ from ...errors import GraphError, TaskError
 from ...products import check_folders
 from ..graph import GATED_COMMAND, LISTENERS, GraphOptions, environment
 from ..progress import Progress
-from ..supervisor import EpisodeSupervisor
+from ..ros import require_ros
 
 if TYPE_CHECKING:
     from ...options import HopsOptions
@@ -38,6 +38,7 @@ def hops_command(options: HopsOptions) -> int:
     """
     if not 1 <= options.duration <= 3600:
         raise TaskError(f"--duration {options.duration:g}; give seconds, from 1 to 3600")
+    require_ros("bench hops")
     check_folders(json=options.json)
     report = measure(options.duration, options.priority, Console(stderr=True))
     print_table(report, Console())
@@ -57,6 +58,8 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
     Raises:
         GraphError: the graph did not come up, the pencil fell, or the bare processes did not find each other.
     """
+    from ..supervisor import EpisodeSupervisor
+
     settings = {"push": PUSH}
     graph_options = GraphOptions(
         mode="realtime", settings=settings, duration_s=duration_s, seed=5, priority=priority

@@ -14,6 +14,7 @@ from . import graph
 from .graph import GraphOptions
 from .progress import Progress
 from .robot import RobotOptions, describe
+from .ros import require_ros, signals_held
 
 if TYPE_CHECKING:
     from ..options import RunOptions
@@ -45,6 +46,7 @@ def run_command(options: RunOptions) -> int:
         with progress:
             history, report = run(graph_options, progress, keep)
     else:
+        require_ros(f"run {options.robot} without --in-process")
         history, report = _run_graph(graph_options, keep, logs, progress)
     report.print(Console())
     if options.json is not None:
@@ -59,12 +61,14 @@ def run_command(options: RunOptions) -> int:
 
 
 def _run_real(options: GraphOptions) -> int:
+    require_ros("run --real")
     return _attend(graph.describe(options), None, options.record)
 
 
 def _run_configured(options: RunOptions) -> int:
     if options.config is None:
         raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
+    require_ros("run robot")
     robot = RobotOptions(options.config, options.perception_model, options.controller_model, options.record)
     specs = describe(robot)
     return _attend(specs, robot.config, robot.record)
@@ -84,14 +88,14 @@ def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path |
 
 
 def _supervisors():
-    """The module, imported while Ctrl-C waits: rclpy would report an interrupt as a missing C extension."""
-    signals = {signal.SIGINT, signal.SIGTERM}
+    """The module, imported while Ctrl-C waits.
+
+    Raises:
+        LiquidSpikeError: ROS 2 is not installed.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
+    with signals_held():
         from . import supervisor
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     return supervisor
 
 

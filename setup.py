@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 package_name = "liquid_spike_control"
 share = f"share/{package_name}"
-nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
+nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder", "bringup")
 gym = ["imageio>=2.31,<3", "glfw>=2.5,<3"]
 test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything runs in .venv/, which the first call makes. Variables: PYTHON (the interpreter to make it with),
 # ROS (jazzy or kilted, which has .venv-kilted/ of its own), EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS,
-# PYTHON310 (a Python 3.10, for `make oracles`).
+# PYTHON310 (a Python 3.10, for `make oracles`), ROS_TOOLS_SOURCE (source trees, for `make ros-tools`).
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 ROS ?= jazzy
@@ -9,6 +9,7 @@ EXTRAS ?= $(ROS_EXTRA),train,events,onnx,dev
 PYTEST_ARGS ?=
 RUN_ARGS ?= pencil
 PYTHON310 ?=
+ROS_TOOLS_SOURCE ?=
 
 MSGS := interfaces/event_camera_msgs
 ifeq ($(ROS),jazzy)
@@ -39,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint format bench oracles clean
+.PHONY: help install run test test-all lint format bench oracles ros-tools clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,8 +77,14 @@ oracles: $(ORACLES)/nengo_loihi/.installed $(ORACLES)/brian2_loihi/.installed  #
 	else echo "skipped lava: it needs Python 3.10, and neither the PATH nor pyenv has one;" \
 	  "make oracles PYTHON310=/path/to/python3.10"; fi
 
+ros-tools: install  ## ros2 launch, lifecycle and param, built from their sources (ROS_TOOLS_SOURCE=FOLDER): .ros-tools
+	@test -n "$(ROS_TOOLS_SOURCE)" || { echo "error: give ROS_TOOLS_SOURCE=FOLDER with launch, launch_ros, ros2cli," \
+	  "rosidl_runtime_py, rcl_interfaces and osrf_pycommon (github.com/ros2 and osrf, branch $(ROS));" \
+	  "a system ROS has them: apt install ros-$(ROS)-ros2launch ros-$(ROS)-ros2cli" >&2; exit 1; }
+	@$(BIN)/python ros_tools/build.py "$(ROS_TOOLS_SOURCE)" $(CURDIR)/.ros-tools
+
 clean:  ## remove .venv and all that was built
-	rm -rf .venv .venv-kilted .oracles build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-kilted .oracles .ros-tools build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment, in steps that are repeated only when their inputs change ----

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 package_name = "liquid_spike_control"
 share = f"share/{package_name}"
-nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
+nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder", "bringup")
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
 test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
@@ -59,7 +59,6 @@ setup(
         "nir>=1.0.6,<2",
         "safetensors>=0.5",
         "msgspec>=0.19",
-        "pyyaml>=6",
         "rich>=13",
         "tyro>=0.9",
         "matplotlib>=3.9",

@@ -43,7 +43,7 @@ class Monitor:
         self._capture = Capture("liquid_spike_monitor")
         for topic, kind in graph.topics(options).items():
             if topic in wanted:
-                self._capture.add(topic, kind)
+                self._capture.add(topic, kind, graph.relative(topic))
         self._decoder = Decoder()
 
     def poll(self) -> None:

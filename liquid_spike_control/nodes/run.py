@@ -62,22 +62,24 @@ def run_command(options: RunOptions) -> int:
 
 def _run_real(options: GraphOptions) -> int:
     require_ros("run --real")
-    return _attend(graph.describe(options), None, options.record)
+    return _attend(graph.describe(options), None, options.record, options.wait_s)
 
 
 def _run_configured(options: RunOptions) -> int:
     if options.config is None:
         raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
     require_ros("run robot")
-    robot = RobotOptions(options.config, options.perception_model, options.controller_model, options.record)
-    specs = describe(robot)
-    return _attend(specs, robot.config, robot.record)
+    robot = RobotOptions(
+        options.config, options.perception_model, options.controller_model, options.record, options.namespace,
+        options.wait,
+    )  # fmt: skip
+    return _attend(describe(robot), robot.config, robot.record, robot.wait_s)
 
 
-def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path | None) -> int:
+def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path | None, wait_s: float) -> int:
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        with _supervisors().Supervisor(specs, file, logs) as supervisor:
+        with _supervisors().Supervisor(specs, file, logs, wait_s) as supervisor:
             logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
             supervisor.attend()
     except KeyboardInterrupt:
@@ -119,5 +121,5 @@ def _graph_options(options: RunOptions) -> GraphOptions:
         robot=options.robot, simulated=not options.real, seed=options.seed, duration_s=options.duration,
         settings=settings, mode=options.mode, backend=options.backend, simulator=options.simulator,
         perception_model=options.perception_model, controller_model=options.controller_model, record=options.record,
-        priority=options.priority, params=options.params,
+        priority=options.priority, params=options.params, namespace=options.namespace, wait_s=options.wait,
     )  # fmt: skip

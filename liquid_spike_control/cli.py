@@ -391,8 +391,8 @@ def main() -> None:
     except LiquidSpikeError as error:
         _refuse(error)
     except ImportError as error:
-        if explained := missing_package(error):
-            _refuse(explained)
+        if missing := missing_package(error):
+            _refuse(missing)
         raise
     except RuntimeError as error:
         if explained := kernel_cache.explain(error):

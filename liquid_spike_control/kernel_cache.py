@@ -40,7 +40,7 @@ def provide_cache() -> Path | None:
             if "numba" in sys.modules:  # it has read the variable already
                 import numba
 
-                numba.config.CACHE_DIR = str(folder)
+                numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
             return folder
     return None
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import rclpy
@@ -236,7 +237,7 @@ class Bringup:
                 left = deadline - time.monotonic()
                 self._report(f"{name} could not activate; it is tried for {left:.0f} s more")
                 again = time.monotonic() + RETRY_S
-                self._wait(lambda again=again: time.monotonic() >= again, 2 * RETRY_S, "wait")
+                self._wait(partial(_is_past, again), 2 * RETRY_S, "wait")
             else:
                 self._activated.add(name)
                 return
@@ -275,7 +276,7 @@ class Bringup:
         requests = {
             name: Request(
                 self._clients[name], self._readers[name], transition, insist_s,
-                lambda name=name: self._states.get(name),
+                partial(self._states.get, name),
             )
             for name in names
         }  # fmt: skip
@@ -332,6 +333,11 @@ def _runs(pid: int, name: str) -> bool:
     except OSError:
         return False
     return any(argument.rpartition("/")[2].rpartition(".")[2] == name for argument in arguments)
+
+
+def _is_past(moment_s: float) -> bool:
+    """Whether the steady clock is past a moment [s]."""
+    return time.monotonic() >= moment_s
 
 
 def main() -> None:

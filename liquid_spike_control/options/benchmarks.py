@@ -125,7 +125,7 @@ class ClosedLoopOptions(Options):
     verify: str = ""
     """Compute a kept cell again and compare, e.g. swing-up-gru-1 (TASK-CONTROLLER-SEED; the seed is 0 for what learns
     nothing); exit status 1 if it differs. --perturbations and --episodes make it shorter."""
-    tolerance: Annotated[float, Range(0.0, 1e6)] | None = None
+    tolerance: Annotated[float, Range(0.0, 0.99)] | None = None
     """Of --verify: greatest difference of the means, as a part of the episodes that succeed and of the score. By
     default 0 (every episode the same) on the processor class and libraries of the result, 0.1 on others."""
 

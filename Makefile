@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything runs in .venv/, which the first call makes. Variables: PYTHON (the interpreter to make it with),
 # ROS (jazzy or kilted, which has .venv-kilted/ of its own), EXTRAS (see setup.py), PYTEST_ARGS, RUN_ARGS,
-# PYTHON310 (a Python 3.10, for `make oracles`).
+# PYTHON310 (a Python 3.10, for `make oracles`), ROS_TOOLS_SOURCE (source trees, for `make ros-tools`).
 
-PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 ROS ?= jazzy
 EXTRAS ?= $(ROS_EXTRA),train,events,onnx,dev
 PYTEST_ARGS ?=
 RUN_ARGS ?= pencil
 PYTHON310 ?=
+ROS_TOOLS_SOURCE ?=
 
 MSGS := interfaces/event_camera_msgs
 ifeq ($(ROS),jazzy)
@@ -25,7 +26,9 @@ else
 $(error ROS=$(ROS); give jazzy or kilted)
 endif
 BIN := $(VENV)/bin
+# Bytecode is written when a module is first imported, which is quicker than for all of them at once.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
+PIP_INSTALL := $(PIP) install -qq --no-compile
 ORACLES := $(CURDIR)/.oracles
 MSGS_FILES := $(shell find $(MSGS) -type f -not -name 'requirements-build*.txt')
 
@@ -37,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint format bench oracles clean
+.PHONY: help install run test test-all lint format bench oracles ros-tools clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +48,8 @@ help:  ## show this
 install: $(VENV)/.installed $(VENV)/.messages $(VENV)/.offscreen  ## make .venv with everything in it (the other goals do it as needed)
 	@:
 
-run: install  ## balance a pole from events, in simulation (RUN_ARGS="pencil --help" for more)
+run:  ## balance a pole from events, in simulation (RUN_ARGS="pencil --help" for more)
+	@$(MAKE) -s --no-print-directory -j3 $(VENV)/.messages $(VENV)/.offscreen $(VENV)/.kernels-network $(VENV)/.kernels-edges
 	@$(BIN)/liquid-spike run $(RUN_ARGS)
 
 test: install  ## the tests, in a few minutes (PYTEST_ARGS="-k gate" for some; ROS=kilted on the other distribution)
@@ -58,7 +62,7 @@ lint: $(VENV)/.installed  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-format: $(VENV)/.installed  ## let ruff mend what it can
+format: $(VENV)/.installed  ## apply ruff's fixes
 	@$(BIN)/ruff check --fix .
 
 bench: install  ## time us and the peers side by side
@@ -73,45 +77,70 @@ oracles: $(ORACLES)/nengo_loihi/.installed $(ORACLES)/brian2_loihi/.installed  #
 	else echo "skipped lava: it needs Python 3.10, and neither the PATH nor pyenv has one;" \
 	  "make oracles PYTHON310=/path/to/python3.10"; fi
 
+ros-tools: install  ## ros2 launch, lifecycle and param, built from their sources (ROS_TOOLS_SOURCE=FOLDER): .ros-tools
+	@test -n "$(ROS_TOOLS_SOURCE)" || { echo "error: give ROS_TOOLS_SOURCE=FOLDER with launch, launch_ros, ros2cli," \
+	  "rosidl_runtime_py, rcl_interfaces and osrf_pycommon (github.com/ros2 and osrf, branch $(ROS));" \
+	  "a system ROS has them: apt install ros-$(ROS)-ros2launch ros-$(ROS)-ros2cli" >&2; exit 1; }
+	@$(BIN)/python ros_tools/build.py "$(ROS_TOOLS_SOURCE)" $(CURDIR)/.ros-tools
+
 clean:  ## remove .venv and all that was built
-	rm -rf .venv .venv-kilted .oracles build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-kilted .oracles .ros-tools build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment, in steps that are repeated only when their inputs change ----
 
 $(VENV)/pyvenv.cfg:
-	@test -n "$(PYTHON)" || { echo "error: no python3.12 or python3.11 found; install one (apt: python3-dev" \
+	@test -n "$(PYTHON)" || { echo "error: no python3.11, 3.12 or 3.13 found; install one (apt: python3-dev" \
 	  "python3-venv) or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
-	  sys.exit(None if (3, 11) <= v <= (3, 12) else \
-	  f"error: $(PYTHON) is Python {v[0]}.{v[1]}; needed is 3.11 or 3.12: make PYTHON=python3.12")'
+	  sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	  f"error: $(PYTHON) is Python {v[0]}.{v[1]}; needed is 3.11 to 3.13: make PYTHON=python3.12")'
 	@$(PYTHON) -c 'import os, sys, sysconfig; p = sysconfig.get_path("include"); \
 	  sys.exit(None if os.path.exists(p + "/Python.h") else \
 	  f"error: {p}/Python.h is missing; install the headers of $(PYTHON) (apt: python3-dev)")'
 	@test "$$(uname -sm)" = "Linux x86_64" || { echo "error: the ROS wheels are for Linux on x86-64 only; elsewhere" \
 	  "use a system ROS, see docs/installation.md" >&2; exit 1; }
 	@command -v c++ >/dev/null || { echo "error: no C++ compiler; sudo apt install g++" >&2; exit 1; }
-	@echo "[1/3] making $(notdir $(VENV)) with $$($(PYTHON) --version)"
+	@echo "[1] making $(notdir $(VENV)) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -f $@; echo "error: sudo apt install python3-venv" >&2; exit 1; }
 
 # The libraries are those of constraints.txt on either distribution; only ROS itself has other versions.
 $(CURDIR)/.venv-kilted/constraints.txt: constraints.txt constraints-kilted.txt | $(VENV)/pyvenv.cfg
 	@grep -v '^ros-' constraints.txt | cat - constraints-kilted.txt > $@
 
-$(VENV)/.installed: setup.py setup.cfg $(CONSTRAINTS) $(MSGS_REQUIREMENTS) | $(VENV)/pyvenv.cfg
-	@echo "[2/3] installing the wheels of $(notdir $(CONSTRAINTS)) and this package (minutes the first time)"
-	@$(PIP) install -qq --constraint $(CONSTRAINTS) setuptools wheel
-	@$(PIP) install -qq --constraint $(CONSTRAINTS) --no-build-isolation --editable '.[$(EXTRAS)]' \
-	  --requirement $(MSGS_REQUIREMENTS)
+# `make run` needs this package and ROS 2, without torch, onnx and the tests' tools; the kernels are compiled while ROS is
+# being installed. A mujoco-core that is there without a mujoco of its version shares mujoco's folder: both make way.
+$(VENV)/.package: setup.py setup.cfg $(CONSTRAINTS) | $(VENV)/pyvenv.cfg
+	@echo "[2] installing this package, at the versions of $(notdir $(CONSTRAINTS))"
+	@! test -d $(VENV)/lib/python3*/site-packages/mujoco_core-*.dist-info || \
+	  $(PIP) uninstall -qq --yes mujoco mujoco-core mujoco-studio 2>/dev/null
+	@$(PIP_INSTALL) --constraint $(CONSTRAINTS) setuptools wheel
+	@$(PIP_INSTALL) --constraint $(CONSTRAINTS) --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.messages: $(MSGS_FILES) | $(VENV)/.installed
-	@echo "[3/3] building event_camera_msgs"
+$(VENV)/.ros: $(VENV)/.package $(MSGS_REQUIREMENTS)
+	@echo "[3] installing ROS 2"
+	@$(PIP_INSTALL) --constraint $(CONSTRAINTS) 'liquid_spike_control[$(ROS_EXTRA)]' --requirement $(MSGS_REQUIREMENTS)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.ros
+	@echo "[+] installing $(EXTRAS) (minutes the first time)"
+	@$(PIP_INSTALL) --constraint $(CONSTRAINTS) 'liquid_spike_control[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.messages: $(MSGS_FILES) | $(VENV)/.ros
+	@echo "[4] building event_camera_msgs"
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
-	  $(PIP) install -qq --no-build-isolation --no-deps --force-reinstall ./$(MSGS)
+	  $(PIP_INSTALL) --no-build-isolation --no-deps --force-reinstall ./$(MSGS)
 	@touch $@
 
-$(VENV)/.offscreen: | $(VENV)/.installed
+# A hint only: a kernel that is missing here is compiled where it is first used.
+$(VENV)/.kernels-%: | $(VENV)/.package
+	@echo "[3] compiling kernels: $*"
+	@$(BIN)/python -m liquid_spike_control.nodes.doctor.probes $* >/dev/null || true
+	@touch $@
+
+$(VENV)/.offscreen: | $(VENV)/.package
 	@$(BIN)/python -c 'import mujoco; mujoco.GLContext(8, 8).make_current()' >/dev/null 2>&1 || { \
 	  echo "error: MuJoCo cannot render off-screen with MUJOCO_GL=$(MUJOCO_GL)." \
 	    "sudo apt install libegl1 libgl1-mesa-dri" >&2; exit 1; }

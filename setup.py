@@ -7,8 +7,9 @@ from setuptools import find_packages, setup
 
 package_name = "liquid_spike_control"
 share = f"share/{package_name}"
-nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder")
-gym = ["imageio>=2.31,<3", "glfw>=2.5,<3"]
+nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder", "bringup")
+robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
+gym = ["imageio>=2.31,<3"]
 test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
 
 setup(
@@ -19,10 +20,21 @@ setup(
     maintainer_email="maintainers@liquid-spike-control.org",
     license="Apache-2.0",
     python_requires=">=3.11",
+    classifiers=[
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: [
-        "zoo/*", "tasks/*.json", "robots/*/*.yaml", "robots/*/*.xml", "robots/template/**/*.txt",
-    ]},  # fmt: skip
+    package_data={
+        package_name: [
+            "py.typed", "zoo/*", "tasks/*.json", *(f"robots/*/*.{kind}" for kind in robot_files),
+            "robots/template/**/*.txt",
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (share, ["package.xml"]),
@@ -35,22 +47,23 @@ setup(
     ],
     entry_points={"console_scripts": [f"liquid-spike = {package_name}.__main__:main"]},
     install_requires=[
-        "numpy>=2,<3",
+        "numpy>=1.26,<3",
         "numba>=0.61",
         "scipy>=1.14",
-        # Not `mujoco`: it stops at 4.0.0, whose sparse Hessian is wrong; `mujoco-core` has the mended 4.0.1.
-        "mujoco-core>=4.0.1,<5",
+        # Factorises a sparse Hessian wrongly: 4.0.0 (MuJoCo's issue 3767). Never `mujoco-core` by itself: its files
+        # overwrite those of the `mujoco` that other packages bring along.
+        "mujoco>=3.3,!=4.0.0,<5",
         "pyopengl>=3.1.7",
         "gymnasium>=1.0,<2",
         "packaging>=23",
         "nir>=1.0.6,<2",
         "safetensors>=0.5",
         "msgspec>=0.19",
-        "pyyaml>=6",
         "rich>=13",
         "tyro>=0.9",
         "matplotlib>=3.9",
         "rosbags>=0.10",
+        "pyyaml>=6",
     ],
     extras_require={
         # ROS 2 Jazzy as wheels, for machines without a system ROS.
@@ -59,10 +72,9 @@ setup(
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # liquid-spike controller export
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
-        "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco-core
+        "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco
         "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray
         "security": ["cryptography>=42"],  # liquid-spike security keystore
-        "view": ["mujoco-studio>=4.0,<5", "rerun-sdk>=0.22"],
         "test": [*gym, *test],
         "dev": [*gym, *test, "ruff", "mypy"],
     },

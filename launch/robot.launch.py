@@ -9,10 +9,9 @@ from liquid_spike_control.nodes.launching import launch_description
 
 
 def _options(arguments):
-    own = {name: text for name, text in arguments.items() if name != "config"}
-    if not arguments["config"]:
-        return graph.options_of(own)
-    return robot.options_of({name: arguments[name] for name in robot.LAUNCH_ARGUMENTS})
+    if arguments["config"]:
+        return robot.options_of(arguments)
+    return graph.options_of({name: text for name, text in arguments.items() if name != "config"})
 
 
 def _is_configured(options):
@@ -21,9 +20,9 @@ def _is_configured(options):
 
 def generate_launch_description():
     return launch_description(
-        graph.LAUNCH_ARGUMENTS | {"config": robot.LAUNCH_ARGUMENTS["config"]},
+        graph.LAUNCH_ARGUMENTS | {"config": ("", "yaml file of ROS parameters that describes the graph by itself")},
         _options,
         lambda options: options.config if _is_configured(options) else None,
         lambda options: (robot if _is_configured(options) else graph).describe(options),
-        lambda options: (robot if _is_configured(options) else graph).bringup_command(options),
+        lambda options: (robot if _is_configured(options) else graph).bringup_arguments(options),
     )

@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import tyro
 
-from . import __version__
+from . import __version__, kernel_cache
 from .errors import LiquidSpikeError
+from .extras import missing_package
 from .options import (
     BenchOptions,
     BenchPencilOptions,
@@ -376,6 +377,11 @@ def keystore(options: Annotated[KeystoreOptions, tyro.conf.arg(name="")]) -> int
 app.command(security, name="security", help="Permissions and keys of a graph, for SROS2.")
 
 
+def _refuse(error: LiquidSpikeError) -> NoReturn:
+    _say(error)
+    sys.exit(error.status)
+
+
 def main() -> None:
     """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
     try:
@@ -383,8 +389,15 @@ def main() -> None:
         sys.stdout.flush()  # here, where a full disk behind it can be reported
         sys.exit(status or 0)
     except LiquidSpikeError as error:
-        _say(error)
-        sys.exit(error.status)
+        _refuse(error)
+    except ImportError as error:
+        if missing := missing_package(error):
+            _refuse(missing)
+        raise
+    except RuntimeError as error:
+        if explained := kernel_cache.explain(error):
+            _refuse(explained)
+        raise
     except KeyboardInterrupt:
         print("liquid-spike: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -27,6 +27,35 @@ def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
     return Quantities(to_ns(message.header.stamp), names, np.array([found.get(name, np.nan) for name in names]))
 
 
+class Merger:
+    """Joins readings of which each holds some of the quantities, NaN for the others, as several publishers on one topic
+    send them: each quantity is the latest that came, and the whole is as old as its oldest part.
+    """
+
+    def __init__(self) -> None:
+        self._values: np.ndarray | None = None
+        self._stamps: np.ndarray = np.empty(0, np.int64)
+
+    def add(self, reading: Quantities) -> Quantities | None:
+        """The reading itself where nothing lacks; else what has come so far, or None while something has not."""
+        have = ~np.isnan(reading.values)
+        if have.all() and self._values is None:
+            return reading
+        if self._values is None:
+            self._values = np.full(len(reading.values), np.nan)
+            self._stamps = np.zeros(len(reading.values), np.int64)
+        self._values[have] = reading.values[have]
+        self._stamps[have] = reading.stamp_ns
+        if np.isnan(self._values).any():
+            return None
+        return Quantities(int(self._stamps.min()), reading.names, self._values.copy())
+
+    def missing(self, names: tuple[str, ...]) -> list[str]:
+        """Those of the quantities that no reading held yet."""
+        values = np.full(len(names), np.nan) if self._values is None else self._values
+        return [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
+
+
 class Readings:
     """Which number of a robot's message is which quantity.
 

@@ -36,7 +36,7 @@ class Console(rich.console.Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"markup": False, "emoji": False} | options))
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **options: Any) -> Text:
         """A text of which nothing is a command; its width is what is seen."""
         return super().render_str(visible(text), **options)
 

@@ -100,6 +100,8 @@ def test_wheel_is_whole(wheel):
     expected |= {path.as_posix() for _, path in modules()}
     zoo = {p.as_posix() for p in tree() if p.parts[:2] == (PACKAGE, "zoo")}
     assert zoo, "no trained models in the zoo"
+    expected |= {p.as_posix() for p in tree() if p.parts[0] == PACKAGE and p.name != ".gitignore"}
+    assert f"{PACKAGE}/py.typed" in expected and f"{PACKAGE}/robots/pencil/robot.yaml" in expected
     assert expected | zoo <= names
     assert not any(name.startswith(("test/", "launch/")) for name in names)
 

@@ -25,7 +25,7 @@ from ..outputs import write_json
 from ..robots.catalogue import TRUTH, descriptions, robot_named, sensed_task_named
 from ..tasks.episode import EpisodeController, EpisodeResult, run_episode
 from ..tasks.perturbations import PERTURBATIONS, Perturbation, perturbation_named
-from ..tasks.scale import has_scale, score
+from ..tasks.scale import anchors_of, has_scale, score
 from ..tasks.task import ControlTask
 from ..tasks.trained import trained_controller
 from ..terminal import Console
@@ -43,12 +43,14 @@ class Trial:
 
     Attributes:
         path: of its file.
+        source: name, folder or yaml file of the robot.
         task: that it was trained for.
         controller: out of the file.
         perturbations: that it is to meet.
     """
 
     path: Path
+    source: str
     task: ControlTask
     controller: EpisodeController
     perturbations: tuple[Perturbation, ...]
@@ -66,19 +68,22 @@ class Trial:
 
         Raises:
             ModelError: the file is missing or damaged, or does not fit its task.
-            TaskError: its task is not of the catalogue, it was trained on the seeds, or a perturbation is unknown or
-                does not apply.
+            TaskError: its task is not of the catalogue, or its scale is of another version; it was trained on the
+                seeds, or a perturbation is unknown or does not apply.
         """
         file = read_controller_file(path)
         if not robot and file.task not in descriptions():
             known = ", ".join(descriptions())
             raise TaskError(f"{path}: its robot '{file.task}' is none of {known}; give --robot FOLDER")
-        task = sensed_task_named(robot or file.task)
+        source = robot or file.task
+        if has_scale(source):
+            anchors_of(source)  # of this version, which is to be found out now and not after the episodes
+        task = sensed_task_named(source)
         check_seeds_are_held_out(seeds, file.training_seeds, path)
         chosen = [perturbation_named(name) for name in names]
         for perturbation in chosen:
             perturbation.check_applies(task)
-        return cls(path, task, trained_controller(path, task, backend), tuple(chosen or _applying(task)))
+        return cls(path, source, task, trained_controller(path, task, backend), tuple(chosen or _applying(task)))
 
     def run(self, perturbation: Perturbation, seed: int) -> tuple[EpisodeResult, BackendStats | None]:
         """An episode, and the work of a spiking network in it."""
@@ -120,16 +125,16 @@ class Figures:
 
     @classmethod
     def of(
-        cls, task_name: str, perturbation: str, results: Sequence[EpisodeResult], work: Sequence[BackendStats]
+        cls, source: str, perturbation: str, results: Sequence[EpisodeResult], work: Sequence[BackendStats]
     ) -> Figures:
-        """Those of some episodes."""
+        """Those of some episodes; ``source`` is of the robot."""
         n_success = sum(r.success for r in results)
         rewards = np.array([r.total_reward for r in results])
         p50, p99 = np.percentile(np.concatenate([r.latencies_us for r in results]), (50, 99))
         return cls(
             perturbation, len(results),
             Interval(n_success / len(results), *wilson_interval(n_success, len(results))),
-            bootstrap(np.asarray(score(task_name, rewards))[None]) if has_scale(task_name) else None,
+            bootstrap(np.asarray(score(source, rewards))[None]) if has_scale(source) else None,
             float(rewards.mean()), sum(r.n_steps for r in results), int(sum(r.n_unsafe for r in results)),
             float(p50), float(p99),
             sum(r.elapsed_s for r in results) / sum(r.wall_s for r in results),
@@ -170,7 +175,7 @@ def _tried(trial: Trial, seeds: range, console: Console) -> dict[str, Any]:
                 results.append(result)
                 work += [stats] if stats else []
                 progress.advance(bar)
-            rows.append(Figures.of(trial.task.name, perturbation.name, results, work))
+            rows.append(Figures.of(trial.source, perturbation.name, results, work))
     console.print(_table(f"{trial.path.name}: {trial.task.name}, seeds {seeds.start}:{seeds.stop}", rows))
     return {"model": str(trial.path), "task": trial.task.name, "figures": [asdict(row) for row in rows]}
 

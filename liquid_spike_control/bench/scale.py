@@ -31,7 +31,7 @@ def scale_command(options: ScaleOptions) -> int:
             measured[name] = measure(name, seeds, partial(progress.advance, bar))
     console.print(_table(measured))
     if options.record:
-        console.print(f"recorded in {write(measured)}", soft_wrap=True)
+        console.print(f"recorded in {', '.join(map(str, write(measured)))}", soft_wrap=True)
     return 0
 
 

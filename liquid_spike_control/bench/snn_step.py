@@ -173,7 +173,7 @@ def run(
     try:
         import torch
     except ImportError:
-        raise LiquidSpikeError("the benchmark needs torch to compare with; pip install torch") from None
+        raise LiquidSpikeError("the benchmark needs torch to compare with; install the extra [train]") from None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     network = random_network(0)

@@ -8,22 +8,31 @@ up and ends; with ``--stay`` it is their lifecycle manager until Ctrl-C.
 
 from __future__ import annotations
 
+import argparse
+import os
+import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import rclpy
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.client import Client
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
 
-from ..errors import GraphError
+from ..errors import GraphError, LiquidSpikeError
 from .graph import ENCLAVE
 from .interrupts import Interrupts
+from .process import Claim, ignore_interrupts
+from .pulse import Pulse
 
 #: Compiling the kernels of a new machine takes a minute; with the kernels cached, configuring takes a second.
 CONFIGURE_TIMEOUT_S = 300.0
@@ -34,36 +43,113 @@ DOWN_S = 2.0
 #: whose request or answer can still be lost, and to one in the place of a process that was killed, for which discovery
 #: takes it for 20 s.
 INSIST_S, INSIST_AFTER_LOSS_S = 3.0, 0.5
-#: Where a transition leads.
+#: Where a transition leads, or what is beyond it: nothing is left to do.
 GOALS = {
-    Transition.TRANSITION_CONFIGURE: State.PRIMARY_STATE_INACTIVE,
-    Transition.TRANSITION_ACTIVATE: State.PRIMARY_STATE_ACTIVE,
-    Transition.TRANSITION_DEACTIVATE: State.PRIMARY_STATE_INACTIVE,
+    Transition.TRANSITION_CONFIGURE: (State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE),
+    Transition.TRANSITION_ACTIVATE: (State.PRIMARY_STATE_ACTIVE,),
+    Transition.TRANSITION_DEACTIVATE: (State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_UNCONFIGURED),
 }
+#: States in which a node stays.
+PRIMARY = (
+    State.PRIMARY_STATE_UNCONFIGURED, State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE,
+    State.PRIMARY_STATE_FINALIZED,
+)  # fmt: skip
 #: A node that fails more often than ATTEMPTS times in a while [s] is not brought up again.
 ATTEMPTS, WHILE_S = 3, 60.0
+#: Between two attempts to activate a node whose robot is not there yet [s].
+RETRY_S = 1.0
+#: Name of the manager's node.
+NAME = "liquid_spike_bringup"
+
+
+class Refusal(GraphError):
+    """A node did not make a transition, and says why in its log."""
+
+
+class Request:
+    """A transition of one node: asked for until the node is known to have made or refused it.
+
+    An answer can be lost: a node that is asked again refuses, because it is there already. What counts is its state.
+
+    Args:
+        change, read: clients of the node's change_state and get_state.
+        transition: id of the transition.
+        insist_s: time between two requests [s].
+        reached: the state that the node published last, or None.
+    """
+
+    def __init__(
+        self, change: Client, read: Client, transition: int, insist_s: float, reached: Callable[[], int | None]
+    ) -> None:
+        self._change, self._read, self._reached, self._insist_s = change, read, reached, insist_s
+        self._request = ChangeState.Request(transition=Transition(id=transition))
+        self._goals = GOALS[transition]
+        self._asked: list[Future] = []
+        self._looked: list[Future] = []
+        self._began = self._heard_at = time.monotonic()
+
+    def poll(self) -> None:
+        """Ask where it is time to."""
+        if self.made:
+            return
+        now = time.monotonic()
+        if any(future.done() for future in self._asked):
+            self._look(now, 0.0)
+        elif self._reached() is not None:  # it works on it, and its answer may be lost
+            self._look(now, self._insist_s)
+        elif len(self._asked) * self._insist_s <= now - self._began:
+            self._asked.append(self._change.call_async(self._request))
+            self._heard_at = now
+
+    def _look(self, now: float, after_s: float) -> None:
+        if len(self._looked) * self._insist_s <= now - self._heard_at - after_s:
+            self._looked.append(self._read.call_async(GetState.Request()))
+
+    @property
+    def made(self) -> bool:
+        """Whether the node is known to be where the transition leads."""
+        answers = (future.result().success for future in self._asked if future.done())
+        return any(answers) or any(state in self._goals for state in (self._reached(), *self._states()))
+
+    @property
+    def refused(self) -> bool:
+        """Whether the node is known to be elsewhere."""
+        return not self.made and bool(self._states())
+
+    def _states(self) -> list[int]:
+        states = [future.result().current_state.id for future in self._looked if future.done()]
+        return [state for state in states if state in PRIMARY]
 
 
 class Bringup:
-    """Lifecycle transitions of several nodes.
+    """Lifecycle transitions of several nodes, in the namespace of the node that asks for them.
 
     Args:
         node: makes the service clients.
         executor: spins ``node``.
         names: of the nodes, in the order of activation.
         check: called while waiting; may raise to give up.
+        report: is given what the user should know meanwhile; the node's log if None.
     """
 
     def __init__(
-        self, node: Node, executor: Executor, names: Sequence[str], check: Callable[[], None]
+        self,
+        node: Node,
+        executor: Executor,
+        names: Sequence[str],
+        check: Callable[[], None],
+        report: Callable[[str], object] | None = None,
     ) -> None:
         self._executor, self._check, self._names = executor, check, tuple(names)
-        self._clients = {name: node.create_client(ChangeState, f"/{name}/change_state") for name in names}
+        self._report = report or node.get_logger().warning
+        self._clients = {name: node.create_client(ChangeState, f"{name}/change_state") for name in names}
+        self._readers = {name: node.create_client(GetState, f"{name}/get_state") for name in names}
         self._failed: deque[str] = deque()
-        self._states: dict[str, int] = {}  # what nodes told on the way of the latest transition
+        self._states: dict[str, int] = {}  # what nodes published on the way of the latest transition
         self._failures: dict[str, deque[float]] = {name: deque() for name in names}
+        self._activated: set[str] = set()  # by this manager, which takes down nothing else
         for name in names:
-            node.create_subscription(TransitionEvent, f"/{name}/transition_event", self._hear(name), 10)
+            node.create_subscription(TransitionEvent, f"{name}/transition_event", self._hear(name), 10)
 
     def _hear(self, name: str) -> Callable[[TransitionEvent], None]:
         def on_event(event: TransitionEvent) -> None:
@@ -73,27 +159,56 @@ class Bringup:
 
         return on_event
 
-    def up(self, ready: Callable[[], bool] = lambda: True) -> None:
-        """Configure all at once, then activate one after the other.
+    def up(self, ready: Callable[[], bool] = lambda: True, patience_s: float = 0.0) -> None:
+        """Configure all at once, then activate one after the other. A node that is configured or active is left so.
 
         Args:
             ready: whether whoever watches the topics has found their publishers; waited for in between.
+            patience_s: how long activation is tried again: until the robot is there [s].
 
         Raises:
             GraphError: a node refused or did not answer; its log says why.
         """
-        self._wait(lambda: all(client.service_is_ready() for client in self._clients.values()), 30.0, "start")
-        self._change(self._names, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
+        clients = [*self._clients.values(), *self._readers.values()]
+        self._wait(lambda: all(client.service_is_ready() for client in clients), 30.0, "start")
+        states = self.states()
+        if gone := [name for name, state in states.items() if state == State.PRIMARY_STATE_FINALIZED]:
+            raise GraphError(f"{gone[0]} is finalized; start it anew")
+        fresh = [name for name in self._names if states[name] == State.PRIMARY_STATE_UNCONFIGURED]
+        self._change(fresh, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
         self._wait(ready, ACTIVATE_TIMEOUT_S, "find each other")
+        deadline = time.monotonic() + patience_s
         for name in self._names:
-            self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
+            if states[name] != State.PRIMARY_STATE_ACTIVE:
+                self._activate(name, deadline)
+
+    def states(self) -> dict[str, int]:
+        """The state of each node, asked for now.
+
+        Raises:
+            GraphError: one did not answer.
+        """
+        futures: dict[str, list[Future]] = {name: [] for name in self._names}
+        began = time.monotonic()
+
+        def told() -> bool:
+            for name, asked in futures.items():
+                if not any(f.done() for f in asked) and len(asked) * INSIST_S <= time.monotonic() - began:
+                    asked.append(self._readers[name].call_async(GetState.Request()))
+            return all(any(future.done() for future in asked) for asked in futures.values())
+
+        self._wait(told, 30.0, "report their state")
+        return {
+            name: next(future.result().current_state.id for future in asked if future.done())
+            for name, asked in futures.items()
+        }
 
     def failed(self) -> str | None:
         """A node that went through ErrorProcessing and is unconfigured now, if one did."""
         self._executor.spin_once(timeout_sec=0.0)
         return self._failed.popleft() if self._failed else None
 
-    def again(self, name: str) -> None:
+    def again(self, name: str, patience_s: float = 0.0) -> None:
         """Configure and activate one node, after an error or in a new process; the others go on.
 
         Raises:
@@ -105,22 +220,41 @@ class Bringup:
             failures.popleft()
         if len(failures) > ATTEMPTS:
             raise GraphError(f"{name} failed {len(failures)} times in {WHILE_S:.0f} s; its log says why")
+        self._activated.discard(name)
         self._change(
             (name,), Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S, insist_s=INSIST_AFTER_LOSS_S
         )
-        self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
+        self._activate(name, time.monotonic() + patience_s)
+        self._failed = deque(failed for failed in self._failed if failed != name)
+
+    def _activate(self, name: str, deadline: float) -> None:
+        while True:
+            try:
+                self._change((name,), Transition.TRANSITION_ACTIVATE, "activate", ACTIVATE_TIMEOUT_S)
+            except Refusal:
+                if time.monotonic() >= deadline:
+                    raise
+                left = deadline - time.monotonic()
+                self._report(f"{name} could not activate; it is tried for {left:.0f} s more")
+                again = time.monotonic() + RETRY_S
+                self._wait(partial(_is_past, again), 2 * RETRY_S, "wait")
+            else:
+                self._activated.add(name)
+                return
 
     def down(self) -> None:
-        """Deactivate in reverse order, the gate last: the robot's last command is the safe one. Nodes that do not
-        answer are passed over, and all of it takes no longer than :data:`DOWN_S`.
+        """Deactivate what this manager activated, in reverse order, the gate last: the robot's last command is the
+        safe one. Nodes that do not answer are passed over, and all of it takes no longer than :data:`DOWN_S`.
         """
         deadline = time.monotonic() + DOWN_S
-        for left, name in reversed([*enumerate(self._names, 1)]):
+        for left, name in reversed([*enumerate((n for n in self._names if n in self._activated), 1)]):
             share = max(0.0, deadline - time.monotonic()) / left
             try:
                 self._change((name,), Transition.TRANSITION_DEACTIVATE, "deactivate", share, lambda: None)
             except GraphError:
                 continue
+            finally:
+                self._activated.discard(name)
 
     def _change(
         self,
@@ -131,30 +265,31 @@ class Bringup:
         check: Callable[[], None] | None = None,
         insist_s: float = INSIST_S,
     ) -> None:
-        """Ask each of some nodes for a transition, and again where it gives no sign of having heard."""
-        request = ChangeState.Request(transition=Transition(id=transition))
-        futures: dict[str, list[Future]] = {name: [] for name in names}
+        """Take some nodes through a transition.
+
+        Raises:
+            Refusal: one of them refused it.
+            GraphError: one of them gave no answer.
+        """
         for name in names:
             self._states.pop(name, None)
-        began = time.monotonic()
-
-        def changed(name: str) -> bool:
-            told = [future.result().success for future in futures[name] if future.done()]
-            return any(told) or self._states.get(name) == GOALS[transition]
-
-        def refused() -> list[str]:
-            return [name for name in names if not changed(name) and any(f.done() for f in futures[name])]
+        requests = {
+            name: Request(
+                self._clients[name], self._readers[name], transition, insist_s,
+                partial(self._states.get, name),
+            )
+            for name in names
+        }  # fmt: skip
 
         def settled() -> bool:
-            for name, asked in futures.items():
-                silent = name not in self._states and not any(future.done() for future in asked)
-                if silent and len(asked) * insist_s <= time.monotonic() - began:
-                    asked.append(self._clients[name].call_async(request))
-            return all(changed(name) for name in names) or bool(refused())
+            for request in requests.values():
+                request.poll()
+            return all(r.made for r in requests.values()) or any(r.refused for r in requests.values())
 
         self._wait(settled, timeout_s, verb, check)
-        for name in refused():
-            raise GraphError(f"{name} could not {verb}")
+        for name, request in requests.items():
+            if request.refused:
+                raise Refusal(f"{name} could not {verb}")
 
     def _wait(
         self, done: Callable[[], bool], timeout_s: float, verb: str, check: Callable[[], None] | None = None
@@ -167,31 +302,84 @@ class Bringup:
             self._executor.spin_once(timeout_sec=0.02)
 
 
+def attend(bringup: Bringup, pulse: Pulse, node: Node, check: Callable[[], None], patience_s: float) -> None:
+    """Bring nodes back until ``check`` raises: one that failed, one that a launch file started anew after its process
+    ended, and one that hangs, whose process is killed so that the launch file does.
+
+    Raises:
+        GraphError: a node fails again and again, or refuses.
+    """
+    while True:
+        check()
+        name = bringup.failed() or pulse.restarted()
+        for hung in pulse.hung():
+            pid = pulse.pid(hung)
+            pulse.forget(hung)
+            if pid is not None and _runs(pid, hung):
+                node.get_logger().warning(f"{hung} hangs; its process {pid} is killed")
+                os.kill(pid, signal.SIGKILL)
+        if name is not None:
+            node.get_logger().warning(f"{name} failed; it is brought up again")
+            pulse.forget(name)
+            bringup.again(name, patience_s)
+            pulse.forget(name)
+        time.sleep(0.05)
+
+
+def _runs(pid: int, name: str) -> bool:
+    """Whether a process of this machine is that of a node: its program is called so."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return any(argument.rpartition("/")[2].rpartition(".")[2] == name for argument in arguments)
+
+
+def _is_past(moment_s: float) -> bool:
+    """Whether the steady clock is past a moment [s]."""
+    return time.monotonic() >= moment_s
+
+
 def main() -> None:
     """Bring the nodes named on the command line up."""
     from rclpy.executors import SingleThreadedExecutor
 
-    stay = "--stay" in sys.argv
-    names = [a for a in sys.argv[1:] if not a.startswith("-")]
+    parser = argparse.ArgumentParser(prog="bringup", description=__doc__)
+    parser.add_argument("names", nargs="+", help="nodes, in the order of activation")
+    parser.add_argument("--stay", action="store_true", help="manage them until Ctrl-C")
+    parser.add_argument("--wait", type=float, default=0.0, help="how long to wait for the robot [s]")
+    options = parser.parse_args(remove_ros_args(sys.argv)[1:])
     with Interrupts() as interrupts:  # a second Ctrl-C does not keep the nodes from being brought down
-        rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
-        node = Node("liquid_spike_bringup")
+        rclpy.init(args=[*sys.argv, *ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
+        node = Node(NAME)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        bringup = Bringup(node, executor, names, interrupts.check)
+        status, bringup = 0, None
         try:
-            bringup.up()
-            while stay:
-                interrupts.check()
-                if (name := bringup.failed()) is not None:
-                    node.get_logger().warning(f"{name} failed; it is brought up again")
-                    bringup.again(name)
-                time.sleep(0.05)
+            claim = Claim(node.context.get_domain_id(), node.get_fully_qualified_name())
+            bringup = Bringup(node, executor, options.names, interrupts.check)
+            pulse = Pulse(node, options.names)
+            node.get_logger().info(
+                f"bringing {', '.join(options.names)} up; the first time kernels are compiled, which takes a minute"
+            )
+            began = time.monotonic()
+            bringup.up(patience_s=options.wait)
+            node.get_logger().info(f"all nodes are active after {time.monotonic() - began:.1f} s")
+            if options.stay:
+                attend(bringup, pulse, node, interrupts.check, options.wait)
+            claim.close()
         except KeyboardInterrupt:
+            pass
+        except LiquidSpikeError as error:
+            reason = str(error) if bringup is None else f"{error}; the log of that node says why"
+            node.get_logger().error(reason)
+            status = 1
+        if bringup is not None and (status or options.stay or interrupts.came):
             bringup.down()
-        except GraphError as error:
-            bringup.down()
-            sys.exit(f"{error}; the log of that node says why")
+        node.destroy_node()
+        rclpy.shutdown()
+    ignore_interrupts()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

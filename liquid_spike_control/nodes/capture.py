@@ -34,32 +34,41 @@ class Capture:
     def __init__(self, name: str, topics: Sequence[str] = (), types: Sequence[str] = ()) -> None:
         self.node = Node(name, enable_rosout=False, start_parameter_services=False)
         self.types: dict[str, type] = {}
+        self._names: dict[str, str] = {}
         self._subscriptions: dict[str, Subscription] = {}
         known = graph.TOPICS | dict(zip(topics, types, strict=False))
         for topic in topics:
-            self.add(topic, known[topic])
+            self.add(topic, known[topic], graph.relative(topic))
 
-    def add(self, topic: str, kind: str) -> None:
+    def add(self, topic: str, kind: str, name: str = "") -> None:
         """Hear a topic of type ``kind``, with the quality of service that its publishers of the moment offer.
+
+        Args:
+            topic: what :meth:`drain` calls it.
+            kind: type of its messages.
+            name: of the topic as the node names it, below its namespace; ``topic`` if empty.
 
         Raises:
             ImportError, AttributeError: the type is not installed.
         """
         self.types[topic] = get_message(kind)
+        self._names[topic] = name or topic
         self._subscribe(topic)
 
     def mend(self) -> None:
         """Subscribe anew to topics whose publishers offer less than was asked for, as a camera's best effort."""
         for topic, subscription in self._subscriptions.items():
-            if subscription.get_publisher_count() < self.node.count_publishers(topic):
-                offered = _offered(self.node, topic)
+            name = self._names[topic]
+            if subscription.get_publisher_count() < self.node.count_publishers(name):
+                offered = _offered(self.node, name)
                 if offered.reliability != subscription.qos_profile.reliability:
                     self.node.destroy_subscription(subscription)
                     self._subscribe(topic)
 
     def _subscribe(self, topic: str) -> None:
+        name = self._names[topic]
         self._subscriptions[topic] = self.node.create_subscription(
-            self.types[topic], topic, _never, _offered(self.node, topic), raw=True
+            self.types[topic], name, _never, _offered(self.node, name), raw=True
         )
 
     def drain(self) -> Iterator[tuple[str, int, bytes]]:

@@ -85,7 +85,7 @@ class Connections:
         qos = QoSProfile(depth=DEPTH)
         publisher = self._made(topic, self._stage.create_lifecycle_publisher, message_type, topic, qos)
         self._speaking.append((publisher, needed))
-        self._heard_by[topic] = heard_by or graph.LISTENERS.get(topic, ())
+        self._heard_by[publisher.topic_name] = heard_by or graph.LISTENERS.get(graph.absolute(topic), ())
         return publisher
 
     def listen(
@@ -102,7 +102,7 @@ class Connections:
         qos = QoSProfile(depth=DEPTH)
         if best_effort:
             qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
-        receiver = Receiver(self._stage, topic, callback, always)
+        receiver = Receiver(self._stage, graph.absolute(topic), callback, always)  # as without a namespace
         subscription = self._made(topic, self._stage.create_subscription, message_type, topic, receiver, qos)
         self._listening.append((subscription, receiver, optional, live))
 
@@ -129,7 +129,7 @@ class Connections:
                 if not optional:
                     complaints.append(self._why_unheard(subscription))
             elif live and not _live(subscription, receiver):
-                complaints.append(f"{subscription.topic}: no message in {LIVE_S} s; is the driver running?")
+                complaints.append(f"{subscription.topic_name}: no message in {LIVE_S} s; is the driver running?")
         for publisher, needed in self._speaking:
             topic = publisher.topic_name
             known, matched = self._stage.count_subscribers(topic), publisher.get_subscription_count()
@@ -149,11 +149,12 @@ class Connections:
             wanted.append(graph.CAPTURE)
         if not wanted:
             return []
-        known = {info.node_name for info in self._stage.get_subscriptions_info_by_topic(topic)}
+        found = self._stage.get_subscriptions_info_by_topic(topic)
+        known = {info.node_name for info in found if info.node_namespace == self._stage.get_namespace()}
         return [name for name in wanted if name not in known]
 
     def _why_unheard(self, subscription: Subscription) -> str:
-        topic, own = subscription.topic, getattr(subscription.msg_type, "__name__", "")
+        topic, own = subscription.topic_name, getattr(subscription.msg_type, "__name__", "")
         for info in self._stage.get_publishers_info_by_topic(topic):
             if not info.topic_type.endswith(f"/{own}"):
                 return f"{topic} is a {info.topic_type}, not a {own}"

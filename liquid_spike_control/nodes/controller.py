@@ -15,11 +15,12 @@ from sensor_msgs.msg import JointState
 from ..checkpoint import check_fits
 from ..control.files import controller_of, read_controller_file
 from ..errors import GraphError
+from ..joints import Merger
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
 from .convert import from_joint_state, to_joint_state
-from .diagnostics import ERROR
+from .diagnostics import ERROR, WARN
 from .interfaces import JOINT_STATE, Interfaces
 from .process import run
 from .stage import EPISODE_GAP_NS, Stage
@@ -32,12 +33,20 @@ class Source:
     Attributes:
         topic: its name.
         interfaces: which numbers of its messages are read.
-        heard: the last messages.
+        heard: the last readings.
+        merger: joins messages of which each holds some of the joints.
     """
 
     topic: str
     interfaces: Interfaces
     heard: deque[Quantities] = field(default_factory=lambda: deque(maxlen=16))
+    merger: Merger = field(default_factory=Merger)
+
+    def take(self, readings: Quantities) -> Quantities | None:
+        """Keep a message's readings; what is known with them, or None while something has never come."""
+        if (whole := self.merger.add(readings)) is not None:
+            self.heard.append(whole)
+        return whole
 
     def at(self, stamp_ns: int, tolerance_ns: int) -> Quantities | None:
         """The readings nearest to a stamp; None where none is within the tolerance."""
@@ -57,13 +66,14 @@ class ControllerNode(Stage):
             "spiking_backend", "loihi", "what runs the network of a spiking controller (.nir): loihi or float",
             choices=("loihi", "float"),
         )  # fmt: skip
-        tolerance = self.parameter(
-            "tolerance_s", 0.0, "how far a joint state's stamp may be from the estimate's [s]", 0.0, 1.0
-        )
+        self._tolerance_s = self.parameter(
+            "tolerance_s", Parameter.Type.DOUBLE,
+            "how far a joint state's stamp may be from the estimate's [s]; 0: it must be the same", 0.0, 1.0,
+        )  # fmt: skip
         self._period_s = self.parameter("period_s", 0.005, "control period of the robot [s]", 0.0001, 1.0)
-        self._tolerance_ns = round(tolerance * 1e9)
         texts = Parameter.Type.STRING_ARRAY
-        self._topic = self.parameter("joint_topic", graph.JOINT_STATES, "where the robot tells its own state")
+        joints = graph.relative(graph.JOINT_STATES)
+        self._topic = self.parameter("joint_topic", joints, "where the robot tells its own state")
         self._type = self.parameter("joint_type", JOINT_STATE, "type of those messages; any that carries a stamp")
         self._joint_names = self.parameter("joint_names", texts, "quantities read there, as the controller calls them")
         self._joint_units = self.parameter("joint_units", texts, "unit of each")
@@ -79,7 +89,8 @@ class ControllerNode(Stage):
 
     def configure(self) -> None:
         """Read the file, check that the robot gives what it asks for, warm the kernels."""
-        self.demand("command_names", "command_units")
+        self.demand("command_names", "command_units", "tolerance_s")
+        self._tolerance_ns = round(self._tolerance_s * 1e9)
         if self._estimate_names is None:
             self.demand("joint_names")
         if self._joint_names is not None:
@@ -97,13 +108,13 @@ class ControllerNode(Stage):
         )
         self._controller = controller_of(file, self._backend)
         self._controller.warm()
-        self._publisher = self.speak(JointState, graph.COMMAND)
+        self._publisher = self.speak(JointState, graph.relative(graph.COMMAND))
         self._sources = self._new_sources()
         for number, source in enumerate(self._sources):
             take = partial(self._on_joints, number)
             self.listen(source.interfaces.message_type, source.topic, take, from_robot=True)
         if self._estimate_names is not None:
-            self.listen(JointState, graph.ESTIMATE, self._on_estimate)
+            self.listen(JointState, graph.relative(graph.ESTIMATE), self._on_estimate)
 
     def _new_sources(self) -> list[Source]:
         """The topics of the readings, each with the readings that it carries."""
@@ -130,6 +141,7 @@ class ControllerNode(Stage):
         """Begin an episode."""
         for source in self._sources:
             source.heard.clear()
+            source.merger = Merger()
         self._waiting: Quantities | None = None
         self._last_stamp_ns: int | None = None
 
@@ -139,7 +151,8 @@ class ControllerNode(Stage):
         if readings is None:
             self.diagnostics.count("of_other_joints")
             return
-        source.heard.append(readings)
+        if (readings := source.take(readings)) is None:
+            return
         if self._estimate_names is None and number == 0:
             # without a perception the first source sets the pace
             self._take(Quantities(readings.stamp_ns, (), np.empty(0)))
@@ -152,12 +165,29 @@ class ControllerNode(Stage):
     def _take(self, estimate: Quantities) -> None:
         if self._waiting is not None:
             self.diagnostics.count("unanswered")
+            self.diagnostics.complain(WARN, self._why_unanswered(self._waiting.stamp_ns))
         self._decide(estimate)
+
+    def _why_unanswered(self, stamp: int) -> str:
+        """What is wrong with the readings, for an estimate that none came for."""
+        (source, *_) = (source for source in self._sources if source.at(stamp, self._tolerance_ns) is None)
+        if not source.heard:
+            missing = ", ".join(source.merger.missing(source.interfaces.names))
+            return f"{source.topic}: nothing has come about {missing}"
+        nearest = min((readings.stamp_ns for readings in source.heard), key=lambda at: abs(at - stamp))
+        if nearest == 0:
+            return f"{source.topic}: its stamps are 0; let the robot's driver stamp its messages"
+        offset_ms, tolerance_ms = (nearest - stamp) / 1e6, self._tolerance_ns / 1e6
+        return (
+            f"{source.topic}: the stamp nearest to the estimate's is {offset_ms:+.1f} ms off, tolerance_s allows"
+            f" {tolerance_ms:g} ms; have both the same clock?"
+        )
 
     def _decide(self, estimate: Quantities) -> None:
         stamp = estimate.stamp_ns
-        readings = [source.at(stamp, self._tolerance_ns) for source in self._sources]
-        if any(found is None for found in readings):
+        found = [source.at(stamp, self._tolerance_ns) for source in self._sources]
+        readings = [quantities for quantities in found if quantities is not None]
+        if len(readings) < len(found):
             self._waiting = estimate
             self.diagnostics.count("waited")
             return
@@ -166,7 +196,9 @@ class ControllerNode(Stage):
         poisoned = self._controller.poisoned
         command = self._controller.step(observation, self._elapsed_s(stamp))
         if self._controller.poisoned > poisoned:
-            self.diagnostics.complain(ERROR, "a number was not finite: state reset, command withheld")
+            named = zip(self._controller.observation_names, observation, strict=True)
+            broken = ", ".join(name for name, value in named if not np.isfinite(value)) or "the controller's state"
+            self.diagnostics.complain(ERROR, f"{broken} was not finite: state reset, command withheld")
         names = self._controller.command_names
         self._publisher.publish(to_joint_state(Quantities(stamp, names, command)))
         self.diagnostics.count("commands")

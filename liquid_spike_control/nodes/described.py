@@ -3,16 +3,30 @@
 
 from __future__ import annotations
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException, ParameterException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from ..errors import GraphError
+from .parameter_file import unknown
 
 
 class DescribedNode(LifecycleNode):
     """See above; whatever can be set is declared by :meth:`parameter`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._choices: dict[str, tuple[str, ...]] = {}
+        self.add_on_set_parameters_callback(self._on_set)
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            choices = self._choices.get(parameter.name, ())
+            if choices and parameter.value not in choices:
+                reason = f"{parameter.name}: {parameter.value!r}; give one of {', '.join(choices)}"
+                return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
 
     def parameter(
         self,
@@ -52,9 +66,29 @@ class DescribedNode(LifecycleNode):
         except (InvalidParameterValueException, InvalidParameterTypeException, ParameterException) as error:
             text = " ".join(str(error).split())
             raise GraphError(f"parameter {name}: {text}; {description}") from None
+        if choices:
+            self._choices[name] = choices
         if choices and value not in choices:
             raise GraphError(f"parameter {name}: {value!r}; give {descriptor.additional_constraints}")
         return value
+
+    def get_parameter(self, name: str) -> Parameter:
+        """A parameter; one that nobody set comes without a value, where rclpy raises: for want of one value
+        `ros2 param dump` would show none.
+
+        Raises:
+            ParameterNotDeclaredException: the node has none of that name.
+        """
+        return self.get_parameter_or(name) if self.has_parameter(name) else super().get_parameter(name)
+
+    def refuse_unknown(self) -> None:
+        """Refuse what was set for this node and no node of the graph has: a typing error would leave a default.
+
+        Raises:
+            GraphError: names the parameter.
+        """
+        if complaint := unknown(sorted(self._parameter_overrides.keys() - self._parameters.keys())):
+            raise GraphError(f"parameter {complaint}")
 
     def demand(self, *names: str) -> None:
         """Refuse to go on without these parameters.

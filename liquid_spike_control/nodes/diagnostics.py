@@ -15,6 +15,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 WINDOW = 1 << 13
 #: Bins of one octave are 2 to this power; a percentile is right within half of a bin, 1.6 %.
 _FINE = 5
+#: Errors that alternate are reported no more often than this [s].
+URGENT_S = 0.02
 #: Durations of this many bits and more, 18 minutes, count as one.
 _MOST_BITS = 40
 
@@ -83,6 +85,7 @@ class Diagnostics:
         self.values: dict[str, Any] = {}
         self.latencies: dict[str, Latency] = {}
         self._began = time.monotonic()
+        self._reported = -URGENT_S
 
     def restart(self) -> None:
         """Forget the counts and latencies of an earlier activation."""
@@ -111,11 +114,15 @@ class Diagnostics:
         """Whether there is an error or a silence that the last report did not tell of: it must not wait for the next
         period.
         """
-        return self.level >= ERROR and self._kind() != self._told
+        return (
+            self.level >= ERROR
+            and self._kind() != self._told
+            and time.monotonic() - self._reported >= URGENT_S
+        )
 
     def _kind(self) -> str:
         """The message without its numbers, which change from one complaint to the next."""
-        return re.sub(r"[\d.]+", "", self.message)
+        return re.sub(r"[-+]?\b(\d[\d.]*(e[-+]?\d+)?|nan|inf)\b|\s|[-+.]", "", self.message)
 
     def report(self, stamp) -> DiagnosticArray:
         """The status since activation; complaints are told once."""
@@ -132,7 +139,7 @@ class Diagnostics:
             hardware_id="liquid_spike_control",
             values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
         )  # fmt: skip
-        self._told = self._kind()
+        self._told, self._reported = self._kind(), time.monotonic()
         self.level, self.message = OK, "ok"
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp

@@ -57,8 +57,10 @@ class GateNode(Stage):
         self._watchdog_s = self.parameter(
             "watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1
         )
-        self._topic = self.parameter("command_topic", graph.GATED_COMMAND, "where the robot takes its commands")
+        gated = graph.relative(graph.GATED_COMMAND)
+        self._topic = self.parameter("command_topic", gated, "where the robot takes its commands")
         self._type = self.parameter("command_type", JOINT_STATE, "type of the robot's command messages")
+        self._frame = self.parameter("command_frame_id", "", "frame_id of those messages, where they are stamped")
         self._interfaces = self.parameter(
             "command_interfaces", texts, "joint/field of each command, or the path to a number of another message"
         )
@@ -83,8 +85,8 @@ class GateNode(Stage):
         self._limits, self._robot = limits, robot
         self._warm()
         self._publisher = self.speak(robot.message_type, self._topic, to_robot=True, heard_by=("simulator",))
-        self.listen(JointState, graph.COMMAND, self._on_command)
-        self.listen(Bool, graph.E_STOP, self._on_e_stop, optional=True, always=True)
+        self.listen(JointState, graph.relative(graph.COMMAND), self._on_command)
+        self.listen(Bool, graph.relative(graph.E_STOP), self._on_e_stop, optional=True, always=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
         self.create_timer(self._watchdog_s, self._look, clock=self._steady)
 
@@ -163,11 +165,16 @@ class GateNode(Stage):
         return response
 
     def _send(self, stamp_ns: int, output: np.ndarray) -> None:
-        self._publisher.publish(self._robot.write(stamp_ns, output))
+        message = self._robot.write(stamp_ns, output)
+        if self._frame and hasattr(message, "header"):
+            message.header.frame_id = self._frame
+        self._publisher.publish(message)
 
     def diagnose(self) -> None:
         """Tell of the e-stop."""
         self.diagnostics.values["e_stop"] = self._pressed
+        if self.active and self._sim_time and not self._lockstep and not self._pacing_ns():
+            self.diagnostics.complain(ERROR, "use_sim_time is true and nothing has come on /clock; the gate keeps safe")
         if self._pressed:
             self.diagnostics.complain(ERROR, "e-stop pressed")
 

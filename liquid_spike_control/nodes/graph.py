@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ BACKENDS = ("offload", "in_process")
 #: What the offload node can run a network on.
 SIMULATORS = ("loihi", "float", "lava", "nengo_loihi", "brian2_loihi")
 
+# Names as they are without a namespace; nodes use them relative to their own, see relative().
 CLOCK = "/clock"
 EVENTS = "/event_camera/events"
 JOINT_STATES = "/joint_states"
@@ -71,7 +72,7 @@ CAPTURE = "recorder_capture"
 
 #: What every node's process is started with; the user's own settings win.
 ENVIRONMENT = {
-    "ROS_DOMAIN_ID": "42",
+    "ROS_DOMAIN_ID": "0",
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     "RCUTILS_COLORIZED_OUTPUT": "0",
     "RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] {message}",
@@ -99,6 +100,9 @@ class GraphOptions:
         record: an .mcap file to write.
         priority: SCHED_RR priority of the nodes, 0 for ordinary scheduling.
         params: a yaml file of ROS parameters that take the place of those derived from the robot.
+        namespace: that the nodes and their topics are in; a topic that the description gives with a slash in front is
+            not.
+        wait_s: how long activation waits for a real robot [s].
 
     Raises:
         RobotError: there is no such robot, or it has no such model.
@@ -119,8 +123,12 @@ class GraphOptions:
     record: Path | None = None
     priority: int = 0
     params: Path | None = None
+    namespace: str = ""
+    wait_s: float = 60.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "namespace", check_namespace(self.namespace))
+        check_wait(self.wait_s)
         if not isinstance(self.robot, Robot):
             from ..robots.catalogue import robot_named
 
@@ -178,12 +186,17 @@ ENCLAVE = ("--ros-args", "--enclave", "/liquid_spike_supervisor")
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of the graph: its name, the module that is its program, and the parameters it is started
-    with.
+    """One node of the graph: its name, the module that is its program, the parameters it is started with, and its
+    namespace.
+
+    Attributes:
+        own_clock: whether the graph's clock is in its namespace too, as that of a simulator is.
     """
 
     name: str
     parameters: dict[str, object]
+    namespace: str = ""
+    own_clock: bool = False
 
     @property
     def module(self) -> str:
@@ -191,12 +204,22 @@ class NodeSpec:
         return f"{PACKAGE}.nodes.{self.name}"
 
     def arguments(self, params_file: Path | None = None) -> list[str]:
-        """Command line after ``python -m <module>``."""
+        """Command line after ``python -m <module>``: what a file sets for this node, and then its own parameters.
+
+        Not ``--params-file``: in a namespace a block that is called ``gate`` would not be the gate's.
+
+        Raises:
+            GraphError: the file is no parameter file.
+        """
+        from .parameter_file import flatten, parameters_of
+
         arguments = ["--ros-args", "--enclave", f"/{self.name}"]
-        if params_file is not None:
-            arguments += ["--params-file", str(params_file)]
-        for key, value in self.parameters.items():
-            arguments += ["-p", f"{self.name}:{key}:={json.dumps(value)}"]
+        if self.namespace:
+            arguments += ["-r", f"__ns:=/{self.namespace}"]
+            arguments += ["-r", f"{CLOCK}:={relative(CLOCK)}"] if self.own_clock else []
+        given = parameters_of(params_file, self.name, self.namespace) if params_file is not None else {}
+        for key, value in (given | flatten(self.parameters)).items():
+            arguments += ["-p", f"{key}:={json.dumps(value)}"]
         return arguments
 
 
@@ -215,6 +238,33 @@ def topics(options: GraphOptions) -> dict[str, str]:
     if options.simulated:
         found[GROUND_TRUTH] = TOPICS[GROUND_TRUTH]
     return found | {topic: TOPICS[topic] for topic in (DIAGNOSTICS, E_STOP)}
+
+
+def relative(topic: str) -> str:
+    """A topic of the graph as its nodes name it: below whatever namespace they are in."""
+    return topic.lstrip("/")
+
+
+def check_namespace(namespace: str) -> str:
+    """A namespace without slashes at its ends.
+
+    Raises:
+        GraphError: ROS has no such namespace.
+    """
+    name = namespace.strip("/")
+    if name and not re.fullmatch(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", name, re.ASCII):
+        raise GraphError(f"--namespace {namespace}; give letters, digits and _, not beginning with a digit: robot1")
+    return name
+
+
+def check_wait(wait_s: float) -> None:
+    """Refuse a time that is none.
+
+    Raises:
+        GraphError: it is negative or not finite.
+    """
+    if not 0 <= wait_s <= 1e6:
+        raise GraphError(f"--wait {wait_s}; give seconds, 0 or more")
 
 
 def absolute(topic: str) -> str:
@@ -275,8 +325,8 @@ def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
         peers = {"peers": [node.name for node in nodes]}
         nodes = [NodeSpec(node.name, node.parameters | peers) for node in nodes]
     if options.params is not None:
-        nodes = _overridden(nodes, options.params)
-    return tuple(nodes)
+        nodes = _overridden(nodes, options.params, options.namespace)
+    return tuple(NodeSpec(n.name, n.parameters, options.namespace, own_clock=options.simulated) for n in nodes)
 
 
 def _resolved(path: Path | None) -> Path:
@@ -292,14 +342,14 @@ def _gate(options: GraphOptions) -> dict[str, object]:
     }
     return limits | {
         "max_age_s": robot.max_age_s, "watchdog_s": min(0.01, robot.max_age_s / 3), "use_sim_time": options.simulated,
-        "command_topic": absolute(places[0].topic), "command_type": places[0].type,
+        "command_topic": places[0].topic, "command_type": places[0].type,
         "command_interfaces": [place.field for place in places],
     }  # fmt: skip
 
 
 def _controller(options: GraphOptions) -> dict[str, object]:
     robot, places = options.description, options.description.reading_places()
-    seen = (*robot.readings, *robot.setpoints)
+    seen = robot.seen
     tolerance_s = 0.0 if options.simulated else robot.tolerance_s
     if tolerance_s is None:
         raise GraphError(
@@ -312,11 +362,11 @@ def _controller(options: GraphOptions) -> dict[str, object]:
     values |= {
         "joint_names": list(names(seen)), "joint_units": list(units(seen)),
         "joint_interfaces": [place.field for place in places],
-        "joint_topic": absolute(places[0].topic), "joint_type": places[0].type,
+        "joint_topic": places[0].topic, "joint_type": places[0].type,
     }  # fmt: skip
     if len({(place.topic, place.type) for place in places}) > 1:
         values |= {
-            "joint_topics": [absolute(place.topic) for place in places], "joint_types": [place.type for place in places]
+            "joint_topics": [place.topic for place in places], "joint_types": [place.type for place in places]
         }  # fmt: skip
     return values
 
@@ -327,11 +377,11 @@ def _perception(options: GraphOptions) -> dict[str, object]:
     if len(cameras) == 1:
         (camera,) = cameras
         values = {
-            "events_topic": absolute(camera.events_topic), "camera_width": camera.width, "camera_height": camera.height
+            "events_topic": camera.events_topic, "camera_width": camera.width, "camera_height": camera.height
         }  # fmt: skip
     else:
         values = {
-            "events_topics": [absolute(camera.events_topic) for camera in cameras],
+            "events_topics": [camera.events_topic for camera in cameras],
             "camera_widths": [camera.width for camera in cameras],
             "camera_heights": [camera.height for camera in cameras],
         }
@@ -347,22 +397,18 @@ def _simulator(options: GraphOptions) -> dict[str, object]:
         "settings": json.dumps(dict(options.settings)),
         # so that a plant without a gate has stopped before long
         "command_timeout_s": 2 * robot.max_age_s,
-        "command_topic": absolute(places[0].topic), "command_interfaces": [place.field for place in places],
+        "command_topic": places[0].topic, "command_interfaces": [place.field for place in places],
         "command_type": places[0].type,
     }  # fmt: skip
     return values | ({} if options.duration_s is None else {"duration_s": options.duration_s})
 
 
-def _overridden(nodes: Sequence[NodeSpec], path: Path) -> list[NodeSpec]:
+def _overridden(nodes: Sequence[NodeSpec], path: Path, namespace: str) -> list[NodeSpec]:
     """The nodes with the parameters of a yaml file in the place of their own."""
-    from .robot import read_parameters
+    from .parameter_file import check_nodes, parameters_of
 
-    given = read_parameters(path)
-    known = {node.name for node in nodes} | {"/**", "/"}
-    if foreign := sorted(given.keys() - known):
-        raise GraphError(f"{path}: {foreign[0]}: no such node; give {', '.join(sorted(known - {'/'}))}")
-    every = given.get("/**", {})
-    return [NodeSpec(node.name, node.parameters | every | given.get(node.name, {})) for node in nodes]
+    check_nodes(path, [node.name for node in nodes])
+    return [NodeSpec(node.name, node.parameters | parameters_of(path, node.name, namespace)) for node in nodes]
 
 
 def environment() -> dict[str, str]:
@@ -382,21 +428,23 @@ def domain_id(environment: dict[str, str]) -> int:
     return int(text)
 
 
-#: Arguments of launch/robot.launch.py: name to (default, description). An empty text leaves the graph's own
-#: default.
-LAUNCH_ARGUMENTS = {
+#: Arguments of launch/robot.launch.py: name to (default, description) and, where they are few, the choices. An empty
+#: text leaves the graph's own default.
+LAUNCH_ARGUMENTS: dict[str, tuple] = {
     "robot": ("pencil", "name of a robot, its folder or its yaml file"),
-    "sim": ("true", "true: simulated in MuJoCo; false: on the robot's own topics"),
+    "sim": ("true", "true: simulated in MuJoCo; false: on the robot's own topics", ("true", "false")),
     "seed": ("0", "of the simulated episode"),
     "duration": ("", "simulated seconds; the task's own if not given"),
     "settings": ("", "of the task, e.g. push=0.02,tilt=0.1"),
-    "mode": ("realtime", "lockstep or realtime"),
-    "backend": ("offload", "offload or in_process: where the spiking network runs"),
-    "simulator": ("loihi", "loihi, float, lava, nengo_loihi or brian2_loihi: what runs it on its own node"),
+    "mode": ("realtime", "lockstep: as fast as it goes, the same bytes every time; or realtime", MODES),
+    "backend": ("offload", "where the spiking network runs: on its own node, or in the perception's process", BACKENDS),
+    "simulator": ("loihi", "what runs it on its own node", SIMULATORS),
     "perception_model": ("", "path of a .nir file"),
     "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
     "record": ("", "path of an .mcap file to write"),
     "params": ("", "yaml file of ROS parameters that take the place of those derived from the robot"),
+    "priority": ("0", "real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling"),
+    "wait": ("60.0", "how long activation waits for a real robot's messages, and for who takes its commands [s]"),
 }
 
 
@@ -407,15 +455,17 @@ def options_of(arguments: dict[str, str]) -> GraphOptions:
         GraphError: an argument is not what it should be.
     """
     given = {name: text for name, text in arguments.items() if text}
-    kinds: dict[str, Any] = {"seed": int, "duration": float, "perception_model": Path, "controller_model": Path,
-                             "record": Path, "params": Path, "sim": _truth, "settings": settings_of}  # fmt: skip
+    numbers = {"seed": int, "priority": int, "duration": float, "wait": float}
+    kinds: dict[str, Any] = {"perception_model": Path, "controller_model": Path, "record": Path, "params": Path,
+                             "sim": _truth, "settings": settings_of} | numbers  # fmt: skip
     values: dict[str, Any] = {}
     for name, text in given.items():
         try:
             values[name] = kinds.get(name, str)(text)
         except ValueError:
-            raise GraphError(f"{name}:={text}; {LAUNCH_ARGUMENTS[name][1]}") from None
-    renamed = {"duration": "duration_s", "sim": "simulated"}
+            wanted = {int: "a whole number, ", float: "a number, "}.get(numbers.get(name, str), "")
+            raise GraphError(f"{name}:={text}; give {wanted}{LAUNCH_ARGUMENTS[name][1]}") from None
+    renamed = {"duration": "duration_s", "sim": "simulated", "wait": "wait_s"}
     return GraphOptions(**{renamed.get(name, name): value for name, value in values.items()})
 
 
@@ -443,6 +493,7 @@ def settings_of(text: str) -> dict[str, Any]:
     return settings
 
 
-def bringup_command(options: GraphOptions) -> list[str]:
-    """Command line that activates the nodes in order, for whoever starts them without the supervisor."""
-    return [sys.executable, "-m", f"{PACKAGE}.nodes.bringup", *(spec.name for spec in describe(options))]
+def bringup_arguments(options: GraphOptions) -> list[str]:
+    """Arguments of the program that activates the nodes in order, for whoever starts them without the supervisor."""
+    wait = [] if options.simulated else ["--wait", f"{options.wait_s:g}"]
+    return [*wait, *(spec.name for spec in describe(options))]

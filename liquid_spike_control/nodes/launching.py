@@ -1,56 +1,118 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files have in common; needs the ``launch`` package, which comes with a system ROS only."""
+"""What the launch files have in common; needs the ``launch`` package, which comes with a system ROS or by
+``make ros-tools``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .graph import ENVIRONMENT, NodeSpec
+from ..errors import GraphError, LiquidSpikeError
+from ..resources import PACKAGE
+from .graph import ENCLAVE, ENVIRONMENT, NodeSpec
+
+#: From the end of a node's process to its restart [s].
+RESPAWN_DELAY_S = 0.5
+#: Exit status of a node that refuses to start, as one whose name is taken; starting it anew is of no use.
+REFUSED = 2
+FLAGS = ("true", "false")
+#: Arguments that every launch file has, as Nav2's: name to (default, description) and the choices.
+COMMON: dict[str, tuple] = {
+    "namespace": ("", "of the nodes and their topics: robot1; several robots on one ROS domain have one each"),
+    "use_sim_time": ("", "whether the gate takes its time from /clock; as the yaml file says if empty", ("", *FLAGS)),
+    "autostart": ("true", "configure and activate the nodes", FLAGS),
+    "use_respawn": ("true", "start a node again that ended, failed or hangs; false: end the launch", FLAGS),
+    "log_level": ("info", "of the nodes", ("debug", "info", "warn", "error", "fatal")),
+}
 
 
 def launch_description(
-    arguments: Mapping[str, tuple[str, str]],
+    arguments: Mapping[str, tuple],
     options_of: Callable[[dict[str, str]], Any],
     parameters_of: Callable[[Any], Path | None],
     describe: Callable[[Any], Sequence[NodeSpec]],
-    bringup_command: Callable[[Any], list[str]],
+    bringup_arguments: Callable[[Any], list[str]],
 ):
-    """A LaunchDescription of a graph: its nodes, and the process that takes them through their lifecycle.
+    """A LaunchDescription of a graph: its nodes, and the manager that takes them through their lifecycle.
+
+    The launch ends with status 1 where the manager gives up, where a node refuses to start and, without
+    ``use_respawn``, where a node ends.
 
     Args:
-        arguments: name to (default, description).
+        arguments: name to (default, description) and, where they are few, the choices.
         options_of: the options that the arguments' texts ask for.
-        parameters_of: the yaml file that goes with the options.
+        parameters_of: a yaml file of more parameters, or None.
         describe: the nodes that the options ask for.
-        bringup_command: command line that brings them up.
+        bringup_arguments: arguments of the manager's program, :mod:`.bringup`.
     """
-    from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
+    from launch.event_handlers import OnProcessExit
     from launch.substitutions import LaunchConfiguration
-    from launch_ros.actions import LifecycleNode
+    from launch_ros.actions import LifecycleNode, Node
 
     from launch import LaunchDescription  # type: ignore[attr-defined]  # our folder of that name is not it
 
     def start(context):
-        options = options_of({name: LaunchConfiguration(name).perform(context) for name in arguments})
+        given = {name: LaunchConfiguration(name).perform(context) for name in (*arguments, *COMMON)}
+        respawn = given["use_respawn"] == "true"
+        try:
+            options = options_of({name: given[name] for name in (*arguments, "namespace")})
+            own = {"use_sim_time": given["use_sim_time"] == "true"} if given["use_sim_time"] else {}
+            file = parameters_of(options)
+            programs = {
+                spec.name: replace(spec, parameters={**spec.parameters, **own}).arguments(file)
+                for spec in describe(options)
+            }
+            manager = [*bringup_arguments(options), *(["--stay"] if respawn else [])]
+        except LiquidSpikeError as error:
+            raise GraphError(as_launch_arguments(str(error))) from None
+        level = ["--log-level", given["log_level"]]
+        common = {"package": PACKAGE, "namespace": options.namespace, "output": "screen"}
         nodes = [
             LifecycleNode(
-                package="liquid_spike_control",
-                executable=spec.name,
-                name=spec.name,
-                namespace="",
-                output="screen",
-                ros_arguments=["--enclave", f"/{spec.name}"],
-                parameters=[*([str(file)] if (file := parameters_of(options)) else []), spec.parameters],
+                executable=name, name=name, respawn=respawn, respawn_delay=RESPAWN_DELAY_S,
+                ros_arguments=[*ros_arguments[1:], *level], **common,
             )
-            for spec in describe(options)
+            for name, ros_arguments in programs.items()
+        ]  # fmt: skip
+        if given["autostart"] == "true":
+            nodes.append(Node(executable="bringup", arguments=manager, ros_arguments=[*ENCLAVE[1:], *level], **common))
+        names = [*programs, "the manager of the nodes"]
+        watches = [
+            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end_of(name, respawn)))
+            for node, name in zip(nodes, names, strict=False)
         ]
-        return [*nodes, ExecuteProcess(cmd=bringup_command(options), output="screen")]
+        return [*watches, *nodes]  # whoever ends at once is seen
 
     threads = [SetEnvironmentVariable(k, v) for k, v in ENVIRONMENT.items() if k.endswith("_NUM_THREADS")]
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in arguments.items()
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, **({"choices": list(*choices)} if choices else {})
+        )
+        for name, (default, description, *choices) in {**arguments, **COMMON}.items()
     ]
     return LaunchDescription([*threads, *declared, OpaqueFunction(function=start)])
+
+
+def _end_of(name: str, respawn: bool) -> Callable:
+    """What the end of a process does: an error ends the launch with status 1, and a node that is started again does
+    not.
+    """
+    managed = "manager" not in name
+
+    def on_exit(event, context):
+        if context.is_shutdown or (event.returncode == 0 and not managed):
+            return
+        if not managed or not respawn or event.returncode == REFUSED:
+            raise GraphError(f"{name} ended with status {event.returncode}: its last lines say why")
+
+    return on_exit
+
+
+def as_launch_arguments(text: str) -> str:
+    """A message about options of the command line as one about launch arguments: ``mode:=`` for ``--mode``."""
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*) ?", lambda found: found[1].replace("-", "_") + ":=", text)

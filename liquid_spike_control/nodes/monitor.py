@@ -34,7 +34,7 @@ class Monitor:
         places = graph.command_places(options)
         self._command_topic = graph.absolute(places[0].topic)
         self._gated = Interfaces(places[0].type, names(robot.commands), [place.field for place in places], "command")
-        self._truth_names = (*names(robot.readings), *names(robot.setpoints), *names(robot.estimates))
+        self._truth_names = (*names(robot.seen), *names(robot.estimates))
         self._estimate_names = names(robot.estimates)
         self._event_topics = {graph.absolute(camera.events_topic) for camera in robot.cameras}
         wanted = {graph.GROUND_TRUTH, graph.ESTIMATE, self._command_topic, graph.DIAGNOSTICS}
@@ -43,7 +43,7 @@ class Monitor:
         self._capture = Capture("liquid_spike_monitor")
         for topic, kind in graph.topics(options).items():
             if topic in wanted:
-                self._capture.add(topic, kind)
+                self._capture.add(topic, kind, graph.relative(topic))
         self._decoder = Decoder()
 
     def poll(self) -> None:

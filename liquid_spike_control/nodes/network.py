@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from ..neuromorphic.backend import Backend, BackendStats
 from ..neuromorphic.energy import estimate
 from ..neuromorphic.model import SpikingModel, new_backend
 from ..types import SpikeTrain
-from .diagnostics import Diagnostics
+
+if TYPE_CHECKING:
+    from .diagnostics import Diagnostics
 
 
 def load_backend(model: SpikingModel, kind: str = "loihi") -> Backend:

@@ -57,8 +57,8 @@ class NeuromorphicNode(Stage):
         self._hash, self._step_ns = model.hash, round(model.step_s * 1e9)
         self._kind = self._value("backend")
         self._backend = load_backend(model, self._kind)
-        self._publisher = self.speak(EventPacket, graph.SPIKES_OUT)
-        self.listen(EventPacket, graph.SPIKES_IN, self._on_spikes)
+        self._publisher = self.speak(EventPacket, graph.relative(graph.SPIKES_OUT))
+        self.listen(EventPacket, graph.relative(graph.SPIKES_IN), self._on_spikes)
         self.get_logger().info(f"{file} ({self._hash[:HASH_DIGITS]}) on {self._kind}")
         for note in model.notes:
             self.get_logger().warning(note)

@@ -66,7 +66,8 @@ class PerceptionNode(Stage):
             == "offload"
         )  # fmt: skip
         texts = Parameter.Type.STRING_ARRAY
-        self._topic = self.parameter("events_topic", graph.EVENTS, "where the event camera's packets come")
+        packets = graph.relative(graph.EVENTS)
+        self._topic = self.parameter("events_topic", packets, "where the event camera's packets come")
         self._on_sensor_clock = (
             self.parameter(
                 "event_clock", "stamp",
@@ -111,7 +112,7 @@ class PerceptionNode(Stage):
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
-        self._estimate_publisher = self.speak(JointState, graph.ESTIMATE)
+        self._estimate_publisher = self.speak(JointState, graph.relative(graph.ESTIMATE))
         for number, eye in enumerate(self._eyes):
             take = self._on_events if len(self._eyes) == 1 else partial(self._on_one_of_several, number)
             self.listen(EventPacket, eye.topic, take, best_effort=self._realtime, from_robot=True)
@@ -119,8 +120,8 @@ class PerceptionNode(Stage):
             self.create_timer(LOOK_S, self._look, clock=self._steady)
         if self._offload:
             self._n_outputs = model.readout.n_neurons
-            self._spikes_publisher = self.speak(EventPacket, graph.SPIKES_IN)
-            self.listen(EventPacket, graph.SPIKES_OUT, self._on_spikes)
+            self._spikes_publisher = self.speak(EventPacket, graph.relative(graph.SPIKES_IN))
+            self.listen(EventPacket, graph.relative(graph.SPIKES_OUT), self._on_spikes)
 
     def _new_eyes(self) -> list[Eye]:
         """The cameras.

@@ -19,6 +19,7 @@ from ..terminal import Console
 from ..types import EVENT
 from .graph import domain_id, environment
 from .interrupts import Interrupts
+from .ros import require_ros
 
 if TYPE_CHECKING:
     from ..options import EventsPlayOptions
@@ -43,6 +44,7 @@ def play_command(options: EventsPlayOptions) -> int:
     if not 0.001 <= options.speed <= 1000:
         raise TaskError(f"--speed {options.speed:g}; give 0.001 to 1000")
     form = PacketForm(options.encoding, round(options.window * SECOND_NS), options.driver)
+    require_ros("events play")
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     os.environ.update(environment())
     domain_id(dict(os.environ))

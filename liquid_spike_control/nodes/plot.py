@@ -28,7 +28,7 @@ def plot(history: History, report: Report, path: Path) -> None:
     stamps = np.array(sorted(history.truth))
     seconds = (stamps - stamps[0]) * 1e-9
     truth = np.array([history.truth[t] for t in stamps.tolist()])
-    shown = robot.estimates[:MOST_PANELS] or (*robot.readings, *robot.setpoints)[:MOST_PANELS]
+    shown = robot.estimates[:MOST_PANELS] or robot.seen[:MOST_PANELS]
     heights = [3.0] * len(shown) + [2.0] + ([2.0, 3.0] if history.spikes or history.events else [])
     size = (10, 1.1 + sum(heights))
     figure, axes = pyplot.subplots(len(heights), 1, sharex=True, figsize=size, height_ratios=heights, squeeze=False)

@@ -61,6 +61,14 @@ def new_executor() -> Executor:
     return EventsExecutor()
 
 
+def ignore_interrupts() -> None:
+    """Let no signal end this process any more: it is about to, with a status that says how it went. At its end Python
+    takes its own handlers away, and a second Ctrl-C would count as its death.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _bind_to_parent() -> int | None:
     """Get SIGTERM when the supervisor's main thread dies, however it dies; returns the supervisor's pid."""
     parent = os.environ.get(PARENT)
@@ -75,11 +83,17 @@ def run(stage: Callable[[], Stage]) -> None:
     order.
     """
     stopping = False
+    node: Stage | None = None
+
+    def idle() -> bool:
+        return node is None or node.configuring
 
     def stop(_signum, _frame) -> None:
         nonlocal stopping
         if not stopping:
             stopping = True
+            if idle():
+                os._exit(0)  # in the middle of imports or of compiling, where nobody depends on it yet
             signal.alarm(3)  # a callback that never returns must not make an orphan; SIGALRM kills
 
     signal.signal(signal.SIGINT, stop)
@@ -109,6 +123,7 @@ def run(stage: Callable[[], Stage]) -> None:
             node.recover()
         if node.failure is not None:
             break  # it could not
+    ignore_interrupts()  # Ctrl-C comes from the terminal and from ros2 launch
     if node.failure is not None:
         traceback.print_exception(node.failure)
     if not node.finalized:

@@ -63,7 +63,7 @@ class Progress:
         began, simulated_then = self._draws[0]
         factor = (simulated - simulated_then) / (now - began) if now > began else math.nan
         robot = history.robot
-        shown = robot.estimates[0] if robot.estimates else (*robot.readings, *robot.setpoints)[0]
+        shown = robot.estimates[0] if robot.estimates else robot.seen[0]
         true, unit = in_degrees(history.truth[last][history.n_seen if robot.estimates else 0], shown.unit)
         quantity = f"{shown.name} {true:+.2f}"
         if robot.estimates:

@@ -14,6 +14,7 @@ from ..errors import LiquidSpikeError
 from ..terminal import Console
 from .graph import domain_id, environment
 from .interrupts import Interrupts
+from .ros import require_ros
 
 if TYPE_CHECKING:
     from ..options import RecordOptions
@@ -33,6 +34,7 @@ def record_command(options: RecordOptions) -> int:
     """
     if options.out.suffix != ".mcap":
         raise LiquidSpikeError(f"--out {options.out}: recordings are MCAP; give a name that ends in .mcap")
+    require_ros("record")
     os.environ.update(environment())
     domain = domain_id(dict(os.environ))
     with Interrupts() as interrupts:

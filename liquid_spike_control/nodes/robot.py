@@ -6,16 +6,17 @@ From this one description the launch file, ``liquid-spike run robot`` and the te
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import GraphError
-from ..inputs import read_yaml
-from ..resources import PACKAGE, zoo
-from .graph import BACKENDS, NodeSpec
+from ..resources import zoo
+from .graph import BACKENDS, NodeSpec, check_namespace, check_wait
+from .parameter_file import EVERY, check_nodes, read_parameters
 
+#: The nodes that a robot's graph may have.
+NODES = ("recorder", "gate", "controller", "neuromorphic", "perception")
 #: Parameters that name model files, and the nodes that read them.
 MODELS = {"perception_model": ("perception", "neuromorphic"), "controller_model": ("controller", "gate")}
 
@@ -28,6 +29,8 @@ class RobotOptions:
         config: yaml file with the parameters of the nodes.
         perception_model, controller_model: files that take the place of the configured ones.
         record: an .mcap file to write.
+        namespace: that the nodes are in.
+        wait_s: how long activation waits for the robot [s].
 
     Raises:
         GraphError: a file is missing, or not what it should be; names the field.
@@ -37,34 +40,15 @@ class RobotOptions:
     perception_model: Path | None = None
     controller_model: Path | None = None
     record: Path | None = None
+    namespace: str = ""
+    wait_s: float = 60.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "namespace", check_namespace(self.namespace))
+        check_wait(self.wait_s)
         if self.record is not None and Path(self.record).exists():
             raise GraphError(f"{self.record} exists; give --record another name")
         read_parameters(self.config)
-
-
-def read_parameters(path: Path) -> dict[str, dict[str, Any]]:
-    """The parameters of each node in a yaml file; those of ``/**`` under that name.
-
-    Raises:
-        GraphError: it cannot be read as such a file.
-    """
-    try:
-        content = read_yaml(path)
-    except OSError as error:
-        raise GraphError(f"{path}: {error.strerror}; give --config a yaml file, e.g. config/robot_cart.yaml") from None
-    except ValueError as error:
-        raise GraphError(f"{path}: not yaml: {error}") from None
-    if not isinstance(content, dict):
-        raise GraphError(f"{path}: it holds no nodes; see config/robot_cart.yaml")
-    parameters = {}
-    for node, block in content.items():
-        held = block.get("ros__parameters") if isinstance(block, dict) else None
-        if not isinstance(held, dict):
-            raise GraphError(f"{path}: {node}: no ros__parameters; see config/robot_cart.yaml")
-        parameters[str(node).strip("/") or "/"] = held
-    return {"/**" if node == "**" else node: held for node, held in parameters.items()}
 
 
 def describe(options: RobotOptions) -> tuple[NodeSpec, ...]:
@@ -74,7 +58,8 @@ def describe(options: RobotOptions) -> tuple[NodeSpec, ...]:
         GraphError: a model is not named or not there, or the backend is unknown.
     """
     parameters = read_parameters(options.config)
-    every = parameters.get("/**", {})
+    every = parameters.get(EVERY, {})
+    check_nodes(options.config, NODES)
     backend = parameters.get("perception", {}).get("backend", "offload")
     if backend not in BACKENDS:
         raise GraphError(f"{options.config}: perception: backend: '{backend}'; give {' or '.join(BACKENDS)}")
@@ -90,7 +75,7 @@ def describe(options: RobotOptions) -> tuple[NodeSpec, ...]:
     if options.record is not None:
         models: dict[str, object] = {field: given[nodes[0]][field] for field, nodes in MODELS.items()}
         given = {"recorder": models | {"output": str(Path(options.record).resolve())}} | given
-    return tuple(NodeSpec(name, {"mode": "realtime"} | own) for name, own in given.items())
+    return tuple(NodeSpec(name, {"mode": "realtime"} | own, options.namespace) for name, own in given.items())
 
 
 def _model(options: RobotOptions, field: str, configured: Any) -> Path:
@@ -107,22 +92,23 @@ def _model(options: RobotOptions, field: str, configured: Any) -> Path:
     return path.resolve()
 
 
-#: Arguments of launch/robot.launch.py: name to (default, description). An empty text leaves it to the yaml file.
-LAUNCH_ARGUMENTS = {
-    "config": ("", "yaml file with the parameters of the nodes; e.g. config/robot_cart.yaml"),
-    "perception_model": ("", "path of a .nir file, instead of the configured one"),
-    "controller_model": ("", "path of a .safetensors file, instead of the configured one"),
-    "record": ("", "path of an .mcap file to write"),
-}
-
-
 def options_of(arguments: dict[str, str]) -> RobotOptions:
-    """The options that launch arguments, which are texts, ask for."""
+    """The options that launch arguments, which are texts, ask for; those of simulated robots say nothing here.
+
+    Raises:
+        GraphError: an argument is not what it should be.
+    """
     if not arguments.get("config"):
         raise GraphError("config: it is not set; give the robot's yaml file, e.g. config:=robot_cart.yaml")
-    return RobotOptions(**{name: Path(text) for name, text in arguments.items() if text})
+    paths = ("config", "perception_model", "controller_model", "record")
+    values: dict[str, Any] = {name: Path(arguments[name]) for name in paths if arguments.get(name)}
+    try:
+        wait_s = float(arguments.get("wait") or RobotOptions.wait_s)
+    except ValueError:
+        raise GraphError(f"wait:={arguments['wait']}; give a number of seconds") from None
+    return RobotOptions(**values, namespace=arguments.get("namespace", ""), wait_s=wait_s)
 
 
-def bringup_command(options: RobotOptions) -> list[str]:
-    """Command line of the lifecycle manager, for whoever starts the nodes without the supervisor."""
-    return [sys.executable, "-m", f"{PACKAGE}.nodes.bringup", "--stay", *(spec.name for spec in describe(options))]
+def bringup_arguments(options: RobotOptions) -> list[str]:
+    """Arguments of the lifecycle manager's program, for whoever starts the nodes without the supervisor."""
+    return ["--stay", "--wait", f"{options.wait_s:g}", *(spec.name for spec in describe(options))]

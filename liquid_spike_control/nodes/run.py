@@ -14,6 +14,7 @@ from . import graph
 from .graph import GraphOptions
 from .progress import Progress
 from .robot import RobotOptions, describe
+from .ros import require_ros, signals_held
 
 if TYPE_CHECKING:
     from ..options import RunOptions
@@ -45,6 +46,7 @@ def run_command(options: RunOptions) -> int:
         with progress:
             history, report = run(graph_options, progress, keep)
     else:
+        require_ros(f"run {options.robot} without --in-process")
         history, report = _run_graph(graph_options, keep, logs, progress)
     report.print(Console())
     if options.json is not None:
@@ -59,21 +61,25 @@ def run_command(options: RunOptions) -> int:
 
 
 def _run_real(options: GraphOptions) -> int:
-    return _attend(graph.describe(options), None, options.record)
+    require_ros("run --real")
+    return _attend(graph.describe(options), None, options.record, options.wait_s)
 
 
 def _run_configured(options: RunOptions) -> int:
     if options.config is None:
         raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
-    robot = RobotOptions(options.config, options.perception_model, options.controller_model, options.record)
-    specs = describe(robot)
-    return _attend(specs, robot.config, robot.record)
+    require_ros("run robot")
+    robot = RobotOptions(
+        options.config, options.perception_model, options.controller_model, options.record, options.namespace,
+        options.wait,
+    )  # fmt: skip
+    return _attend(describe(robot), robot.config, robot.record, robot.wait_s)
 
 
-def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path | None) -> int:
+def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path | None, wait_s: float) -> int:
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        with _supervisors().Supervisor(specs, file, logs) as supervisor:
+        with _supervisors().Supervisor(specs, file, logs, wait_s) as supervisor:
             logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
             supervisor.attend()
     except KeyboardInterrupt:
@@ -84,14 +90,14 @@ def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path |
 
 
 def _supervisors():
-    """The module, imported while Ctrl-C waits: rclpy would report an interrupt as a missing C extension."""
-    signals = {signal.SIGINT, signal.SIGTERM}
+    """The module, imported while Ctrl-C waits.
+
+    Raises:
+        LiquidSpikeError: ROS 2 is not installed.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
+    with signals_held():
         from . import supervisor
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     return supervisor
 
 
@@ -115,5 +121,5 @@ def _graph_options(options: RunOptions) -> GraphOptions:
         robot=options.robot, simulated=not options.real, seed=options.seed, duration_s=options.duration,
         settings=settings, mode=options.mode, backend=options.backend, simulator=options.simulator,
         perception_model=options.perception_model, controller_model=options.controller_model, record=options.record,
-        priority=options.priority, params=options.params,
+        priority=options.priority, params=options.params, namespace=options.namespace, wait_s=options.wait,
     )  # fmt: skip

@@ -78,7 +78,8 @@ class SimulatorNode(Stage):
             "duration_s", 0.0, "simulated time of an episode [s]; 0: the task's own", 0.0, 1e6
         )
         self._seed = self.parameter("seed", 0, "of the episode; ~/reset_world takes the next", 0, 2**31 - 1)
-        self._topic = self.parameter("command_topic", graph.GATED_COMMAND, "where the gated commands come")
+        gated = graph.relative(graph.GATED_COMMAND)
+        self._topic = self.parameter("command_topic", gated, "where the gated commands come")
         self._type = self.parameter("command_type", JOINT_STATE, "type of those messages; one that carries a stamp")
         self._interfaces = self.parameter(
             "command_interfaces", Parameter.Type.STRING_ARRAY, "joint/field of each command, or the path to a number"
@@ -109,7 +110,7 @@ class SimulatorNode(Stage):
         self._world = World(task, sighted=bool(self._cameras))
         self._safe = np.array([command.safe for command in robot.commands])
         self._nominal_ns = round(robot.period_s * 1e9)
-        self._truth_names = (*names(robot.readings), *names(robot.setpoints), *names(robot.estimates))
+        self._truth_names = (*names(robot.seen), *names(robot.estimates))
         self._world.reset(self._seed)
         for camera, events in zip(self._cameras, self._world.advance(self._safe).events, strict=False):
             self._encode(events, camera.encoding, 0)
@@ -120,13 +121,13 @@ class SimulatorNode(Stage):
             for topic, numbers, interfaces in _by_topic(robot)
         ]
         self._events = [
-            (self.speak(EventPacket, graph.absolute(camera.events_topic), heard_by=("perception",)), camera)
+            (self.speak(EventPacket, camera.events_topic, heard_by=("perception",)), camera)
             for camera in self._cameras
         ]
-        self._truth_publisher = self.speak(JointState, graph.GROUND_TRUTH)
+        self._truth_publisher = self.speak(JointState, graph.relative(graph.GROUND_TRUTH))
         self.listen(self._gated.message_type, self._topic, self._on_command)
         if not self._realtime:
-            self.listen(DiagnosticArray, graph.DIAGNOSTICS, self._on_diagnostics)
+            self.listen(DiagnosticArray, graph.relative(graph.DIAGNOSTICS), self._on_diagnostics)
         self.create_service(Trigger, "~/reset_world", self._on_reset_world)
         self.create_service(SetBool, "~/set_pause", self._on_set_pause)
         self.create_service(Trigger, "~/step_simulation", self._on_step)
@@ -251,7 +252,14 @@ class SimulatorNode(Stage):
         if self._world.over:
             self._finished = True
             self._wall_s = time.monotonic() - self._began
+            self._log_outcome()
             self.report()
+
+    def _log_outcome(self) -> None:
+        outcome = "success" if self._world.task.success else "failure"
+        elapsed_s = self._world.task.elapsed_s
+        speed = elapsed_s / max(self._wall_s, 1e-9)
+        self.get_logger().info(f"{outcome} after {elapsed_s:.2f} simulated seconds, {speed:.2f}x real time")
 
     def _await_answer(self, executor: Executor, stamp: int) -> bool:
         due = time.monotonic() + self._answer_s
@@ -393,10 +401,10 @@ class SimulatorNode(Stage):
 
 def _by_topic(robot: Robot) -> list[tuple[str, list[int], Interfaces]]:
     """The topics of the readings and setpoints: name, which of them, and how they are written."""
-    seen, places = (*robot.readings, *robot.setpoints), robot.reading_places()
+    seen, places = robot.seen, robot.reading_places()
     grouped: dict[tuple[str, str], list[int]] = {}
     for i, place in enumerate(places):
-        grouped.setdefault((graph.absolute(place.topic), place.type), []).append(i)
+        grouped.setdefault((place.topic, place.type), []).append(i)
     return [
         (topic, mine, Interfaces(kind, [seen[i].name for i in mine], [places[i].field for i in mine], "joint"))
         for (topic, kind), mine in grouped.items()

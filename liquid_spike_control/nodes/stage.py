@@ -19,7 +19,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 
 from ..errors import GraphError, LiquidSpikeError
 from ..types import EPISODE_GAP_NS as EPISODE_GAP_NS
@@ -40,6 +39,7 @@ class Stage(DescribedNode):
     Attributes:
         active: whether the node is in the active state.
         finalized: whether it was shut down.
+        configuring: whether it reads files and compiles kernels now.
         diagnostics: what it tells about itself.
         hop_ns: how long the message of the running callback was under way, by the system's clock [ns].
         failure: the exception that ended a callback, if any; the main loop then calls :meth:`recover`.
@@ -49,14 +49,14 @@ class Stage(DescribedNode):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.active = self.finalized = False
+        self.active = self.finalized = self.configuring = False
         self.hop_ns = 0
         self.failure: Exception | None = None
         self.diagnostics = Diagnostics(name)
         self._connections = Connections(self)
         self._configured = False
         self._lasting: set = set()
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, graph.DIAGNOSTICS, 100)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, graph.relative(graph.DIAGNOSTICS), 100)
         self.mode = self.parameter("mode", "realtime", "lockstep or realtime", choices=graph.MODES)
         period = self.parameter("diagnostics_period_s", 0.5, "time between two diagnostics [s]", 0.05, 60.0)
         self._priority = self.parameter(
@@ -65,9 +65,9 @@ class Stage(DescribedNode):
         self.live_inputs = self.parameter(
             "live_inputs", True, "activate only when the robot's messages come; false: the graph has its own robot"
         )
-        texts = Parameter.Type.STRING_ARRAY
-        peers = self.parameter("peers", texts, "the graph's nodes, none of which may miss a first message")
-        self.peers: frozenset[str] = frozenset(peers or ())
+        # not without a value: `ros2 param dump` would print nothing
+        peers = self.parameter("peers", [""], "the graph's nodes, none of which may miss a first message")
+        self.peers: frozenset[str] = frozenset(peer for peer in peers if peer)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(period, self._on_period, clock=self._steady)
         self._report_due = False
@@ -149,7 +149,16 @@ class Stage(DescribedNode):
         """Read and check the files; a FAILURE has its reason in the log."""
         began = time.monotonic()
         self._lasting = {*self.timers, *self.services}
-        result = self._transition(self.configure, lambda: super(Stage, self).on_configure(state))
+
+        def configure() -> None:
+            self.refuse_unknown()
+            self.configuring = True
+            try:
+                self.configure()
+            finally:
+                self.configuring = False
+
+        result = self._transition(configure, lambda: super(Stage, self).on_configure(state))
         self._configured = result == TransitionCallbackReturn.SUCCESS
         if self._configured:
             self.get_logger().info(f"configured in {time.monotonic() - began:.2f} s")
@@ -301,6 +310,8 @@ class Stage(DescribedNode):
     def report(self) -> None:
         """Publish the diagnostics now."""
         self._report_due = False
+        state = "active" if self.active else "inactive" if self._configured else "unconfigured"
+        self.diagnostics.values |= {"state": state, "pid": os.getpid()}
         self.diagnose()
         if self.active:
             gc.collect()  # short: everything older than the activation is frozen

@@ -35,15 +35,19 @@ class Supervisor:
         specs: of the nodes, in the order of activation.
         file: yaml file with more of their parameters.
         console: for logs.
+        patience_s: how long activation waits for the robot [s].
 
     Raises:
         GraphError: the domain is in use, or a node refuses; the message says why.
     """
 
-    def __init__(self, specs: tuple[NodeSpec, ...], file: Path | None, console: Console) -> None:
+    def __init__(
+        self, specs: tuple[NodeSpec, ...], file: Path | None, console: Console, patience_s: float = 0.0
+    ) -> None:
         env = environment()
         self._closing = ExitStack()
-        self._closing.callback(Claim(domain_id(env), "run").close)
+        self._namespace, self._patience_s = f"/{specs[0].namespace}", patience_s
+        self._closing.callback(Claim(domain_id(env), f"{self._namespace}/run".lstrip("/")).close)
         os.environ.update(env)
         self._specs, self._file, self._console = specs, file, console
         self._running = False
@@ -61,7 +65,8 @@ class Supervisor:
         return self
 
     def _connect(self) -> None:
-        rclpy.init(args=[*ENCLAVE], signal_handler_options=SignalHandlerOptions.NO)
+        namespace = () if self._namespace == "/" else ("-r", f"__ns:={self._namespace}")
+        rclpy.init(args=[*ENCLAVE, *namespace], signal_handler_options=SignalHandlerOptions.NO)
         self._closing.callback(rclpy.shutdown)
         self._node = Node("liquid_spike_supervisor", enable_rosout=False, start_parameter_services=False)
         self._closing.callback(self._node.destroy_node)
@@ -69,17 +74,22 @@ class Supervisor:
         self._executor.add_node(self._node)
         self._attend()
         names = [spec.name for spec in self._specs]
-        self._bringup = Bringup(self._node, self._executor, names, self._check)
+        self._bringup = Bringup(self._node, self._executor, names, self._check, self._report)
         self._pulse = Pulse(self._node, names)
         starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
             with self._console.status(starting):
-                self._bringup.up(self._attended)
+                self._bringup.up(self._attended, self._patience_s)
             self._processes.release()
             self._running = True
         except GraphError as error:
             self._bringup.down()  # those that are active already
             raise GraphError(self._processes.why(str(error))) from None
+
+    def _report(self, failure: str) -> None:
+        """Show why the graph is not up yet."""
+        why, what_next = self._processes.why(failure), failure.partition("; ")[2]
+        self._console.print(failure if why == failure else f"{why} ({what_next})", style="bold", highlight=False)
 
     def _attend(self) -> None:
         """Begin to watch the topics, before the nodes speak."""
@@ -93,7 +103,8 @@ class Supervisor:
         self._processes.check()
         if self._running:
             return
-        names = self._node.get_node_names()
+        found = self._node.get_node_names_and_namespaces()
+        names = [name for name, namespace in found if namespace == self._namespace]
         for spec in self._specs:
             if names.count(spec.name) > 1:
                 raise GraphError(

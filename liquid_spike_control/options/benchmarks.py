@@ -65,11 +65,11 @@ class ScaleOptions(Options):
     """Options of the measuring of the tasks' scales."""
 
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Names of tasks; all if not given."""
+    """Names of robots, or their folders; all that have a scale if not given."""
     seeds: str = "500000:500100"
     """Held-out seeds, first:last+1; the scales' own, so that nothing else is judged on them."""
     record: bool = False
-    """Write the figures into the package, in place of those of the same tasks."""
+    """Write the figures in place of those of the same tasks: into the package, or into the robot's own folder."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class ClosedLoopOptions(Options):
     controllers: str = ""
     """Comma-separated; an unknown name lists them all."""
     tasks: str = ""
-    """Comma-separated; an unknown name lists them all."""
+    """Comma-separated names of robots, or their folders; an unknown name lists them all."""
     perturbations: str = ""
     """Comma-separated; an unknown name lists them all."""
     training_seeds: str = ""
@@ -125,7 +125,7 @@ class ClosedLoopOptions(Options):
     verify: str = ""
     """Compute a kept cell again and compare, e.g. swing-up-gru-1 (TASK-CONTROLLER-SEED; the seed is 0 for what learns
     nothing); exit status 1 if it differs. --perturbations and --episodes make it shorter."""
-    tolerance: Annotated[float, Range(0.0, 1e6)] | None = None
+    tolerance: Annotated[float, Range(0.0, 0.99)] | None = None
     """Of --verify: greatest difference of the means, as a part of the episodes that succeed and of the score. By
     default 0 (every episode the same) on the processor class and libraries of the result, 0.1 on others."""
 

@@ -48,6 +48,10 @@ class RunOptions(Options):
     """Write the table's numbers."""
     priority: Priority = 0
     """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
+    namespace: str = ""
+    """Of the nodes and their topics, e.g. robot1: several robots on one ROS domain have one each."""
+    wait: float = 60.0
+    """robot: how long activation waits for the robot's messages, and for a listener to its commands [s]."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
 

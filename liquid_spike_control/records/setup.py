@@ -129,9 +129,9 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
     limits = robot.gate_limits()
     try:
         return Setup(
-            events=topics.events or told("perception", "events_topic", _events_topic(robot)),
+            events=topics.events or _absolute(told("perception", "events_topic", _events_topic(robot))),
             joints=_sources(description, topics, robot),
-            gated=topics.gated or told("gate", "command_topic", f"/{command_place.topic.lstrip('/')}"),
+            gated=topics.gated or _absolute(told("gate", "command_topic", command_place.topic)),
             # the recorder knows at once what the gate answers when it is asked, which a short run may end before
             lockstep=(mode or told("gate", "mode", told("recorder", "mode", "realtime"))) == "lockstep",
             gated_readings=Readings(
@@ -158,26 +158,31 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
 
 
 def _events_topic(robot: Robot) -> str:
-    return f"/{robot.cameras[0].events_topic.lstrip('/')}" if robot.cameras else ""
+    return robot.cameras[0].events_topic if robot.cameras else ""
+
+
+def _absolute(topic: str) -> str:
+    """A topic's name in the root namespace, which a bag has it under."""
+    return topic if topic.startswith("/") or not topic else f"/{topic}"
 
 
 def _sources(description: Description, topics: Topics, robot: Robot) -> tuple[tuple[str, Readings], ...]:
     """The topics of the readings, as the controller node has them."""
-    places, seen = robot.reading_places(), (*robot.readings, *robot.setpoints)
+    places, seen = robot.reading_places(), robot.seen
     told = tuple(description.parameter("controller", "joint_names", names(seen)))
     fields = tuple(description.parameter("controller", "joint_interfaces", [place.field for place in places]))
     if not told:
         return ()
     first = places[0] if places else None
     topic = topics.joints or description.parameter(
-        "controller", "joint_topic", f"/{first.topic.lstrip('/')}" if first else ""
+        "controller", "joint_topic", first.topic if first else ""
     )
     kind = description.parameter("controller", "joint_type", first.type if first else JOINT_STATE)
     each = description.parameter("controller", "joint_topics", [topic] * len(told))
     kinds = description.parameter("controller", "joint_types", [kind] * len(told))
     grouped: dict[tuple[str, str], list[int]] = {}
     for i, place in enumerate(zip(each, kinds, strict=True)):
-        grouped.setdefault(place, []).append(i)
+        grouped.setdefault((_absolute(place[0]), place[1]), []).append(i)
     if len(fields) != len(told):
         raise ValueError(f"{len(fields)} joint_interfaces for {len(told)} joint_names")
     return tuple(

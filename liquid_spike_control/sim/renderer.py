@@ -117,7 +117,7 @@ class Renderer:
         mujoco.mjr_render(self._viewport, scene, self._context)
         mujoco.mjr_readPixels(self._rgb, None, self._viewport, self._context)
         frame = np.empty((self.height, self.width), np.float32)
-        _average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
+        average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
         return frame
 
     def upload_texture(self, texture: int) -> None:
@@ -166,7 +166,7 @@ def _close_all() -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _average(rgb, sx, sy, frame):
+def average(rgb, sx, sy, frame):
     """Box average of the luminance of ``rgb`` (rows from the bottom, channels interleaved) into ``frame``."""
     height, width = frame.shape
     scale = np.float32(1.0 / (sx * sy))

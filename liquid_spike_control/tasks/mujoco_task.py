@@ -90,12 +90,10 @@ class MujocoTask:
 
     @property
     def data_files(self) -> tuple[Path, ...]:
-        """Files that decide an episode, for the keys of results: the scene; of a robot outside this package its
-        description too, while one of this package has a version.
+        """Files that decide an episode, for the keys of results: the scene. The description of a robot outside this
+        package counts there anyway, that of one of this package has a version.
         """
-        files = (self.robot.file(self.robot.scene),) if self.robot.scene else ()
-        outside = not Path(self.robot.folder).resolve().is_relative_to(Path(__file__).resolve().parents[1])
-        return (*files, Path(self.robot.source)) if outside else files
+        return (self.robot.file(self.robot.scene),) if self.robot.scene else ()
 
     # what a task overrides
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One scale for all tasks: 0 is what random commands earn, 100 what the expert earns.
 
-The two anchors of each task were measured by ``liquid-spike bench scale`` on seeds of their own and lie beside this
-module in ``anchors.json``, with the version of the task that they belong to.
+The two anchors of each task were measured by ``liquid-spike bench scale`` on seeds of their own. They lie in
+``anchors.json``, beside this module or in the folder of a robot outside this package, with the version of the task that
+they belong to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,13 +18,16 @@ import numpy as np
 
 from ..errors import TaskError
 from ..outputs import write_file
-from ..robots.catalogue import sensed_task_named
+from ..robot import Robot
+from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
 from .episode import EpisodeController, EpisodeResult, ExpertController, RandomController, run_episode
+from .of_robot import task_class
 from .perturbations import perturbation_named
 
 #: Seeds of the anchors' episodes; nothing else is evaluated on them, and training begins far above.
 ANCHOR_SEEDS = range(500_000, 500_100)
 _FILE = Path(__file__).with_name("anchors.json")
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def measure(task_name: str, seeds: range = ANCHOR_SEEDS, progress: Callable[[], 
     """Run the expert and random commands on a task.
 
     Args:
-        task_name: of the catalogue.
+        task_name: of a robot, or its folder.
         seeds: of the episodes.
         progress: called after each episode, two for each seed.
 
@@ -109,38 +113,70 @@ def anchors_of(task_name: str) -> Anchors:
     Raises:
         TaskError: there are none, or they belong to another version of the task.
     """
-    version, recorded = sensed_task_named(task_name).version, read()
-    if task_name not in recorded:
-        raise TaskError(f"task '{task_name}' has no scale yet; run liquid-spike bench scale {task_name}")
-    anchors = recorded[task_name]
+    robot = robot_named(task_name.removesuffix(TRUTH))
+    version, file = task_class(robot).version, file_of(robot)
+    recorded = read(file)
+    remedy = f"run liquid-spike bench scale {task_name} --record"
+    if robot.name not in recorded:
+        raise TaskError(f"task '{robot.name}' has no scale yet; {remedy}")
+    anchors = recorded[robot.name]
     if anchors.version != version:
         raise TaskError(
-            f"{_FILE.name}: the scale of '{task_name}' is of version {anchors.version}, the task of version {version}; "
-            f"run liquid-spike bench scale {task_name}"
+            f"{file}: the scale of '{robot.name}' is of version {anchors.version}, the task of version {version}; "
+            f"{remedy}"
         )
     return anchors
 
 
 def has_scale(task_name: str) -> bool:
-    """Whether anchors of a task are recorded."""
-    return task_name in read()
-
-
-def read() -> dict[str, Anchors]:
-    """All recorded anchors, by name of the task."""
-    recorded = json.loads(_FILE.read_text())
-    for numbers in recorded.values():
-        numbers |= {who: Earnings(**numbers[who]) for who in ("random", "expert")}
-    return {name: Anchors(**numbers) for name, numbers in recorded.items()}
-
-
-def write(anchors: dict[str, Anchors]) -> Path:
-    """Record anchors in place of those of the same tasks; returns the file.
+    """Whether anchors of a robot's task are recorded, of whatever version.
 
     Raises:
-        OutputError: it cannot be written.
+        TaskError: the file of scales is damaged.
     """
-    merged = {name: asdict(a) for name, a in (read() | anchors).items()}
-    write_file(_FILE, json.dumps(merged, indent=1, sort_keys=True) + "\n")
+    robot = robot_named(task_name.removesuffix(TRUTH))
+    return robot.name in read(file_of(robot))
+
+
+def file_of(robot: Robot) -> Path:
+    """Where the anchors of a robot's task are recorded."""
+    folder = Path(robot.folder).resolve()
+    return _FILE if folder.is_relative_to(_PACKAGE) else folder / _FILE.name
+
+
+def read(file: Path | None = None) -> dict[str, Anchors]:
+    """All anchors recorded in a file, this package's by default, by name of the task; none where there is no file.
+
+    Raises:
+        TaskError: it is damaged.
+    """
+    file = file or _FILE
+    try:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        for numbers in recorded.values():
+            numbers |= {who: Earnings(**numbers[who]) for who in ("random", "expert")}
+        return {name: Anchors(**numbers) for name, numbers in recorded.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise TaskError(f"{file}: not a file of scales; delete it and run liquid-spike bench scale --record") from None
+
+
+def write(anchors: Mapping[str, Anchors]) -> list[Path]:
+    """Record anchors in place of those of the same tasks; returns the files.
+
+    Args:
+        anchors: by name or folder of the robot.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    by_file: dict[Path, dict[str, Anchors]] = {}
+    for task_name, made in anchors.items():
+        robot = robot_named(task_name.removesuffix(TRUTH))
+        by_file.setdefault(file_of(robot), {})[robot.name] = made
+    for file, ours in by_file.items():
+        merged = {name: asdict(a) for name, a in (read(file) | ours).items()}
+        write_file(file, json.dumps(merged, indent=1, sort_keys=True) + "\n")
     anchors_of.cache_clear()
-    return _FILE
+    return list(by_file)

@@ -41,7 +41,6 @@ class ControlTask(Protocol):
 
     name: str
     version: int
-    data_files: tuple[Path, ...]
     observation_names: tuple[str, ...]
     observation_units: tuple[str, ...]
     observation_scales: np.ndarray
@@ -51,11 +50,16 @@ class ControlTask(Protocol):
     period_s: float
     duration_s: float
     variable: tuple[str, ...]
-    variation: Variation
     reward: float
 
     @property
-    def elapsed_s(self) -> float: ...  # noqa: D102  see above
+    def variation(self) -> Variation: ...  # noqa: D102  see above
+
+    @property
+    def data_files(self) -> tuple[Path, ...]: ...  # noqa: D102
+
+    @property
+    def elapsed_s(self) -> float: ...  # noqa: D102
 
     @property
     def over(self) -> bool: ...  # noqa: D102

@@ -140,9 +140,11 @@ def _random_graph(config: RandomFeatures, n_axons: int, width: int, n_rows: int)
     sides = rng.choice([-1.0, 0.5, 1.0], size=(n, 2))  # of darker and of brighter events
     sides[(sides < 0).all(1)] = 1.0  # a neuron with no excitation never spikes
     weight = np.concatenate([field * sides[:, :1], field * sides[:, 1:]], 1)
-    decays = [-np.expm1(-STEP_S / np.exp(rng.uniform(*np.log(taus), n)))
-              for taus in (config.synaptic_taus, config.membrane_taus)]  # fmt: skip
-    population = CubaPopulation(*decays, np.full(n, config.threshold), np.zeros(n))
+    du, dv = (
+        -np.expm1(-STEP_S / np.exp(rng.uniform(math.log(least), math.log(most), n)))
+        for least, most in (config.synaptic_taus, config.membrane_taus)
+    )
+    population = CubaPopulation(du, dv, np.full(n, config.threshold), np.zeros(n))
     return SpikingGraph(n_axons, {"fields": population}, [Linear("input", "fields", weight)], outputs=("fields",))
 
 

@@ -45,7 +45,7 @@ def test_the_report_is_written_and_its_results_are_resumed_from(tmp_path, capsys
     ("change", "says"),
     [
         ({"controllers": "pid"}, "known controllers: expert"),
-        ({"tasks": "juggling"}, "known tasks: pencil-hard"),
+        ({"tasks": "juggling"}, "unknown robot 'juggling'; known: "),
         ({"perturbations": "fog"}, "known perturbations: clean"),
         ({"training_seeds": "3"}, "--training-seeds 3; give first:last+1"),
         ({"training_seeds": "0:2"}, "a training seed is at least 1"),

@@ -6,35 +6,32 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from liquid_spike_control.bench.closed_loop import course, provenance, running
 from liquid_spike_control.bench.closed_loop.benchmark import Benchmark
-from liquid_spike_control.bench.closed_loop.plan import Cell, Plan, Share, plan_named
+from liquid_spike_control.bench.closed_loop.plan import Cell, changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Cache, Record, key_of
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
+from liquid_spike_control.bench.scale import scale_command
 from liquid_spike_control.errors import TaskError
-from liquid_spike_control.robots.catalogue import TASKS, robot_named, task_named
+from liquid_spike_control.options import ScaleOptions
+from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.swing_up.task import SwingUp
-from liquid_spike_control.tasks.of_robot import task_of
+from liquid_spike_control.tasks import scale
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "benchmark" / "results"
 TASK = '''"""A plant of another package."""
 from pathlib import Path
-from liquid_spike_control.robots.swing_up.task import SwingUp
 from .law import gain
 {more}
-class Sluggish(SwingUp):
+class Sluggish:
     """A cart that is pushed less."""
-    def __init__(self, robot):
-        super().__init__(robot)
-        self.name = "sluggish"
-    @property
-    def data_files(self):
-        return (Path(__file__).with_name("plant.xml"),)
-    def advance(self, command, duration_s):
-        super().advance(gain(command), duration_s)
+    name, version = "sluggish", 1
+    def __init__(self):
+        self.scene = Path(__file__).with_name("plant.xml")
+    def push(self, force):
+        return gain(force)
 '''
 LAW = '"""A law."""\n\ndef gain(x):\n    """Tell the gain."""\n    return 0.9 * x  # weaker\n'
 
@@ -44,13 +41,13 @@ def cell(controller="gru", task="swing-up", seed=1, rounds=None):
 
 
 def key(controller="gru", **choice):
-    course.course_named.cache_clear()
+    course._MADE.clear()
     return key_of(running.provenance(cell(controller, **choice)))
 
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A package of somebody else with a task in it; calling it loads the package anew and gives what makes its task."""
+    """A package of somebody else with a task in it; calling it loads the package anew and gives its class."""
     package = tmp_path / "their_plants"
     package.mkdir()
     for name, text in (("__init__", ""), ("sluggish", TASK.format(more="")), ("law", LAW)):
@@ -63,18 +60,9 @@ def outside(tmp_path, monkeypatch):
         for module in [m for m in sys.modules if m.split(".")[0] == name]:
             del sys.modules[module]
         importlib.invalidate_caches()
-        made = importlib.import_module(f"{name}.sluggish").Sluggish
+        return importlib.import_module(f"{name}.sluggish").Sluggish
 
-        def new_task(name="sluggish"):
-            return made(robot_named("swing-up")) if name == "sluggish" else task_named(name)
-
-        monkeypatch.setattr(course, "TASKS", (*TASKS, "sluggish"))
-        monkeypatch.setattr(course, "task_named", new_task)
-        course.course_named.cache_clear()
-        return new_task
-
-    yield package, load
-    course.course_named.cache_clear()
+    return package, load
 
 
 def test_every_published_record_is_found():
@@ -91,20 +79,16 @@ def test_a_task_that_moves_keeps_its_key(monkeypatch):
     assert key() == before
 
 
-def test_a_scene_that_moves_keeps_its_key_and_one_that_changes_does_not(tmp_path):
-    robot = robot_named("swing-up")
-    text, moved = robot.file(robot.scene).read_text(), tmp_path / "moved.xml"
-
-    def identity(scene):
-        return provenance.identity(task_of(msgspec.structs.replace(robot, scene=str(scene))))
-
-    before = identity(robot.scene)
+def test_a_scene_that_moves_keeps_its_key_and_one_that_changes_does_not(tmp_path, monkeypatch):
+    task, moved = task_named("swing-up"), tmp_path / "scene.xml"
+    before, text = provenance.identity(task), task.data_files[0].read_text()
+    monkeypatch.setattr(SwingUp, "data_files", (moved,))
     moved.write_text("<!-- tidied -->\n" + text.replace(">\n", ">\n\n   "))
-    assert identity(moved) == before
+    assert provenance.identity(task) == before
     mass = 'mass="0.2"'
     assert mass in text
     moved.write_text(text.replace(mass, 'mass="0.21"'))
-    assert identity(moved) != before
+    assert provenance.identity(task) != before
 
 
 def test_what_a_scene_includes_counts_by_content(tmp_path):
@@ -155,7 +139,7 @@ def test_a_task_of_another_version_has_other_keys(monkeypatch):
     before = [key(name, task=task) for name in ("gru", "expert") for task in ("swing-up", "hover")]
     monkeypatch.setattr(SwingUp, "version", 2)
     after = [key(name, task=task) for name in ("gru", "expert") for task in ("swing-up", "hover")]
-    course.course_named.cache_clear()
+    course._MADE.clear()
     assert [a != b for a, b in zip(before, after, strict=True)] == [True, False, True, False]
 
 
@@ -204,17 +188,65 @@ def test_a_single_module_counts_with_those_beside_it(tmp_path, monkeypatch):
     assert provenance.source_version(lone) != before
 
 
-def test_a_changed_outside_task_does_not_show_old_results(outside, tmp_path):
-    package, load = outside
-    load()
-    plan, cache = Plan("theirs", (Share("sluggish", ("expert",), ("clean",), range(0), 1),)), Cache(tmp_path / "cache")
-    benchmark = Benchmark(plan, cache)
-    (only,) = benchmark.open_cells()
-    cache.store(only.name, running.run(benchmark.job(only)).record)
-    assert Benchmark(plan, cache).open_cells() == []
-    (package / "law.py").write_text(LAW.replace("0.9", "0.1"))
-    load()
-    assert Benchmark(plan, cache).open_cells() == [only]
+def sluggish(folder):
+    """The cell of a robot's folder, and a benchmark of it, as in a new process."""
+    course._MADE.clear()
+    scale.anchors_of.cache_clear()
+    for module in [m for m in sys.modules if m.startswith("liquid_spike_task_")]:
+        del sys.modules[module]
+    plan = changed(plan_named("smoke"), ("expert",), (str(folder),), ("clean",), episodes=1)
+    return plan.cells()[0], Benchmark(plan, Cache(folder.parent / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "counts"),
+    [
+        ("task.py", "-10 * angle", "-9 * angle", True),
+        ("robot.yaml", "most: 10.0", "most: 9.0", True),
+        ("robot.yaml", "scale: 0.5", "scale: 0.6", True),
+        ("scene.xml", 'mass="0.2"', 'mass="0.3"', True),
+        ("task.py", '"""A docstring."""', '"""Another."""', False),
+        ("robot.yaml", "# A comment", "# Another", False),
+        ("scene.xml", "<worldbody>", "<!-- a comment --><worldbody>", False),
+    ],
+)
+def test_a_changed_outside_task_does_not_show_old_results(robot_folder, file, old, new, counts):
+    assert scale_command(ScaleOptions((str(robot_folder),), "500000:500002", record=True)) == 0
+    cell, benchmark = sluggish(robot_folder)
+    assert (cell.task, cell.folder) == ("stubborn", str(robot_folder)) and benchmark.open_cells() == [cell]
+    benchmark.cache.store(cell.name, running.run(benchmark.job(cell)).record)
+    assert sluggish(robot_folder)[1].open_cells() == []
+    text = (robot_folder / file).read_text()
+    assert old in text
+    (robot_folder / file).write_text(text.replace(old, new))
+    assert bool(sluggish(robot_folder)[1].open_cells()) == counts
+
+
+def test_a_robot_s_folder_may_move(robot_folder):
+    scale_command(ScaleOptions((str(robot_folder),), "500000:500002", record=True))
+    before = running.provenance(sluggish(robot_folder)[0])
+    moved = robot_folder.rename(robot_folder.with_name("elsewhere"))
+    assert running.provenance(sluggish(moved)[0]) == before
+
+
+def test_without_a_scale_nothing_runs(robot_folder):
+    with pytest.raises(TaskError, match=f"'stubborn' has no scale yet; run liquid-spike bench scale {robot_folder}"):
+        sluggish(robot_folder)
+    (robot_folder / "anchors.json").write_text("[]")
+    with pytest.raises(TaskError, match="anchors.json: not a file of scales; delete it"):
+        sluggish(robot_folder)
+
+
+def test_a_folder_may_not_take_the_name_of_another_robot(robot_folder):
+    description = robot_folder / "robot.yaml"
+    description.write_text(description.read_text().replace("name: stubborn", "name: swing-up"))
+    with pytest.raises(TaskError, match="'swing-up' is the name of another robot; choose another"):
+        course.course_named(str(robot_folder))
+
+
+def test_a_robot_with_cameras_cannot_be_compared_without_perception():
+    with pytest.raises(TaskError, match="task 'pencil': has event cameras; .* pencil-hard, swing-up"):
+        course.course_named("pencil")
 
 
 def test_a_task_without_source_is_refused():
@@ -243,7 +275,7 @@ def test_the_environment_stands_beside_the_figures_and_not_in_the_key():
 
 
 def test_files_are_those_that_a_task_names():
-    task = task_named("hover")
-    assert [path.name for path in task.data_files] == ["scene.xml"]
+    assert [path.name for path in task_named("hover").data_files] == ["scene.xml"]
+    assert [path.name for path in task_named("hopper").data_files] == ["hopper.xml", "hopper_expert.safetensors"]
     made = type("Plain", (), {"__module__": "liquid_spike_control.plain", "name": "plain", "version": 3})()
     assert provenance.identity(made) == {"name": "plain", "version": 3, "files": [], "code": ""}

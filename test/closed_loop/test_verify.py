@@ -13,7 +13,7 @@ from liquid_spike_control.bench.closed_loop.plan import Cell
 from liquid_spike_control.bench.closed_loop.provenance import environment
 from liquid_spike_control.bench.closed_loop.record import Cache
 from liquid_spike_control.bench.closed_loop.verify import ELSEWHERE, cell_named, compare
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.options import ClosedLoopOptions
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "benchmark" / "results"
@@ -91,7 +91,7 @@ def test_another_network_is_another_result_where_arithmetic_is_the_same(made):
     [
         ({"verify": "swing-up"}, "give TASK-CONTROLLER-SEED"),
         ({"verify": "swing-up-pid-0"}, "give TASK-CONTROLLER-SEED"),
-        ({"verify": "juggling-gru-1"}, "unknown task 'juggling'"),
+        ({"verify": "juggling-gru-1"}, "unknown robot 'juggling'"),
         ({"verify": "swing-up-gru-0"}, "its seed is at least 1"),
         ({"verify": "swing-up-expert-2"}, "its seed is 0"),
         ({"verify": "hopper-model_based-0"}, "no law for task 'hopper'"),
@@ -105,9 +105,10 @@ def test_another_network_is_another_result_where_arithmetic_is_the_same(made):
     ],
 )
 def test_bad_options_are_refused_before_anything_runs(tmp_path, options, says):
-    chosen = ClosedLoopOptions(cache=tmp_path, results=(PUBLISHED,), **({"verify": "swing-up-expert-0"} | options))
-    with pytest.raises(TaskError) as error:
-        closed_loop_command(chosen)
+    with pytest.raises(LiquidSpikeError) as error:
+        closed_loop_command(
+            ClosedLoopOptions(cache=tmp_path, results=(PUBLISHED,), **({"verify": "swing-up-expert-0"} | options))
+        )
     assert says in str(error.value) and "\n" not in str(error.value)
 
 

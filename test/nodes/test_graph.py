@@ -2,25 +2,25 @@
 """The description of the graph, and what is made of it: the launch file and the nodes' parameters."""
 
 import gc
-import importlib.util
 import re
-import sys
-import types
 from pathlib import Path
 
 import pytest
 import rclpy
+from rclpy.parameter import Parameter
 
 from liquid_spike_control.errors import GraphError, RobotError, TaskError
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.gate import GateNode
-from liquid_spike_control.nodes.graph import GraphOptions, describe
+from liquid_spike_control.nodes.graph import LAUNCH_ARGUMENTS, GraphOptions, describe
+from liquid_spike_control.nodes.launching import as_launch_arguments
 from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
+from liquid_spike_control.nodes.parameter_file import KNOWN, ROS_OWN
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.nodes.simulator import SimulatorNode
-from liquid_spike_control.resources import share, zoo
+from liquid_spike_control.resources import zoo
 
 NODES = {
     "controller": ControllerNode, "gate": GateNode, "neuromorphic": NeuromorphicNode,
@@ -127,48 +127,70 @@ def test_cleanup_leaves_nothing_of_configure(name, ros_domain):
         gc.collect()
 
 
-class Recorded:
-    """Stands in for what a launch file makes; ``launch`` is not on PyPI, so this is all that can be run
-    here.
-    """
-
-    def __init__(self, *args, **kwargs):
-        self.args, self.kwargs = args, kwargs
-
-    def perform(self, context):
-        return context[self.args[0]]
+def test_every_parameter_of_a_node_is_known_and_no_other(tmp_path, ros):
+    """What a parameter file may hold."""
+    declared: set[str] = set()
+    for kind in NODES.values():
+        node = kind()
+        declared |= set(node._parameters) - ROS_OWN
+        node.destroy_node()
+    assert declared == KNOWN
 
 
-def test_the_launch_file_starts_what_the_supervisor_starts(monkeypatch, files):
-    """With stand-ins for the launch package: its syntax, its arguments, and that both start the same
-    nodes.
-    """
-    for name, kinds in {
-        "launch": ["LaunchDescription"],
-        "launch.actions": [
-            "DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "SetEnvironmentVariable",
-        ],
-        "launch.substitutions": ["LaunchConfiguration"],
-        "launch_ros": [],
-        "launch_ros.actions": ["LifecycleNode"],
-    }.items():  # fmt: skip
-        module = types.ModuleType(name)
-        for kind in kinds:
-            setattr(module, kind, type(kind, (Recorded,), {}))
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("pencil_launch", share("launch/pencil.launch.py"))
-    launch_file = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(launch_file)
-    made = launch_file.generate_launch_description().args[0]
-    declared = [a for a in made if type(a).__name__ == "DeclareLaunchArgument"]
-    context = {a.args[0]: a.kwargs["default_value"] for a in declared}
-    assert set(context) >= {
-        "backend", "mode", "seed", "record", "perception_model", "controller_model", "duration",
-    }  # fmt: skip
-    context |= {name: str(path) for name, path in files.items()} | {"seed": "7", "duration": "3"}
-    (function,) = (a.kwargs["function"] for a in made if type(a).__name__ == "OpaqueFunction")
-    *nodes, bringup = function(context)
-    specs = describe(GraphOptions(seed=7, duration_s=3.0, mode="realtime", **files))
-    assert [n.kwargs["executable"] for n in nodes] == [s.name for s in specs]
-    assert [n.kwargs["parameters"][0] for n in nodes] == [s.parameters for s in specs]
-    assert bringup.kwargs["cmd"][2:] == ["liquid_spike_control.nodes.bringup", *(s.name for s in specs)]
+def test_a_parameter_that_no_node_has_is_refused_by_name(ros_domain):
+    rclpy.init(args=["test", "--ros-args", "-p", "tolerence_s:=0.01"])
+    node = ControllerNode()
+    try:
+        with pytest.raises(GraphError, match="tolerence_s: no node has such a parameter; did you mean tolerance_s?"):
+            node.refuse_unknown()
+        assert node.trigger_configure().name == "FAILURE"
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
+
+
+def test_choices_hold_for_what_is_set_later_too(ros):
+    node = NeuromorphicNode()
+    (refused,) = node.set_parameters([Parameter("backend", value="nonsense")])
+    assert not refused.successful and "give one of loihi, float" in refused.reason
+    (taken,) = node.set_parameters([Parameter("backend", value="float")])
+    assert taken.successful
+    node.destroy_node()
+
+
+def test_a_node_is_started_in_its_namespace_with_what_the_file_sets_for_it(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "/**: {ros__parameters: {max_age_s: 0.03, lower: [-1.0], qos_overrides: {/a: {publisher: {depth: 3}}}}}\n"
+        "gate: {ros__parameters: {lower: [-2.0]}}\n"
+        "robot1: {gate: {ros__parameters: {upper: [5.0]}}}\n"
+    )
+    spec = graph.NodeSpec("gate", {"command_units": ["N"]}, "robot1", own_clock=True)
+    arguments = " ".join(spec.arguments(file))
+    assert "-r __ns:=/robot1 -r /clock:=clock" in arguments
+    for given in (
+        "-p max_age_s:=0.03", "-p lower:=[-2.0]", "-p upper:=[5.0]", "-p qos_overrides./a.publisher.depth:=3",
+        '-p command_units:=["N"]',
+    ):  # fmt: skip
+        assert given in arguments
+    assert "upper" not in " ".join(graph.NodeSpec("gate", {}).arguments(file))
+
+
+@pytest.mark.parametrize("name", ["1st", "a-b", "a//b", "ä"])
+def test_a_namespace_that_ros_does_not_have_is_refused(files, name):
+    with pytest.raises(GraphError, match="--namespace"):
+        GraphOptions(namespace=name, **files)
+
+
+def test_launch_arguments_give_the_options_of_the_command_line(files):
+    """The launch files themselves are run in test_launch.py."""
+    texts = {name: default for name, (default, *_) in LAUNCH_ARGUMENTS.items()}
+    texts |= {name: str(path) for name, path in files.items()}
+    texts |= {"seed": "7", "duration": "3", "namespace": "robot1"}
+    options = graph.options_of(texts)
+    assert options == GraphOptions(seed=7, duration_s=3.0, mode="realtime", namespace="robot1", **files)
+    assert graph.bringup_arguments(options) == [spec.name for spec in describe(options)]
+    with pytest.raises(GraphError, match="seed:=x; give a whole number"):
+        graph.options_of(texts | {"seed": "x"})
+    assert as_launch_arguments("--mode warp; give --perception-model") == "mode:=warp; give perception_model:="

@@ -8,8 +8,8 @@ import types
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import pencil_limits
 from liquid_spike_control.errors import GraphError
+from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.gate import GateNode
 from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
@@ -17,6 +17,7 @@ from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.nodes.robot import RobotOptions, describe, options_of, read_parameters
 from liquid_spike_control.resources import share, zoo
+from liquid_spike_control.robots.catalogue import robot_named
 
 CART, DRONE = share("config/robot_cart.yaml"), share("config/robot_drone.yaml")
 NODES = (ControllerNode, GateNode, NeuromorphicNode, PerceptionNode, RecorderNode)
@@ -79,9 +80,9 @@ def test_every_common_key_is_a_parameter_of_some_node(ros_domain, path):
         rclpy.shutdown()
 
 
-def test_the_pencils_yaml_has_the_limits_of_the_loop_in_one_process():
-    gate = read_parameters(share("config/pencil.yaml"))["gate"]
-    limits = pencil_limits(np.array([np.inf]))
+def test_the_gate_of_the_graph_has_the_limits_of_the_loop_in_one_process():
+    (gate,) = (spec.parameters for spec in graph.describe(graph.GraphOptions()) if spec.name == "gate")
+    limits = robot_named("pencil").gate_limits(np.array([np.inf]))
     for field in ("lower", "upper", "rate", "safe"):
         assert gate[field] == getattr(limits, field).tolist(), field
     assert round(gate["max_age_s"] * 1e9) == limits.max_age_ns

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,11 +22,11 @@ from ...liquid.controller import new_controller
 from ...neuromorphic.backend import BackendStats
 from ...neuromorphic.chips import LOIHI1
 from ...neuromorphic.mapping import place
-from ...robots.catalogue import TASKS, task_named
+from ...robots.catalogue import TASKS, descriptions, robot_named, task_named
 from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller
 from ...tasks.episode import EpisodeController, EpisodeResult, ExpertController, run_episode
 from ...tasks.perturbations import Perturbation
-from ...tasks.scale import score
+from ...tasks.scale import anchors_of, score
 from ...training.controller_files import write_controller_file
 from .contenders import Contender
 from .model_based import ModelBasedController, has_law
@@ -49,12 +48,14 @@ class Course(Protocol):
 
     Attributes:
         name: of the task.
+        folder: of its robot; empty for one that is known by its name.
         identity: of the task, see :func:`~.provenance.identity`.
         duration_s: of an episode [s].
         own_faults: its episodes bring their own faults, and it is seen through a perception; no perturbation applies.
     """
 
     name: str
+    folder: str
     identity: dict[str, Any]
     duration_s: float
     own_faults: bool
@@ -103,23 +104,48 @@ class Course(Protocol):
     def evaluate(self, driver: Any, perturbation: Perturbation, seeds: range) -> Evaluation:
         """The episodes of some seeds under a perturbation."""
 
+    def check_scale(self) -> None:
+        """Refuse a task whose scale has not been measured, before anything runs.
+
+        Raises:
+            TaskError: there is none, or that of another version.
+        """
+
     def score(self, reward: np.ndarray) -> np.ndarray:
         """Total rewards on a scale from 0, random commands, to 100, the expert's."""
 
 
-@cache
+#: Courses that have been made, by name; one of a folder by the folder too.
+_MADE: dict[str, Course] = {}
+
+
 def course_named(name: str) -> Course:
-    """The course of a task.
+    """The course of a task, made once.
+
+    Args:
+        name: of a robot, or its folder; a robot of a folder is then known by its name too.
 
     Raises:
-        TaskError: there is no such task.
+        TaskError: the robot's task cannot be compared here.
+        RobotError: there is no such robot.
     """
+    if name not in _MADE:
+        course = _new_course(name)
+        if course.folder and course.name in (*COURSES, *descriptions()):
+            raise TaskError(f"{name}: name: '{course.name}' is the name of another robot; choose another")
+        _MADE[name] = _MADE[course.name] = course
+    return _MADE[name]
+
+
+def _new_course(name: str) -> Course:
     if name == "pencil-hard":
         from .pencil_hard_course import PencilHardCourse
 
         return PencilHardCourse()
-    if name not in TASKS:
-        raise TaskError(f"unknown task '{name}'; known tasks: {', '.join(COURSES)}")
+    if robot_named(name).cameras:
+        raise TaskError(
+            f"task '{name}': has event cameras; without a perception only {', '.join(COURSES)} can be compared"
+        )
     return TaskCourse(name)
 
 
@@ -128,17 +154,19 @@ COURSES = ("pencil-hard", *TASKS)
 
 
 class TaskCourse:
-    """A task of the catalogue: DAgger from its expert; see :class:`Course`.
+    """A task of a robot without cameras: DAgger from its expert; see :class:`Course`.
 
     Args:
-        name: of the task.
+        source: name or folder of the robot.
     """
 
     own_faults = False
 
-    def __init__(self, name: str) -> None:
-        self._task = task_named(name)
-        self.name, self.identity, self.duration_s = name, identity(self._task), self._task.duration_s
+    def __init__(self, source: str) -> None:
+        self._task = task_named(source)
+        self.name, self.identity, self.duration_s = self._task.name, identity(self._task), self._task.duration_s
+        self.folder = "" if source == self.name else str(Path(source).absolute())
+        self._source = self.folder or self.name
         self._size = len(self._task.observation_names), len(self._task.command_names)
 
     def admit(self, contender: Contender) -> None:
@@ -169,7 +197,7 @@ class TaskCourse:
         numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, seed)
         policy = SpikingPolicy(made, *numbers) if isinstance(made, SpikingArchitecture) else new_policy(made, *numbers)
         begin = time.process_time()
-        dagger.train(self.name, policy, config)
+        dagger.train(self._source, policy, config)
         seconds = time.process_time() - begin
         described: dict[str, Any] = {
             "observation_names": task.observation_names,
@@ -217,9 +245,13 @@ class TaskCourse:
             work=work or None,
         )  # fmt: skip
 
+    def check_scale(self) -> None:
+        """See :class:`Course`."""
+        anchors_of(self._source)
+
     def score(self, reward: np.ndarray) -> np.ndarray:
         """See :class:`Course`."""
-        return np.asarray(score(self.name, reward))
+        return np.asarray(score(self._source, reward))
 
     def _architecture(self, contender: Contender) -> Architecture | SpikingArchitecture:
         """An NCP stays small: its claim is that 19 neurons do. A spiking network has weights of 8 bits and many inputs,

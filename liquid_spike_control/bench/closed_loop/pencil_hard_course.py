@@ -81,7 +81,7 @@ class PencilHardCourse:
     """See :class:`~.course.Course`; every network but the NCP and the spiking one has as many trained numbers as the
     shipped one."""
 
-    name, own_faults = "pencil-hard", True
+    name, folder, own_faults = "pencil-hard", "", True
 
     def __init__(self) -> None:
         self.duration_s = PencilHardEpisodes().duration_s
@@ -148,6 +148,9 @@ class PencilHardCourse:
             latencies_us=np.concatenate([r.latencies_us for r in results]),
             work=work or None,
         )  # fmt: skip
+
+    def check_scale(self) -> None:
+        """See :class:`~.course.Course`. The scale is the time that the pole stood."""
 
     def score(self, reward: np.ndarray) -> np.ndarray:
         """Part of the episode that the pole stood [%]: the expert's pole stands to the end."""

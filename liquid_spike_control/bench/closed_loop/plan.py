@@ -32,6 +32,7 @@ class Cell:
         perturbations: their names.
         episodes: of each perturbation.
         rounds: of DAgger, if not the full training.
+        folder: of the task's robot, if that is not known by its name.
     """
 
     controller: str
@@ -40,6 +41,7 @@ class Cell:
     perturbations: tuple[str, ...]
     episodes: int
     rounds: int | None = None
+    folder: str = ""
 
     def __str__(self) -> str:
         return f"{self.task}, {self.controller}" + (f", seed {self.training_seed}" if self.training_seed else "")
@@ -65,11 +67,20 @@ class Share:
     training_seeds: range
     episodes: int
     rounds: int | None = None
+    folder: str = ""
 
     def cells(self) -> list[Cell]:
         """Every cell, those of the first training seed first, so that a part of them already shows everything."""
         return [
-            Cell(controller, self.task, seed, self.perturbations, self.episodes, self.rounds if seed else None)
+            Cell(
+                controller,
+                self.task,
+                seed,
+                self.perturbations,
+                self.episodes,
+                self.rounds if seed else None,
+                self.folder,
+            )
             for seed in (0, *self.training_seeds)
             for controller in self.controllers
             if contender(controller).learns == (seed > 0)
@@ -107,7 +118,7 @@ def _published_share(task_name: str) -> Share:
             course.check_applies(perturbation_named(name))
             perturbations.append(name)
     seeds, episodes = (range(1, 6), 100) if claimed else (range(1, 3), 50)
-    return Share(task_name, tuple(controllers), tuple(perturbations), seeds, episodes)
+    return Share(course.name, tuple(controllers), tuple(perturbations), seeds, episodes, folder=course.folder)
 
 
 def plan_named(name: str) -> Plan:
@@ -141,7 +152,7 @@ def changed(
 
     Args:
         plan: to begin with; a chosen task that it has not is run as the published plan would.
-        controllers, tasks, perturbations: names.
+        controllers, tasks, perturbations: names; of a task its robot's folder too.
         training_seeds: of the networks, from 1 on.
         episodes: of each perturbation.
         rounds: of DAgger.

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import json
 import os
 import platform
 import sys
@@ -26,10 +27,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
+
 from ... import __version__
 from ...errors import TaskError
 from ...resources import PACKAGE
 
+_ROOT = Path(__file__).resolve().parents[2]
 #: Libraries that figures depend on, by import name, each with the distributions that provide it.
 LIBRARIES = {
     "mujoco": ("mujoco", "mujoco-core"), "gymnasium": ("gymnasium",), "numpy": ("numpy",), "numba": ("numba",),
@@ -44,16 +48,23 @@ def identity(task: Any) -> dict[str, Any]:
 
     Args:
         task: with ``name`` and ``version``; ``data_files``, if it has them, are paths of the files that decide its
-            episodes and its expert (scenes, trained models).
+            episodes and its expert (scenes, trained models); ``robot``, if it has one.
 
     Returns:
-        ``name``, ``version``, ``files`` (content hashes, sorted) and ``code``, empty for a task of this package.
+        ``name``, ``version``, ``files`` (content hashes, sorted) and ``code``, empty for a task of this package. The
+        description of a robot outside this package counts as a file.
 
     Raises:
         TaskError: the task is not of this package and its source cannot be read.
     """
-    files = sorted({file_version(Path(path)) for path in getattr(task, "data_files", ())})
-    return {"name": task.name, "version": task.version, "files": files, "code": source_version(type(task))}
+    files = {file_version(Path(path)) for path in getattr(task, "data_files", ())}
+    robot = getattr(task, "robot", None)
+    if robot is not None and not Path(robot.folder).resolve().is_relative_to(_ROOT):
+        # As it was read, so that what it extends counts and where it lies does not
+        described = {k: v for k, v in msgspec.to_builtins(robot).items() if k not in ("folder", "source")}
+        text = json.dumps(described, sort_keys=True, default=str)
+        files.add(hashlib.sha256(text.encode()).hexdigest()[:16])
+    return {"name": task.name, "version": task.version, "files": sorted(files), "code": source_version(type(task))}
 
 
 def file_version(path: Path) -> str:

@@ -165,7 +165,7 @@ def _repeat(plan: Plan, records: Mapping[Cell, Record], command: str) -> Section
 
 
 def _environments(record: Record) -> list[dict[str, Any]]:
-    made = [record.training] if record.training else []
+    made: list[Any] = [record.training] if record.training else []
     return [part.environment for part in (*made, *record.evaluations.values())]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...tasks.perturbations import perturbation_named
 from .contenders import contender
-from .course import COMPONENTS, course_named
+from .course import COMPONENTS, Course, course_named
 from .plan import Cell
 from .record import Record, Training, key_of
 from .versions import VERSIONS
@@ -43,9 +43,14 @@ class Outcome:
     model: bytes | None
 
 
+def course_of(cell: Cell) -> Course:
+    """The course of a cell, in whatever process."""
+    return course_named(cell.folder or cell.task)
+
+
 def training_provenance(cell: Cell) -> dict[str, Any] | None:
     """Everything that decides the trained network of a cell; None if there is none. Its hash names the file."""
-    chosen, course = contender(cell.controller), course_named(cell.task)
+    chosen, course = contender(cell.controller), course_of(cell)
     if not chosen.learns:
         return None
     return course.training(chosen, cell.training_seed, cell.rounds) | {"task": course.identity}
@@ -53,7 +58,7 @@ def training_provenance(cell: Cell) -> dict[str, Any] | None:
 
 def provenance(cell: Cell) -> dict[str, Any]:
     """Everything that decides the figures of a cell, but for perturbations and episodes, which stand beside them."""
-    chosen, course = contender(cell.controller), course_named(cell.task)
+    chosen, course = contender(cell.controller), course_of(cell)
     return course.episodes(chosen) | {
         "controller": chosen.name,
         "controller_version": VERSIONS[COMPONENTS[chosen.kind]],
@@ -77,7 +82,7 @@ def run(job: Job) -> Outcome:
     Raises:
         LiquidSpikeError: something in it cannot be done.
     """
-    cell, chosen, course = job.cell, contender(job.cell.controller), course_named(job.cell.task)
+    cell, chosen, course = job.cell, contender(job.cell.controller), course_of(job.cell)
     training, model = job.training, job.model
     with tempfile.TemporaryDirectory(prefix="liquid_spike_") as folder:
         path = Path(folder) / f"{cell.task}{_SUFFIXES[chosen.kind]}" if chosen.learns else None

@@ -105,11 +105,13 @@ def cell_named(text: str, rounds: int | None = None) -> Cell:
     if not rest.isdigit() or not task or controller not in CONTENDERS:
         raise TaskError(f"--verify {text}: give TASK-CONTROLLER-SEED, such as swing-up-gru-1 or hover-expert-0")
     seed, learns = int(rest), CONTENDERS[controller].learns
-    course_named(task).admit(CONTENDERS[controller])
+    course = course_named(task)
+    course.check_scale()
+    course.admit(CONTENDERS[controller])
     if learns != (seed > 0):
         wanted = "trains: its seed is at least 1" if learns else "learns nothing: its seed is 0"
         raise TaskError(f"--verify {text}: '{controller}' {wanted}")
-    return Cell(controller, task, seed, (), 0, rounds if learns else None)
+    return Cell(controller, task, seed, (), 0, rounds if learns else None, course.folder)
 
 
 def compare(kept: Record, again: Record, tolerance: float | None) -> Verdict:

@@ -9,10 +9,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ... import kernel_cache
+from ...extras import DOCS
 from ...outputs import write_json
 from ...terminal import Console
 from ..graph import environment
@@ -85,12 +88,14 @@ def _gl() -> Finding:
 
 def _kernels() -> Finding:
     did, text = _probe("kernels", KERNELS_S, MUJOCO_GL="disable")
+    if not did and (unkept := kernel_cache.explain(RuntimeError(text))):
+        return error("kernels", str(unkept), f"{kernel_cache.VARIABLE}=<a folder that can be written>")
     if not did:
-        return error("kernels", text, "pip install again: docs/installation.md")
+        return error("kernels", text, f"pip install again: {DOCS}")
     count, compiled, seconds, folder = text.split(maxsplit=3)
-    if not os.access(folder, os.W_OK):
-        remedy = "set NUMBA_CACHE_DIR to a folder that lasts, or every start compiles for a minute"
-        return warning("kernels", f"the cache {folder} is not writable", remedy)
+    if kernel_cache.is_temporary(Path(folder)):
+        remedy = f"set {kernel_cache.VARIABLE} to a folder that lasts; otherwise each boot compiles for a minute"
+        return warning("kernels", f"the package and the home directory cannot be written; cache {folder}", remedy)
     if int(compiled):
         return ok("kernels", f"{count}, {compiled} of them compiled just now in {seconds} s, cache {folder}")
     return ok("kernels", f"{count} from the cache in {seconds} s, {folder}")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tries that may crash or take long, each in a process of its own: ``python -m liquid_spike_control.nodes.doctor.probes
-picture`` (or ``kernels``) prints one line, or fails.
+picture`` (or ``kernels``, or a part of them: ``network``, ``edges``) prints one line, or fails.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 _BALL = """
 <mujoco>
@@ -46,31 +47,58 @@ def picture() -> str:
     return f"{name}, 8x8 in {took_ms:.1f} ms"
 
 
-def kernels() -> str:
-    """Take the shipped models through a tick; tells where their kernels were found, as
-    ``<kernels> <compiled> <seconds> <folder>``.
-    """
-    import gc
-
+def _network() -> None:
+    """Take the shipped perception through a tick on the emulator."""
     import numpy as np
-    from numba.core.registry import CPUDispatcher
 
-    began = time.perf_counter()
-    from ...assembly import new_backend, read_robot_controller, read_robot_perception
+    from ...assembly import new_backend, read_robot_perception
     from ...perception import Perception
     from ...robots.catalogue import robot_named
     from ...types import EVENT
 
-    robot = robot_named("pencil")
-    model = read_robot_perception(robot)
+    model = read_robot_perception(robot_named("pencil"))
     perception = Perception(model)
-    controller = read_robot_controller(robot)
     events = np.zeros(1, EVENT)
     events["t"] = perception.step_ns
     with new_backend(model) as backend:
         perception.reset(0)
         perception.step(events, 5 * perception.step_ns, backend)
-    controller.warm()
+
+
+def _edges() -> None:
+    """Take the shipped controller, the event camera's model and the codecs of events and spikes through a tick."""
+    import numpy as np
+
+    from ...assembly import read_robot_controller
+    from ...events.camera import EventCamera, EventCameraModel
+    from ...events.codec import DECODED, ENCODINGS, Decoder, decode_spikes, encode, encode_spikes
+    from ...robots.catalogue import robot_named
+    from ...sim.renderer import average
+    from ...types import SpikeTrain
+
+    read_robot_controller(robot_named("pencil")).warm()
+    camera = EventCamera(EventCameraModel(8, 8))
+    frame = np.empty((8, 8), np.float32)
+    average(np.full((16, 48), 50, np.uint8), 2, 2, frame)
+    camera.reset(frame, 0, seed=0)
+    events = camera.step(2 * frame, 1_000_000)
+    decoder = Decoder()
+    for encoding in DECODED:
+        data = encode(events, encoding, 0) if encoding in ENCODINGS else b""
+        decoder.decode(data, encoding, 0, 8, 8)
+        decoder.reset()
+    decode_spikes(encode_spikes(SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32))), 1, 1)
+
+
+def kernels(*parts: Callable[[], None]) -> str:
+    """Run what the nodes compile, and return ``<kernels> <compiled> <seconds> <folder>``."""
+    import gc
+
+    from numba.core.registry import CPUDispatcher
+
+    began = time.perf_counter()
+    for part in parts:
+        part()
     took = time.perf_counter() - began
     found = [kernel.stats for kernel in gc.get_objects() if isinstance(kernel, CPUDispatcher) and kernel.signatures]
     compiled = sum(sum(stats.cache_misses.values()) for stats in found)
@@ -81,7 +109,8 @@ def kernels() -> str:
 def main() -> None:
     """One try; status 1 and the reason where it fails."""
     try:
-        print({"picture": picture, "kernels": kernels}[sys.argv[1]]())
+        parts = {"kernels": (_network, _edges), "network": (_network,), "edges": (_edges,)}
+        print(picture() if sys.argv[1] == "picture" else kernels(*parts[sys.argv[1]]))
     except Exception as failure:  # whatever a library raises is the finding
         print(" ".join(str(failure).split()) or type(failure).__name__)
         sys.exit(1)

@@ -15,10 +15,10 @@ from packaging.requirements import Requirement
 
 from ... import __version__
 from ...errors import WorkerError
+from ...extras import DOCS, remedy
 from ...neuromorphic.workers.oracles import KINDS, find_oracle
 from ...resources import PACKAGE
-from ..capture import get_message
-from ..graph import TOPICS
+from ..ros import missing_interfaces
 from ..transport import rclpy_version
 from .finding import Finding, error, ok, warning
 
@@ -40,8 +40,8 @@ def examine_software() -> Iterator[Finding]:
 
 def _python() -> Finding:
     text = f"{platform.python_version()}, {sys.prefix}"
-    if not (3, 11) <= sys.version_info[:2] <= (3, 12):
-        return warning("python", text, "the tests pass on 3.11 and 3.12; make PYTHON=python3.12")
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return warning("python", text, "the tests pass on 3.11 to 3.13; make PYTHON=python3.12")
     return ok("python", text)
 
 
@@ -59,28 +59,35 @@ def _libraries() -> Finding:
         found.append(f"{requirement.name} {have}")
         if not requirement.specifier.contains(have, prereleases=True):
             wrong.append(f"{requirement.name} {have} is not {requirement.specifier}")
+    wrong += _two_of_mujoco()
     if wrong:
-        return error("libraries", "; ".join(wrong), "make install, or pip install again: docs/installation.md")
+        return error("libraries", "; ".join(wrong), f"make install, or pip install again: {DOCS}")
     return ok("libraries", ", ".join(found))
+
+
+def _two_of_mujoco() -> list[str]:
+    """MuJoCo 4 is a distribution `mujoco` that requires `mujoco-core` of its own version; any other pair is two
+    libraries in one folder, of which the one installed last overwrote a part of the other.
+    """
+    try:
+        whole, core = version("mujoco"), version("mujoco-core")
+    except PackageNotFoundError:
+        return []
+    if whole == core:
+        return []
+    return [f"mujoco {whole} and mujoco-core {core} share a folder; pip uninstall both, then install mujoco"]
 
 
 def _ros() -> Finding:
     try:
         import rclpy  # noqa: F401
     except ImportError as failure:
-        return error("ros", f"rclpy: {failure}", "pip install '.[ros]', or source a system ROS: docs/installation.md")
+        return error("ros", f"rclpy: {' '.join(str(failure).split())}", str(remedy("rclpy")))
     have = rclpy_version()
     name = os.environ.get("ROS_DISTRO", "").capitalize() or DISTRIBUTIONS.get(have[0] if have else 0, "unknown")
     text = f"{name}, rclpy {'.'.join(map(str, have))}"
-    missing = []
-    for kind in sorted(set(TOPICS.values())):
-        try:
-            get_message(kind)
-        except (ImportError, AttributeError):
-            missing.append(kind)
-    if missing:
-        remedy = "make install builds it" if any("event_camera" in kind for kind in missing) else "pip install '.[ros]'"
-        return error("ros", f"{text}; not installed: {', '.join(missing)}", f"{remedy}; docs/installation.md")
+    if missing := missing_interfaces():
+        return error("ros", f"{text}; not installed: {', '.join(missing)}", str(remedy(missing[0])))
     if name not in TESTED:
         return warning("ros", text, f"the tests pass on {' and '.join(TESTED)}")
     return ok("ros", text)

@@ -16,6 +16,7 @@ from rich.table import Table
 from ...errors import TaskError
 from ...outputs import write_json
 from ...terminal import Console
+from ..ros import require_ros
 from .measurement import Measurement
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def faults_command(options: FaultsOptions) -> int:
         LiquidSpikeError: something that the user can mend.
     """
     names = options.only or tuple(FAULTS)
+    require_ros("faults")
     for name in names:
         fault(name)
     found: dict[str, list[Measurement]] = {}

@@ -18,7 +18,7 @@ from ...outputs import write_json
 from ...terminal import Console
 from ..graph import GATED_COMMAND, LISTENERS, GraphOptions, environment
 from ..progress import Progress
-from ..supervisor import EpisodeSupervisor
+from ..ros import require_ros
 
 if TYPE_CHECKING:
     from ...options import HopsOptions
@@ -37,6 +37,7 @@ def hops_command(options: HopsOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
+    require_ros("bench hops")
     report = measure(options.duration, options.priority, Console(stderr=True))
     print_table(report, Console())
     write_json(options.json, report)
@@ -54,6 +55,8 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
     Raises:
         GraphError: the graph did not come up, the pencil fell, or the bare processes did not find each other.
     """
+    from ..supervisor import EpisodeSupervisor
+
     settings = {"push": PUSH}
     graph_options = GraphOptions(
         mode="realtime", settings=settings, duration_s=duration_s, seed=5, priority=priority

@@ -8,6 +8,7 @@ absolute, or ``~/name`` for what is the node's own.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ...errors import GraphError
@@ -51,6 +52,7 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
     Raises:
         GraphError: the robot's description does not hold together.
     """
+    yaml: Path | None
     if isinstance(options, RobotOptions):
         specs, yaml = robot.describe(options), options.config
     else:
@@ -123,16 +125,16 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
     """What a node does besides what every stage does."""
     offload = parameters.get("backend") != "in_process"
     if name == "gate":
-        command = parameters.get("command_topic", graph.GATED_COMMAND)
+        command = _absolute(parameters.get("command_topic", graph.GATED_COMMAND))
         return Permissions((command,), (graph.COMMAND, graph.E_STOP), ("~/reset_e_stop",))
     if name == "controller":
         joints = parameters.get("joint_topics") or (parameters.get("joint_topic", graph.JOINT_STATES),)
         estimate = (graph.ESTIMATE,) if parameters.get("estimate_names") else ()
-        return Permissions((graph.COMMAND,), (*dict.fromkeys(joints), *estimate))
+        return Permissions((graph.COMMAND,), (*dict.fromkeys(map(_absolute, joints)), *estimate))
     if name == "perception":
         events = parameters.get("events_topics") or (parameters.get("events_topic", graph.EVENTS),)
         spikes_in, spikes_out = ((graph.SPIKES_IN,), (graph.SPIKES_OUT,)) if offload else ((), ())
-        return Permissions((graph.ESTIMATE, *spikes_in), (*events, *spikes_out))
+        return Permissions((graph.ESTIMATE, *spikes_in), (*map(_absolute, events), *spikes_out))
     if name == "neuromorphic":
         return Permissions((graph.SPIKES_OUT,), (graph.SPIKES_IN,))
     if name == "simulator":
@@ -141,10 +143,15 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
     return Permissions(call=asked if parameters.get("topics") else (EVERYTHING,))
 
 
+def _absolute(topic: Any) -> Any:
+    """A topic's name in the root namespace; what is no name is refused later, by its node."""
+    return graph.absolute(topic) if isinstance(topic, str) and topic else topic
+
+
 def _supervisor(names: list[str]) -> Permissions:
     return _plain(
         subscribe=(graph.DIAGNOSTICS, *(f"/{name}/transition_event" for name in names)),
-        call=tuple(f"/{name}/change_state" for name in names),
+        call=tuple(f"/{name}/{service}" for name in names for service in ("change_state", "get_state")),
     )
 
 

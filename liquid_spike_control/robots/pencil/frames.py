@@ -23,7 +23,7 @@ class FrameEstimator:
     def __init__(self, world: World, rate_hz: float = 30.0) -> None:
         self._world, self._names = world, names(world.robot.estimates)
         self._interval_ns = round(1e9 / rate_hz)
-        self._view_m, self._above_hinge = world.task.view
+        self._view_m, self._above_hinge = world.task.view  # type: ignore[attr-defined]  # a pencil
 
     def reset(self, stamp_ns: int) -> None:
         """The first frame is taken at ``stamp_ns``."""

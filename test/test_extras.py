@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command where neither ROS nor torch nor another optional package is installed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+
+from liquid_spike_control import cli
+from liquid_spike_control.events.codec import encode
+from liquid_spike_control.extras import missing_package, remedy
+from liquid_spike_control.resources import zoo
+from liquid_spike_control.types import EVENT
+
+ROOT = Path(__file__).resolve().parents[1]
+ROS = r"rclpy|rpyutils|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
+OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio"
+NEEDS_ROS = (
+    ["run"], ["run", "robot", "--config", "config/robot_cart.yaml"], ["run", "pencil", "--real"],
+    ["record", "--out", "{out}/a.mcap"], ["faults"], ["bench", "hops"],
+    ["events", "play", "{events}", "--size", "8", "8"],
+)  # fmt: skip
+NEEDS = {
+    "train perception": (["train", "perception"], "train"),
+    "train controller": (["train", "controller"], "train"),
+    "train policy": (["train", "policy", "swing-up", "--out", "{out}/a.safetensors"], "train"),
+    "train expert": (["train", "expert", "hopper", "--out", "{out}/a.safetensors"], "train"),
+    "bench snn": (["bench", "snn"], "train"),
+    "bench controllers": (["bench", "controllers"], "train"),
+    "bench closed-loop": (["bench", "closed-loop", "--out", "{out}/closed"], "train"),
+    "bench sequence": (["bench", "sequence", "xor"], "train"),
+    "controller export": (["controller", "export", str(zoo("pencil_controller.safetensors")), "{out}/a.onnx"], "onnx"),
+    "security keystore": (["security", "keystore", "{out}/keys"], "security"),
+}  # fmt: skip
+WORKS = {
+    "run": ["run", "pencil", "--in-process", "--duration", "0.2"],
+    "bench pencil": ["bench", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
+    "bench push": ["bench", "push", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
+    "bench policy": ["bench", "policy", str(zoo("swing_up_spiking.nir")), "--seeds", "0:1", "--perturbations", "clean"],
+    "bench energy": ["bench", "energy"],
+    "controller inspect": ["controller", "inspect", str(zoo("pencil_controller.safetensors"))],
+    "neuromorphic inspect": ["neuromorphic", "inspect", str(zoo("pencil_perception.nir"))],
+    "neuromorphic compile": [
+        "neuromorphic", "compile", str(zoo("pencil_perception.nir")), "--out", "{out}/net.safetensors"],
+    "neuromorphic run": ["neuromorphic", "run", str(zoo("pencil_perception.nir")), "--steps", "20"],
+    "neuromorphic compare": ["neuromorphic", "compare", str(zoo("pencil_perception.nir")), "--steps", "20"],
+    "neuromorphic energy": ["neuromorphic", "energy", str(zoo("pencil_perception.nir")), "--steps", "20"],
+    "events info": ["events", "info", "{events}", "--size", "8", "8"],
+    "events convert": ["events", "convert", "{events}", "{out}/b.mcap", "--size", "8", "8"],
+    "security policy": ["security", "policy"],
+}  # fmt: skip
+#: Commands without a line above, and the reason.
+OTHERS = {
+    "doctor": "a test of its own",
+    "replay": "needs a bag; test/records replays",
+    "bench lava": "needs Lava's own environment",
+    "bench scale": "minutes",
+    "neuromorphic fuzz": "needs another simulator's environment",
+}
+
+
+def liquid_spike(arguments: list[str], folder: Path, blocked: str = OPTIONAL, **environment: str):
+    """The command in a process without the blocked packages."""
+    events = np.zeros(50, EVENT)
+    events["t"] = 1000 * np.arange(50)
+    header = b"% evt 3.0\n% format EVT3;height=8;width=8\n% end\n"
+    (folder / "a.raw").write_bytes(header + encode(events, "evt3", 0))
+    names = {"out": str(folder), "events": str(folder / "a.raw")}
+    command = [sys.executable, str(ROOT / "test/without_ros.py"), blocked, *(a.format(**names) for a in arguments)]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    own = os.environ | {"PYTHONPATH": path} | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=ROOT, env=own)
+
+
+def refused(done, *says: str) -> None:
+    """Ended with status 2 and one line that says something."""
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("liquid-spike: ") and all(word in line for word in says), line
+
+
+@pytest.mark.parametrize("arguments", NEEDS_ROS, ids=lambda arguments: " ".join(arguments[:2]))
+def test_what_needs_ros_says_so_in_a_line(tmp_path, arguments):
+    refused(liquid_spike(arguments, tmp_path), "needs ROS 2", "pip install 'liquid_spike_control[ros]'")
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_what_needs_an_extra_says_so_in_a_line(tmp_path, name):
+    arguments, extra = NEEDS[name]
+    refused(liquid_spike(arguments, tmp_path), extra)
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_the_rest_works_without_any_extra(tmp_path, name):
+    done = liquid_spike(WORKS[name], tmp_path)
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-2000:]
+    assert done.stdout
+
+
+def test_the_doctor_works_without_ros_and_names_the_remedy(tmp_path):
+    done = liquid_spike(["doctor", "--json", "{out}/found.json"], tmp_path)
+    assert done.returncode == 1 and not done.stderr
+    found = {finding["name"]: finding for finding in json.loads((tmp_path / "found.json").read_text())}
+    assert [name for name, finding in found.items() if finding["status"] == "error"] == ["ros"]
+    assert "rclpy" in found["ros"]["text"] and "[ros]" in found["ros"]["remedy"]
+
+
+def test_messages_that_are_missing_beside_ros_are_named(tmp_path):
+    pytest.importorskip("rclpy")
+    done = liquid_spike(["run"], tmp_path, blocked="event_camera_msgs")
+    refused(done, "event_camera_msgs", "make install")
+
+
+def test_a_ros_for_another_python_is_named(tmp_path):
+    broken = tmp_path / "other/rclpy"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("from rclpy import _rclpy_pybind11\n")
+    path = os.pathsep.join([str(tmp_path / "other"), str(ROOT)])
+    command = [sys.executable, "-m", "liquid_spike_control", "run"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}
+    )
+    refused(done, "rclpy cannot be imported", "_rclpy_pybind11", "Python that ROS was built for")
+
+
+def test_every_command_is_tried_here():
+    def names(app: tyro.extras.SubcommandApp, before: str = "") -> set[str]:
+        found = set()
+        for name, command in app._subcommands.items():
+            inner = command.target
+            is_group = isinstance(inner, tyro.extras.SubcommandApp)
+            found |= names(inner, f"{before}{name} ") if is_group else {f"{before}{name}"}
+        return found
+
+    ros = {" ".join(a[:2]) if a[0] in ("bench", "events") else a[0] for a in NEEDS_ROS}
+    assert names(cli.app) == ros | set(NEEDS) | set(WORKS) | set(OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("package", "says"),
+    [("torch", "[train]"), ("sensor_msgs.msg", "[ros]"), ("event_camera_msgs", "apt"), ("numpy", None)],
+)
+def test_remedies(package, says):
+    found = remedy(package)
+    assert found is None if says is None else says in found
+
+
+def test_other_errors_of_imports_are_not_explained_away():
+    assert missing_package(ModuleNotFoundError("No module named 'numpy'", name="numpy")) is None
+    assert missing_package(ImportError("cannot import name 'x' from 'torch'", name="torch")) is None
+    assert missing_package(ImportError("half a library")) is None

@@ -31,11 +31,8 @@ UPWARD: dict[str, set[str]] = {
         "robots.pencil_hard.spiking",
         "robots.pencil_hard.task",
     },
-    "bench.controllers": {"robots.pencil.benchmark"},
     "bench.energy": {"robots.pencil.benchmark", "robots.pencil.description"},
     "bench.entry": {"robots.pencil", "robots.pencil.episodes", "robots.pencil_hard", "robots.pencil_hard.task"},
-    "bench.policy": {"robots.pencil.benchmark"},
-    "bench.sequence.command": {"robots.pencil.benchmark"},
     "sim.world": {"tasks.mujoco_task", "tasks.variation"},
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
@@ -51,8 +48,8 @@ UPWARD: dict[str, set[str]] = {
 #: nodes/, bench/ and what trains are being made general one after the other.
 NAMES_A_ROBOT: set[str] = {
     "bench.closed_loop.course", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_course",
-    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.controllers",
-    "bench.energy", "bench.entry", "bench.policy", "bench.sequence.command", "cli", "nodes.doctor.probes",
+    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions",
+    "bench.energy", "bench.entry", "cli", "nodes.doctor.probes", "nodes.parameter_file",
     "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files", "nodes.faults.models", "nodes.faults.soak",
     "nodes.faults.stops", "nodes.graph", "nodes.hops.command", "nodes.robot", "nodes.run", "options",
     "options.benchmarks", "options.graph", "options.training", "records.replay", "records.replay_figure",

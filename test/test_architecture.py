@@ -48,12 +48,12 @@ UPWARD: dict[str, set[str]] = {
 #: nodes/, bench/ and what trains are being made general one after the other.
 NAMES_A_ROBOT: set[str] = {
     "bench.closed_loop.course", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_course",
-    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions",
-    "bench.energy", "bench.entry", "cli", "nodes.doctor.probes", "nodes.parameter_file",
-    "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files", "nodes.faults.models", "nodes.faults.soak",
-    "nodes.faults.stops", "nodes.graph", "nodes.hops.command", "nodes.robot", "nodes.run", "options",
-    "options.benchmarks", "options.graph", "options.training", "records.replay", "records.replay_figure",
-    "robots.catalogue", "training.commands", "training.entry", "training.gym_expert", "training.receptive_fields",
+    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.energy", "bench.entry",
+    "cli", "nodes.doctor.probes", "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files",
+    "nodes.faults.models", "nodes.faults.soak", "nodes.faults.stops", "nodes.graph", "nodes.hops.command",
+    "nodes.parameter_file", "nodes.robot", "nodes.run", "options", "options.benchmarks", "options.graph",
+    "options.training", "records.replay", "records.replay_figure", "robots.catalogue", "training.commands",
+    "training.entry", "training.gym_expert", "training.receptive_fields",
 }  # fmt: skip
 NOUNS = re.compile(
     r"(?<![a-z])(cart|pole|pencil|rotor|quadrotor|hopper|cheetah|pendulum|swing|hover|rail)s?(?![a-z])", re.IGNORECASE

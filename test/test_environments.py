@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Robots as Gymnasium environments."""
 
-import re
-
 import gymnasium
 import numpy as np
 import pytest
@@ -154,5 +152,5 @@ def test_bad_arguments_are_refused_by_name():
         gymnasium.make(PENCIL, render_mode="ansi", disable_env_checker=True)
     with pytest.raises(TaskError, match="push"):
         gymnasium.make(PENCIL, push=-1.0)
-    with pytest.raises(RobotError, match=re.escape("robot.yaml: task: TypeError: ") + ".*'pull'"):
+    with pytest.raises(RobotError, match=r"robot\.yaml: task: .*task\.py, .*'pull'; leave that"):
         gymnasium.make(PENCIL, pull=1.0)

@@ -236,6 +236,11 @@ def test_the_reward_does_not_depend_on_how_often_a_picture_is_taken():
 # event cameras
 
 
+def content(events: np.ndarray) -> bytes:
+    """Of events, without the padding of their records."""
+    return b"".join(np.ascontiguousarray(events[field]).tobytes() for field in events.dtype.names)
+
+
 def test_events_lie_within_their_period(folder):
     with World(task_of(robot_of(folder, cameras=(camera("left"),)))) as world:
         before, total = world.reset(0, start_ns=5_000_000).stamp_ns, 0
@@ -275,7 +280,7 @@ def test_two_cameras_see_each_what_one_alone_sees(folder):
 
     both = seen(*pair)
     for own, alone in zip(both, (seen(pair[0]), seen(pair[1])), strict=True):
-        assert len(own) > 200 and own.tobytes() == alone[0].tobytes()
+        assert len(own) > 200 and content(own) == content(alone[0])
     assert both[0]["x"].mean() > both[1]["x"].mean() + 5  # the cart is to the right of the left camera
 
 
@@ -288,10 +293,10 @@ def test_side_by_side(folder):
     joined = side_by_side(events, cameras)
     left = joined["x"] < 48
     assert len(joined) == sum(map(len, events)) and np.all(np.diff(joined["t"]) >= 0)
-    assert joined[left].tobytes() == events[0].tobytes()
+    assert content(joined[left]) == content(events[0])
     right = joined[~left].copy()
     right["x"] -= 48
-    assert right.tobytes() == events[1].tobytes() and right["x"].max() < 40 and len(right) > 10
+    assert content(right) == content(events[1]) and right["x"].max() < 40 and len(right) > 10
     assert side_by_side(events[:1], cameras[:1]) is events[0]
 
 
@@ -327,7 +332,7 @@ def test_the_same_seed_gives_the_same_bytes_and_each_camera_noise_of_its_own(fol
         with World(task_of(robot)) as world:
             world.reset(seed)
             sensings = [world.advance(np.zeros(2)) for _ in range(5)]
-        return [np.concatenate([s.events[k] for s in sensings]).tobytes() for k in range(2)]
+        return [content(np.concatenate([s.events[k] for s in sensings])) for k in range(2)]
 
     one, again, other = seen(1), seen(1), seen(2)
     assert one == again and one[0] != other[0] and one[1] != other[1] and one[0] != one[1]

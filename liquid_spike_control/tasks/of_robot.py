@@ -60,7 +60,8 @@ def task_class(robot: Robot) -> type[MujocoTask]:
         _refuse(robot, _raised(robot, error), "correct the task's file")
     kind = getattr(module, name, None)
     if not (isinstance(kind, type) and issubclass(kind, MujocoTask)):
-        _refuse(robot, f"{where} has no task {name}", "derive it from liquid_spike_control.tasks.mujoco_task.MujocoTask")
+        remedy = "derive it from liquid_spike_control.tasks.mujoco_task.MujocoTask"
+        _refuse(robot, f"{where} has no task {name}", remedy)
     return kind
 
 

@@ -164,3 +164,11 @@ def test_colcon_builds_both_packages(tmp_path, options):
     sourced = f'. "{tmp_path}/ws/install/setup.sh" && exec "{python}" -c "{where}"'
     for found in run("sh", "-c", sourced, cwd=tmp_path, env=environment, timeout=60).split():
         assert found.startswith(f"{tmp_path}/ws/"), found
+
+
+def test_python_in_the_readme_runs(tmp_path):
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    for block in blocks:
+        assert run(sys.executable, "-c", block, cwd=tmp_path, env=environment, timeout=110)

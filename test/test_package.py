@@ -45,7 +45,8 @@ def test_one_version_everywhere():
     assert ElementTree.parse(ROOT / "package.xml").findtext("version") == version
     assert re.findall(r'^    version="([^"]+)",$', (ROOT / "setup.py").read_text(), re.MULTILINE) == [version]
     # as catkin_prepare_release wants it: what is to come, or a version and its date
-    headings = re.findall(r"^(Forthcoming|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\))\n-+$", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
+    changes = (ROOT / "CHANGELOG.rst").read_text()
+    headings = re.findall(r"^(Forthcoming|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\))\n-+$", changes, re.MULTILINE)
     assert headings[0] == "Forthcoming" or headings[0].split()[0] == version
 
 

@@ -2,6 +2,7 @@
 """The description of a robot's graph: its yaml files, and the launch file that starts the same."""
 
 
+import numpy as np
 import pytest
 
 from liquid_spike_control.errors import GraphError

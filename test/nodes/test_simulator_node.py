@@ -139,7 +139,8 @@ def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_t
     world.probe.spin_for(0.05)
     before, began = len(world.truth), time.monotonic()
     world.probe.spin_for(0.2)
-    assert (len(world.truth) - before) * TICK_NS * 1e-9 > 0.5 * (time.monotonic() - began)
+    # 1 on an idle machine; one that were to wait for each command would make 0.14
+    assert (len(world.truth) - before) * TICK_NS * 1e-9 > 0.25 * (time.monotonic() - began)
     spin(lambda: world.told_last("command") == "[0.0]", 2, "the plant's own stop")
     assert float(world.told_last("real_time_factor_least")) <= 0.75
     assert int(world.told_last("deadline_misses")) >= 0.9 * ticks

@@ -44,7 +44,8 @@ def imports(module: str, path: Path) -> set[str]:
 def is_ros(name: str) -> bool:
     """Whether an imported name belongs to rclpy, a launch package or an interface package."""
     top = name.partition(".")[0]
-    return top in {"rclpy", "launch", "launch_ros", "std_srvs", "ament_index_python"} or top.endswith("_msgs")
+    named = top in {"rclpy", "launch", "launch_ros", "std_srvs", "ament_index_python"}
+    return named or top.endswith(("_msgs", "_interfaces"))
 
 
 def run(*command: str | Path, **options) -> str:

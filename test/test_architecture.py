@@ -88,7 +88,7 @@ def test_only_nodes_import_ros(tmp_path):
     assert {name: sorted(filter(is_ros, imports(name, path))) for name, path in core.items()} == {
         name: [] for name in core
     }
-    blocked = r"rclpy|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs"
+    blocked = r"rclpy|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
     if not find_spec("torch"):
         core = {name: path for name, path in core.items() if not trains(path)}
     assert import_with_blocked(blocked, list(core), tmp_path) == ""

@@ -38,6 +38,8 @@ NEEDS = {
     "security keystore": (["security", "keystore", "{out}/keys"], "security"),
 }  # fmt: skip
 WORKS = {
+    "robots": ["robots"],
+    "new": ["new", "{out}/my_robot"],
     "run": ["run", "pencil", "--in-process", "--duration", "0.2"],
     "bench pencil": ["bench", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
     "bench push": ["bench", "push", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],

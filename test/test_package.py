@@ -44,8 +44,10 @@ def test_one_version_everywhere():
     version = liquid_spike_control.__version__
     assert ElementTree.parse(ROOT / "package.xml").findtext("version") == version
     assert re.findall(r'^    version="([^"]+)",$', (ROOT / "setup.py").read_text(), re.MULTILINE) == [version]
-    headings = re.findall(r"^(\d+\.\d+\.\d+) \(.+\)\n-+$", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
-    assert headings[0] == version
+    # as catkin_prepare_release wants it: what is to come, or a version and its date
+    changes = (ROOT / "CHANGELOG.rst").read_text()
+    headings = re.findall(r"^(Forthcoming|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\))\n-+$", changes, re.MULTILINE)
+    assert headings[0] == "Forthcoming" or headings[0].split()[0] == version
 
 
 def test_package_xml_is_valid_and_names_the_ros_packages_that_the_nodes_import():
@@ -164,3 +166,11 @@ def test_colcon_builds_both_packages(tmp_path, options):
     sourced = f'. "{tmp_path}/ws/install/setup.sh" && exec "{python}" -c "{where}"'
     for found in run("sh", "-c", sourced, cwd=tmp_path, env=environment, timeout=60).split():
         assert found.startswith(f"{tmp_path}/ws/"), found
+
+
+def test_python_in_the_readme_runs(tmp_path):
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    for block in blocks:
+        assert run(sys.executable, "-c", block, cwd=tmp_path, env=environment, timeout=110)

@@ -97,6 +97,10 @@ class ControllerNode(Stage):
             self.demand("joint_units", "joint_interfaces")
         if self._estimate_names is not None:
             self.demand("estimate_units")
+        for name in ("joint_names", "estimate_names", "command_names"):
+            given = self.get_parameter(name).value or ()
+            if len(set(given)) < len(given):
+                raise GraphError(f"parameter {name}: {list(given)}; give none twice")
         file = read_controller_file(self._file)
         check_fits(
             file,

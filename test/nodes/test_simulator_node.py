@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulator's process on its own; the test is the rest of the graph."""
 
+import json
 import os
 import signal
 import time
@@ -118,7 +119,7 @@ def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_t
     """An expert whose every command comes 15 ms after its sensing: two periods of 5 ms take 15 ms of the wall clock."""
     spin, ticks, expert = world.probe.spin_until, 200, task_named("pencil").expert().law(task_named("pencil"))
     arrived: list[float] = []
-    answered = 0
+    answered = ahead = 0
     began = time.monotonic()
     while answered < ticks:
         assert time.monotonic() - began < 20
@@ -129,17 +130,20 @@ def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_t
             truth = from_joint_state(world.truth[answered], TRUTH)
             world.command(float(np.clip(expert.step(truth.values), -10, 10)[0]), truth.stamp_ns)
             answered += 1
-            assert len(arrived) - answered <= 3, "the world ran away from the commands"
+            ahead += len(arrived) - answered > 3
+    # more than that only where this process itself was kept waiting
+    assert ahead < 0.2 * ticks, "the world ran away from the commands"
     factor = (len(world.truth) - 1) * TICK_NS * 1e-9 / (time.monotonic() - began)
     assert factor <= 0.75
-    spin(lambda: world.told_last("real_time_factor_least"), 2, "the factor")
+    # nobody answers any more: it waits once, and then keeps the wall clock's pace
+    world.probe.spin_for(0.05)
+    before, began = len(world.truth), time.monotonic()
+    world.probe.spin_for(0.2)
+    # 1 on an idle machine; one that were to wait for each command would make 0.14
+    assert (len(world.truth) - before) * TICK_NS * 1e-9 > 0.25 * (time.monotonic() - began)
+    spin(lambda: world.told_last("command") == "[0.0]", 2, "the plant's own stop")
     assert float(world.told_last("real_time_factor_least")) <= 0.75
     assert int(world.told_last("deadline_misses")) >= 0.9 * ticks
-    # nobody answers any more: it waits once, and then keeps the wall clock's pace
-    spin(lambda: world.told_last("command") == "[0.0]", 2, "the plant's own stop")
-    before, began = len(world.truth), time.monotonic()
-    world.probe.spin_for(0.25)
-    assert (len(world.truth) - before) * TICK_NS * 1e-9 > 0.6 * (time.monotonic() - began)
 
 
 @pytest.mark.parametrize("world", [{"mode": "realtime"}], indirect=True)
@@ -153,7 +157,7 @@ def test_commands_that_queue_up_are_taken_at_once_and_the_newest_counts(world):
         world.command(0.01 * k, latest - (9 - k) * 1000)
     world.probe.spin_for(0.1)
     os.kill(world.process.pid, signal.SIGCONT)
-    world.probe.spin_until(lambda: world.told_last("command") == "0.09", 2, "the newest command")
+    world.probe.spin_until(lambda: world.told_last("command") == "[0.09]", 2, "the newest command")
     # what was lost is given up, not run after
     world.probe.spin_until(lambda: world.told_last("real_time_factor_least"), 2, "the factor")
     assert float(world.told_last("real_time_factor_least")) < 0.9
@@ -165,4 +169,4 @@ def test_a_command_that_is_not_finite_does_not_reach_the_plant(world):
     for value in (np.nan, np.inf, -np.inf):
         world.command(value, to_ns(world.clock[-1].clock))
     world.probe.spin_until(lambda: world.told_last("malformed") == "3", 3, "the count")
-    assert np.isfinite(float(world.told_last("command")))
+    assert np.isfinite(json.loads(world.told_last("command"))).all()

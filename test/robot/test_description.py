@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The description of a robot's graph: its yaml files, and the launch file that starts the same."""
 
-import importlib.util
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -15,7 +12,7 @@ from liquid_spike_control.nodes.gate import GateNode
 from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
-from liquid_spike_control.nodes.robot import RobotOptions, describe, options_of, read_parameters
+from liquid_spike_control.nodes.robot import RobotOptions, describe, read_parameters
 from liquid_spike_control.resources import share, zoo
 from liquid_spike_control.robots.catalogue import robot_named
 
@@ -104,42 +101,3 @@ def test_a_file_that_is_none_is_refused(tmp_path, text, says):
         RobotOptions(path)
     with pytest.raises(GraphError, match="No such file"):
         RobotOptions(tmp_path / "none.yaml")
-
-
-class Recorded:
-    """Stands in for what a launch file makes: ``launch`` is not on PyPI."""
-
-    def __init__(self, *args, **kwargs):
-        self.args, self.kwargs = args, kwargs
-
-    def perform(self, context):
-        return context[self.args[0]]
-
-
-def test_the_launch_file_starts_what_the_supervisor_starts(monkeypatch):
-    for name, kinds in {
-        "launch": ["LaunchDescription"],
-        "launch.actions": ["DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "SetEnvironmentVariable"],
-        "launch.substitutions": ["LaunchConfiguration"],
-        "launch_ros": [],
-        "launch_ros.actions": ["LifecycleNode"],
-    }.items():
-        module = types.ModuleType(name)
-        for kind in kinds:
-            setattr(module, kind, type(kind, (Recorded,), {}))
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("robot_launch", share("launch/robot.launch.py"))
-    launch_file = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(launch_file)
-    made = launch_file.generate_launch_description().args[0]
-    context = {
-        a.args[0]: a.kwargs["default_value"] for a in made if type(a).__name__ == "DeclareLaunchArgument"
-    }
-    (function,) = (a.kwargs["function"] for a in made if type(a).__name__ == "OpaqueFunction")
-    with pytest.raises(GraphError, match="config: it is not set"):
-        function(context)
-    *nodes, bringup = function(context | {"config": str(CART)})
-    specs = describe(options_of({"config": str(CART)}))
-    assert [n.kwargs["executable"] for n in nodes] == [s.name for s in specs]
-    assert [n.kwargs["parameters"] for n in nodes] == [[str(CART), s.parameters] for s in specs]
-    assert bringup.kwargs["cmd"][2:] == ["liquid_spike_control.nodes.bringup", "--stay", *(s.name for s in specs)]

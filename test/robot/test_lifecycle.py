@@ -74,8 +74,8 @@ def config_without(field: str, folder):
     ("kind", "field"),
     [(GateNode, f) for f in ("command_names", "command_units", "lower", "upper", "rate", "safe", "max_age_s")]
     + [(GateNode, "command_interfaces")]
-    + [(ControllerNode, f"{q}_{p}") for q in ("joint", "estimate") for p in ("names", "units")]
-    + [(ControllerNode, f) for f in ("joint_interfaces", "command_names", "command_units")]
+    + [(ControllerNode, f) for f in ("joint_units", "joint_interfaces", "estimate_units", "tolerance_s")]
+    + [(ControllerNode, f) for f in ("command_names", "command_units")]
     + [(PerceptionNode, f) for f in ("camera_width", "camera_height", "estimate_names", "estimate_units")],
 )
 def test_nothing_has_a_default_that_could_hurt(ros_domain, tmp_path, kind, field):
@@ -87,6 +87,21 @@ def test_nothing_has_a_default_that_could_hurt(ros_domain, tmp_path, kind, field
         with pytest.raises(LiquidSpikeError, match=f"parameter {field}"):
             node.configure()
         assert node.trigger_configure().name == "FAILURE"
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
+
+
+@pytest.mark.parametrize("field", ["joint_names", "estimate_names"])
+def test_a_controller_that_wants_more_than_the_robot_has_is_refused(ros_domain, tmp_path, field):
+    """A robot may be without either; this controller is not for such a one."""
+    models = [a for key, value in FILES.items() for a in ("-p", f"{key}:={value}")]
+    rclpy.init(args=["test", "--ros-args", "--params-file", str(config_without(field, tmp_path)), *models])
+    node = ControllerNode()
+    try:
+        with pytest.raises(LiquidSpikeError, match="observation_names: expected"):
+            node.configure()
     finally:
         node.destroy_node()
         rclpy.shutdown()

@@ -72,10 +72,10 @@ def _middleware(name: str) -> Finding:
 
 def _domain(given: dict[str, str]) -> Finding:
     domain = graph.domain_id(dict(os.environ))
-    whose = "as ROS_DOMAIN_ID says" if "ROS_DOMAIN_ID" in given else "ours; other nodes of ROS are on 0 by default"
+    whose = "as ROS_DOMAIN_ID says" if "ROS_DOMAIN_ID" in given else "the default of ROS"
     if domain > 101:
         return warning("domain", f"{domain}, {whose}", "above 101 its ports may be taken by other programs")
-    return ok("domain", f"{domain}, {whose}", "" if "ROS_DOMAIN_ID" in given else "export ROS_DOMAIN_ID=<the robot's>")
+    return ok("domain", f"{domain}, {whose}")
 
 
 def _discovery() -> Finding:

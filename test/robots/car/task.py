@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import numpy as np
 
 from liquid_spike_control.tasks.mujoco_task import MujocoTask

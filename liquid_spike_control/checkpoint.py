@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -116,10 +117,11 @@ def read_controller(path: str | Path) -> ControllerFile:
     path = str(path)
     try:
         with open_input(path) as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, MAX_FILE_BYTES) + 1)  # as much is allocated as is asked for
     except OSError as error:
         refuse(path, "file", "a controller file", error.strerror, "check the path")
-    if len(data) > MAX_FILE_BYTES:
+    if max(size, len(data)) > MAX_FILE_BYTES:
         refuse(path, "size", f"at most {MAX_FILE_BYTES} bytes", "more", "give a controller file")
     header_bytes = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, len(data) - 8):

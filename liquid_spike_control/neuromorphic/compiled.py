@@ -212,7 +212,7 @@ def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 raise ModelError(f"{source}: {size} bytes, more than {MAX_FILE_BYTES}; {_GIVE}")
-            data = file.read(MAX_FILE_BYTES)
+            data = file.read(size)  # as much is allocated as is asked for
     except OSError as error:
         raise ModelError(f"{source}: cannot be read ({error.strerror}); check the path") from None
     length = int.from_bytes(data[:8], "little")

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Options, OutputFile, Priority, Seconds, Seed
+from .fields import Options, OutputFile, Priority, Range, Seconds, Seed
 
 
 @dataclass
@@ -50,7 +50,7 @@ class RunOptions(Options):
     """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
     namespace: str = ""
     """Of the nodes and their topics, e.g. robot1: several robots on one ROS domain have one each."""
-    wait: float = 60.0
+    wait: Annotated[float, Range(0.0, 1e6, "s")] = 60.0
     """robot: how long activation waits for the robot's messages, and for a listener to its commands [s]."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""

@@ -5,7 +5,7 @@ import pytest
 
 from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.robots.catalogue import TASKS
 from liquid_spike_control.training.seeds import CONTROLLER_SEEDS
 
@@ -68,7 +68,7 @@ def test_a_learner_that_is_chosen_gets_a_training_seed():
     ],
 )
 def test_what_cannot_be_is_refused_by_name(choice, says):
-    with pytest.raises(TaskError) as error:
+    with pytest.raises(LiquidSpikeError) as error:
         changed(plan_named("smoke"), **choice)
     assert says in str(error.value) and "\n" not in str(error.value)
 

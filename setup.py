@@ -52,7 +52,7 @@ setup(
         "scipy>=1.14",
         # Factorises a sparse Hessian wrongly: 4.0.0 (MuJoCo's issue 3767). Never `mujoco-core` by itself: its files
         # overwrite those of the `mujoco` that other packages bring along.
-        "mujoco>=3.3,!=4.0.0,<5",
+        "mujoco>=3.3.3,!=4.0.0,<5",
         "pyopengl>=3.1.7",
         "gymnasium>=1.0,<2",
         "packaging>=23",

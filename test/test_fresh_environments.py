@@ -107,7 +107,7 @@ def test_beside_others_that_use_mujoco_there_is_one_and_both_work(tmp_path, peer
 
 @pytest.mark.parametrize(
     "requirements",
-    [("numpy==1.26.4",), ("mujoco==3.3.0",), ()],
+    [("numpy==1.26.4",), ("mujoco==3.3.3",), ()],
     ids=lambda requirements: requirements[0] if requirements else "newest",
 )
 def test_the_oldest_numpy_and_mujoco_and_the_newest_of_everything(tmp_path, requirements):

@@ -90,10 +90,6 @@ def _canonical(path: Path, content: bytes) -> bytes:
     for compiler in root.iter("compiler"):
         named = (compiler.attrib.get(name) for name in ("assetdir", "meshdir", "texturedir"))
         folders += [path.parent / name for name in named if name]
-    for light in root.iter("light"):
-        if light.attrib.get("directional") == "true":  # MuJoCo's older word for the same
-            del light.attrib["directional"]
-            light.attrib["type"] = "directional"
     for element in root.iter():
         name = element.attrib.get("file")
         found = [folder / name for folder in folders if name and (folder / name).is_file()]

@@ -385,6 +385,8 @@ def _perception(options: GraphOptions) -> dict[str, object]:
             "camera_widths": [camera.width for camera in cameras],
             "camera_heights": [camera.height for camera in cameras],
         }
+    # the simulated world slows down instead, and events that are missing would be a fault of the camera's
+    values["sheds"] = not options.simulated
     if not options.simulated and any(camera.clock == "sensor" for camera in cameras):
         values |= {"event_clock": "sensor", "window_s": options.description.period_s}
     return values

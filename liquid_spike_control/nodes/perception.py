@@ -88,6 +88,10 @@ class PerceptionNode(Stage):
         self._width = self.parameter("camera_width", Parameter.Type.INTEGER, "columns of the camera", 1, 65535)
         self._height = self.parameter("camera_height", Parameter.Type.INTEGER, "rows of the camera", 1, 65535)
         self._realtime = self.mode == "realtime"
+        sheds = self.parameter(
+            "sheds", True, "in real time late packets are dropped and events shed; false: the world waits for this node"
+        )
+        self._sheds = self._realtime and sheds
         self._names = self.parameter("estimate_names", texts, "what the perception tells, as its model has it")
         self._units = self.parameter("estimate_units", texts, "unit of each, as the model has it")
 
@@ -179,7 +183,7 @@ class PerceptionNode(Stage):
         if not newest and self._last_stamp_ns is not None and stamp <= self._last_stamp_ns:
             self.diagnostics.count("out_of_order")  # reordered or sent twice; a clock that ran back counts on
             return
-        if self._realtime and self.hop_ns > MAX_AGE_NS:
+        if self._sheds and self.hop_ns > MAX_AGE_NS:
             self.diagnostics.count("too_old")
             self.diagnostics.complain(WARN, f"event packets are dropped: {self.hop_ns / 1e6:.0f} ms old")
             self._missed = True
@@ -231,7 +235,7 @@ class PerceptionNode(Stage):
 
     def _shed(self, events: np.ndarray) -> np.ndarray:
         """Every n-th event where the node does not keep up: a thinner picture of now, and none of the past."""
-        every = 1 + (self.hop_ns - SHED_AGE_NS) // SHED_STEP_NS if self._realtime else 1
+        every = 1 + (self.hop_ns - SHED_AGE_NS) // SHED_STEP_NS if self._sheds else 1
         if every <= 1 or not len(events):
             return events
         kept = events[::every]

@@ -22,7 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from ...errors import GraphError
 from ...terminal import Console
 from ..bringup import Bringup
-from ..graph import NodeSpec, domain_id, environment
+from ..graph import GraphOptions, NodeSpec, describe, domain_id, environment
 from ..process import Claim
 from ..processes import Processes
 
@@ -107,6 +107,13 @@ def wait_for(holds: Callable[[], Any], timeout_s: float, what: str) -> Any:
     return value
 
 
+def _completed(spec: NodeSpec) -> NodeSpec:
+    """A node with the names, units and limits of the shipped pencil where it has none of its own."""
+    derived = {own.name: own.parameters for own in describe(GraphOptions(mode="realtime"))}.get(spec.name, {})
+    own = ("perception_model", "controller_model", "sheds", "priority")
+    return NodeSpec(spec.name, {key: value for key, value in derived.items() if key not in own} | spec.parameters)
+
+
 class Rig:
     """Processes of some nodes, active, and an observer; a context manager that leaves nothing behind.
 
@@ -119,7 +126,7 @@ class Rig:
     """
 
     def __init__(self, specs: tuple[NodeSpec, ...], up: bool = True) -> None:
-        self._specs, self._up = specs, up
+        self._specs, self._up = tuple(_completed(spec) for spec in specs), up
 
     def __enter__(self) -> Self:
         self._closing = ExitStack()

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import rclpy
@@ -111,7 +111,8 @@ def _completed(spec: NodeSpec) -> NodeSpec:
     """A node with the names, units and limits of the shipped pencil where it has none of its own."""
     derived = {own.name: own.parameters for own in describe(GraphOptions(mode="realtime"))}.get(spec.name, {})
     own = ("perception_model", "controller_model", "sheds", "priority")
-    return NodeSpec(spec.name, {key: value for key, value in derived.items() if key not in own} | spec.parameters)
+    completed = {key: value for key, value in derived.items() if key not in own} | spec.parameters
+    return replace(spec, parameters=completed)
 
 
 class Rig:

@@ -22,7 +22,7 @@ from .rig import Heard, Rig, wait_for
 from .saboteur import HANG, POISON
 
 #: How long the safe command is watched for staying.
-AFTER_S = 0.3
+AFTER_S = 1.0
 #: How often each fault is injected, and how often if thorough; each in a graph of its own.
 TRIALS, THOROUGH = 1, 10
 GENTLE = GraphOptions(mode="realtime", settings={"push": 0.0}, duration_s=600.0)

@@ -140,7 +140,10 @@ class GateNode(Stage):
     def _look(self) -> None:
         if not self.active or self._lockstep:
             return
-        silent = self._pacing_ns() - self._heard
+        now = self._pacing_ns()
+        if not self._heard:
+            self._heard = now  # /clock has only begun: no command could come before
+        silent = now - self._heard
         if silent <= self._limits.max_age_ns:
             return
         self._state, output, verdict = watchdog(self._limits, self._state, self._stamp_ns + silent)

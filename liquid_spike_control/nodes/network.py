@@ -22,6 +22,7 @@ def load_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
     """A backend with the model's network, its kernels compiled or loaded from the cache."""
     backend = new_backend(model, kind)
     backend.run(SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32)))
+    backend.stats()  # it has a kernel of its own, which must not be compiled in the midst of a run
     backend.reset()
     return backend
 

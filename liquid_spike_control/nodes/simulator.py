@@ -47,7 +47,7 @@ LATEST = 64
 CATCH_UP_NS = 1_000_000
 #: The world waits for the command of the period before, so that packets do not queue up in a graph that is short of
 #: processor time: at most so long [ns], and not again until commands come. A graph that is dead does not hold it up.
-PATIENCE_NS = 100_000_000
+PATIENCE_NS = 250_000_000
 #: Most callbacks between two steps of the world: a flood of messages does not stop it.
 MOST_CALLBACKS = 16
 #: A real-time factor is taken over at least so much of the wall clock [s], and below this one is a warning.
@@ -144,7 +144,7 @@ class SimulatorNode(Stage):
         self._sensing = self._world.reset(seed, start_ns)
         self._finished = False
         self._steps_due = 0
-        self._command, self._command_stamp_ns = self._safe, start_ns
+        self._command, self._command_stamp_ns = self._safe, start_ns - self._world.last_period_ns
         self._reward = 0.0
         self._answered_ns = -1
         self._stopped, self._attended = False, True

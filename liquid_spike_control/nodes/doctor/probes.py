@@ -63,6 +63,7 @@ def _network() -> None:
     with new_backend(model) as backend:
         perception.reset(0)
         perception.step(events, 5 * perception.step_ns, backend)
+        backend.stats()
 
 
 def _edges() -> None:

@@ -123,7 +123,7 @@ def started(name: str, **parameters) -> Iterator[subprocess.Popen]:
     own = {key: value for key, value in derived.items() if key not in ("mode", *models)}
     arguments = ["--ros-args"]
     for key, value in (own | parameters).items():
-        text = value if isinstance(value, str) and key in parameters else json.dumps(value)
+        text = str(value) if isinstance(value, (str, Path)) and key in parameters else json.dumps(value)
         arguments += ["-p", f"{name}:{key}:={text}"]
     module = f"liquid_spike_control.nodes.{name}"
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=subprocess.PIPE, text=True)

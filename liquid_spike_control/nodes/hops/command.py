@@ -67,7 +67,7 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
             supervisor.run(progress)
             said, _ = listener.communicate(timeout=duration_s + 30)
         status, outcome = supervisor.monitor.status, supervisor.monitor.report()
-    if not outcome.balanced:
+    if not outcome.success:
         raise GraphError(f"the pencil fell after {outcome.elapsed_s:.1f} s; nothing was measured")
     bare = json.loads(said) if said else {}
     if not bare.get("messages"):

@@ -62,6 +62,7 @@ setup(
         "rich>=13",
         "tyro>=0.9",
         "matplotlib>=3.9",
+        "pillow>=10",
         "rosbags>=0.10",
         "pyyaml>=6",
     ],
@@ -72,6 +73,7 @@ setup(
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # liquid-spike controller export
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
+        "video": ["imageio-ffmpeg>=0.5,<1"],  # liquid-spike run --video out.mp4
         "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco
         "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray
         "security": ["cryptography>=42"],  # liquid-spike security keystore

@@ -37,6 +37,7 @@ ESTIMATE = "/perception/state"
 COMMAND = "/controller/command"
 GATED_COMMAND = "/robot_joint_command"
 GROUND_TRUTH = "/ground_truth"
+POSE = "/simulation/pose"
 DIAGNOSTICS = "/diagnostics"
 E_STOP = "/e_stop"
 
@@ -52,6 +53,7 @@ TOPICS = {
     COMMAND: "sensor_msgs/msg/JointState",
     GATED_COMMAND: "sensor_msgs/msg/JointState",
     GROUND_TRUTH: "sensor_msgs/msg/JointState",
+    POSE: "sensor_msgs/msg/JointState",
     DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     E_STOP: "std_msgs/msg/Bool",
 }
@@ -236,7 +238,7 @@ def topics(options: GraphOptions) -> dict[str, str]:
     found[COMMAND] = TOPICS[COMMAND]
     found |= {absolute(place.topic): place.type for place in command_places(options)}
     if options.simulated:
-        found[GROUND_TRUTH] = TOPICS[GROUND_TRUTH]
+        found |= {topic: TOPICS[topic] for topic in (GROUND_TRUTH, POSE)}
     return found | {topic: TOPICS[topic] for topic in (DIAGNOSTICS, E_STOP)}
 
 

@@ -8,13 +8,14 @@ import time
 import numpy as np
 
 from ..assembly import new_loop
+from ..history import History
 from ..loop import SpikingEstimator
 from ..sim.world import Sensing, side_by_side
 from ..types import Quantities
 from .graph import GraphOptions
 from .network import energy_text
 from .progress import Progress
-from .report import History, Report
+from .report import Report
 
 
 class KeepingEstimator(SpikingEstimator):
@@ -35,13 +36,14 @@ class KeepingEstimator(SpikingEstimator):
         return self.perception.decode(spikes, stamp)
 
 
-def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History, Report]:
+def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = False) -> tuple[History, Report]:
     """Run an episode to its end, as fast as it goes.
 
     Args:
         options: the mode and where the network runs play no part.
         progress: is shown the history.
-        keep: also keep events and output spikes, for a plot.
+        keep: also keep events and output spikes, for a plot or a video.
+        posed: also keep poses, for a video.
 
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
@@ -66,6 +68,8 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
         began = time.perf_counter()
         while not world.over:
             sensing, truth = loop.sensing, world.truth
+            if posed:
+                history.poses[sensing.stamp_ns] = task.pose()
             start = time.perf_counter_ns()
             decision = loop.decide(sensing)
             decided = time.perf_counter_ns()
@@ -79,8 +83,8 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
                 history.estimates[stamp] = tuple(decision.estimate.values.tolist())
             history.commands[stamp] = tuple(decision.output.tolist())
             n_events += sum(map(len, sensing.events))
-            if keep:
-                history.events += sensing.events
+            if keep and sensing.events:
+                history.events.append(side_by_side(sensing.events, robot.cameras))
             progress.show(history, n_events / task.elapsed_s)
         wall, elapsed = time.perf_counter() - began, task.elapsed_s
         stats = spiking.backend.stats() if spiking else None

@@ -17,7 +17,9 @@ from .robot import RobotOptions, describe
 from .ros import require_ros, signals_held
 
 if TYPE_CHECKING:
+    from ..history import History
     from ..options import RunOptions
+    from .report import Report
 
 
 def run_command(options: RunOptions) -> int:
@@ -32,22 +34,29 @@ def run_command(options: RunOptions) -> int:
         raise LiquidSpikeError("--config is for `liquid-spike run robot --config FILE`; give --params FILE")
     graph_options = _graph_options(options)
     if options.real:
+        if options.video is not None:
+            raise LiquidSpikeError("--video needs the simulated scene; leave --real out")
         return _run_real(graph_options)
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     if options.in_process and options.simulator != "loihi":
         raise LiquidSpikeError(f"--simulator {options.simulator} is for the offload node; leave --in-process out")
-    keep = options.plot is not None
+    if options.video is not None:
+        from ..video.encoding import check_encoder
+
+        check_encoder(options.video)
+    keep = options.plot is not None or options.video is not None
+    posed = options.video is not None
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
     progress = Progress(logs, graph_options.duration_s)
     if options.in_process:
         from .in_process import run
 
         with progress:
-            history, report = run(graph_options, progress, keep)
+            history, report = run(graph_options, progress, keep, posed)
     else:
         require_ros(f"run {options.robot} without --in-process")
-        history, report = _run_graph(graph_options, keep, logs, progress)
+        history, report = _run_graph(graph_options, keep, posed, logs, progress)
     report.print(Console())
     if options.json is not None:
         report.write_json(options.json)
@@ -55,9 +64,18 @@ def run_command(options: RunOptions) -> int:
         from .plot import plot
 
         plot(history, report, options.plot)
+    if options.video is not None:
+        _film(graph_options, history, report, options.video, logs)
     if options.record is not None:
         check_whole(options.record)
     return 0 if report.success else 1
+
+
+def _film(options: GraphOptions, history: History, report: Report, path: Path, logs: Console) -> None:
+    from ..video.film import film
+
+    title = f"{report.robot}, seed {report.seed}: {report.outcome}"
+    film(history, path, title, options.seed, options.duration_s, options.settings, logs)
 
 
 def _run_real(options: GraphOptions) -> int:
@@ -101,8 +119,8 @@ def _supervisors():
     return supervisor
 
 
-def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progress):
-    with _supervisors().EpisodeSupervisor(options, keep, logs) as supervisor:
+def _run_graph(options: GraphOptions, keep: bool, posed: bool, logs: Console, progress: Progress):
+    with _supervisors().EpisodeSupervisor(options, keep, logs, posed) as supervisor:
         with progress:
             supervisor.run(progress)
         return supervisor.monitor.history, supervisor.monitor.report()

@@ -125,6 +125,7 @@ class SimulatorNode(Stage):
             for camera in self._cameras
         ]
         self._truth_publisher = self.speak(JointState, graph.relative(graph.GROUND_TRUTH))
+        self._pose_publisher = self.speak(JointState, graph.relative(graph.POSE))
         self.listen(self._gated.message_type, self._topic, self._on_command)
         if not self._realtime:
             self.listen(DiagnosticArray, graph.relative(graph.DIAGNOSTICS), self._on_diagnostics)
@@ -304,6 +305,8 @@ class SimulatorNode(Stage):
         self.diagnostics.count("events", sum(map(len, sensing.events)))
         truth = np.concatenate([values, self._world.truth])
         self._truth_publisher.publish(to_joint_state(Quantities(stamp, self._truth_names, truth)))
+        if self._pose_publisher.get_subscription_count():  # for whoever draws the scene, and only then
+            self._pose_publisher.publish(to_joint_state(Quantities(stamp, (), self._world.task.pose())))
 
     def _on_command(self, message: Any) -> None:
         self._received += 1

@@ -44,6 +44,8 @@ class RunOptions(Options):
     """Write every topic to this .mcap file."""
     plot: OutputFile = None
     """Write a picture of the run: estimates and truth, commands, events, spikes."""
+    video: OutputFile = None
+    """Write a moving picture, .gif or .mp4 (needs the extra [video]): scene, events, spikes, estimates, commands."""
     json: OutputFile = None
     """Write the table's numbers."""
     priority: Priority = 0

@@ -27,12 +27,15 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..errors import RobotError
+from ..errors import RobotError, TaskError
 from ..events.camera import EventCameraModel
 from ..robot import Camera, Robot, names, scales, units
 from ..sim.places import Places
 from .task import Expert, StateExpert, bounded
 from .variation import NOMINAL, Variation, VariedModel
+
+#: What of MuJoCo's state moves the things in a picture.
+POSE = mujoco.mjtState.mjSTATE_QPOS | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT
 
 
 class MujocoTask:
@@ -227,6 +230,35 @@ class MujocoTask:
     def pictures(self, camera: Camera) -> Any:
         """Something quicker than the renderer, with a method ``render(data)``; None if there is nothing."""
         return None
+
+    # what is shown to people
+
+    def pose(self) -> np.ndarray:
+        """What a picture of the scene needs beside the episode's seed, float64 ``(1 + nq + 7 nmocap,)``: time since the
+        reset [s], joint positions, and positions and quaternions of mocap bodies.
+        """
+        pose = np.empty(1 + mujoco.mj_stateSize(self.model, POSE))
+        pose[0] = self.elapsed_s
+        mujoco.mj_getState(self.model, self.data, pose[1:], POSE)
+        return pose
+
+    def take_pose(self, pose: np.ndarray) -> None:
+        """Bring the scene to a pose of the same episode, for a picture; the physics does not go on from there.
+
+        Args:
+            pose: see :meth:`pose`.
+
+        Raises:
+            TaskError: it is of another scene.
+        """
+        if pose.shape != (1 + mujoco.mj_stateSize(self.model, POSE),) or not np.isfinite(pose).all():
+            raise TaskError(f"a pose of {pose.size} numbers is not of the scene of '{self.name}'; give the run's robot")
+        self._steps = round(pose[0] / self.model.opt.timestep)
+        mujoco.mj_setState(self.model, self.data, pose[1:], POSE)
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        self.before_picture()
 
 
 class _OwnLaw:

@@ -103,7 +103,7 @@ def _simulator(options: GraphOptions) -> Permissions:
     told = (graph.DIAGNOSTICS,) if options.mode == "lockstep" else ()
     return Permissions(
         ("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", graph.CLOCK, *_sensed(options),
-         graph.GROUND_TRUTH),
+         graph.GROUND_TRUTH, graph.POSE),
         (command, *told),
         (*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, "~/reset_world", "~/set_pause",
          "~/step_simulation"),

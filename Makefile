@@ -40,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint format bench oracles ros-tools clean
+.PHONY: help install run test test-all lint format gallery bench oracles ros-tools clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ lint: $(VENV)/.installed  ## ruff and mypy
 
 format: $(VENV)/.installed  ## apply ruff's fixes
 	@$(BIN)/ruff check --fix .
+
+gallery: install  ## a moving picture of each robot into docs/gallery
+	@$(BIN)/python docs/gallery/make.py
 
 bench: install  ## time us and the peers side by side
 	@$(BIN)/python -m pytest test/benchmarks --benchmark-enable --benchmark-only $(PYTEST_ARGS)

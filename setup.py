@@ -10,6 +10,7 @@ share = f"share/{package_name}"
 nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder", "bringup")
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
+video = ["imageio-ffmpeg>=0.5,<1"]
 test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
 
 setup(
@@ -31,8 +32,8 @@ setup(
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
     package_data={
         package_name: [
-            "py.typed", "zoo/*", "tasks/*.json", *(f"robots/*/*.{kind}" for kind in robot_files),
-            "robots/template/**/*.txt",
+            "py.typed", "zoo/*", "view/page.*", "view/*.js", "tasks/*.json", "robots/template/**/*.txt",
+            *(f"robots/*/*.{kind}" for kind in robot_files),
         ]
     },
     data_files=[
@@ -73,12 +74,12 @@ setup(
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # liquid-spike controller export
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
-        "video": ["imageio-ffmpeg>=0.5,<1"],  # liquid-spike run --video out.mp4
+        "video": video,  # liquid-spike run --video out.mp4
         "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco
         "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray
         "security": ["cryptography>=42"],  # liquid-spike security keystore
-        "test": [*gym, *test],
-        "dev": [*gym, *test, "ruff", "mypy"],
+        "test": [*gym, *video, *test],
+        "dev": [*gym, *video, *test, "ruff", "mypy"],
     },
     zip_safe=True,
 )

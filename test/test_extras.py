@@ -19,7 +19,7 @@ from liquid_spike_control.types import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]
 ROS = r"rclpy|rpyutils|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
-OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio"
+OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio|imageio_ffmpeg"
 NEEDS_ROS = (
     ["run"], ["run", "robot", "--config", "config/robot_cart.yaml"], ["run", "pencil", "--real"],
     ["record", "--out", "{out}/a.mcap"], ["faults"], ["bench", "hops"],

@@ -28,7 +28,8 @@ def main(folder: Path, names: list[str]) -> None:
         history, report = run(options, Progress(console), keep=True, posed=True)
         length_s, width = SMALLER.get(name, (LENGTH_S, WIDTH))
         path = folder / f"{name.replace('-', '_')}.gif"
-        film(history, path, f"{name}, seed {SEED}: {report.outcome}", SEED, length_s=length_s, width=width, console=console)
+        title = f"{name}, seed {SEED}: {report.outcome}"
+        film(history, path, title, SEED, length_s=length_s, width=width, console=console)
         console.print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 

@@ -40,6 +40,8 @@ GROUND_TRUTH = "/ground_truth"
 POSE = "/simulation/pose"
 DIAGNOSTICS = "/diagnostics"
 E_STOP = "/e_stop"
+#: What a person does to the simulated world; nobody of the graph speaks there.
+PUSH, SETPOINT = "/simulation/push", "/simulation/setpoint"
 
 #: Every topic of a graph and its type; those of events, readings and gated commands are the robot's own, these are
 #: their default names.
@@ -72,6 +74,8 @@ LISTENERS = {
 #: The recorder's second node, which hears the topics.
 CAPTURE = "recorder_capture"
 
+#: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
+PARENT = "LIQUID_SPIKE_SUPERVISOR"
 #: What every node's process is started with; the user's own settings win.
 ENVIRONMENT = {
     "ROS_DOMAIN_ID": "0",

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import numpy as np
 
 from ..assembly import new_loop
 from ..history import History
-from ..loop import SpikingEstimator
+from ..loop import Loop, SpikingEstimator
 from ..sim.world import Sensing, side_by_side
 from ..types import Quantities
+from ..view.attended import AttendedLoop
 from .graph import GraphOptions
 from .network import energy_text
 from .progress import Progress
@@ -36,7 +38,9 @@ class KeepingEstimator(SpikingEstimator):
         return self.perception.decode(spikes, stamp)
 
 
-def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = False) -> tuple[History, Report]:
+def run(
+    options: GraphOptions, progress: Progress, keep: bool, posed: bool = False, port: int | None = None
+) -> tuple[History, Report]:
     """Run an episode to its end, as fast as it goes.
 
     Args:
@@ -44,6 +48,7 @@ def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = Fal
         progress: is shown the history.
         keep: also keep events and output spikes, for a plot or a video.
         posed: also keep poses, for a video.
+        port: of a page that shows the run, at the pace of the wall clock; None for none, 0 for any that is free.
 
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
@@ -57,12 +62,14 @@ def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = Fal
     spiking = loop.estimator if isinstance(loop.estimator, SpikingEstimator) else None
     if keep and spiking is not None:
         loop.estimator = KeepingEstimator(spiking, history)
-    with loop.world as world:
+    with ExitStack() as closing:
+        world = closing.enter_context(loop.world)
         task = world.task
         loop.reset(options.seed)
         loop.tick()  # the kernels
         loop.reset(options.seed)
         history.spikes.clear()
+        attended = closing.enter_context(_attended(loop, options, port)) if port is not None else None
         latency, simulated = [], []
         n_events, reward = 0, 0.0
         began = time.perf_counter()
@@ -73,6 +80,9 @@ def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = Fal
             start = time.perf_counter_ns()
             decision = loop.decide(sensing)
             decided = time.perf_counter_ns()
+            if attended is not None:
+                attended.show(sensing, truth, decision, decided - start)
+                decided, start = time.perf_counter_ns(), time.perf_counter_ns() - (decided - start)
             loop.advance(decision)
             latency.append(decided - start)
             simulated.append(time.perf_counter_ns() - decided)
@@ -86,6 +96,8 @@ def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = Fal
             if keep and sensing.events:
                 history.events.append(side_by_side(sensing.events, robot.cameras))
             progress.show(history, n_events / task.elapsed_s)
+        if attended is not None:
+            attended.end(robot.success if task.success else robot.failure)
         wall, elapsed = time.perf_counter() - began, task.elapsed_s
         stats = spiking.backend.stats() if spiking else None
         report = Report.of(
@@ -98,6 +110,11 @@ def run(options: GraphOptions, progress: Progress, keep: bool, posed: bool = Fal
             deadline_misses=None,
         )  # fmt: skip
     return history, report
+
+
+def _attended(loop: Loop, options: GraphOptions, port: int) -> AttendedLoop:
+    given = options.perception_model
+    return AttendedLoop(loop, options.seed, options.duration_s, options.settings, given, port)
 
 
 def _percentiles(durations_ns: list[int]) -> tuple[float, float]:

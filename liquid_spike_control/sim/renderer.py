@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
+from typing import Self
 
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
@@ -144,7 +145,7 @@ class Renderer:
         self._context.free()
         self._gl.free()
 
-    def __enter__(self) -> Renderer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info) -> None:

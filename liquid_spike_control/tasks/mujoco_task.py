@@ -231,6 +231,39 @@ class MujocoTask:
         """Something quicker than the renderer, with a method ``render(data)``; None if there is nothing."""
         return None
 
+    # what people do to it
+
+    def push(self, body: str, impulse: Sequence[float]) -> None:
+        """Strike a body at its centre of mass.
+
+        Args:
+            body: its name in the scene.
+            impulse: in the world's frame, 3 numbers [N s].
+
+        Raises:
+            TaskError: there is no such body, or the impulse is not finite.
+        """
+        number = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, body)
+        if number < 1 or not np.isfinite(impulse).all():
+            known = ", ".join(self.model.body(b).name for b in range(1, self.model.nbody))
+            raise TaskError(f"a push of {list(impulse)} N s on '{body}'; give finite numbers, and one of {known}")
+        jacobian, change = np.zeros((3, self.model.nv)), np.zeros((1, self.model.nv))
+        mujoco.mj_jacBodyCom(self.model, self.data, jacobian, None, number)
+        mujoco.mj_solveM(self.model, self.data, change, (jacobian.T @ np.asarray(impulse, float))[None])
+        self.data.qvel += change[0]
+
+    def give_setpoint(self, name: str, value: float) -> None:
+        """Give a setpoint another value, in its unit.
+
+        Raises:
+            TaskError: there is no such setpoint, or the value is not finite.
+        """
+        known = names(self.robot.setpoints)
+        if name not in known or not np.isfinite(value):
+            remedy = f"give a finite number, and one of {', '.join(known) or 'none'}"
+            raise TaskError(f"setpoint '{name}' = {value}; {remedy}")
+        self._setpoints[known.index(name)] = float(value)
+
     # what is shown to people
 
     def pose(self) -> np.ndarray:

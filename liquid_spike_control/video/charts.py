@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The charts of a video, drawn once a page: each frame then uncovers what has happened by its time.
 
-Drawing them anew for each frame would take matplotlib a tenth of a second, and a GIF would hold every pixel of them again.
+Drawing them anew for each frame would take matplotlib a tenth of a second, and a GIF would hold every pixel again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PAGE_S = 10.0
 #: Most panels of estimates or readings.
 MOST_PANELS = 3
 _DPI = 100
-_STYLE = {
+_STYLE: Any = {
     "font.size": 7.0, "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.frameon": False, "legend.fontsize": 6.0,
     "legend.handlelength": 1.2, "legend.columnspacing": 0.9, "legend.borderpad": 0.1, "legend.borderaxespad": 0.1,
@@ -145,7 +145,8 @@ class Charts:
         ending = f"_{shared}" if all(c.name.endswith(f"_{shared}") for c in commands) else ""
         for k, command in enumerate(commands):
             label = command.name.removesuffix(ending).replace("_", " ")
-            drawn += panel.step(self._seconds, values[:, k] / scale[k], where="post", lw=0.8, color=f"C{k}", label=label)
+            part = values[:, k] / scale[k]
+            drawn += panel.step(self._seconds, part, where="post", lw=0.8, color=f"C{k}", label=label)
         if one:
             panel.set_ylabel(f"{commands[0].name.replace('_', ' ')}\n[{commands[0].unit}]")
         else:

@@ -16,7 +16,7 @@ from ..extras import missing_package
 from ..outputs import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 #: Frames a second by suffix; a GIF counts in hundredths of a second.
 RATES_HZ = {".gif": 12.5, ".mp4": 25.0}
@@ -35,13 +35,16 @@ def check_encoder(path: Path) -> None:
         _ffmpeg()
 
 
-def encode(path: Path, frames: Iterable[np.ndarray], rate_hz: float) -> None:
+def encode(
+    path: Path, frames: Iterable[np.ndarray], rate_hz: float, colours: Sequence[tuple[int, int, int]] = ()
+) -> None:
     """Write a video, whole or not at all; the format is the suffix's.
 
     Args:
         path: ``.gif`` or ``.mp4``.
         frames: uint8 ``(height, width, 3)``, all of one size, with even numbers for MP4; at least one.
         rate_hz: frames a second.
+        colours: that a GIF is to keep as they are, each 0 to 255; at most 64.
 
     Raises:
         MissingPackageError: MP4 without imageio-ffmpeg.
@@ -50,27 +53,34 @@ def encode(path: Path, frames: Iterable[np.ndarray], rate_hz: float) -> None:
     ffmpeg = _ffmpeg() if path.suffix.lower() == ".mp4" else None
     with written(path) as temporary:
         if ffmpeg is None:
-            _gif(temporary, iter(frames), rate_hz)
+            _gif(temporary, iter(frames), rate_hz, colours)
         else:
             _mp4(ffmpeg, temporary, iter(frames), rate_hz)
 
 
-def _gif(path: Path, frames: Iterator[np.ndarray], rate_hz: float) -> None:
-    """All frames share one palette without dithering, and what stands still is transparent, which costs next to nothing."""
+def _gif(path: Path, frames: Iterator[np.ndarray], rate_hz: float, kept: Sequence[tuple[int, int, int]]) -> None:
+    """All frames share one palette without dithering, and what stands still is transparent, which costs little."""
     images = [Image.fromarray(frame) for frame in frames]
     some = images[:: max(1, len(images) // _SAMPLES)]
     sheet = Image.new("RGB", (some[0].width, some[0].height * len(some)))
     for number, image in enumerate(some):
         sheet.paste(image, (0, number * image.height))
     palette = sheet.quantize(_COLOURS, Image.Quantize.MEDIANCUT)
-    colours = np.array(palette.getpalette()[: 3 * _COLOURS]).reshape(-1, 3)
+    colours = np.zeros((_COLOURS, 3), int)
+    found = np.array((palette.getpalette() or [])[: 3 * _COLOURS]).reshape(-1, 3)
+    colours[: len(found)] = found
+    # thin lines are rare among all pixels, and would get the colour of something else
+    rare = np.argsort(np.bincount(np.asarray(palette).ravel(), minlength=_COLOURS)[:_COLOURS], kind="stable")
+    for index, colour in zip(rare, kept, strict=False):
+        colours[index] = colour
     colours[colours.sum(axis=1).argmax()] = 255  # paper is white, not the mean of what is nearly so
     palette.putpalette(colours.astype(np.uint8).tobytes())
     before: np.ndarray | None = None
     changes = []
     for image in images:
         now = np.asarray(image.quantize(palette=palette, dither=Image.Dither.NONE))
-        change = Image.fromarray(now if before is None else np.where(now == before, _COLOURS, now).astype(np.uint8), "P")
+        differs = now if before is None else np.where(now == before, _COLOURS, now).astype(np.uint8)
+        change = Image.fromarray(differs)
         change.putpalette(colours.astype(np.uint8).tobytes() + b"\0\0\0")
         changes.append(change)
         before = now

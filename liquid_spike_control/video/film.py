@@ -16,7 +16,7 @@ from ..history import History
 from ..tasks.of_robot import task_of
 from ..terminal import Console
 from .encoding import RATES_HZ, encode
-from .frames import WIDTH, Frames
+from .frames import COLOURS, WIDTH, Frames
 
 #: A bar is shown where it takes longer [s].
 QUICK_S = 2.0
@@ -48,7 +48,7 @@ def film(
     task.reset(seed)
     rate_hz = RATES_HZ[path.suffix.lower()]
     frames = Frames(history, task, title, rate_hz, length_s, width or WIDTH)
-    encode(path, _shown(frames, console), rate_hz)
+    encode(path, _shown(frames, console), rate_hz, COLOURS)
 
 
 def _shown(frames: Frames, console: Console | None) -> Iterator[np.ndarray]:

@@ -24,6 +24,10 @@ EVENTS_S = 0.03
 #: Colours of pixels that saw nothing, brighter and darker light.
 DARK, BRIGHTER, DARKER = (24, 28, 36), (96, 176, 255), (255, 120, 80)
 _INK, _FAINT, _PAPER = (20, 24, 32), (110, 116, 126), (255, 255, 255)
+#: Colours that thin lines and single pixels have: matplotlib's first six, and those of events.
+COLOURS = (
+    (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), BRIGHTER, DARKER, DARK
+)  # fmt: skip
 #: Pixels between parts of a frame.
 _GAP = 8
 

@@ -104,7 +104,7 @@ def _simulator(options: GraphOptions) -> Permissions:
     return Permissions(
         ("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", graph.CLOCK, *_sensed(options),
          graph.GROUND_TRUTH, graph.POSE),
-        (command, *told),
+        (command, graph.PUSH, graph.SETPOINT, *told),
         (*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, "~/reset_world", "~/set_pause",
          "~/step_simulation"),
     )  # fmt: skip

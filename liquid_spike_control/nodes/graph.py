@@ -74,6 +74,8 @@ LISTENERS = {
 #: The recorder's second node, which hears the topics.
 CAPTURE = "recorder_capture"
 
+#: The node of a view, and the one that hears the topics for it; an operator's tool, and so with the operator's keys.
+VIEW, VIEW_CAPTURE = "liquid_spike_view", "liquid_spike_view_capture"
 #: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
 PARENT = "LIQUID_SPIKE_SUPERVISOR"
 #: What every node's process is started with; the user's own settings win.

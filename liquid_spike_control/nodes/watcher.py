@@ -34,8 +34,6 @@ from .diagnostics import read_status
 from .graph import GraphOptions
 from .interfaces import Interfaces
 
-#: Name of the node, and of its enclave.
-NAME = "liquid_spike_view"
 #: A tick is shown when so many periods have passed since its stamp: its command has come, or will not.
 LATE_PERIODS = 4
 #: How long a service may take [s].
@@ -46,8 +44,8 @@ _ANSWER_S = 1.0
 def joined(namespace: str) -> Iterator[Node]:
     """A node of the view on the ROS domain."""
     place = ("-r", f"__ns:=/{namespace}") if namespace else ()
-    rclpy.init(args=["--ros-args", "--enclave", f"/{NAME}", *place], signal_handler_options=SignalHandlerOptions.NO)
-    node = Node(NAME, enable_rosout=False, start_parameter_services=False)
+    rclpy.init(args=["--ros-args", "--enclave", "/operator", *place], signal_handler_options=SignalHandlerOptions.NO)
+    node = Node(graph.VIEW, enable_rosout=False, start_parameter_services=False)
     try:
         yield node
     finally:
@@ -116,7 +114,7 @@ class Watcher:
         self._lateness_ns = round(LATE_PERIODS * robot.period_s * 1e9)
         self._heard = time.monotonic()
         wanted = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, self._gated_topic}
-        self._capture = Capture(f"{NAME}_capture")
+        self._capture = Capture(graph.VIEW_CAPTURE)
         for topic, kind in graph.topics(options).items():
             if topic in wanted or topic in self._events:
                 self._capture.add(topic, kind, graph.relative(topic))
@@ -217,7 +215,7 @@ class Watcher:
         verdicts = [f"{k.replace('_', ' ')} {gate[k]}" for k in VERDICTS if k in gate]
         numbers |= {"gate's verdicts": ", ".join(verdicts)} if verdicts else {}
         return Facts(
-            int(simulator.get("seed", 0)), simulator.get("paused") == "True", gate.get("e_stop") == "True",
+            int(simulator.get("seed", 0)), simulator.get("paused") == "True", gate.get("e_stop_pressed") == "True",
             outcome if finished else "", numbers,
         )  # fmt: skip
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from processes import alive, children_of, wait_for
 
-EPISODE = ("hover", "--seed", "5", "--duration", "120")
+#: It goes on whatever is done to it.
+EPISODE = ("half-cheetah", "--seed", "5", "--duration", "120")
 
 
 @contextmanager
@@ -64,9 +65,9 @@ def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
         page = Page(link_of(text))
         told = page.until(lambda t: t["ticks"] and t.get("places") and t["facts"]["seed"] == 5)
         stamp, truth, _, output, command = told["ticks"][-1]
-        assert stamp > 1 and len(truth) == 12 and len(output) == len(command) == 4
-        page.order(do="push", body="quadrotor", impulse=[0, 0, 0.6])
-        page.until(lambda t: any(tick[1][8] > 0.7 for tick in t["ticks"]))
+        assert stamp > 1 and len(truth) == 17 and len(output) == len(command) == 6
+        page.order(do="push", body="torso", impulse=[0, 0, 60])
+        page.until(lambda t: any(tick[1][9] > 2.5 for tick in t["ticks"]))
         page.order(do="pause")
         page.until(lambda t: t["facts"]["paused"] and not t["ticks"])
         page.order(do="go")

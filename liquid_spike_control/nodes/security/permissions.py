@@ -77,12 +77,27 @@ def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Per
             enclaves["/simulator"] = {"simulator": _simulator(options)}
     enclaves[f"/{SUPERVISOR}"] = watchers
     enclaves[f"/{OPERATOR}"] = {OPERATOR: _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))}
+    if isinstance(options, GraphOptions):
+        enclaves[f"/{OPERATOR}"] |= _view(options)
     for nodes in enclaves.values():
         for node, allowed in nodes.items():
             for name in (*allowed.publish, *allowed.subscribe):
                 if not isinstance(name, str) or not name:
                     raise GraphError(f"{yaml}: {node}: '{name}' is no topic; give a name such as /joint_states")
     return enclaves
+
+
+def _view(options: GraphOptions) -> dict[str, Permissions]:
+    """The nodes of a view: what people see of the graph, and do to it."""
+    shown = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, *_seen(options),
+             graph.absolute(graph.command_places(options)[0].topic)}  # fmt: skip
+    heard = tuple(topic for topic in graph.topics(options) if topic in shown)
+    asked = ("get_parameters", "set_pause", "step_simulation") if options.simulated else ()
+    orders = _plain(
+        publish=(graph.E_STOP, graph.PUSH, graph.SETPOINT) if options.simulated else (graph.E_STOP,),
+        call=("/gate/reset_e_stop", *(f"/simulator/{service}" for service in asked)),
+    )
+    return {graph.VIEW: orders, graph.VIEW_CAPTURE: _plain(subscribe=heard)}
 
 
 def _sensed(options: GraphOptions) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class Link:
         if self.broken:
             return None
         try:
-            data = self._end.recv(MOST_BYTES)
+            data = self._end.recv(2 * MOST_BYTES)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
@@ -86,22 +86,14 @@ class Link:
         self.broken = self.broken or not data
         return data or None
 
-    def hear(self, timeout_s: float) -> tuple[Sample | None, Facts | None, int] | None:
-        """Wait for what happened; None if nothing did.
-
-        Raises:
-            EOFError: the loop is gone.
+    def heard(self) -> list[tuple[Sample | None, Facts | None, int]]:
+        """What happened since the last call, and how many messages were lost before each; never waits. A process that
+        waited for each message would be woken by each, on a core that the loop may need.
         """
-        self._end.settimeout(timeout_s)
-        try:
-            data = self._end.recv(2 * MOST_BYTES)
-        except TimeoutError:
-            return None
-        except OSError:
-            data = b""
-        if not data:
-            raise EOFError
-        return _told.decode(data)
+        found = []
+        while (data := self._receive()) is not None:
+            found.append(_told.decode(data))
+        return found
 
     def close(self) -> None:
         """Close this end."""

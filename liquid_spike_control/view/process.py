@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 from ..assembly import new_backend, read_robot_perception
 from ..errors import LiquidSpikeError
@@ -21,6 +22,8 @@ from .link import Link
 from .screen import Screen
 from .server import PageServer
 
+#: Between two looks at what the loop told [s].
+PERIOD_S = 0.02
 #: The loop needs the cores more.
 NICENESS = 10
 
@@ -65,17 +68,13 @@ def main() -> None:
         screen = new_screen(robot, json.loads(options.settings), options.duration, options.perception, True)
         with PageServer(screen, link.ask, options.port) as page:
             print(f"view: {page.link}", file=sys.stderr, flush=True)
-            while True:
-                told = link.hear(1.0)
-                if told is None:
-                    continue
-                sample, facts, screen.lost = told
-                if facts is not None:
-                    screen.facts = facts
-                if sample is not None:
-                    screen.add(sample)
-    except EOFError:
-        pass
+            while not link.broken:
+                for sample, facts, screen.lost in link.heard():
+                    if facts is not None:
+                        screen.facts = facts
+                    if sample is not None:
+                        screen.add(sample)
+                time.sleep(PERIOD_S)
     except LiquidSpikeError as error:
         print(f"view: {error}", file=sys.stderr, flush=True)
         sys.exit(2)

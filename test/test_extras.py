@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROS = r"rclpy|rpyutils|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
 OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio"
 NEEDS_ROS = (
-    ["run"], ["run", "robot", "--config", "config/robot_cart.yaml"], ["run", "pencil", "--real"],
+    ["run"], ["run", "config/robot_cart.yaml", "--real"], ["run", "pencil", "--real"],
     ["record", "--out", "{out}/a.mcap"], ["faults"], ["bench", "hops"],
     ["events", "play", "{events}", "--size", "8", "8"],
 )  # fmt: skip

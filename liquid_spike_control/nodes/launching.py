@@ -39,7 +39,7 @@ def launch_description():
     from launch.substitutions import LaunchConfiguration
     from launch_ros.actions import LifecycleNode, Node
 
-    from launch import LaunchDescription  # type: ignore[attr-defined]  # our folder of that name is not it
+    from launch import LaunchDescription  # our folder of that name is not it
 
     def start(context):
         given = {name: LaunchConfiguration(name).perform(context) for name in (*LAUNCH_ARGUMENTS, *COMMON)}

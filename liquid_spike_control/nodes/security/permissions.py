@@ -54,7 +54,7 @@ def permissions(options: GraphOptions) -> dict[str, dict[str, Permissions]]:
     names = [spec.name for spec in specs]
     enclaves = {}
     for spec in specs:
-        parameters = spec.parameters
+        parameters: dict[str, Any] = spec.parameters
         enclaves[f"/{spec.name}"] = {spec.name: _stage(spec, parameters, names)}
         if spec.name == "recorder":
             heard = tuple(parameters.get("topics") or (EVERYTHING,))

@@ -92,6 +92,7 @@ def launched(tools, log: Path, *arguments: str):
 ACTIVE = "all nodes are active"
 
 
+@pytest.mark.real_time
 def test_a_launch_reports_its_outcome_a_second_one_leaves_it_alone_and_ctrl_c_ends_it_cleanly(tools, tmp_path):
     with launched(tools, tmp_path / "first", "robot.launch.py", "duration:=600") as first:
         first.says(ACTIVE)
@@ -106,12 +107,14 @@ def test_a_launch_reports_its_outcome_a_second_one_leaves_it_alone_and_ctrl_c_en
         assert "exit code" not in first.text()
 
 
+@pytest.mark.real_time
 def test_the_outcome_is_printed(tools, tmp_path):
     arguments = ("robot.launch.py", "mode:=lockstep", "duration:=2", "settings:=push=0.02", "seed:=1")
     with launched(tools, tmp_path / "log", *arguments) as launch:
         launch.says("success after 2.00 simulated seconds")
 
 
+@pytest.mark.real_time
 def test_parameters_are_dumped_described_and_protected(tools, tmp_path):
     with launched(tools, tmp_path / "log", "robot.launch.py", "duration:=600") as launch:
         launch.says(ACTIVE)
@@ -126,6 +129,7 @@ def test_parameters_are_dumped_described_and_protected(tools, tmp_path):
         assert "loihi" in ros2(tools, "param", "get", "/neuromorphic", "backend").stdout
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_node_that_dies_or_hangs_is_started_again_and_brought_up(tools, tmp_path, how):
     with launched(tools, tmp_path / "log", "robot.launch.py", "duration:=600", "settings:=push=0.0") as launch:
@@ -141,6 +145,7 @@ def test_a_node_that_dies_or_hangs_is_started_again_and_brought_up(tools, tmp_pa
         assert launch.process.poll() is None
 
 
+@pytest.mark.real_time
 def test_without_respawn_a_node_that_dies_ends_the_launch_with_an_error(tools, tmp_path):
     with launched(tools, tmp_path / "log", "robot.launch.py", "duration:=600", "use_respawn:=false") as launch:
         launch.says(ACTIVE)
@@ -149,6 +154,7 @@ def test_without_respawn_a_node_that_dies_ends_the_launch_with_an_error(tools, t
         assert "controller ended with status -9" in launch.text()
 
 
+@pytest.mark.real_time
 def test_a_robot_that_does_not_come_is_waited_for_and_then_given_up_with_an_error(tools, tmp_path):
     config = ROOT / "config" / "robot_cart.yaml"
     with launched(tools, tmp_path / "log", "robot.launch.py", f"robot:={config}", "sim:=false", "wait:=12") as launch:
@@ -157,6 +163,7 @@ def test_a_robot_that_does_not_come_is_waited_for_and_then_given_up_with_an_erro
         assert "nobody listens; is the robot's controller running?" in launch.text()
 
 
+@pytest.mark.real_time
 def test_two_robots_on_one_domain_have_a_namespace_each(tools, tmp_path):
     same = ("robot.launch.py", "mode:=lockstep", "duration:=1", "settings:=push=0.02")
     with (
@@ -172,6 +179,7 @@ def test_two_robots_on_one_domain_have_a_namespace_each(tools, tmp_path):
         assert not {"/controller/command", "/joint_states", "/diagnostics"} & set(topics)
 
 
+@pytest.mark.real_time
 def test_a_mistake_in_an_argument_is_told_in_the_words_of_ros2_launch(tools, tmp_path):
     for arguments, says in (
         (("robot.launch.py", "seed:=x"), "seed:=x; give a whole number"),

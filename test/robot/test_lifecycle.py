@@ -153,6 +153,7 @@ def test_a_parameter_of_the_wrong_kind_is_refused_by_name(made):
         made(GateNode, command_units="[N]")  # YAML's no
 
 
+@pytest.mark.real_time
 def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypatch):
     """A driver that is there but says nothing is not live."""
     monkeypatch.setattr(stage, "MATCH_TIMEOUT_S", 1.0)
@@ -177,6 +178,7 @@ def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypat
     assert node.active
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("kind", "qos", "says"),
     [
@@ -209,6 +211,7 @@ run(BrokenGate)
 """
 
 
+@pytest.mark.real_time
 def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_configured(probe, tmp_path):
     """Through ErrorProcessing to unconfigured; the safe command goes out on the way."""
     heard = probe.hear(Float64MultiArray, "/effort_controller/commands")
@@ -244,6 +247,7 @@ def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_c
     assert "AttributeError: 'BrokenGate' object has no attribute" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.real_time
 def test_a_model_that_was_damaged_meanwhile_is_refused_and_a_whole_one_taken(probe, tmp_path):
     model = tmp_path / "controller.safetensors"
     shutil.copy(FILES["controller_model"], model)
@@ -265,6 +269,7 @@ def test_a_model_that_was_damaged_meanwhile_is_refused_and_a_whole_one_taken(pro
     assert f"{model}: tensors" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.real_time
 def test_the_lifecycle_manager_of_the_launch_file(probe, tmp_path):
     """It stays, brings up, and on SIGTERM takes down in reverse."""
     heard = probe.hear(Float64MultiArray, "/effort_controller/commands")

@@ -19,6 +19,7 @@ def probe(ros_domain):
     probe.close()
 
 
+@pytest.mark.real_time
 def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe, tmp_path):
     """evt3 on the sensor's clock, Float64MultiArray; ten seconds; then SIGTERM."""
     sent = probe.hear(Float64MultiArray, "/effort_controller/commands")
@@ -39,6 +40,7 @@ def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe
     assert "Traceback" not in (tmp_path / "graph.log").read_text()
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("encoding", "how"),
     [
@@ -59,6 +61,7 @@ def test_other_messages_of_the_same_robot(probe, tmp_path, encoding, how):
         assert len(children_of(child.pid)) == 3
 
 
+@pytest.mark.real_time
 def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(probe, tmp_path):
     with balanced(probe, tmp_path, 1.0) as (standin, child):
         first = node_pid(child, "neuromorphic")
@@ -72,6 +75,7 @@ def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(p
     assert "neuromorphic failed; it is brought up again" in (tmp_path / "graph.log").read_text()
 
 
+@pytest.mark.real_time
 def test_a_hung_node_does_not_keep_the_robot_from_being_left_safe(probe, tmp_path):
     with balanced(probe, tmp_path, 1.0) as (standin, child):
         hung = node_pid(child, "controller")

@@ -22,6 +22,7 @@ def probe(ros_domain):
     probe.close()
 
 
+@pytest.mark.real_time
 @pytest.mark.slow
 def test_a_run_on_a_robot_is_replayed(probe, tmp_path):
     """Windows on the camera's clock, joint states within a tolerance, commands without a stamp."""

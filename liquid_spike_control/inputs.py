@@ -40,8 +40,9 @@ def read_input(path: str | Path, most: int) -> bytes:
         OSError: it cannot be read, is no regular file, or is larger; ``strerror`` says so.
     """
     with open_input(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, most) + 1)  # as much is allocated as is asked for
+    if max(size, len(data)) > most:
         raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
     return data
 

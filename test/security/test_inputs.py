@@ -180,5 +180,57 @@ def _empty_status(file) -> None:
         )
 
 
+def test_a_collection_of_texts_that_hdf5_walks_through_without_end(tmp_path):
+    """One bit of a NIR file: the object that fills its heap has no size any more."""
+    data = bytearray((ROOT / "test/data/nir/rockpool_dense.nir").read_bytes())
+    data[2513] ^= 4
+    path = tmp_path / "endless.nir"
+    path.write_bytes(data)
+    assert "a damaged collection of texts" in refused("neuromorphic", "inspect", path, "--preset", "rockpool")
+
+
+def test_a_data_set_that_claims_more_than_is_stored(tmp_path):
+    """3.5 kB that claim 2^40 events."""
+    import h5py
+
+    path = tmp_path / "claims.h5"
+    with h5py.File(path, "w") as file:
+        for name, kind in (("t", "u4"), ("x", "u2"), ("y", "u2"), ("p", "u1")):
+            file.create_dataset(f"events/{name}", (2**40,), kind, chunks=(1 << 20,), compression="gzip")
+        file["t_offset"] = 0
+    assert path.stat().st_size < 10_000
+    assert "stored" in refused("events", "info", path)
+    with h5py.File(path, "w") as file:
+        for name, kind in (("t", "u4"), ("x", "u2"), ("y", "u2"), ("p", "u1")):
+            file.create_dataset(f"events/{name}", (1 << 25,), kind, chunks=(1 << 25,), compression="gzip")
+            file[f"events/{name}"][:1] = 0
+        file["t_offset"] = 0
+    assert "chunks of" in refused("events", "info", path)
+
+
+def test_an_aedat4_packet_that_claims_more_than_the_file_has(tmp_path):
+    pytest.importorskip("faery")
+    import struct
+
+    import numpy as np
+
+    from liquid_spike_control.events.files import open_events, write_events
+    from liquid_spike_control.types import EVENT
+
+    events = np.zeros(5000, EVENT)
+    events["t"] = np.arange(5000) * 10_000
+    path = tmp_path / "a.aedat4"
+    write_events(path, [events], 128, 96)
+    assert sum(map(len, open_events(path).pieces())) == 5000
+    data = bytearray(path.read_bytes())
+    (header,) = struct.unpack_from("<I", data, 14)
+    for at, says in ((14, "its header"), (18 + header + 4, "the packet at byte")):
+        changed = data.copy()
+        struct.pack_into("<I", changed, at, 2**31 - 1)
+        path.write_bytes(changed)
+        with pytest.raises(TaskError, match=says):
+            open_events(path)
+
+
 def test_errors_here_are_for_users():
     assert issubclass(TaskError, LiquidSpikeError)

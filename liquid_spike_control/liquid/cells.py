@@ -101,8 +101,8 @@ class CfC(nn.Module):
 
     def _masks(self) -> list[Tensor]:
         """Which weights of each stage's heads there are, by the synapses that are kept: float32."""
-        kept = (self.get_buffer(f"wiring_{name}").cpu().numpy() for name in ("sensory", "synapses"))
-        wiring = Wiring(*kept, self.sizes)
+        sensory, synapses = (self.get_buffer(f"wiring_{name}").cpu().numpy() for name in ("sensory", "synapses"))
+        wiring = Wiring(sensory, synapses, self.sizes)
         return [torch.from_numpy(self._architecture.head_mask(wiring, j)).float() for j in range(len(self.sizes))]
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:

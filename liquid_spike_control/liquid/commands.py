@@ -98,7 +98,7 @@ def _print(file: ControllerFile, told: dict[str, Any], console: Console) -> None
             f"{wiring['drawn_inhibitory']} inhibitory"
         )
         if n := wiring["drawn_without_effect"]:
-            lines.append(f"             {n} more are drawn within a layer, where neurons of a CfC see each other anyway")
+            lines.append(f"             {n} more are drawn within a layer, whose neurons a CfC joins anyway")
     first, last = file.training_seeds
     lines.append(f"trained by   {file.training_command}, on seeds {first} to {last}")
     lines.append(f"sha256       {told['sha256']}")

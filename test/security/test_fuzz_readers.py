@@ -9,6 +9,8 @@ NEEDS = {"checkpoint": "torch", "events, dat": "faery", "events, aedat4": "faery
 NEEDS |= {"events, evt2": "faery", "events, evt3": "faery"}
 #: In the ordinary tests: one of each kind of container.
 FEW = ("controller, cfc", "nir, norse", "netx, cuba", "spikes, npz", "events, dsec", "bag, mcap", "yaml, robot")
+#: A damaged bag is read up to the damage, and hardly ever refused.
+READ_IN_PART = ("bag, mcap",)
 
 
 def held(name: str, n: int, seed: int) -> None:
@@ -16,7 +18,7 @@ def held(name: str, n: int, seed: int) -> None:
     counts, failures = fuzz(name, n, seed)
     assert failures == []
     assert counts["read"] + counts["refused"] == n
-    assert counts["refused"] > 0
+    assert counts["refused"] > 0 or (name in READ_IN_PART and n < 100)
 
 
 @pytest.mark.parametrize("name", FEW)

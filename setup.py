@@ -11,7 +11,9 @@ nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recor
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
 video = ["imageio-ffmpeg>=0.5,<1"]
-test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
+test = [
+    "pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "pytest-xdist", "hypothesis", "cryptography>=42"
+]
 
 setup(
     name=package_name,

@@ -59,6 +59,7 @@ class Page:
         assert urllib.request.urlopen(request, timeout=10).status == 200
 
 
+@pytest.mark.real_time
 @pytest.mark.timeout(240)
 def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
     with started(tmp_path / "log", "run", *EPISODE, "--view") as (_, text):
@@ -79,6 +80,7 @@ def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
         assert "accepted" in told["facts"]["numbers"].get("gate's verdicts", "accepted")
 
 
+@pytest.mark.real_time
 @pytest.mark.timeout(240)
 def test_view_on_a_running_graph_may_be_killed(ros_domain, tmp_path):
     with started(tmp_path / "run", "run", "pencil", "--seed", "5", "--duration", "60") as (run, running):

@@ -23,7 +23,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..events.codec import Decoder
 from ..robot import names
-from ..types import Quantities
+from ..types import EPISODE_GAP_NS, Quantities
 from ..view.process import new_screen
 from ..view.sample import Facts, Order, Sample
 from ..view.server import PageServer
@@ -34,8 +34,8 @@ from .diagnostics import read_status
 from .graph import GraphOptions
 from .interfaces import Interfaces
 
-#: A tick is shown when so many periods have passed since its stamp: its command has come, or will not.
-LATE_PERIODS = 4
+#: A tick without a command is shown when the graph is so far past its stamp, in periods and at least in seconds.
+LATE_PERIODS, LATE_S = 4, 0.2
 #: How long a service may take [s].
 _ANSWER_S = 1.0
 
@@ -111,8 +111,9 @@ class Watcher:
         self._pending: dict[int, Sample] = {}
         self._status: dict[str, dict[str, str]] = {}
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self._lateness_ns = round(LATE_PERIODS * robot.period_s * 1e9)
+        self._lateness_ns = round(max(LATE_PERIODS * robot.period_s, LATE_S) * 1e9)
         self._heard = time.monotonic()
+        self._commanded = -1
         wanted = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, self._gated_topic}
         self._capture = Capture(graph.VIEW_CAPTURE)
         for topic, kind in graph.topics(options).items():
@@ -188,12 +189,16 @@ class Watcher:
         """Show the ticks whose commands have come or are late, in their order."""
         if not self._pending:
             return
-        quiet = time.monotonic() - self._heard > 0.2
-        due = max(self._pending) - (-1 if quiet else self._lateness_ns)
-        for stamp in sorted(stamp for stamp in self._pending if stamp < due):
+        quiet = time.monotonic() - self._heard > LATE_S
+        late = max(self._pending) - (0 if quiet else self._lateness_ns)
+        # topics are taken one after the other: what led to a command may have come behind this look at its own topic
+        due = max(late, self._commanded)
+        self._commanded = max((stamp for stamp, sample in self._pending.items() if sample.output), default=-1)
+        for stamp in sorted(stamp for stamp in self._pending if stamp <= due):
             sample = self._pending.pop(stamp)
-            # what came after its tick was shown adds nothing
-            if sample.truth or not self._simulated:
+            # what came after its tick was shown adds nothing; far back, it is a new episode
+            behind = 0 <= self._screen.last_stamp_ns - stamp < EPISODE_GAP_NS
+            if not behind and (sample.truth or not self._simulated):
                 self._screen.add(sample)
 
     def _facts(self) -> Facts:

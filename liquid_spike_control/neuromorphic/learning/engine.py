@@ -85,6 +85,9 @@ def follow(
             key = key_of(seed, kind + 16 * (first + k), when * 64 + t)
             to_add = key_of(seed, kind + 2 + 16 * (first + k), when * 64 + t)
             for i in range(n):
+                if first + k == reinforced and t == 1:
+                    history[t, k, i] = history[0, k, i]
+                    continue
                 at = history[t - 1, k, i] + 128
                 value = b[at]
                 if f[at] > 0.0 and (decay if lava else _uniform(key, i)) < f[at]:
@@ -94,8 +97,13 @@ def follow(
                     more = impulses[first + k, 0] + (draw < impulses[first + k, 1])
                     value = min(max(value + more, 0), _MOST)
                 history[t, k, i] = value
+        after = key_of(seed, kind + 16 * (first + k), when * 64)
         for i in range(n):
-            traces[k, i] = history[epoch, k, i]
+            value = history[epoch, k, i]
+            if first + k == reinforced:  # it counts in its own step and decays afterwards
+                at = value + 128
+                value = b[at] + (f[at] > 0.0 and (decay if lava else _uniform(after, i)) < f[at])
+            traces[k, i] = value
 
 
 @njit(cache=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lava_cases import LAVA, RECORDED, VARIABLES, ask_lava, inputs
 from plastic_networks import ask, axons, driven, random_spikes
 from scipy import stats
 
@@ -14,58 +15,29 @@ from liquid_spike_control.neuromorphic.learning.rule import LearningRule, Trace
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from oracles_here import need  # noqa: E402
 
-LAVA = {
-    "pairs": {"dw": "2^-2*x1*y0 - 2^-2*y1*x0", "x1": (16, 10), "y1": (20, 8)},
-    "fractions in epochs": {"dw": "2^-2*x1*y0 - 2^-2*y1*x0", "x1": (16.3, 10), "y1": (20.7, 8), "epoch": 4},
-    "all variables": {
-        "dw": "u1*2^-1*t - 2^-7*3*w*u1",
-        "dt": "2^-1*x1*y0 - 2^-1*y1*x0 - 2^-2*t*u1 + x2*y2*u1*2^-4",
-        "dd": "2^-3*x2*y0 + 2^-4*(y3-3)*x0*sgn(w)",
-        "x1": (16, 10), "x2": (30, 4), "y1": (20, 8), "y2": (15, 20), "y3": (9, 3), "epoch": 3,
-    },
-    "wide products": {"dw": "x1*y1*(w - 100)*u0 - 7*2^4*x0*y0 + 2^2*(20-x1)*y0", "x1": (90, 30), "y1": (70.5, 25)},
-    "excitatory": {"dw": "2^1*x1*y0 - 2^1*y1*x0", "x1": (50, 0), "y1": (60, 6), "sign": "excitatory"},
-    "inhibitory": {"dw": "2^1*x1*y0 - 2^2*y1*x0", "x1": (50, 5), "y1": (60, 6), "sign": "inhibitory", "epoch": 2},
-}  # fmt: skip
-RECORDED = {"weights": "weights", "tag_1": "tags", "tag_2": "delays"}
-
-
-def of_lava(case: dict) -> dict:
-    """A rule's fields as Lava calls them."""
-    fields = {"rng_seed": 7}
-    for name, value in case.items():
-        if isinstance(value, tuple):
-            fields[f"{name}_impulse"], fields[f"{name}_tau"] = value
-        elif name != "sign":
-            fields["t_epoch" if name == "epoch" else name] = value
-    return fields
-
 
 @pytest.mark.parametrize("name", LAVA)
-def test_every_step_is_lava_s_with_its_draws(name):
-    need("lava")
-    case, n_steps = LAVA[name], 48
-    pre, post = random_spikes(1, n_steps, 6, 5)
-    sign = case.get("sign", "mixed")
-    weights = 2 * np.random.default_rng(0).integers(-100, 100, (5, 6))
-    weights = weights if sign == "mixed" else np.abs(weights) * (1 if sign == "excitatory" else -1)
-    traces = [k for k in ("x1", "x2", "y1", "y2", "y3") if k in case]
-    theirs = ask(
-        "lava",
-        {"pre": pre.tolist(), "post": post.tolist(), "rule": of_lava(case), "weights": weights.tolist(), "sign": sign,
-         "record": [*RECORDED, *traces], "piece": 1},
-    )  # fmt: skip
-    fields = {k: Trace(*v) if isinstance(v, tuple) else v for k, v in case.items()}
+@pytest.mark.parametrize("source", ["recorded", "live"])
+def test_every_step_is_lava_s_with_its_draws(name, source):
+    if source == "live":
+        need("lava")
+        theirs = ask_lava(name)
+    else:
+        recorded = np.load(RECORDED)
+        theirs = {key.partition("/")[2]: recorded[key] for key in recorded.files if key.startswith(f"{name}/")}
+    case = LAVA[name]
+    pre, post, weights = inputs(case)
+    fields = {k: Trace(*v) if isinstance(v, tuple) else v for k, v in case.items() if k not in ("shape", "rate")}
     emulator, train = driven(LearningRule(**fields, draws="lava", seed=7), weights), axons(pre, post)
     synapses = emulator.plastic[0]
-    for k in range(n_steps):
+    for k in range(len(pre)):
         emulator.step(train.step(k))
-        for lava, ours in RECORDED.items():
+        for lava, ours in VARIABLES.items():
             np.testing.assert_array_equal(getattr(synapses, ours), theirs[lava][k], err_msg=f"{ours}, step {k}")
         if (k + 1) % case.get("epoch", 1) == 0:  # in between Lava has added impulses of the second spikes only
-            for trace in traces:
+            for trace in sorted(theirs.keys() & {"x1", "x2", "y1", "y2", "y3"}):
                 np.testing.assert_array_equal(synapses.trace(trace), theirs[trace][k], err_msg=f"{trace}, step {k}")
-    assert (synapses.weights != weights).mean() > 0.5
+    assert (synapses.weights != weights).mean() > 0.3
 
 
 def brian(dw, sign, traces, weights, pre, post, diagonal=False, every=True) -> tuple[dict, LearningRule]:

@@ -2,7 +2,7 @@
 """Learning rules by name, as sums of products that the chip holds.
 
 Rates are in units of a weight (256 of them from 0 to the largest); the nearest constant ``m 2^e`` of the chip with m of
-1 .. 7 stands for them, at most 7.2 % off, and the shift of Lava's arithmetic is made up for. Time constants are in steps.
+1 .. 7 stands for them, at most 12 % off from 2^-5 on, and the shift of Lava's arithmetic is made up for. Time constants are in steps.
 
 >>> pair_stdp(plus=2.0, minus=2.2, tau_plus=20, tau_minus=20).dw
 '2^-5*x1*y0 - 2^-5*y1*x0'
@@ -23,12 +23,15 @@ IMPULSE = 64
 RATE_IMPULSE = 16
 
 
-def constant(rate: float, factors: str, name: str, arithmetic: str = "lava") -> str:
-    """The nearest constant of the chip, as it stands in a rule, its sign left out.
+def constant(rate: float, per: float, factors: str, name: str, arithmetic: str = "lava") -> str:
+    """The constant of the chip that is nearest to ``rate / per``, as it stands in a rule.
+
+    Where Lava's arithmetic shifts the product to the right, a large mantissa keeps the bits that would be lost.
 
     Args:
-        rate: what the product shall count, above 0.
-        factors: names of the factors without the gate, e.g. ``"x1 y3"``; in Lava's arithmetic they shift the product.
+        rate: above 0.
+        per: of how many units of the factors.
+        factors: their names without the gate, e.g. ``"x1 y3"``.
         name: of the rule, for errors.
         arithmetic: of the rule.
 
@@ -38,15 +41,19 @@ def constant(rate: float, factors: str, name: str, arithmetic: str = "lava") -> 
     if not (math.isfinite(rate) and rate > 0):
         raise LearningRuleError(f"{name}: a rate of {rate:g}; give one above 0")
     bits = MANTISSA_BITS + sum(WIDTHS[f] for f in factors.split())
-    wanted = rate * (2.0 ** max(0, bits - SUM_BITS) if arithmetic == "lava" else 1.0)
-    choices = [(m, e) for m in (1, 3, 5, 7) for e in range(LEAST_EXPONENT, MOST_EXPONENT + 1)]
-    m, e = min(choices, key=lambda c: abs(math.log(c[0] * 2.0 ** c[1] / wanted)))
-    if abs(math.log(m * 2.0**e / wanted)) > math.log(4 / 3):
-        least, most = 2.0**LEAST_EXPONENT, 7 * 2.0**MOST_EXPONENT
-        remedy = "change the rate or the traces' impulses"
-        raise LearningRuleError(f"{name}: {wanted:g} * {factors}: the chip has {least:g} .. {most:g}; {remedy}")
-    power = f"2^{e}"
-    return power if m == 1 else f"{m}*{power}"
+    shift = max(0, bits - SUM_BITS) if arithmetic == "lava" else 0
+    wanted = rate / per * 2.0**shift
+    choices = [(m, e) for m in range(1, 8) for e in range(LEAST_EXPONENT, MOST_EXPONENT + 1)]
+
+    def distance(choice: tuple[int, int]) -> tuple[float, int]:
+        m, e = choice
+        return round(abs(math.log(m * 2.0**e / wanted)), 9), -m if shift else m
+
+    m, e = min(choices, key=distance)
+    if distance((m, e))[0] > math.log(4 / 3):
+        least, most = (c * per / 2.0**shift for c in (2.0**LEAST_EXPONENT, 7 * 2.0**MOST_EXPONENT))
+        raise LearningRuleError(f"{name}: a rate of {rate:g} on {factors}; the chip's constants hold {least:g} .. {most:g}")
+    return f"2^{e}" if m == 1 else f"{m}*2^{e}"
 
 
 def pair_stdp(
@@ -63,8 +70,8 @@ def pair_stdp(
         options: further fields of :class:`~.rule.LearningRule`.
     """
     name, arithmetic = "pair_stdp", options.get("arithmetic", "lava")
-    up = constant(plus / IMPULSE, "x1", name, arithmetic)
-    down = constant(minus / IMPULSE, "y1", name, arithmetic)
+    up = constant(plus, IMPULSE, "x1", name, arithmetic)
+    down = constant(minus, IMPULSE, "y1", name, arithmetic)
     return LearningRule(
         dw=f"{up}*x1*y0 - {down}*y1*x0",
         **{"x1": Trace(IMPULSE, tau_plus), "y1": Trace(IMPULSE, tau_minus), "name": name} | options,
@@ -93,9 +100,9 @@ def triplet_stdp(
     """
     name, arithmetic = "triplet_stdp", options.get("arithmetic", "lava")
     impulse = IMPULSE // 2  # several spikes add up in the slow trace
-    up = constant(plus / impulse, "x1", name, arithmetic)
-    down = constant(minus / impulse, "y1", name, arithmetic)
-    more = constant(plus_triplet / impulse**2, "x1 y2", name, arithmetic)
+    up = constant(plus, impulse, "x1", name, arithmetic)
+    down = constant(minus, impulse, "y1", name, arithmetic)
+    more = constant(plus_triplet, impulse**2, "x1 y2", name, arithmetic)
     # At its own spike y2 has the impulse of that spike already.
     return LearningRule(
         dw=f"{up}*x1*y0 + {more}*x1*(y2 - {impulse})*y0 - {down}*y1*x0",
@@ -129,10 +136,10 @@ def reward_stdp(
         options: further fields of :class:`~.rule.LearningRule`.
     """
     name, arithmetic = "reward_stdp", options.get("arithmetic", "lava")
-    up = constant(plus / IMPULSE, "x1", name, arithmetic)
-    down = constant(minus / IMPULSE, "y1", name, arithmetic)
-    loss = constant(decay, "t", name, arithmetic)
-    gain = constant(rate / 8, "t y3", name, arithmetic)
+    up = constant(plus, IMPULSE, "x1", name, arithmetic)
+    down = constant(minus, IMPULSE, "y1", name, arithmetic)
+    loss = constant(decay, 1, "t", name, arithmetic)
+    gain = constant(rate, 8, "t y3", name, arithmetic)
     traces = {"x1": Trace(IMPULSE, tau_plus), "y1": Trace(IMPULSE, tau_minus), "y3": Trace(0, tau_reward)}
     return LearningRule(
         dw=f"{gain}*u0*t*y3",
@@ -141,7 +148,7 @@ def reward_stdp(
     )
 
 
-def pes(rate: float = 1 / 256, tau: float = 20, decimation: int = 0, **options: Any) -> LearningRule:
+def pes(rate: float = 1 / 64, tau: float = 20, decimation: int = 2, **options: Any) -> LearningRule:
     """Prescribed error sensitivity (MacNeil and Eliasmith 2011, 10.1371/journal.pone.0022885).
 
     ``dw = rate a e`` every ``2^decimation`` steps, with the filtered activity a of the source and the error e of each
@@ -155,7 +162,7 @@ def pes(rate: float = 1 / 256, tau: float = 20, decimation: int = 0, **options: 
         options: further fields of :class:`~.rule.LearningRule`.
     """
     name = "pes"
-    gain = constant(rate / RATE_IMPULSE, "x1 y3", name, options.get("arithmetic", "lava"))
+    gain = constant(rate, RATE_IMPULSE, "x1 y3", name, options.get("arithmetic", "lava"))
     return LearningRule(
         dw=f"{gain}*u{decimation}*x1*y3",
         **{"x1": Trace(RATE_IMPULSE, tau), "y3": Trace(0, math.inf), "reinforcement": "y3", "name": name} | options,
@@ -175,7 +182,7 @@ def delta_rule(rate: float = 1 / 8, tau: float = 20, **options: Any) -> Learning
         options: further fields of :class:`~.rule.LearningRule`.
     """
     name = "delta_rule"
-    gain = constant(rate / RATE_IMPULSE, "y1", name, options.get("arithmetic", "lava"))
+    gain = constant(rate, RATE_IMPULSE, "y1", name, options.get("arithmetic", "lava"))
     return LearningRule(
         dw=f"{gain}*x0*y3 - {gain}*x0*y1",
         **{"y1": Trace(RATE_IMPULSE, tau), "y3": Trace(0, math.inf), "reinforcement": "y3", "name": name} | options,
@@ -204,7 +211,7 @@ def homeostasis(wanted: float, rate: float = 1 / 256, tau: float = 100, decimati
         raise LearningRuleError(
             f"{name}: y1 stands at {level} when the rate is {wanted:g}; choose tau so that it stands at 1 .. 100"
         )
-    gain = constant(rate / RATE_IMPULSE, "w y1", name, options.get("arithmetic", "lava"))
+    gain = constant(rate, RATE_IMPULSE, "w y1", name, options.get("arithmetic", "lava"))
     return LearningRule(
         dw=f"{gain}*u{decimation}*w*({level} - y1)",
         **{"y1": Trace(RATE_IMPULSE, tau), "name": name} | options,

@@ -86,7 +86,8 @@ def lay_out(network: LoihiNetwork) -> Layout:
         counters[starts[name] : starts[name] + p.n] = p.start
         first_spike += p.n
     weights, index = _Pool(np.int16), _Pool(np.int32)
-    connections, folds = [], []
+    connections: list[np.ndarray] = []
+    folds: list[list[int]] = []
     plastic: list[int] = []
     slots, beyond = 1, 0
     for c, delay in _sums(network):

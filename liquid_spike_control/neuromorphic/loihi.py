@@ -91,7 +91,7 @@ class LoihiEmulator:
         self._done = np.zeros(layout.n // vectors.BLOCK, np.int64)
         self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
-        self._changing = (
+        self._changing: tuple[np.ndarray, ...] = (
             self._state, self._acc, self._active, self._touched, self._resting, self._done, self._counters
         )  # fmt: skip
         largest = max(p.n for p in network.populations.values())

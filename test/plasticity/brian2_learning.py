@@ -16,7 +16,7 @@ def main() -> None:
     brian2.prefs.codegen.target = "numpy"
     np.random.seed(case.get("seed", 0))
     pre, post = (np.array(case[name], bool) for name in ("pre", "post"))
-    n_steps, n_source, n_target = len(pre), pre.shape[1], post.shape[1]
+    n_steps = len(pre)
 
     def relay(spikes):
         """Neurons that spike as given, whatever else reaches them."""

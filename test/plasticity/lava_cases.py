@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of learning that Lava answers, live or recorded; run as a script it records them anew."""
+"""Cases of learning that Lava answers, live or recorded; run as a script (PYTHONPATH=.) it records them anew."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from plastic_networks import ask, random_spikes  # noqa: E402
+from plastic_networks import ask, random_spikes
 
 #: Lava 0.10.0, LearningDense, fixed_pt (bit_approximate_loihi).
 RECORDED = Path(__file__).parents[1] / "data/lava_learning.npz"

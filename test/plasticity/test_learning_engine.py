@@ -79,7 +79,7 @@ def test_seeds_differ():
 
 
 def test_synapses_are_changed_alike_one_by_one_and_in_rows():
-    """The same few spikes among 6 targets (rows) and among 200 (lists), drawn by nobody: fractions that do not arise."""
+    """The same few spikes among 6 targets (rows) and among 200 (lists); no fraction arises."""
     exact = LearningRule("2^0*x1*y0*sgn(w) + 2^1*y0", dt="2^0*x1*y0 - 2^0*t*y0", x1=Trace(64, 0), seed=5)
     weights = np.random.default_rng(2).integers(-90, 90, (200, 7))
     pre, post = random_spikes(3, 40, 7, 6, 0.3)
@@ -101,7 +101,7 @@ def test_off_is_a_network_that_does_not_learn():
     learner.learning = False
     learner.rest()
     frozen = numbers(learner)
-    out = learner.run(spikes)
+    learner.run(spikes)
     np.testing.assert_array_equal(numbers(learner), frozen)
     assert not learner.plastic[0].trace("x1").any()
     learner.learning = True
@@ -158,7 +158,8 @@ def test_learnt_delays_act():
     spikes = np.zeros((120, 1), bool)
     spikes[::10] = True
     answers = np.flatnonzero(emulator.run(SpikeTrain.from_dense(spikes)).to_dense(1))
-    np.testing.assert_array_equal(answers, [t + 1 + 3 * k for k, t in enumerate(range(0, 120, 10)) if t + 1 + 3 * k < 120])
+    wanted = [t + 1 + 3 * k for k, t in enumerate(range(0, 120, 10)) if t + 1 + 3 * k < 120]
+    np.testing.assert_array_equal(answers, wanted)
     assert emulator.plastic[0].delays[0, 0] == 36
     emulator.run(SpikeTrain.from_dense(np.ones((40, 1), bool)))
     assert emulator.plastic[0].delays[0, 0] == 62, "the longest there is"

@@ -67,8 +67,9 @@ def test_what_the_chip_cannot_hold_is_refused_in_one_line(message):
 
 def test_a_rule_goes_through_a_file_s_table():
     rule = LearningRule(
-        "2^-1*x1*y3*u1", dt="x0", x1=Trace(1.5, 7), y3=Trace(0, float("inf")), reinforcement="y3", bounds=(-5, 9), seed=4
-    )
+        "2^-1*x1*y3*u1", dt="x0", x1=Trace(1.5, 7), y3=Trace(0, float("inf")), reinforcement="y3", bounds=(-5, 9),
+        seed=4,
+    )  # fmt: skip
     assert LearningRule.from_table(rule.to_table()) == rule
     with pytest.raises(LearningRuleError, match="learning rule: dx: no such field"):
         LearningRule.from_table({"dx": "x0"})

@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learning beside Lava's and Brian2Loihi's, live: to the bit, or in distribution where the rounding is drawn apart."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lava_cases import LAVA, RECORDED, VARIABLES, ask_lava, inputs
+from oracles_here import need
 from plastic_networks import ask, axons, driven, random_spikes
 from scipy import stats
 
 from liquid_spike_control.neuromorphic.learning.rule import LearningRule, Trace
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from oracles_here import need  # noqa: E402
 
 
 @pytest.mark.parametrize("name", LAVA)

@@ -36,7 +36,7 @@ CASES = {
 SINGLE_ERROR, MEAN_ERROR, CORRELATION = 5.0, 0.6, 0.97
 
 
-# Brian2Loihi rounds dw away from zero, so that small changes are not those of the float rule: only large ones follow it.
+# Brian2Loihi rounds dw away from zero, so that only large changes follow the float rule.
 @pytest.mark.parametrize(
     "name, arithmetic", [*((name, "lava") for name in CASES), ("pair_stdp", "brian2loihi"), ("pes", "brian2loihi")]
 )
@@ -148,7 +148,7 @@ def test_the_delta_rule_teaches_rates():
 
 
 def test_pes_learns_functions():
-    """24 sources with tuning curves, three pairs of targets: x/2, -x/2 and x^2/2 within 0.05; at first it is 0.15 to 0.24."""
+    """24 sources with tuning curves, three pairs of targets: x/2, -x/2 and x^2/2 within 0.05; at first 0.15 to 0.24."""
     n, rng = 24, np.random.default_rng(4)
     encoder, bias = rng.choice([-1, 1], n), rng.uniform(-0.8, 0.8, n)
     rule = rules.pes(rate=1 / 64, tau=10, decimation=2, sign="mixed")

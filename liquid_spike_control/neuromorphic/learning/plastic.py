@@ -24,6 +24,7 @@ class PlasticSynapses:
         delays: as they begin, ``(n_target, n_source)``.
         place: source and target among the populations, where the weights begin, length of their rows, where the
             pairs of target and delay begin (-1: all delays are one).
+        pairs: int32 view of these, ``(n_source * n_target, 2)``.
 
     Attributes:
         rule, shape: as given.
@@ -36,7 +37,7 @@ class PlasticSynapses:
         weights: np.ndarray,
         delays: np.ndarray,
         place: tuple[int, int, int, int, int],
-        pairs: np.ndarray | None,
+        pairs: np.ndarray | None = None,
     ) -> None:
         self.rule, self.shape = rule, shape
         n_target, n_source = shape
@@ -85,7 +86,7 @@ class PlasticSynapses:
         options[c.O_LAVA] = rule.draws == "lava"
         options[c.O_REINFORCED] = TRACES.index(rule.reinforcement) if rule.reinforcement else -1
         options[c.O_TRACES] = sum(1 << k for k, name in enumerate(TRACES) if getattr(rule, name) is not None)
-        options[c.O_GATES] = sum(1 << gate for name, gate in _GATES.items() if any(p.gate == name for p in rule.products))
+        options[c.O_GATES] = sum(1 << gate for gate in {_GATES[p.gate] for p in rule.products})
         return options
 
     @property
@@ -104,7 +105,10 @@ class PlasticSynapses:
         return self._tags.T.astype(np.int64)
 
     def trace(self, name: str) -> np.ndarray:
-        """A copy of a trace as the last epoch left it, int64: ``x1``, ``x2`` ``(n_source,)``, ``y1 .. y3`` ``(n_target,)``.
+        """A copy of a trace as the last epoch left it, int64.
+
+        Args:
+            name: ``x1`` or ``x2``, of the sources, or ``y1``, ``y2`` or ``y3``, of the targets.
 
         Raises:
             LearningRuleError: the rule has no such trace.

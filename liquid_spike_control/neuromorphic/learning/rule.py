@@ -173,7 +173,7 @@ class LearningRule:
 
     @property
     def decimation(self) -> int:
-        """k of ``uk``; 0 where there is none."""
+        """K of ``uk``; 0 where there is none."""
         return max((p.decimation for p in self.products), default=0)
 
     @property

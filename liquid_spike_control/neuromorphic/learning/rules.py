@@ -2,7 +2,8 @@
 """Learning rules by name, as sums of products that the chip holds.
 
 Rates are in units of a weight (256 of them from 0 to the largest); the nearest constant ``m 2^e`` of the chip with m of
-1 .. 7 stands for them, at most 12 % off from 2^-5 on, and the shift of Lava's arithmetic is made up for. Time constants are in steps.
+1 .. 7 stands for them, at most 12 % off from 2^-5 on, and the shift of Lava's arithmetic is made up for. Time constants
+are in steps.
 
 >>> pair_stdp(plus=2.0, minus=2.2, tau_plus=20, tau_minus=20).dw
 '2^-5*x1*y0 - 2^-5*y1*x0'
@@ -11,6 +12,7 @@ Rates are in units of a weight (256 of them from 0 to the largest); the nearest 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import LearningRuleError
@@ -52,8 +54,14 @@ def constant(rate: float, per: float, factors: str, name: str, arithmetic: str =
     m, e = min(choices, key=distance)
     if distance((m, e))[0] > math.log(4 / 3):
         least, most = (c * per / 2.0**shift for c in (2.0**LEAST_EXPONENT, 7 * 2.0**MOST_EXPONENT))
-        raise LearningRuleError(f"{name}: a rate of {rate:g} on {factors}; the chip's constants hold {least:g} .. {most:g}")
+        held = f"the chip's constants hold {least:g} .. {most:g}"
+        raise LearningRuleError(f"{name}: a rate of {rate:g} on {factors}; {held}")
     return f"2^{e}" if m == 1 else f"{m}*2^{e}"
+
+
+def _rule(name: str, options: dict[str, Any], **fields: Any) -> LearningRule:
+    """A rule with some of its fields, of which the user's options win."""
+    return LearningRule(**{"name": name} | fields | options)
 
 
 def pair_stdp(
@@ -72,10 +80,8 @@ def pair_stdp(
     name, arithmetic = "pair_stdp", options.get("arithmetic", "lava")
     up = constant(plus, IMPULSE, "x1", name, arithmetic)
     down = constant(minus, IMPULSE, "y1", name, arithmetic)
-    return LearningRule(
-        dw=f"{up}*x1*y0 - {down}*y1*x0",
-        **{"x1": Trace(IMPULSE, tau_plus), "y1": Trace(IMPULSE, tau_minus), "name": name} | options,
-    )
+    traces = {"x1": Trace(IMPULSE, tau_plus), "y1": Trace(IMPULSE, tau_minus)}
+    return _rule(name, options, dw=f"{up}*x1*y0 - {down}*y1*x0", **traces)
 
 
 def triplet_stdp(
@@ -104,12 +110,8 @@ def triplet_stdp(
     down = constant(minus, impulse, "y1", name, arithmetic)
     more = constant(plus_triplet, impulse**2, "x1 y2", name, arithmetic)
     # At its own spike y2 has the impulse of that spike already.
-    return LearningRule(
-        dw=f"{up}*x1*y0 + {more}*x1*(y2 - {impulse})*y0 - {down}*y1*x0",
-        **{
-            "x1": Trace(impulse, tau_plus), "y1": Trace(impulse, tau_minus), "y2": Trace(impulse, tau_y), "name": name,
-        } | options,
-    )  # fmt: skip
+    traces = {"x1": Trace(impulse, tau_plus), "y1": Trace(impulse, tau_minus), "y2": Trace(impulse, tau_y)}
+    return _rule(name, options, dw=f"{up}*x1*y0 + {more}*x1*(y2 - {impulse})*y0 - {down}*y1*x0", **traces)
 
 
 def reward_stdp(
@@ -141,11 +143,8 @@ def reward_stdp(
     loss = constant(decay, 1, "t", name, arithmetic)
     gain = constant(rate, 8, "t y3", name, arithmetic)
     traces = {"x1": Trace(IMPULSE, tau_plus), "y1": Trace(IMPULSE, tau_minus), "y3": Trace(0, tau_reward)}
-    return LearningRule(
-        dw=f"{gain}*u0*t*y3",
-        dt=f"{up}*x1*y0 - {down}*y1*x0 - {loss}*u0*t",
-        **traces | {"reinforcement": "y3", "name": name} | options,
-    )
+    change = f"{up}*x1*y0 - {down}*y1*x0 - {loss}*u0*t"
+    return _rule(name, options, dw=f"{gain}*u0*t*y3", dt=change, reinforcement="y3", **traces)
 
 
 def pes(rate: float = 1 / 64, tau: float = 20, decimation: int = 2, **options: Any) -> LearningRule:
@@ -163,10 +162,8 @@ def pes(rate: float = 1 / 64, tau: float = 20, decimation: int = 2, **options: A
     """
     name = "pes"
     gain = constant(rate, RATE_IMPULSE, "x1 y3", name, options.get("arithmetic", "lava"))
-    return LearningRule(
-        dw=f"{gain}*u{decimation}*x1*y3",
-        **{"x1": Trace(RATE_IMPULSE, tau), "y3": Trace(0, math.inf), "reinforcement": "y3", "name": name} | options,
-    )
+    traces = {"x1": Trace(RATE_IMPULSE, tau), "y3": Trace(0, math.inf)}
+    return _rule(name, options, dw=f"{gain}*u{decimation}*x1*y3", reinforcement="y3", **traces)
 
 
 def delta_rule(rate: float = 1 / 8, tau: float = 20, **options: Any) -> LearningRule:
@@ -183,13 +180,13 @@ def delta_rule(rate: float = 1 / 8, tau: float = 20, **options: Any) -> Learning
     """
     name = "delta_rule"
     gain = constant(rate, RATE_IMPULSE, "y1", name, options.get("arithmetic", "lava"))
-    return LearningRule(
-        dw=f"{gain}*x0*y3 - {gain}*x0*y1",
-        **{"y1": Trace(RATE_IMPULSE, tau), "y3": Trace(0, math.inf), "reinforcement": "y3", "name": name} | options,
-    )
+    traces = {"y1": Trace(RATE_IMPULSE, tau), "y3": Trace(0, math.inf)}
+    return _rule(name, options, dw=f"{gain}*x0*y3 - {gain}*x0*y1", reinforcement="y3", **traces)
 
 
-def homeostasis(wanted: float, rate: float = 1 / 256, tau: float = 100, decimation: int = 4, **options: Any) -> LearningRule:
+def homeostasis(
+    wanted: float, rate: float = 1 / 256, tau: float = 100, decimation: int = 4, **options: Any
+) -> LearningRule:
     """Synaptic scaling (Turrigiano 2008, 10.1016/j.cell.2008.10.008): weights are multiplied until a rate is reached.
 
     ``dw = rate w (16 wanted tau - y1) / 16`` every ``2^decimation`` steps, y1 the target's filtered activity.
@@ -212,13 +209,15 @@ def homeostasis(wanted: float, rate: float = 1 / 256, tau: float = 100, decimati
             f"{name}: y1 stands at {level} when the rate is {wanted:g}; choose tau so that it stands at 1 .. 100"
         )
     gain = constant(rate, RATE_IMPULSE, "w y1", name, options.get("arithmetic", "lava"))
-    return LearningRule(
-        dw=f"{gain}*u{decimation}*w*({level} - y1)",
-        **{"y1": Trace(RATE_IMPULSE, tau), "name": name} | options,
-    )
+    return _rule(name, options, dw=f"{gain}*u{decimation}*w*({level} - y1)", y1=Trace(RATE_IMPULSE, tau))
 
 
 #: The rules of this module by name.
-RULES = {
-    rule.__name__: rule for rule in (pair_stdp, triplet_stdp, reward_stdp, pes, delta_rule, homeostasis)
+RULES: dict[str, Callable[..., LearningRule]] = {
+    "pair_stdp": pair_stdp,
+    "triplet_stdp": triplet_stdp,
+    "reward_stdp": reward_stdp,
+    "pes": pes,
+    "delta_rule": delta_rule,
+    "homeostasis": homeostasis,
 }

@@ -52,7 +52,7 @@ class PopulationCode:
         return SpikeTrain(indptr[0], ids[0, : indptr[0, -1]])
 
     def bent(self, spikes: SpikeTrain, n: int) -> np.ndarray:
-        """z of ``n`` quantities, float64 ``(n,)``: the number whose rates are nearest to those of the window."""
+        """Z of ``n`` quantities, float64 ``(n,)``: the number whose rates are nearest to those of the window."""
         rates = np.bincount(spikes.ids, minlength=n * self.n_fields).reshape(n, self.n_fields) / self.steps
         z = np.linspace(-1, 1, _GRID)
         spacing = 2.0 / (self.n_fields - 1)
@@ -66,9 +66,9 @@ class PopulationCode:
         return 0.5 * z / (1 - np.abs(z))
 
     def error(self) -> float:
-        """A bound of the error of z, ``spacing / steps`` and half the grid of the inverse.
+        """A bound of the error of z, 5/4 of ``spacing / steps`` and the grid of the inverse.
 
-        It is no theorem: rates are half a spike off at most, and of quantities and codes of any kind three quarters of
-        this was the most that was found (test/coding).
+        It is no theorem: rates are half a spike off at most, and of values of any size, 3 to 24 fields and 5 to 120
+        steps 85 % of this was the most that was found.
         """
-        return 2.0 / (self.n_fields - 1) / self.steps + 1 / (_GRID - 1)
+        return 1.25 * 2.0 / (self.n_fields - 1) / self.steps + 1 / (_GRID - 1)

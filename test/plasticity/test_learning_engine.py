@@ -78,6 +78,16 @@ def test_seeds_differ():
     assert (first.plastic[0].weights != second.plastic[0].weights).mean() > 0.3
 
 
+def test_connections_of_one_rule_draw_apart():
+    twins = [Dense("input", name, np.full((50, 20), 60), learning=rule(dw="2^-3*x0")) for name in ("a", "b")]
+    same = {name: Population(50, du=0, dv=0, vth=131071) for name in ("a", "b")}
+    emulator = PlasticEmulator(LoihiNetwork(20, same, twins))
+    emulator.run(train(30))
+    first, second = (s.weights for s in emulator.plastic)
+    assert (first != second).mean() > 0.3 and abs(first.mean() - second.mean()) < 0.1
+    assert len(np.unique(first[:, 0])) > 1, "synapses of one source draw apart too"
+
+
 def test_synapses_are_changed_alike_one_by_one_and_in_rows():
     """The same few spikes among 6 targets (rows) and among 200 (lists); no fraction arises."""
     exact = LearningRule("2^0*x1*y0*sgn(w) + 2^1*y0", dt="2^0*x1*y0 - 2^0*t*y0", x1=Trace(64, 0), seed=5)

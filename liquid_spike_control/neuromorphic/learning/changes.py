@@ -7,7 +7,9 @@ The result is the same; :mod:`.engine` chooses.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 from .columns import (
     F_CONSTANT,
@@ -55,15 +57,24 @@ def key_of(seed, kind, when):
     return np.uint32(_mixed(z + np.uint64(0x9E3779B97F4A7C15) * np.uint64(when + 1)) >> np.uint64(32))
 
 
-@njit(inline="always")
-def hashed(key, i):
-    """The draw number i of a key, uint32."""
-    h = np.uint32(key + np.uint32(np.uint32(i) * np.uint32(0x9E3779B9)))
-    h = np.uint32(h ^ (h >> np.uint32(16)))
-    h = np.uint32(h * np.uint32(0x85EBCA6B))
-    h = np.uint32(h ^ (h >> np.uint32(13)))
-    h = np.uint32(h * np.uint32(0xC2B2AE35))
-    return np.uint32(h ^ (h >> np.uint32(16)))
+@intrinsic
+def hashed(typingctx, key, i):
+    """The draw number i of a key, uint32: the finaliser of MurmurHash3 over key and number, in 32 bits.
+
+    In LLVM's own words: numba widens products to 64 bits, of which the processor multiplies few at once.
+    """
+
+    def code(context, builder, signature, arguments):
+        def word(value):
+            return ir.Constant(ir.IntType(32), value)
+
+        number = builder.trunc(arguments[1], ir.IntType(32))
+        h = builder.add(arguments[0], builder.mul(number, word(0x9E3779B9)))
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+            h = builder.mul(builder.xor(h, builder.lshr(h, word(shift))), word(factor))
+        return builder.xor(h, builder.lshr(h, word(16)))
+
+    return types.uint32(types.uint32, types.int64), code
 
 
 @njit(inline="always")
@@ -92,7 +103,7 @@ def _own(factors, f, w, d, t):
     return _clipped(value, -(np.int64(1) << width), (np.int64(1) << width) - 1)
 
 
-@njit(cache=True)
+@njit(inline="always")
 def _sum_of_one(variable, o, products, factors, of_x, of_y, j, tj, i, ti, open_u, w, d, t):
     """What one synapse adds up for a variable, in 1/128; and whether anything did."""
     epoch, exact = o[O_EPOCH], o[O_EXACT] != 0
@@ -137,11 +148,18 @@ def change_listed(
         draw: 0 .. 127, or -1 where every synapse draws by itself.
     """
     exact, grid = o[O_EXACT] != 0, o[O_GRID]
+    when = step * (np.int64(1) << 24) + j
+    keys = key_of(o[O_SEED], 0, when), key_of(o[O_SEED], 1, when), key_of(o[O_SEED], 2, when)
+    learnt = 0
+    for p in range(len(products)):
+        learnt |= 1 << products[p, P_VARIABLE]
     visits = 0
     for q in range(n_listed if n_listed >= 0 else len(weights)):
         i = np.int64(listed[q]) if n_listed >= 0 else q
         w, d, t = weights[i], delays[i], tags[i]
         for variable in range(3):
+            if not learnt >> variable & 1:
+                continue
             total, any_open = _sum_of_one(
                 variable, o, products, factors, of_x, of_y, j, tj, i, ty[i], open_u, w, d, t
             )  # fmt: skip
@@ -150,8 +168,7 @@ def change_listed(
             visits += 1
             drawn = draw
             if draw < 0:
-                key = key_of(o[O_SEED], variable, step * (np.int64(1) << 24) + j)
-                drawn = np.int64(hashed(key, i) >> _DRAW_BITS)
+                drawn = np.int64(hashed(keys[variable], i) >> _DRAW_BITS)
             low, high = _bounds(o, variable)
             if exact:
                 whole = (abs(total) + 127) >> 7
@@ -169,50 +186,68 @@ def change_listed(
     return visits
 
 
+# Below every sum and product is cut to int32 at once, which numba would widen: twice as many fit into a vector.
+
+
 @njit(inline="always")
 def _multiply_own(value, old, constant, sign, low, high):
     """Multiply by a factor of the synapses' own numbers."""
     if sign:
         for i in range(len(value)):
-            v = np.int32(old[i]) + constant
-            value[i] *= np.int32(v > 0) - np.int32(v < 0)
+            v = np.int32(np.int32(old[i]) + constant)
+            value[i] = np.int32(value[i] * np.int32(np.int32(v > 0) - np.int32(v < 0)))
     else:
         for i in range(len(value)):
-            value[i] *= _clipped(np.int32(old[i]) + constant, low, high)
+            v = np.int32(np.int32(old[i]) + constant)
+            value[i] = np.int32(value[i] * min(max(v, low), high))
 
 
 @njit(inline="always")
-def _accumulate(total, value, shift, exponent):
+def _accumulate(total, value, shift, power):
+    """Add what is shifted right, then multiplied by a power of 2."""
+    low, high = np.int32(_LEAST_SUM), np.int32(_MOST_SUM)
     for i in range(len(total)):
-        v = (value[i] >> shift) << exponent
-        total[i] = _clipped(
-            total[i] + _clipped(v, np.int32(_LEAST_SUM), np.int32(_MOST_SUM)), np.int32(_LEAST_SUM), np.int32(_MOST_SUM)
-        )
+        v = np.int32(np.int32(value[i] >> (shift & np.int32(31))) * power)
+        v = np.int32(total[i] + min(max(v, low), high))
+        total[i] = min(max(v, low), high)
 
 
 @njit(inline="always")
 def _round_shared(total, out, low, high, draw):
     for i in range(len(out)):
-        new = (total[i] >> np.int32(7)) + np.int32(draw < (total[i] & np.int32(127)))
-        out[i] = np.int16(_clipped(new, low, high))
+        new = np.int32(np.int32(total[i] >> np.int32(7)) + np.int32(draw < (total[i] & np.int32(127))))
+        out[i] = np.int16(min(max(new, low), high))
 
 
 @njit(inline="always")
 def _round_each(total, out, low, high, key):
     for i in range(len(out)):
         draw = np.int32(hashed(key, i) >> _DRAW_BITS)
-        new = (total[i] >> np.int32(7)) + np.int32(draw < (total[i] & np.int32(127)))
-        out[i] = np.int16(_clipped(new, low, high))
+        new = np.int32(np.int32(total[i] >> np.int32(7)) + np.int32(draw < (total[i] & np.int32(127))))
+        out[i] = np.int16(min(max(new, low), high))
+
+
+@njit(cache=True)
+def _add_listed(p, products, factors, of_x, of_y, j, ty, fired, n_fired, weights, delays, tags, total):
+    """Add a product behind y0 where the target has spiked; elsewhere it is 0."""
+    for q in range(n_fired):
+        i = fired[q]
+        value = products[p, P_MANTISSA] * np.int64(of_x[p, ty[i], j]) * np.int64(of_y[p, ty[i], i])
+        for f in range(products[p, P_OF_SYNAPSE], products[p, P_END]):
+            value *= _own(factors, f, weights[i], delays[i], tags[i])
+        value = (value >> products[p, P_SHIFT]) << products[p, P_EXPONENT]
+        value = np.int64(total[i]) + _clipped(value, _LEAST_SUM, _MOST_SUM)
+        total[i] = _clipped(value, _LEAST_SUM, _MOST_SUM)
 
 
 @njit(cache=True)
 def change_row(
-    o, products, factors, of_x, of_y, j, tj, ty, n_fired, open_u, weights, delays, tags, room, step, draw
+    o, products, factors, of_x, of_y, j, tj, ty, fired, n_fired, open_u, weights, delays, tags, room, step, draw
 ):  # fmt: skip
     """As :func:`change_listed`, for all targets at once, by Lava's arithmetic.
 
     Args:
-        n_fired: how many targets have spiked.
+        fired, n_fired: the targets that have spiked, and how many they are.
         room: int32 ``(4, n_target)``.
     """
     n, epoch = len(weights), o[O_EPOCH]
@@ -223,28 +258,30 @@ def change_row(
         at = tj if gate == GATE_X0 else epoch * np.int64(open_u) if gate == GATE_U else np.int64(n_fired > 0)
         if at == 0:
             continue
-        mantissa = np.int32(products[p, P_MANTISSA])
+        mantissa, total = np.int32(products[p, P_MANTISSA]), room[variable]
+        if not stirred >> variable & 1:
+            old = weights if variable == 0 else delays if variable == 1 else tags
+            for i in range(n):
+                total[i] = np.int32(np.int32(old[i]) << np.int32(7))
+            stirred |= 1 << variable
+        if gate == GATE_Y0 and 8 * n_fired < n:
+            _add_listed(p, products, factors, of_x, of_y, j, ty, fired, n_fired, weights, delays, tags, total)
+            continue
         if gate == GATE_Y0 and epoch > 1:  # each target has a step of its own
             for i in range(n):
-                value[i] = mantissa * of_x[p, ty[i], j] * of_y[p, ty[i], i]
+                value[i] = np.int32(np.int32(mantissa * of_x[p, ty[i], j]) * of_y[p, ty[i], i])
         else:
             scale, row = np.int32(mantissa * of_x[p, at, j]), of_y[p, at]
             if scale == 0:
                 continue
             for i in range(n):
-                value[i] = scale * row[i]
-        total = room[variable]
-        if not stirred >> variable & 1:
-            old = weights if variable == 0 else delays if variable == 1 else tags
-            for i in range(n):
-                total[i] = np.int32(old[i]) << np.int32(7)
-            stirred |= 1 << variable
+                value[i] = np.int32(scale * row[i])
         for f in range(products[p, P_OF_SYNAPSE], products[p, P_END]):
             name, width = factors[f, F_NAME], factors[f, F_WIDTH]
             old = weights if name == FIRST_VARIABLE else delays if name == FIRST_VARIABLE + 1 else tags
             low, high = np.int32(-(1 << width)), np.int32((1 << width) - 1)
             _multiply_own(value, old, np.int32(factors[f, F_CONSTANT]), factors[f, F_SIGN], low, high)
-        _accumulate(total, value, np.int32(products[p, P_SHIFT]), np.int32(products[p, P_EXPONENT]))
+        _accumulate(total, value, np.int32(products[p, P_SHIFT]), np.int32(1 << products[p, P_EXPONENT]))
     for variable in range(3):
         if stirred >> variable & 1:
             low, high = _bounds(o, variable)

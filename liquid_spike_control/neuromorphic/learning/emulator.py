@@ -56,12 +56,12 @@ class PlasticEmulator(LoihiEmulator):
         super().__init__(network, threads=1)
         names = [INPUT, *network.populations]
         self.plastic = tuple(
-            self._synapses(c, self._layout.connections[row], names)
-            for c, row in zip(_plastic(network), self._layout.plastic, strict=True)
+            self._synapses(number, c, self._layout.connections[row], names)
+            for number, (c, row) in enumerate(zip(_plastic(network), self._layout.plastic, strict=True))
         )
         self._changing = (*self._changing, *(array for synapses in self.plastic for array in synapses.changing))
 
-    def _synapses(self, c: Dense, row: np.ndarray, names: list[str]) -> PlasticSynapses:
+    def _synapses(self, number: int, c: Dense, row: np.ndarray, names: list[str]) -> PlasticSynapses:
         assert c.learning is not None
         n_target, n_source = c.shape
         delayed = row[d.C_KIND] == d.DELAYED
@@ -73,7 +73,7 @@ class PlasticEmulator(LoihiEmulator):
             first = int(row[d.C_ROW])
             pairs = self._layout.index[first : first + 2 * c.weights.size].reshape(-1, 2)
         place = names.index(c.source) - 1, names.index(c.target) - 1, start, length, first
-        return PlasticSynapses(c.learning, c.shape, weights, np.asarray(c.delays), place, pairs)
+        return PlasticSynapses(c.learning, c.shape, weights, np.asarray(c.delays), place, pairs, number)
 
     @property
     def learning(self) -> bool:

@@ -76,7 +76,7 @@ from .columns import (
 from .draws import SYNAPSE, X_DECAY, X_IMPULSE, Y_AGAIN, Y_DECAY, Y_IMPULSE
 
 # What a draw is for, besides the variables 0 .. 2.
-_DRAW_X, _DRAW_Y, _DRAW_X_IMPULSE, _DRAW_Y_IMPULSE = range(3, 7)
+_DRAW_X, _DRAW_Y, _DRAW_X_IMPULSE, _DRAW_Y_IMPULSE = 3, 4, 256, 257
 _MOST = 127
 
 
@@ -248,7 +248,7 @@ def learn(m, step, weights, index):
                 )  # fmt: skip
             else:
                 n = change_row(
-                    o, products, factors, of_x, of_y, j, tx[j], ty, n_fired, open_u, old, delays[j], tags[j], room,
+                    o, products, factors, of_x, of_y, j, tx[j], ty, fired, n_fired, open_u, old, delays[j], tags[j], room,
                     step, draw,
                 )  # fmt: skip
             changes[N_VISITS] += n

@@ -6,8 +6,8 @@
 
 Every product is a constant times factors: a gate (``x0``: the source has spiked in the epoch, ``y0``: the target has,
 ``uk``: every 2^k epochs), traces (``x1``, ``x2`` of the source, ``y1``, ``y2``, ``y3`` of the target), the synapse's
-own weight ``w``, delay ``d`` and tag ``t``, ``sgn()`` of these, each with a constant added if need be: ``(y1 - 4)``. The
-first gate of a product decides at which step of the epoch the traces are read.
+own weight ``w``, delay ``d`` and tag ``t``, ``sgn()`` of these, each with a constant added if need be:
+``(y1 - 4)``. The first gate of a product decides at which step of the epoch the traces are read.
 
 Notation: Davies et al. 2018 (IEEE Micro 38(1)); widths and the range of constants: Intel's Lava 0.10.0.
 """

@@ -11,6 +11,7 @@ from .draws import LavaDraws
 from .notation import TRACES, VARIABLES, WIDTHS, Product
 from .rule import LearningRule
 
+_GOLDEN = 0x9E3779B97F4A7C15
 _GATES = {"x0": c.GATE_X0, "y0": c.GATE_Y0, "u": c.GATE_U}
 
 
@@ -25,6 +26,7 @@ class PlasticSynapses:
         place: source and target among the populations, where the weights begin, length of their rows, where the
             pairs of target and delay begin (-1: all delays are one).
         pairs: int32 view of these, ``(n_source * n_target, 2)``.
+        number: of the plastic connection in its network.
 
     Attributes:
         rule, shape: as given.
@@ -38,6 +40,7 @@ class PlasticSynapses:
         delays: np.ndarray,
         place: tuple[int, int, int, int, int],
         pairs: np.ndarray | None = None,
+        number: int = 0,
     ) -> None:
         self.rule, self.shape = rule, shape
         n_target, n_source = shape
@@ -53,7 +56,7 @@ class PlasticSynapses:
         decayed = np.stack([rule.decayed(name) for name in TRACES])
         times = rule.epoch + 1
         self._arrays = {
-            c.OPTIONS: self._options(place),
+            c.OPTIONS: self._options(place, number),
             c.PRODUCTS: products,
             c.FACTORS: factors,
             c.IMPULSES: np.array([rule.impulse(name) for name in TRACES], np.int64),
@@ -75,11 +78,13 @@ class PlasticSynapses:
             c.CHANGES: self._changes,
         }
 
-    def _options(self, place: tuple[int, int, int, int, int]) -> np.ndarray:
+    def _options(self, place: tuple[int, int, int, int, int], number: int) -> np.ndarray:
         rule = self.rule
         options = np.zeros(c.N_OPTIONS, np.int64)
         options[[c.O_SOURCE, c.O_TARGET, c.O_W_START, c.O_W_ROW, c.O_PAIRS]] = place
-        options[[c.O_EPOCH, c.O_DECIMATION, c.O_SEED]] = rule.epoch, rule.decimation, rule.seed
+        options[[c.O_EPOCH, c.O_DECIMATION]] = rule.epoch, rule.decimation
+        # Connections of one rule draw apart.
+        options[c.O_SEED] = (rule.seed ^ number * _GOLDEN) & (2**63 - 1)
         options[[c.O_LOW, c.O_HIGH]] = rule.weight_range
         options[c.O_EXACT] = rule.arithmetic == "brian2loihi"
         options[c.O_GRID] = 2 if rule.sign == "mixed" else 1

@@ -10,7 +10,9 @@ share = f"share/{package_name}"
 nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder", "bringup")
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
-test = ["pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "hypothesis", "cryptography>=42"]
+test = [
+    "pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "pytest-xdist", "hypothesis", "cryptography>=42"
+]
 
 setup(
     name=package_name,

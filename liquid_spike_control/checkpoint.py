@@ -10,10 +10,10 @@ remedy.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,7 +24,7 @@ import safetensors.numpy
 
 from .controller_description import ControllerDescription, refuse
 from .errors import ModelError
-from .inputs import open_input, parse_json
+from .inputs import parse_json, read_input
 from .liquid.architecture import Architecture, tensor_shapes
 from .outputs import write_file
 
@@ -116,13 +116,10 @@ def read_controller(path: str | Path) -> ControllerFile:
     """
     path = str(path)
     try:
-        with open_input(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            data = file.read(min(size, MAX_FILE_BYTES) + 1)  # as much is allocated as is asked for
+        data = read_input(path, MAX_FILE_BYTES)
     except OSError as error:
-        refuse(path, "file", "a controller file", error.strerror, "check the path")
-    if max(size, len(data)) > MAX_FILE_BYTES:
-        refuse(path, "size", f"at most {MAX_FILE_BYTES} bytes", "more", "give a controller file")
+        field = "size" if error.errno == errno.EFBIG else "file"
+        refuse(path, field, "a controller file", error.strerror, "check the path")
     header_bytes = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, len(data) - 8):
         refuse(path, "header", "a safetensors header", f"{len(data)} bytes of something else", _RECOPY)

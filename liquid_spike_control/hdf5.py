@@ -8,16 +8,23 @@ loops, and shapes that a file of a kilobyte may claim to be a terabyte. A model 
 from __future__ import annotations
 
 import math
+import mmap
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 
+from .inputs import open_input
+
 #: All that a file may say it holds [bytes], unpacked.
 MAX_BYTES = 1 << 30
 #: Groups and data sets in a file, how deep they lie, and strings in a data set.
 MAX_OBJECTS, MAX_DEPTH, MAX_STRINGS = 100_000, 64, 1 << 16
+#: Of a data set that is read in pieces: a chunk, which is unpacked whole, and an item [bytes].
+MAX_CHUNK, MAX_ITEM = 1 << 26, 256
 
 
 @contextmanager
@@ -29,12 +36,65 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         ValueError: it holds more than :data:`MAX_BYTES`, links that are not its own tree, or data kept elsewhere; one
             line that names the place.
     """
+    _check_heaps(path)
     with h5py.File(path, "r") as file:
         try:
             _look_through(file)
         except (TypeError, KeyError, RuntimeError) as error:  # what h5py makes of damage
             raise ValueError(" ".join(str(error).split())) from None
         yield file
+
+
+def _check_heaps(path: str | Path) -> None:
+    """Refuse collections of texts that HDF5 1.14 would walk through without end: an object of no size in them.
+
+    Format: HDF5 File Format Specification 3.0, III.E, global heap.
+    """
+    with open_input(path) as file:
+        if not os.fstat(file.fileno()).st_size:
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            begin = -1
+            while (begin := data.find(b"GCOL\x01", begin + 1)) >= 0:
+                if begin + 16 > len(data):
+                    return
+                end = begin + int.from_bytes(data[begin + 8 : begin + 16], "little")
+                at = begin + 16
+                while at + 16 <= min(end, len(data)):
+                    number, _, _, size = struct.unpack_from("<HHIQ", data, at)
+                    # number 0 is what is left of the collection, with this header
+                    taken = size if number == 0 else 16 + -(-size // 8) * 8
+                    if taken < 16 or at + taken > end:
+                        raise ValueError(f"a damaged collection of texts at byte {begin}")
+                    at += taken
+
+
+def check_stream(dataset: h5py.Dataset, where: str) -> None:
+    """Refuse a data set that cannot be read piece by piece in memory and time bounded by the size of its file.
+
+    HDF5 makes up what was never written: a file of a kilobyte may claim to hold 2^40 events.
+
+    Args:
+        dataset: of numbers, as long as it likes.
+        where: its name, for the message.
+
+    Raises:
+        ValueError: it is no array of numbers, its chunks are larger than :data:`MAX_CHUNK`, or less is stored than it
+            claims; one line.
+    """
+    if dataset.dtype.hasobject or dataset.dtype.itemsize > MAX_ITEM:
+        raise ValueError(f"{where} holds {dataset.dtype.name}, no numbers")
+    if not dataset.shape or not dataset.size:
+        return
+    if dataset.chunks is None:
+        stored, claimed, what = dataset.id.get_storage_size(), dataset.nbytes, "bytes"
+    else:
+        if (chunk := math.prod(dataset.chunks) * dataset.dtype.itemsize) > MAX_CHUNK:
+            raise ValueError(f"{where} has chunks of {chunk:,} bytes; at most {MAX_CHUNK:,}")
+        claimed = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
+        stored, what = dataset.id.get_num_chunks(), "chunks"
+    if stored < claimed:
+        raise ValueError(f"{where} is said to hold {claimed:,} {what}, and {stored:,} are stored")
 
 
 def _look_through(file: h5py.File) -> None:

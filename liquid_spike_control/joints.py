@@ -14,6 +14,7 @@ SECOND_NS = 1_000_000_000
 JOINT_STATE = "sensor_msgs/msg/JointState"
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 
+
 def to_ns(stamp: Any) -> int:
     """A ROS time as nanoseconds."""
     return stamp.sec * SECOND_NS + stamp.nanosec
@@ -30,11 +31,17 @@ def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
 class Merger:
     """Joins readings of which each holds some of the quantities, NaN for the others, as several publishers on one topic
     send them: each quantity is the latest that came, and the whole is as old as its oldest part.
+
+    Args:
+        initial: what holds until something comes; nothing by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, initial: Quantities | None = None) -> None:
         self._values: np.ndarray | None = None
         self._stamps: np.ndarray = np.empty(0, np.int64)
+        if initial is not None:
+            self._values = initial.values.copy()
+            self._stamps = np.full(len(initial.values), initial.stamp_ns)
 
     def add(self, reading: Quantities) -> Quantities | None:
         """The reading itself where nothing lacks; else what has come so far, or None while something has not."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from .errors import LiquidSpikeError
 
 PACKAGE = "liquid_spike_control"
-_HERE = Path(__file__).resolve().parent
+#: Folder of the installed package.
+PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 
 def share(relative: str) -> Path:
@@ -24,8 +25,8 @@ def share(relative: str) -> Path:
     """
     prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
     roots = [Path(p) / "share" / PACKAGE for p in prefixes if p]
-    if (_HERE.parent / "resource" / PACKAGE).exists():
-        roots.insert(0, _HERE.parent)
+    if (PACKAGE_FOLDER.parent / "resource" / PACKAGE).exists():
+        roots.insert(0, PACKAGE_FOLDER.parent)
     for root in roots:
         if (root / relative).exists():
             return root / relative
@@ -34,4 +35,4 @@ def share(relative: str) -> Path:
 
 def zoo(name: str) -> Path:
     """Path of a trained model that ships with the package, e.g. ``pencil_perception.nir``."""
-    return _HERE / "zoo" / name
+    return PACKAGE_FOLDER / "zoo" / name

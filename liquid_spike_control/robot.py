@@ -20,6 +20,7 @@ import numpy as np
 from .control.gate import GateLimits
 from .errors import RobotError
 from .joints import JOINT_STATE, MULTI_ARRAY
+from .resources import PACKAGE_FOLDER, zoo
 
 if TYPE_CHECKING:
     from .events.camera import EventCameraModel
@@ -71,6 +72,22 @@ class MujocoPlace(_Entry, frozen=True):
         return getattr(self, self.kind)
 
 
+class Qos(_Entry, frozen=True):
+    """Quality of service of a real robot's topic; what is not given is the node's own: reliable, and a depth of 10.
+
+    Attributes:
+        reliability: best_effort, as many sensors publish, or reliable.
+        depth: messages that wait at most.
+    """
+
+    reliability: str | None = None
+    depth: int | None = None
+
+
+#: Of event packets: drivers publish best effort, up to 1000 packets a second, and 10 would hold those of 10 ms.
+EVENTS_QOS = Qos(reliability="best_effort", depth=1000)
+
+
 class RosPlace(_Entry, frozen=True):
     """Where a quantity is on ROS.
 
@@ -79,15 +96,17 @@ class RosPlace(_Entry, frozen=True):
         type: of the message, e.g. ``sensor_msgs/msg/JointState``.
         field: ``joint/position``, ``joint/velocity`` or ``joint/effort`` of a JointState, the path to a number of
             another stamped message, or nothing for a Float64MultiArray.
+        qos: on the real robot; quantities of one topic have the same.
     """
 
     topic: str
     type: str
     field: str = ""
+    qos: Qos = Qos()
 
 
-#: Where readings and commands are on ROS unless the description says otherwise.
-READINGS_TOPIC, COMMANDS_TOPIC = "joint_states", "robot_joint_command"
+#: Where readings, setpoints and commands are on ROS unless the description says otherwise.
+READINGS_TOPIC, SETPOINTS_TOPIC, COMMANDS_TOPIC = "joint_states", "setpoints", "robot_joint_command"
 
 
 class Reading(_Entry, frozen=True):
@@ -155,6 +174,7 @@ class Camera(_Entry, frozen=True):
         topic: of its event packets.
         encoding: of the packets that the simulator publishes: mono (exact to the nanosecond) or evt3 (microseconds).
         clock: of a real camera's packets: sensor, as drivers have it, or stamp.
+        qos: of a real camera's topic.
     """
 
     name: str
@@ -167,6 +187,7 @@ class Camera(_Entry, frozen=True):
     topic: str | None = None
     encoding: str = "evt3"
     clock: str = "sensor"
+    qos: Qos = EVENTS_QOS
 
     @property
     def events_topic(self) -> str:
@@ -291,6 +312,7 @@ class Robot(_Entry, frozen=True):
         for i, command in enumerate(self.commands):
             self._check_command(f"commands[{i}] ({command.name})", command)
         self._check_one_topic("commands", self.command_places())
+        self._check_setpoint_topics()
 
     def _refuse(self, field: str, found: object, remedy: str) -> NoReturn:
         raise RobotError(f"{self.source}: {field}: {found}; {remedy}")
@@ -314,6 +336,13 @@ class Robot(_Entry, frozen=True):
         found = sorted({f"{place.topic} ({place.type})" for place in places})
         if len(found) > 1:
             self._refuse(f"{field}.ros", " and ".join(found), "give all of them one topic and type")
+
+    def _check_setpoint_topics(self) -> None:
+        sensed = {place.topic for place in self.reading_places()[: len(self.readings)]}
+        for i, place in enumerate(self.reading_places()[len(self.readings) :]):
+            if place.topic in sensed:
+                where = f"setpoints[{i}] ({self.setpoints[i].name}).ros.topic"
+                self._refuse(where, f"'{place.topic}' has readings too", "give setpoints a topic of their own")
 
     def _check_quantity(self, where: str, entry: Reading | Setpoint | Estimate) -> None:
         if not entry.unit:
@@ -363,6 +392,14 @@ class Robot(_Entry, frozen=True):
         if not fits:
             self._refuse(f"{where}.field", f"'{place.field}'", remedy)
 
+        self._check_qos(f"{where}.qos", place.qos)
+
+    def _check_qos(self, where: str, qos: Qos) -> None:
+        if qos.reliability not in (None, "reliable", "best_effort"):
+            self._refuse(f"{where}.reliability", f"'{qos.reliability}'", "give reliable or best_effort")
+        if qos.depth is not None and not 1 <= qos.depth <= 100_000:
+            self._refuse(f"{where}.depth", qos.depth, "give 1 to 100000 messages")
+
     def _check_topic(self, where: str, topic: str) -> None:
         if not _TOPIC.fullmatch(topic):
             self._refuse(where, f"'{topic}'", "give a topic's name, e.g. imu/data")
@@ -377,6 +414,7 @@ class Robot(_Entry, frozen=True):
             self._refuse(f"{where}.frame_s", camera.frame_s, f"give a whole part of period_s, {self.period_s} s")
         if camera.topic is not None:
             self._check_topic(f"{where}.topic", camera.topic)
+        self._check_qos(f"{where}.qos", camera.qos)
         if min(camera.supersample) < 1:
             self._refuse(f"{where}.supersample", list(camera.supersample), "give whole numbers of at least 1")
         for field, known in (("encoding", EVENT_ENCODINGS), ("clock", ("sensor", "stamp"))):
@@ -430,7 +468,11 @@ class Robot(_Entry, frozen=True):
 
     def reading_places(self) -> tuple[RosPlace, ...]:
         """Where each reading and setpoint is on ROS; by default the position of a joint of its name."""
-        default = (RosPlace(topic=READINGS_TOPIC, type=JOINT_STATE, field=f"{r.name}/position") for r in self.seen)
+        topics = [READINGS_TOPIC] * len(self.readings) + [SETPOINTS_TOPIC] * len(self.setpoints)
+        default = (
+            RosPlace(topic=topic, type=JOINT_STATE, field=f"{r.name}/position")
+            for topic, r in zip(topics, self.seen, strict=True)
+        )
         return tuple(r.ros or place for r, place in zip(self.seen, default, strict=True))
 
     def command_places(self) -> tuple[RosPlace, ...]:
@@ -448,7 +490,8 @@ class Robot(_Entry, frozen=True):
         return Path(self.folder) / name
 
     def model(self, field: str) -> Path:
-        """Path of the ``perception`` or ``controller`` model.
+        """Path of the ``perception`` or ``controller`` model: in the folder, or by its name alone one that ships with
+        this package.
 
         Raises:
             RobotError: the description names none, or the file is not there.
@@ -456,9 +499,13 @@ class Robot(_Entry, frozen=True):
         name = getattr(self, field)
         if not name:
             self._refuse(field, "not set", f"give a model file, or --{field}-model")
-        if not self.file(name).is_file():
-            self._refuse(field, f"{self.file(name)} is not there", f"train one: liquid-spike train {field} {self.name}")
-        return self.file(name)
+        path = self.file(name)
+        if not path.is_file() and Path(name).name == name:
+            path = zoo(name)
+        if not path.is_file():
+            at = self.name if Path(self.folder).is_relative_to(PACKAGE_FOLDER) else self.source
+            self._refuse(field, f"{self.file(name)} is not there", f"train one: liquid-spike train {field} {at}")
+        return path
 
 
 def names(entries: Iterable[Reading | Setpoint | Camera | Estimate | Command]) -> tuple[str, ...]:

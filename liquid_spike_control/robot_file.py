@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from .errors import LiquidSpikeError, RobotError
+from .inputs import read_input
 from .robot import Robot
 
 #: A description is a few kilobytes.
@@ -102,9 +103,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), "+-0123456789")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise RobotError(f"{path}: larger than {MOST_BYTES} bytes; give the description of a robot")
-        content = Loader(path.read_text(encoding="utf-8")).get_single_data()
+        content = Loader(read_input(path, MOST_BYTES).decode()).get_single_data()
     except OSError as error:
         raise RobotError(f"{path}: {error.strerror}; give a robot's name, its folder or its yaml file") from None
     except RecursionError:

@@ -27,16 +27,23 @@ from _pytest.tmpdir import tmppath_result_key
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-#: Tests that start processes and need the machine's time; another program beside them can starve one.
-REAL_TIME = ("nodes", "robot", "faults")
+#: Promises of safety, with bounds on time.
+ALONE = ("faults", "nodes/test_gate_node.py")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try what runs in real time up to three times; the summary lists whatever was tried again, and why."""
+    """Try a test that is marked ``real_time`` up to three times: it starts processes that need the machine's time, and
+    another program beside them can starve one. The summary lists whatever was tried again, and why. Promises of safety,
+    of the gate and under faults, are never tried again. All of these have the machine to themselves.
+    """
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in REAL_TIME:
+        real_time = item.get_closest_marker("real_time") is not None
+        if real_time:
             item.add_marker(pytest.mark.flaky(retries=2, delay=1))
+        if real_time or any(item.path.is_relative_to(here / place) for place in ALONE):
+            item.add_marker(pytest.mark.alone)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -51,7 +51,7 @@ NAMES_A_ROBOT: set[str] = {
     "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.energy", "bench.entry",
     "cli", "nodes.doctor.probes", "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files",
     "nodes.faults.models", "nodes.faults.soak", "nodes.faults.stops", "nodes.graph", "nodes.hops.command",
-    "nodes.parameter_file", "nodes.robot", "nodes.run", "options", "options.benchmarks", "options.graph",
+    "options", "options.benchmarks", "options.graph",
     "options.training", "records.replay", "records.replay_figure", "robots.catalogue", "training.commands",
     "training.entry", "training.gym_expert", "training.receptive_fields",
 }  # fmt: skip

@@ -126,3 +126,9 @@ def test_runs_without_torch():
         "from liquid_spike_control.liquid import commands, controller, onnx_export, wiring_figure"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("observation", [GOOD[:1], GOOD[:, None], GOOD[None], 0.3, np.zeros((2, 2)), []])
+def test_an_observation_of_another_shape_is_refused_by_name(controller, observation):
+    with pytest.raises(ValueError, match=r"an observation has shape \(2,\), not \("):
+        controller.step(observation, PERIOD)

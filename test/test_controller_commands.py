@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.liquid.architecture import named
-from liquid_spike_control.liquid.commands import export_command, inspect_command
+from liquid_spike_control.liquid.commands import export_command, inspect_command, summary
+from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.liquid.policies import new_policy
 from liquid_spike_control.liquid.wiring_figure import strengths
 from liquid_spike_control.options import ControllerExportOptions, ControllerInspectOptions
@@ -66,3 +68,35 @@ def test_the_shipped_controller_is_exported(tmp_path, capsys):
     assert "agrees" in capsys.readouterr().out
     with pytest.raises(TaskError, match="make it first"):
         export_command(ControllerExportOptions(options.model, tmp_path / "none" / "c.onnx"))
+
+
+def test_synapses_without_effect_are_not_counted(tmp_path, capsys):
+    """Neurons of one layer of a CfC see each other whatever is drawn: removing those synapses changes nothing."""
+    policy = new_policy(named("ncp", cell="cfc"), (1.0, 0.1), (10.0,), 0.02, seed=1)
+    names = {"observation_names": ("a", "b"), "observation_units": ("m", "m"), "command_names": ("u",),
+             "command_units": ("N",)}  # fmt: skip
+    file = policy.to_file(**names, task="balance", training_command="none", training_seeds=(0, 1))
+    wiring = named("ncp").wirings(2, 1)[0]
+    inter, command, _ = wiring.stages
+    among = slice(inter, inter + command)
+    n_among = int(np.count_nonzero(wiring.synapses[among, among]))
+    told = summary(file)["wirings"][0]
+    assert n_among > 0 and told["drawn_without_effect"] == n_among
+    assert told["synapses"] == np.count_nonzero(wiring.synapses) - n_among
+    without = dict(file.tensors)
+    without["layers.0.cell.wiring_synapses"] = wiring.synapses.copy()
+    without["layers.0.cell.wiring_synapses"][among, among] = 0
+    a, b = new_controller(file), new_controller(replace(file, tensors=without))
+    for k in range(5):
+        observation = np.array([np.sin(k), np.cos(k)])
+        assert (a.step(observation, 0.02) == b.step(observation, 0.02)).all()
+    write_controller(tmp_path / "c.safetensors", file)
+    inspect_command(ControllerInspectOptions(tmp_path / "c.safetensors"))
+    assert f"{n_among} more are drawn within a layer" in capsys.readouterr().out
+    assert summary(replace(file, tensors=without))["wirings"][0]["drawn_without_effect"] == 0
+
+
+def test_every_synapse_of_an_ltc_counts(ncp):
+    told = summary(read_controller(ncp))["wirings"][0]
+    assert told["drawn_without_effect"] == 0
+    assert told["synapses"] == np.count_nonzero(named("ncp").wirings(2, 1)[0].synapses)

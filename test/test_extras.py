@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROS = r"rclpy|rpyutils|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
 OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio"
 NEEDS_ROS = (
-    ["run"], ["run", "robot", "--config", "config/robot_cart.yaml"], ["run", "pencil", "--real"],
+    ["run"], ["run", "config/robot_cart.yaml", "--real"], ["run", "pencil", "--real"],
     ["record", "--out", "{out}/a.mcap"], ["faults"], ["bench", "hops"],
     ["events", "play", "{events}", "--size", "8", "8"],
 )  # fmt: skip
@@ -44,7 +44,7 @@ WORKS = {
     "bench pencil": ["bench", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
     "bench push": ["bench", "push", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
     "bench policy": ["bench", "policy", str(zoo("swing_up_spiking.nir")), "--seeds", "0:1", "--perturbations", "clean"],
-    "bench energy": ["bench", "energy"],
+    "bench energy": ["bench", "energy", "--seeds", "0:1", "--duration", "0.2"],
     "controller inspect": ["controller", "inspect", str(zoo("pencil_controller.safetensors"))],
     "neuromorphic inspect": ["neuromorphic", "inspect", str(zoo("pencil_perception.nir"))],
     "neuromorphic compile": [
@@ -56,6 +56,8 @@ WORKS = {
     "events convert": ["events", "convert", "{events}", "{out}/b.mcap", "--size", "8", "8"],
     "security policy": ["security", "policy"],
 }  # fmt: skip
+#: A search for the largest push.
+LONG = {"bench push"}
 #: Commands without a line above, and the reason.
 OTHERS = {
     "doctor": "a test of its own",
@@ -98,7 +100,9 @@ def test_what_needs_an_extra_says_so_in_a_line(tmp_path, name):
     refused(liquid_spike(arguments, tmp_path), extra)
 
 
-@pytest.mark.parametrize("name", WORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in WORKS]
+)
 def test_the_rest_works_without_any_extra(tmp_path, name):
     done = liquid_spike(WORKS[name], tmp_path)
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-2000:]

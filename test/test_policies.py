@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+import copy
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from liquid_spike_control.checkpoint import write_controller
 from liquid_spike_control.liquid.architecture import named
+from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.liquid.policies import new_policy, read_policy
+from liquid_spike_control.liquid.wiring import WiringPlan
 
 PERIOD = 0.005
 SCALES, LIMITS = [1.0, 2.0, 0.1], [10.0, 0.5]
@@ -30,6 +37,10 @@ def sequence(batch, time, seed=1):
     generator = torch.Generator().manual_seed(seed)
     observation = torch.randn(batch, time, 3, generator=generator)
     return observation, PERIOD * (0.3 + 2 * torch.rand(batch, time, generator=generator))
+
+
+def steps_of(controller, observation, elapsed):
+    return [controller.step(o.numpy().astype(float), float(t)) for o, t in zip(observation, elapsed, strict=True)]
 
 
 @pytest.mark.parametrize("batch", [12, 19])  # as many as units, where ncps is silently wrong
@@ -117,3 +128,63 @@ def test_constraints_hold_after_a_step_of_the_optimiser():
         cell.w -= 0.5
     policy.constrain()
     assert cell.w.min() == 0 and cell.w.max() > 0
+
+
+@pytest.mark.parametrize("cell", ["cfc", "ltc"])
+@pytest.mark.parametrize("kind, sparsity", [("random", 0.95), ("auto_ncp", 0.5)])
+def test_a_wiring_without_synapses_between_neurons_can_be_trained_written_and_run(tmp_path, cell, kind, sparsity):
+    architecture = named("ncp", cell=cell, units=3 if kind == "random" else 8, wiring=WiringPlan(kind, sparsity))
+    policy = new_policy(architecture, SCALES, LIMITS, PERIOD, seed=1)
+    for layer in policy.layers:
+        layer.cell.wiring_synapses.zero_()
+    policy.load_state_dict(policy.state_dict())
+    observation, elapsed = sequence(2, 6)
+    commands, _ = policy(observation, elapsed)
+    commands.square().sum().backward()
+    names = {"observation_names": "abc", "observation_units": "mmm", "command_names": "uv", "command_units": "NN"}
+    write_controller(tmp_path / "c.safetensors", policy.to_file(
+        **names, task="none", training_command="none", training_seeds=(0, 1)))  # fmt: skip
+    controller = LiquidController.from_file(tmp_path / "c.safetensors")
+    steps = steps_of(controller, observation[0], elapsed[0])
+    torch.testing.assert_close(torch.tensor(np.array(steps)).float(), commands[0].detach(), rtol=0, atol=2e-5)
+    assert controller.poisoned == 0 and np.ptp(steps, axis=0).min() > 0
+
+
+@pytest.mark.parametrize("architecture", ["ncp of cfc", "ncp of cfc, mixed memory", "ncp"])
+def test_weights_of_another_wiring_bring_their_synapses(architecture, tmp_path):
+    """In torch, in the file, and in what was copied for a moving average."""
+    ours = ARCHITECTURES[architecture]
+    other = replace(ours, wiring=replace(ours.wiring, seed=ours.wiring.seed + 1))
+    policy, donor = (new_policy(a, SCALES, LIMITS, PERIOD, seed=k) for k, a in enumerate((ours, other)))
+    observation, elapsed = sequence(3, 5)
+    assert not torch.equal(policy.layers[0].cell.wiring_synapses, donor.layers[0].cell.wiring_synapses)
+    copied = copy.deepcopy(policy)
+    for network in (policy, copied):
+        network.load_state_dict(donor.state_dict())
+        torch.testing.assert_close(network(observation, elapsed)[0], donor(observation, elapsed)[0], rtol=0, atol=0)
+    names = {"observation_names": "abc", "observation_units": "mmm", "command_names": "uv", "command_units": "NN"}
+    file = policy.to_file(**names, task="none", training_command="none", training_seeds=(0, 1))
+    controller, expected = LiquidController(file), policy(observation[:1], elapsed[:1])[0][0]
+    steps = steps_of(controller, observation[0], elapsed[0])
+    torch.testing.assert_close(torch.tensor(np.array(steps)).float(), expected.detach(), rtol=0, atol=2e-5)
+    assert not any("mask" in name for name in file.tensors)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda p, o, t: p(o[..., :2], t), "observation has shape .batch, time, 3., not .2, 4, 2."),
+        (lambda p, o, t: p(o[0], t[0]), "observation has shape .batch, time, 3., not .4, 3."),
+        (lambda p, o, t: p(o[:, :0], t[:, :0]), "observation has shape .batch, time, 3., not .2, 0, 3."),
+        (lambda p, o, t: p(o, t[:, :3]), "elapsed has shape .2, 4., not .2, 3."),
+        (lambda p, o, t: p(o, t[..., None]), "elapsed has shape .2, 4., not .2, 4, 1."),
+        (lambda p, o, t: p.step(o[:, 0], t[:, 0, None]), "have shapes .batch, 3. and .batch,., not .2, 3. and .2, 1."),
+        (lambda p, o, t: p.step(o[0, 0], t[0, 0]), "have shapes .batch, 3. and"),
+        (lambda p, o, t: p(o, t, p.initial_state(3)), "state has parts of shapes .*2, 12.*, not .*3, 12"),
+        (lambda p, o, t: p(o, t, ()), "state has parts of shapes"),
+    ],
+)
+def test_wrong_shapes_are_named(call, says):
+    policy = new_policy(ARCHITECTURES["lstm"], SCALES, LIMITS, PERIOD, seed=1)
+    with pytest.raises(ValueError, match=says):
+        call(policy, *sequence(2, 4))

@@ -225,6 +225,9 @@ WRONG = [
     ("cameras.0.supersample", 2, "cameras[0].supersample: expected `array`, got `int`; give a list"),
     ("cameras.0.encoding", "evt9", "cameras[0] (eye).encoding: 'evt9'; give mono or evt3"),
     ("cameras.0.clock", "wall", "cameras[0] (eye).clock: 'wall'; give sensor or stamp"),
+    ("cameras.0.qos", {"depth": 0}, "cameras[0] (eye).qos.depth: 0; give 1 to 100000 messages"),
+    ("cameras.0.qos", {"reliability": "some"},
+     "cameras[0] (eye).qos.reliability: 'some'; give reliable or best_effort"),
     ("cameras.0.topic", 3, "cameras[0].topic: expected `str | null`, got `int`; give a text"),
     ("cameras.0.topic", "9/events", "cameras[0] (eye).topic: '9/events'; give a topic's name, e.g. imu/data"),
     ("cameras.0.mujoco", 1, "cameras[0].mujoco: expected `str | null`, got `int`; give a text"),
@@ -310,7 +313,7 @@ def test_commands_on_several_topics(folder):
     ("- name: arm\n", "not a description of a robot; give fields such as name and commands"),
     ("1: 2\n", "not a description of a robot; give fields such as name and commands"),
     ("{a: " * 5000, "nested too deeply; give the description of a robot"),
-    ("a" * (1 << 20) + ": 1", "larger than 1048576 bytes; give the description of a robot"),
+    ("a" * (1 << 20) + ": 1", "more than 1048576 bytes; give a robot's name, its folder or its yaml file"),
     ("extends: base.yaml\n", "base.yaml extends a file itself; extend that one"),
 ])  # fmt: skip
 def test_a_file_that_is_no_description(folder, text, says):
@@ -478,7 +481,7 @@ def test_a_model_that_is_not_there(folder, field):
     says = f"robot.yaml: {field}: not set; give a model file, or --{field}-model"
     assert refused(folder, lambda folder: read(read_robot(folder))) == says
     write(folder, (field, "gone.nir"))
-    says = f"robot.yaml: {field}: gone.nir is not there; train one: liquid-spike train {field} arm"
+    says = f"robot.yaml: {field}: gone.nir is not there; train one: liquid-spike train {field} robot.yaml"
     assert refused(folder, lambda folder: read(read_robot(folder))) == says
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from ..errors import LiquidSpikeError, OutputError, TaskError
 from ..outputs import check_output, written
 from ..types import EVENT
-from . import hdf5_files, prophesee, text_files
+from . import aedat4, hdf5_files, prophesee, text_files
 
 #: How each format that faery reads begins; it would take a foreign file for EVT3 without a header.
 MAGIC = {".raw": b"% ", ".dat": b"% ", ".aedat4": b"#!AER-DAT4", ".aedat": b"#!AER-DAT4", ".es": b"Event Stream"}
@@ -113,6 +113,8 @@ def open_events(path: str | Path, size: tuple[int, int] | None = None, track: st
         elif suffix in TEXT:
             width, height = size or (0, 0)
         else:
+            if suffix in AEDAT:
+                aedat4.check_frame(path)
             number = _track(path, track) if suffix in AEDAT else None
             stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0), track_id=number)
             width, height = stream.dimensions()

@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 
 from ..errors import TaskError
+from ..hdf5 import check_stream
 from ..types import EVENT
 
 #: Events that are read at once.
@@ -130,6 +131,10 @@ def _check(file: h5py.File, place: str, path: Path) -> None:
     if not all(map(h5py.h5z.filter_avail, filters)):
         plugin = "ECF, Metavision's codec; convert it to .raw" if place == "CD/events" else "pip install hdf5plugin"
         raise TaskError(f"{path}: its chunks are compressed by Blosc or another plugin; {plugin}")
+    try:
+        check_stream(held, place)
+    except ValueError as error:
+        raise TaskError(f"{path}: {error}; fetch the file afresh") from None
 
 
 def pieces(path: Path, track: str | None) -> Iterator[np.ndarray]:

@@ -93,12 +93,25 @@ class CfC(nn.Module):
         if self.mode == "pure":
             self.w_tau = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, a.units))[0])
             self.asymptote = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, a.units))[0])
-        self.masked = wiring is not None
+        self.masked, self._architecture = wiring is not None, a
         if wiring is not None:
             register_wiring(self, wiring)
-            for j in range(len(stages)):
-                mask = torch.from_numpy(a.head_mask(wiring, j)).float()
+            for j, mask in enumerate(self._masks()):
                 self.register_buffer(f"mask_{j}", mask, persistent=False)
+
+    def _masks(self) -> list[Tensor]:
+        """Which weights of each stage's heads there are, by the synapses that are kept: float32."""
+        sensory, synapses = (self.get_buffer(f"wiring_{name}").cpu().numpy() for name in ("sensory", "synapses"))
+        wiring = Wiring(sensory, synapses, self.sizes)
+        return [torch.from_numpy(self._architecture.head_mask(wiring, j)).float() for j in range(len(self.sizes))]
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        """Take over weights and synapses; the masks, which follow from the synapses, are not in a state dict."""
+        super()._load_from_state_dict(*args, **kwargs)
+        if self.masked:
+            for j, mask in enumerate(self._masks()):
+                old = self.get_buffer(f"mask_{j}")
+                setattr(self, f"mask_{j}", mask.to(old.device, old.dtype))
 
     def over(self, x: Tensor, span: Tensor) -> Advance:
         """The step function over inputs ``(batch, time, n_inputs)`` and time spans ``(batch, time, 1)``."""

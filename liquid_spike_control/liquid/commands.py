@@ -32,6 +32,8 @@ def summary(file: ControllerFile) -> dict[str, Any]:
     for wiring in wirings_of(a, file.tensors, n_commands):
         if wiring is None:
             continue
+        drawn = wiring.n_synapses
+        wiring = wiring.within_stages() if a.cell == "cfc" else wiring
         signs = np.concatenate([wiring.sensory.ravel(), wiring.synapses.ravel()])
         wirings.append({
             "stages": list(wiring.stages),
@@ -39,6 +41,7 @@ def summary(file: ControllerFile) -> dict[str, Any]:
             "synapses": int(np.count_nonzero(wiring.synapses)),
             "drawn_excitatory": int((signs > 0).sum()),
             "drawn_inhibitory": int((signs < 0).sum()),
+            "drawn_without_effect": drawn - wiring.n_synapses,
         })  # fmt: skip
     totals = {"parameters": sum(counts.values()), "weighted_connections": synapses_in(counts)}
     return file.metadata() | {"sha256": file.sha256} | totals | {"parameters_of": parts, "wirings": wirings}
@@ -94,6 +97,8 @@ def _print(file: ControllerFile, told: dict[str, Any], console: Console) -> None
             f"{wiring['synapses']} between neurons; drawn {wiring['drawn_excitatory']} excitatory, "
             f"{wiring['drawn_inhibitory']} inhibitory"
         )
+        if n := wiring["drawn_without_effect"]:
+            lines.append(f"             {n} more are drawn within a layer, whose neurons a CfC joins anyway")
     first, last = file.training_seeds
     lines.append(f"trained by   {file.training_command}, on seeds {first} to {last}")
     lines.append(f"sha256       {told['sha256']}")

@@ -55,6 +55,7 @@ class LiquidController:
         self._program = program = Program(file)
         self._observation, self._block = program.observation, program.block
         self._n_observations, self._copied = len(program.observation), program.command.copy
+        self._shape = (self._n_observations,)
 
     @classmethod
     def from_file(cls, path: str | Path) -> LiquidController:
@@ -106,7 +107,7 @@ class LiquidController:
         Raises:
             ValueError: the observation has the wrong shape.
         """
-        if len(observation) != self._n_observations:
+        if np.shape(observation) != self._shape:
             raise ValueError(f"an observation has shape ({self._n_observations},), not {np.shape(observation)}")
         self._observation[...] = observation
         faults = run(self._block, dt)

@@ -76,7 +76,16 @@ class Policy(nn.Module):
 
         Returns:
             Commands ``(batch, n_commands)`` within the limits, and the new state.
+
+        Raises:
+            ValueError: an argument has another shape.
         """
+        if observation.ndim != 2 or elapsed.ndim != 1:
+            wanted = f"(batch, {len(self.scales)}) and (batch,)"
+            raise ValueError(
+                f"observation and elapsed have shapes {wanted}, not {tuple(observation.shape)} and "
+                f"{tuple(elapsed.shape)}"
+            )
         command, state = self(observation.unsqueeze(1), elapsed.unsqueeze(1), state)
         return command.squeeze(1), state
 
@@ -102,6 +111,7 @@ class Policy(nn.Module):
 
     def features(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """What the last layer tells, ``(batch, time, n_outputs)``, and the new state."""
+        self._check(observation, elapsed, state)
         x, span = self.inputs(observation, elapsed)
         left = self.initial_state(len(x)) if state is None else state
         new: State = ()
@@ -112,6 +122,22 @@ class Policy(nn.Module):
             x, own = layer(x, span, own)
             new += own
         return x, new
+
+    def _check(self, observation: Tensor, elapsed: Tensor, state: State | None) -> None:
+        """Refuse wrong shapes.
+
+        Raises:
+            ValueError: which of the arguments has one, and what it should be.
+        """
+        n = len(self.scales)
+        if observation.ndim != 3 or observation.shape[-1] != n or 0 in observation.shape:
+            raise ValueError(f"observation has shape (batch, time, {n}), not {tuple(observation.shape)}")
+        if elapsed.shape != observation.shape[:2]:
+            raise ValueError(f"elapsed has shape {tuple(observation.shape[:2])}, not {tuple(elapsed.shape)}")
+        sizes = self.architecture.state_sizes
+        wanted = [(len(observation), size) for size in sizes]
+        if state is not None and [tuple(part.shape) for part in state] != wanted:
+            raise ValueError(f"state has parts of shapes {wanted}, not {[tuple(part.shape) for part in state]}")
 
     def constrain(self) -> None:
         """Bring the weights back to where they mean something; to be called after each step of an optimiser."""

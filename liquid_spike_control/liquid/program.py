@@ -160,6 +160,7 @@ class Program:
         w, sensory_w = t["w"] * exists, t["sensory_w"] * (1 if wiring is None else wiring.sensory != 0)
         order = np.argsort(-exists.sum(0), kind="stable")
         lengths = [rounded(int((exists.sum(0) > k).sum())) for k in range(int(exists.sum(0).max(initial=0)))]
+        lengths = lengths or [0]  # one empty diagonal where no neuron drives another
         width = rounded(n)
         sparse = LOOKUP_COST * sum(lengths) < n * width
 

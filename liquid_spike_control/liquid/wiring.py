@@ -157,6 +157,24 @@ class Wiring:
         return np.hstack([below[:, here].T != 0, np.ones((self.stages[stage],) * 2, bool)])
 
 
+    def within_stages(self) -> Wiring:
+        """The synapses that have an effect on CfC cells: those into a stage from below it.
+
+        Neurons of one stage see each other whatever is drawn among them, and a synapse that leaves out a stage has no
+        weight.
+        """
+        sensory, synapses, first = np.zeros_like(self.sensory), np.zeros_like(self.synapses), 0
+        for j, size in enumerate(self.stages):
+            here = slice(first, first + size)
+            if j == 0:
+                sensory[:, here] = self.sensory[:, here]
+            else:
+                below = slice(first - self.stages[j - 1], first)
+                synapses[below, here] = self.synapses[below, here]
+            first += size
+        return Wiring(sensory, synapses, self.stages)
+
+
 def _signs(rng: np.random.Generator, shape: int | tuple[int, ...], excitatory: float = 0.5) -> np.ndarray:
     return np.where(rng.random(shape) < excitatory, 1, -1).astype(np.int8)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import safetensors
 import safetensors.numpy
 
 from ..errors import ModelError
-from ..inputs import open_input, parse_json
+from ..inputs import parse_json, read_input
 from ..outputs import write_file
 from . import neurons, synapses
 from .learning.rule import LearningRule
@@ -215,11 +214,7 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str
 def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and header of a file that is whole and says that it is ours."""
     try:
-        with open_input(source) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_FILE_BYTES:
-                raise ModelError(f"{source}: {size} bytes, more than {MAX_FILE_BYTES}; {_GIVE}")
-            data = file.read(size)  # as much is allocated as is asked for
+        data = read_input(source, MAX_FILE_BYTES)
     except OSError as error:
         raise ModelError(f"{source}: cannot be read ({error.strerror}); check the path") from None
     length = int.from_bytes(data[:8], "little")

@@ -67,7 +67,8 @@ def _panel(axes, r: DeviceComparison) -> None:
             fontsize=8,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )
-    labels = [f"{d.name}, {d.estimate.model.name}" for d in r.devices]
+    # several bars are of one device and model, which differ in what is counted
+    labels = [f"{d.name}, {d.estimate.model.name}: {WHAT[d.what][0]}" for d in r.devices]
     axes.set_yticks(range(len(r.devices)), labels, fontsize=8)
     axes.set(xscale="log", xlim=(low, high * (high / low) ** 0.3), ylim=(len(r.devices) - 0.4, -1.5))
     steps = "1 step" if r.inference_steps == 1 else f"{r.inference_steps} steps"

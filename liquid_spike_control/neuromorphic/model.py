@@ -243,7 +243,7 @@ def _is_ours(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "node/metadata/liquid_spike_control" in file
-    except OSError:
+    except (OSError, RuntimeError, KeyError, ValueError):  # what h5py makes of damage
         raise ModelError(f"{path}: not a whole NIR file; fetch or write it again") from None
 
 

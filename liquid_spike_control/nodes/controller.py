@@ -35,12 +35,22 @@ class Source:
         interfaces: which numbers of its messages are read.
         heard: the last readings.
         merger: joins messages of which each holds some of the joints.
+        default: the setpoints of the topic until one is given; None where it has readings. A setpoint holds until the
+            next one, however old it is.
     """
 
     topic: str
     interfaces: Interfaces
     heard: deque[Quantities] = field(default_factory=lambda: deque(maxlen=16))
     merger: Merger = field(default_factory=Merger)
+    default: Quantities | None = None
+
+    def begin(self) -> None:
+        """Forget what was heard."""
+        self.heard.clear()
+        self.merger = Merger(self.default)
+        if self.default is not None:
+            self.heard.append(self.default)
 
     def take(self, readings: Quantities) -> Quantities | None:
         """Keep a message's readings; what is known with them, or None while something has never come."""
@@ -49,7 +59,9 @@ class Source:
         return whole
 
     def at(self, stamp_ns: int, tolerance_ns: int) -> Quantities | None:
-        """The readings nearest to a stamp; None where none is within the tolerance."""
+        """The readings nearest to a stamp; None where none is within the tolerance. The last setpoints."""
+        if self.default is not None:
+            return self.heard[-1]
         nearest = min(self.heard, key=lambda readings: abs(readings.stamp_ns - stamp_ns), default=None)
         return nearest if nearest is not None and abs(nearest.stamp_ns - stamp_ns) <= tolerance_ns else None
 
@@ -82,6 +94,10 @@ class ControllerNode(Stage):
         )
         self._joint_topics = self.parameter("joint_topics", texts, "topic of each, where there are several")
         self._joint_types = self.parameter("joint_types", texts, "type of each, where there are several topics")
+        self._setpoint_names = self.parameter("setpoint_names", texts, "those that hold until another one is given")
+        self._setpoint_defaults = self.parameter(
+            "setpoint_defaults", Parameter.Type.DOUBLE_ARRAY, "value of each until one is given"
+        )
         self._estimate_names = self.parameter("estimate_names", texts, "what the perception tells")
         self._estimate_units = self.parameter("estimate_units", texts, "unit of each")
         self._command_names = self.parameter("command_names", texts, "what the robot takes")
@@ -95,6 +111,8 @@ class ControllerNode(Stage):
             self.demand("joint_names")
         if self._joint_names is not None:
             self.demand("joint_units", "joint_interfaces")
+        if len(self._setpoint_names or ()) != len(self._setpoint_defaults or ()):
+            raise GraphError("parameter setpoint_defaults: give one for each of setpoint_names")
         if self._estimate_names is not None:
             self.demand("estimate_units")
         for name in ("joint_names", "estimate_names", "command_names"):
@@ -114,9 +132,11 @@ class ControllerNode(Stage):
         self._controller.warm()
         self._publisher = self.speak(JointState, graph.relative(graph.COMMAND))
         self._sources = self._new_sources()
+        self._pace = next((i for i, source in enumerate(self._sources) if source.default is None), -1)
         for number, source in enumerate(self._sources):
             take = partial(self._on_joints, number)
-            self.listen(source.interfaces.message_type, source.topic, take, from_robot=True)
+            given = source.default is None  # nobody need give a setpoint
+            self.listen(source.interfaces.message_type, source.topic, take, from_robot=given, optional=not given)
         if self._estimate_names is not None:
             self.listen(JointState, graph.relative(graph.ESTIMATE), self._on_estimate)
 
@@ -135,17 +155,25 @@ class ControllerNode(Stage):
             # as one topic's, which names what is missing
             Interfaces(types[0], names, self._joint_interfaces, "joint")
         return [
-            Source(topic, Interfaces(
-                kind, [names[i] for i in mine], [self._joint_interfaces[i] for i in mine], "joint"
-            ))
+            Source(
+                topic,
+                Interfaces(kind, [names[i] for i in mine], [self._joint_interfaces[i] for i in mine], "joint"),
+                default=self._defaults([names[i] for i in mine]),
+            )
             for (topic, kind), mine in grouped.items()
-        ]  # fmt: skip
+        ]
+
+    def _defaults(self, names: list[str]) -> Quantities | None:
+        """The setpoints of a topic; None where it has readings."""
+        defaults = dict(zip(self._setpoint_names or (), self._setpoint_defaults or (), strict=True))
+        if not all(name in defaults for name in names):
+            return None
+        return Quantities(0, tuple(names), np.array([defaults[name] for name in names]))
 
     def activate(self) -> None:
         """Begin an episode."""
         for source in self._sources:
-            source.heard.clear()
-            source.merger = Merger()
+            source.begin()
         self._waiting: Quantities | None = None
         self._last_stamp_ns: int | None = None
 
@@ -157,8 +185,10 @@ class ControllerNode(Stage):
             return
         if (readings := source.take(readings)) is None:
             return
-        if self._estimate_names is None and number == 0:
-            # without a perception the first source sets the pace
+        if source.default is not None:
+            return  # the next observation has it
+        if self._estimate_names is None and number == self._pace:
+            # without a perception the first source of readings sets the pace
             self._take(Quantities(readings.stamp_ns, (), np.empty(0)))
         elif self._waiting is not None:
             self._decide(self._waiting)

@@ -19,7 +19,7 @@ import msgspec
 from ..errors import GraphError, TaskError
 from ..joints import MULTI_ARRAY
 from ..resources import PACKAGE
-from ..robot import Robot, RosPlace, names, units
+from ..robot import Qos, Robot, RosPlace, names, units
 from .transport import profile_variables
 
 MODES = ("lockstep", "realtime")
@@ -203,22 +203,18 @@ class NodeSpec:
         """What ``python -m`` runs."""
         return f"{PACKAGE}.nodes.{self.name}"
 
-    def arguments(self, params_file: Path | None = None) -> list[str]:
-        """Command line after ``python -m <module>``: what a file sets for this node, and then its own parameters.
+    def arguments(self) -> list[str]:
+        """Command line after ``python -m <module>``.
 
-        Not ``--params-file``: in a namespace a block that is called ``gate`` would not be the gate's.
-
-        Raises:
-            GraphError: the file is no parameter file.
+        Without ``--params-file``: in a namespace a block that is called ``gate`` would not be the gate's.
         """
-        from .parameter_file import flatten, parameters_of
+        from .parameter_file import flatten
 
         arguments = ["--ros-args", "--enclave", f"/{self.name}"]
         if self.namespace:
             arguments += ["-r", f"__ns:=/{self.namespace}"]
             arguments += ["-r", f"{CLOCK}:={relative(CLOCK)}"] if self.own_clock else []
-        given = parameters_of(params_file, self.name, self.namespace) if params_file is not None else {}
-        for key, value in (given | flatten(self.parameters)).items():
+        for key, value in flatten(self.parameters).items():
             arguments += ["-p", f"{key}:={json.dumps(value)}"]
         return arguments
 
@@ -340,7 +336,8 @@ def _gate(options: GraphOptions) -> dict[str, object]:
         name: [getattr(command, field) for command in robot.commands]
         for name, field in (("lower", "least"), ("upper", "most"), ("rate", "rate"), ("safe", "safe"))
     }
-    return limits | {
+    qos = {} if options.simulated else _qos(options, places[0].topic, places[0].qos, "publisher")
+    return limits | qos | {
         "max_age_s": robot.max_age_s, "watchdog_s": min(0.01, robot.max_age_s / 3), "use_sim_time": options.simulated,
         "command_topic": places[0].topic, "command_type": places[0].type,
         "command_interfaces": [place.field for place in places],
@@ -364,6 +361,14 @@ def _controller(options: GraphOptions) -> dict[str, object]:
         "joint_interfaces": [place.field for place in places],
         "joint_topic": places[0].topic, "joint_type": places[0].type,
     }  # fmt: skip
+    if not options.simulated:
+        for place in places:
+            values |= _qos(options, place.topic, place.qos, "subscription")
+        if robot.setpoints:
+            values |= {
+                "setpoint_names": list(names(robot.setpoints)),
+                "setpoint_defaults": [setpoint.default for setpoint in robot.setpoints],
+            }
     if len({(place.topic, place.type) for place in places}) > 1:
         values |= {
             "joint_topics": [place.topic for place in places], "joint_types": [place.type for place in places]
@@ -387,9 +392,21 @@ def _perception(options: GraphOptions) -> dict[str, object]:
         }
     # the simulated world slows down instead, and events that are missing would be a fault of the camera's
     values["sheds"] = not options.simulated
-    if not options.simulated and any(camera.clock == "sensor" for camera in cameras):
+    if options.simulated:
+        return values
+    if any(camera.clock == "sensor" for camera in cameras):
         values |= {"event_clock": "sensor", "window_s": options.description.period_s}
+    for camera in cameras:
+        values |= _qos(options, camera.events_topic, camera.qos, "subscription")
     return values
+
+
+def _qos(options: GraphOptions, topic: str, qos: Qos, end: str) -> dict[str, object]:
+    """The parameters by which ROS sets the quality of service of a topic."""
+    if not topic.startswith("/"):
+        topic = "/" + "/".join(filter(None, (options.namespace, topic)))
+    given = {field: getattr(qos, field) for field in ("reliability", "depth")}
+    return {f"qos_overrides.{topic}.{end}.{field}": value for field, value in given.items() if value is not None}
 
 
 def _simulator(options: GraphOptions) -> dict[str, object]:
@@ -497,5 +514,5 @@ def settings_of(text: str) -> dict[str, Any]:
 
 def bringup_arguments(options: GraphOptions) -> list[str]:
     """Arguments of the program that activates the nodes in order, for whoever starts them without the supervisor."""
-    wait = [] if options.simulated else ["--wait", f"{options.wait_s:g}"]
+    wait = [] if options.simulated else ["--stay", "--wait", f"{options.wait_s:g}"]
     return [*wait, *(spec.name for spec in describe(options))]

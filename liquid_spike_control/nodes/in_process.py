@@ -46,6 +46,7 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
     """
+    progress.say("loading the models (the first time kernels are compiled, a minute)")
     robot = options.description
     history = History(robot)
     loop = new_loop(

@@ -1,70 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files have in common; needs the ``launch`` package, which comes with a system ROS or by
+"""The graph of a robot for ``ros2 launch``; needs the ``launch`` package, which comes with a system ROS or by
 ``make ros-tools``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from ..errors import GraphError, LiquidSpikeError
 from ..resources import PACKAGE
-from .graph import ENCLAVE, ENVIRONMENT, NodeSpec
+from .graph import ENCLAVE, ENVIRONMENT, LAUNCH_ARGUMENTS, bringup_arguments, describe, options_of
 
 #: From the end of a node's process to its restart [s].
 RESPAWN_DELAY_S = 0.5
 #: Exit status of a node that refuses to start, as one whose name is taken; starting it anew is of no use.
 REFUSED = 2
 FLAGS = ("true", "false")
-#: Arguments that every launch file has, as Nav2's: name to (default, description) and the choices.
+#: Arguments besides those of the graph, as Nav2's: name to (default, description) and the choices.
 COMMON: dict[str, tuple] = {
     "namespace": ("", "of the nodes and their topics: robot1; several robots on one ROS domain have one each"),
-    "use_sim_time": ("", "whether the gate takes its time from /clock; as the yaml file says if empty", ("", *FLAGS)),
+    "use_sim_time": ("", "whether the gate takes its time from /clock; as the description asks if empty", ("", *FLAGS)),
     "autostart": ("true", "configure and activate the nodes", FLAGS),
     "use_respawn": ("true", "start a node again that ended, failed or hangs; false: end the launch", FLAGS),
     "log_level": ("info", "of the nodes", ("debug", "info", "warn", "error", "fatal")),
 }
 
 
-def launch_description(
-    arguments: Mapping[str, tuple],
-    options_of: Callable[[dict[str, str]], Any],
-    parameters_of: Callable[[Any], Path | None],
-    describe: Callable[[Any], Sequence[NodeSpec]],
-    bringup_arguments: Callable[[Any], list[str]],
-):
-    """A LaunchDescription of a graph: its nodes, and the manager that takes them through their lifecycle.
+def launch_description():
+    """The LaunchDescription of a robot's graph: its nodes, and the manager that takes them through their lifecycle.
 
     The launch ends with status 1 where the manager gives up, where a node refuses to start and, without
     ``use_respawn``, where a node ends.
-
-    Args:
-        arguments: name to (default, description) and, where they are few, the choices.
-        options_of: the options that the arguments' texts ask for.
-        parameters_of: a yaml file of more parameters, or None.
-        describe: the nodes that the options ask for.
-        bringup_arguments: arguments of the manager's program, :mod:`.bringup`.
     """
     from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
     from launch.event_handlers import OnProcessExit
     from launch.substitutions import LaunchConfiguration
     from launch_ros.actions import LifecycleNode, Node
 
-    from launch import LaunchDescription  # type: ignore[attr-defined]  # our folder of that name is not it
+    from launch import LaunchDescription  # our folder of that name is not it
 
     def start(context):
-        given = {name: LaunchConfiguration(name).perform(context) for name in (*arguments, *COMMON)}
+        given = {name: LaunchConfiguration(name).perform(context) for name in (*LAUNCH_ARGUMENTS, *COMMON)}
         respawn = given["use_respawn"] == "true"
         try:
-            options = options_of({name: given[name] for name in (*arguments, "namespace")})
+            options = options_of({name: given[name] for name in (*LAUNCH_ARGUMENTS, "namespace")})
             own = {"use_sim_time": given["use_sim_time"] == "true"} if given["use_sim_time"] else {}
-            file = parameters_of(options)
             programs = {
-                spec.name: replace(spec, parameters={**spec.parameters, **own}).arguments(file)
+                spec.name: replace(spec, parameters={**spec.parameters, **own}).arguments()
                 for spec in describe(options)
             }
             manager = [*bringup_arguments(options), *(["--stay"] if respawn else [])]
@@ -93,7 +77,7 @@ def launch_description(
         DeclareLaunchArgument(
             name, default_value=default, description=description, **({"choices": list(*choices)} if choices else {})
         )
-        for name, (default, description, *choices) in {**arguments, **COMMON}.items()
+        for name, (default, description, *choices) in {**LAUNCH_ARGUMENTS, **COMMON}.items()
     ]
     return LaunchDescription([*threads, *declared, OpaqueFunction(function=start)])
 

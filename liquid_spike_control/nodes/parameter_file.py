@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import GraphError
 from ..inputs import read_yaml
 
+EXAMPLE = "gate: {ros__parameters: {priority: 50}}"
 #: The block of every node.
 EVERY = "/**"
 #: Every parameter of any node of the graph; a block of all nodes holds some that one of them does not have.
@@ -23,7 +24,7 @@ KNOWN = frozenset(
         "lower", "upper", "rate", "safe", "max_age_s", "watchdog_s",
         "joint_topic", "joint_type", "joint_names", "joint_units", "joint_interfaces", "joint_topics",
         "joint_types", "tolerance_s", "period_s",
-        "estimate_names", "estimate_units", "spiking_backend",
+        "setpoint_names", "setpoint_defaults", "estimate_names", "estimate_units", "spiking_backend", "sheds",
         "model", "preset", "dt", "step_s", "backend", "max_steps",
         "events_topic", "event_clock", "window_s", "camera_width", "camera_height",
         "events_topics", "camera_widths", "camera_heights",
@@ -43,11 +44,11 @@ def read_parameters(path: Path) -> dict[str, dict[str, Any]]:
     try:
         content = read_yaml(path)
     except OSError as error:
-        raise GraphError(f"{path}: {error.strerror}; give --config a yaml file, e.g. config/robot_cart.yaml") from None
+        raise GraphError(f"{path}: {error.strerror}; give --params a yaml file of ROS parameters") from None
     except ValueError as error:
         raise GraphError(f"{path}: not yaml: {error}") from None
     if not isinstance(content, dict):
-        raise GraphError(f"{path}: it holds no nodes; see config/robot_cart.yaml")
+        raise GraphError(f"{path}: it holds no nodes; give blocks such as {EXAMPLE}")
     blocks: dict[str, dict[str, Any]] = {}
     _collect(path, "", content, blocks)
     return blocks
@@ -61,7 +62,7 @@ def _collect(path: Path, above: str, content: dict, blocks: dict[str, dict[str, 
             _collect(path, name, block, blocks)
             continue
         if not isinstance(held, dict):
-            raise GraphError(f"{path}: {node}: no ros__parameters; see config/robot_cart.yaml")
+            raise GraphError(f"{path}: {node}: no ros__parameters; give e.g. {EXAMPLE}")
         blocks.setdefault(EVERY if name == "**" else name, {}).update(held)
 
 

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
 
 from rich.text import Text
 
@@ -47,16 +46,14 @@ class Processes:
         self._readers: list[threading.Thread] = []
         self.children: dict[str, subprocess.Popen] = {}
 
-    def start(self, specs: tuple[NodeSpec, ...], file: Path | None) -> None:
-        """Start a process for each node, with the parameters of its spec and of a yaml file; one that has ended is
-        started anew.
-        """
+    def start(self, specs: tuple[NodeSpec, ...]) -> None:
+        """Start a process for each node, with the parameters of its spec; one that has ended is started anew."""
         env = environment() | {PARENT: str(os.getpid())}
         for spec in specs:
             colour = self._colours.setdefault(spec.name, COLOURS[len(self._colours) % len(COLOURS)])
             self._errors.pop(spec.name, None)
             child = subprocess.Popen(
-                [sys.executable, "-m", spec.module, *spec.arguments(file)],
+                [sys.executable, "-m", spec.module, *spec.arguments()],
                 env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, errors="replace",
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends them in order

@@ -46,6 +46,11 @@ class Progress:
         if self._live:
             self._live.stop()
 
+    def say(self, text: str) -> None:
+        """Draw a line of text, until there are numbers."""
+        if self._live:
+            self._live.update(Text(text), refresh=True)
+
     def _bar(self, simulated_s: float) -> tuple[ProgressBar | str, ...]:
         if self._duration_s is None:
             return (f"{simulated_s:.1f} s",)

@@ -13,7 +13,6 @@ from ..terminal import Console
 from . import graph
 from .graph import GraphOptions
 from .progress import Progress
-from .robot import RobotOptions, describe
 from .ros import require_ros, signals_held
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ def run_command(options: RunOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
-    if options.robot == "robot":
-        return _run_configured(options)
-    if options.config is not None:
-        raise LiquidSpikeError("--config is for `liquid-spike run robot --config FILE`; give --params FILE")
     graph_options = _graph_options(options)
     if options.real:
         return _run_real(graph_options)
@@ -62,24 +57,13 @@ def run_command(options: RunOptions) -> int:
 
 def _run_real(options: GraphOptions) -> int:
     require_ros("run --real")
-    return _attend(graph.describe(options), None, options.record, options.wait_s)
+    return _attend(graph.describe(options), options.record, options.wait_s)
 
 
-def _run_configured(options: RunOptions) -> int:
-    if options.config is None:
-        raise LiquidSpikeError("--config is missing; give the robot's yaml file, e.g. config/robot_cart.yaml")
-    require_ros("run robot")
-    robot = RobotOptions(
-        options.config, options.perception_model, options.controller_model, options.record, options.namespace,
-        options.wait,
-    )  # fmt: skip
-    return _attend(describe(robot), robot.config, robot.record, robot.wait_s)
-
-
-def _attend(specs: tuple[graph.NodeSpec, ...], file: Path | None, record: Path | None, wait_s: float) -> int:
+def _attend(specs: tuple[graph.NodeSpec, ...], record: Path | None, wait_s: float) -> int:
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        with _supervisors().Supervisor(specs, file, logs, wait_s) as supervisor:
+        with _supervisors().Supervisor(specs, logs, wait_s) as supervisor:
             logs.print(f"running {', '.join(spec.name for spec in specs)}; Ctrl-C takes them down", style="bold")
             supervisor.attend()
     except KeyboardInterrupt:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import rclpy
 from rclpy.node import Node
@@ -33,7 +32,6 @@ class Supervisor:
 
     Args:
         specs: of the nodes, in the order of activation.
-        file: yaml file with more of their parameters.
         console: for logs.
         patience_s: how long activation waits for the robot [s].
 
@@ -42,14 +40,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, specs: tuple[NodeSpec, ...], file: Path | None, console: Console, patience_s: float = 0.0
+        self, specs: tuple[NodeSpec, ...], console: Console, patience_s: float = 0.0
     ) -> None:
         env = environment()
         self._closing = ExitStack()
         self._namespace, self._patience_s = f"/{specs[0].namespace}", patience_s
         self._closing.callback(Claim(domain_id(env), f"{self._namespace}/run".lstrip("/")).close)
         os.environ.update(env)
-        self._specs, self._file, self._console = specs, file, console
+        self._specs, self._console = specs, console
         self._running = False
 
     def __enter__(self):
@@ -57,7 +55,7 @@ class Supervisor:
         self._processes = Processes(self._console)
         self._closing.callback(self._processes.stop)
         try:
-            self._processes.start(self._specs, self._file)
+            self._processes.start(self._specs)
             self._connect()
         except BaseException:
             self.__exit__()
@@ -136,7 +134,7 @@ class Supervisor:
             self._processes.children[hung].wait()
         for spec in self._specs:
             if self._processes.children[spec.name].poll() is not None:
-                self._processes.start((spec,), self._file)
+                self._processes.start((spec,))
                 name = spec.name
         if name is not None:
             self._console.print(f"{name} failed; it is brought up again", style="bold")
@@ -156,7 +154,7 @@ class EpisodeSupervisor(Supervisor):
     """
 
     def __init__(self, options: GraphOptions, keep: bool, console: Console) -> None:
-        super().__init__(describe(options), None, console)
+        super().__init__(describe(options), console)
         self._options, self._keep = options, keep
 
     def _attend(self) -> None:

@@ -24,8 +24,6 @@ class RunOptions(Options):
     """Settings of the robot's task, e.g. `--set push=0.02`."""
     params: Path | None = None
     """A yaml file of ROS parameters, in the place of those derived from the description."""
-    config: Path | None = None
-    """For `run robot`, a graph that is described by ROS parameters alone; config/robot_cart.yaml is one."""
     seed: Seed = 0
     """Of the episode; the same seed gives the same episode."""
     duration: Seconds | None = None
@@ -51,7 +49,7 @@ class RunOptions(Options):
     namespace: str = ""
     """Of the nodes and their topics, e.g. robot1: several robots on one ROS domain have one each."""
     wait: Annotated[float, Range(0.0, 1e6, "s")] = 60.0
-    """robot: how long activation waits for the robot's messages, and for a listener to its commands [s]."""
+    """With --real: how long activation waits for the robot's messages, and for a listener to its commands [s]."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
 
@@ -90,12 +88,14 @@ class FaultsOptions(Options):
 class SecurityOptions(Options):
     """Which graph the permissions are for."""
 
-    config: Path | None = None
-    """A robot's yaml file; the pencil's graph if not given."""
+    robot: str = "pencil"
+    """A robot's name, its folder or its yaml file."""
+    real: bool = False
+    """Of the graph on the robot's own topics, without the simulator."""
     mode: Literal["lockstep", "realtime"] = "realtime"
-    """Of the pencil's graph."""
+    """Of the graph."""
     backend: Literal["offload", "in_process"] = "offload"
-    """Of the pencil's graph: where the spiking network runs."""
+    """Where the spiking network runs: on its own node, or in the perception's process."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import TaskError
-from ..joints import JOINT_STATE, from_joint_state, to_ns
+from ..joints import JOINT_STATE, Merger, from_joint_state, to_ns
 from ..types import Quantities
 from .bag import Bag
 from .chain import SpikePacket
@@ -73,6 +73,7 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
         **{t: (held, r.read) for (t, r), held in zip(setup.joints, contents.joints, strict=True)},
         setup.gated: (contents.gated, setup.gated_readings.read),
     }
+    mergers = {topic: Merger(default) for (topic, _), default in zip(setup.joints, setup.defaults, strict=True)}
     for raw in bag.messages():
         if raw.topic not in kinds:
             continue
@@ -82,7 +83,10 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
             contents.n_events += 1
         elif raw.topic in numbers:
             held, read = numbers[raw.topic]
-            if (quantities := _read(bag, raw, read)) is not None:
+            quantities = _read(bag, raw, read)
+            if quantities is not None and raw.topic in mergers:
+                quantities = mergers[raw.topic].add(quantities)
+            if quantities is not None:
                 held.append(Published(raw.stamp_ns, quantities))
         else:
             _take(contents, topics, raw, bag.read(raw))

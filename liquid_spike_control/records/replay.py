@@ -126,14 +126,15 @@ def replay(
     if model is not None:
         with new_backend(model, "float" if setup.backend == "float" else "loihi") as backend:
             _replay_perception(outcome, topics, bag, model, backend, progress)
-    else:  # the first source sets the pace
-        stamps = [message.quantities.stamp_ns for message in contents.joints[0]] if contents.joints else []
+    else:  # the first source of readings sets the pace
+        pace = [source for source, default in zip(contents.joints, setup.defaults, strict=True) if default is None][:1]
+        stamps = [message.quantities.stamp_ns for source in pace for message in source]
         outcome.estimates = {stamp: Quantities(stamp, (), np.empty(0)) for stamp in stamps}
     account = Comparison(topics.command)
     estimates = outcome.estimates
     if contents.estimates and not setup.lockstep:
         estimates = {e.quantities.stamp_ns: e.quantities for e in contents.estimates}
-    near = stages.Nearby(contents.joints, setup.tolerance_ns)
+    near = stages.Nearby(contents.joints, setup.tolerance_ns, setup.defaults)
     outcome.commands = stages.decide(
         estimates, near, ControllerReplay(controller), contents.commands, account, setup.lockstep
     )

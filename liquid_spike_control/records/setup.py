@@ -13,6 +13,7 @@ from ..errors import TaskError
 from ..inputs import parse_json
 from ..joints import JOINT_STATE, Readings
 from ..robot import Robot, names
+from ..types import Quantities
 from .bag import Bag
 from .mcap_file import GRAPH_TOPIC
 
@@ -80,6 +81,7 @@ class Setup:
     Attributes:
         events, gated: topics.
         joints: topics of the readings, and how each is read.
+        defaults: for each of them the setpoints that hold until one is given; None for readings.
         lockstep: whether the gate ran in lock-step.
         gated_readings: how the gated commands are read.
         estimate_names, command_names: of the perception and the controller.
@@ -91,6 +93,7 @@ class Setup:
 
     events: str
     joints: tuple[tuple[str, Readings], ...]
+    defaults: tuple[Quantities | None, ...]
     gated: str
     lockstep: bool
     gated_readings: Readings
@@ -128,9 +131,11 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
     commands = tuple(told("gate", "command_names", names(robot.commands)))
     limits = robot.gate_limits()
     try:
+        joints = _sources(description, topics, robot)
         return Setup(
             events=topics.events or _absolute(told("perception", "events_topic", _events_topic(robot))),
-            joints=_sources(description, topics, robot),
+            joints=joints,
+            defaults=tuple(_defaults(description, readings.names) for _, readings in joints),
             gated=topics.gated or _absolute(told("gate", "command_topic", command_place.topic)),
             # the recorder knows at once what the gate answers when it is asked, which a short run may end before
             lockstep=(mode or told("gate", "mode", told("recorder", "mode", "realtime"))) == "lockstep",
@@ -155,6 +160,13 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
         )  # fmt: skip
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
+
+
+def _defaults(description: Description, of: tuple[str, ...]) -> Quantities | None:
+    """The setpoints of a topic as the controller node began with them; None for one of readings."""
+    given = (description.parameter("controller", f"setpoint_{what}", ()) for what in ("names", "defaults"))
+    known = dict(zip(*given, strict=True))
+    return Quantities(0, of, np.array([known[name] for name in of])) if all(name in known for name in of) else None
 
 
 def _events_topic(robot: Robot) -> str:

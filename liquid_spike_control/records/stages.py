@@ -121,9 +121,13 @@ class Nearby:
     Args:
         sources: readings of the bag, by source.
         tolerance_ns: how far one may be from the estimate [ns].
+        defaults: for each source the setpoints that hold until others are given; None for readings.
     """
 
-    def __init__(self, sources: Sequence[list[Published]], tolerance_ns: int) -> None:
+    def __init__(
+        self, sources: Sequence[list[Published]], tolerance_ns: int, defaults: Sequence[Quantities | None]
+    ) -> None:
+        self._defaults = defaults
         self._sources = [sorted(source, key=lambda j: j.quantities.stamp_ns) for source in sources]
         self._stamps = [np.array([j.quantities.stamp_ns for j in source], np.int64) for source in self._sources]
         self._tolerance_ns = tolerance_ns
@@ -136,6 +140,9 @@ class Nearby:
         return list(itertools.islice(itertools.product(*found), CANDIDATES))
 
     def _near(self, source: int, stamp_ns: int, before_ns: int) -> list[Quantities]:
+        if (default := self._defaults[source]) is not None:
+            given = [j.quantities for j in self._sources[source] if j.at_ns <= before_ns]
+            return [default, *given][: -CANDIDATES - 1 : -1]
         begin = np.searchsorted(self._stamps[source], stamp_ns - self._tolerance_ns)
         end = np.searchsorted(self._stamps[source], stamp_ns + self._tolerance_ns, "right")
         exact = not self._tolerance_ns  # then there is no choice, whatever the clocks of two machines say

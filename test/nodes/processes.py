@@ -120,7 +120,7 @@ def started(name: str, **parameters) -> Iterator[subprocess.Popen]:
     """One node's process."""
     (derived,) = (spec.parameters for spec in describe(GraphOptions(mode="realtime")) if spec.name == name)
     models = ("perception_model", "controller_model")  # a test gives them, or does without
-    own = {key: value for key, value in derived.items() if key not in ("mode", *models)}
+    own = {key: value for key, value in derived.items() if key not in ("mode", "sheds", *models)}
     arguments = ["--ros-args"]
     for key, value in (own | parameters).items():
         text = str(value) if isinstance(value, (str, Path)) and key in parameters else json.dumps(value)

@@ -88,6 +88,7 @@ def manage(ros_domain):
     rclpy.try_shutdown()
 
 
+@pytest.mark.real_time
 def test_the_event_of_a_transition_stands_in_for_an_answer_that_is_lost(manage, monkeypatch):
     monkeypatch.setattr(bringup, "CONFIGURE_TIMEOUT_S", 20.0)
     mute, manager = manage(tells=True)
@@ -95,6 +96,7 @@ def test_the_event_of_a_transition_stands_in_for_an_answer_that_is_lost(manage, 
     assert set(mute.asked) == {Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE}
 
 
+@pytest.mark.real_time
 def test_a_node_that_gives_no_sign_is_asked_again_and_then_given_up(manage, monkeypatch):
     monkeypatch.setattr(bringup, "CONFIGURE_TIMEOUT_S", 2.0)
     mute, manager = manage(tells=False)
@@ -115,6 +117,7 @@ class Forgetful(Mute):
         return response
 
 
+@pytest.mark.real_time
 def test_where_an_answer_is_lost_the_node_is_asked_again_and_what_counts_is_its_state(manage, monkeypatch):
     """The second answer is a refusal, because the node is configured already."""
     monkeypatch.setattr(bringup, "INSIST_S", 0.5)
@@ -126,6 +129,7 @@ def test_where_an_answer_is_lost_the_node_is_asked_again_and_what_counts_is_its_
     assert mute.state == State.PRIMARY_STATE_ACTIVE
 
 
+@pytest.mark.real_time
 def test_nodes_that_are_active_are_left_alone_and_not_brought_down(manage):
     mute, manager = manage(tells=True, state=State.PRIMARY_STATE_ACTIVE)
     mute.released.set()
@@ -135,6 +139,7 @@ def test_nodes_that_are_active_are_left_alone_and_not_brought_down(manage):
     assert mute.state == State.PRIMARY_STATE_ACTIVE
 
 
+@pytest.mark.real_time
 def test_what_it_activated_is_brought_down_once(manage):
     mute, manager = manage(tells=True, state=State.PRIMARY_STATE_INACTIVE)
     mute.released.set()
@@ -155,6 +160,7 @@ class Late(Mute):
         return super()._change(request, response)
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(("patience_s", "comes"), [(20.0, True), (0.0, False)])
 def test_activation_is_tried_again_while_the_robot_is_waited_for(manage, monkeypatch, patience_s, comes):
     monkeypatch.setattr(bringup, "RETRY_S", 0.1)

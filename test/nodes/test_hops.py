@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from liquid_spike_control.nodes import graph
 
 
@@ -13,6 +15,7 @@ def hops(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.real_time
 def test_every_hop_is_measured_beside_the_bare_one(ros_domain, tmp_path):
     done = hops("--duration", 3, "--json", tmp_path / "hops.json")
     assert done.returncode == 0, done.stderr

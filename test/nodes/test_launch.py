@@ -92,11 +92,12 @@ def launched(tools, log: Path, *arguments: str):
 ACTIVE = "all nodes are active"
 
 
+@pytest.mark.real_time
 def test_a_launch_reports_its_outcome_a_second_one_leaves_it_alone_and_ctrl_c_ends_it_cleanly(tools, tmp_path):
-    with launched(tools, tmp_path / "first", "pencil.launch.py", "duration:=600") as first:
+    with launched(tools, tmp_path / "first", "robot.launch.py", "duration:=600") as first:
         first.says(ACTIVE)
         assert "the first time kernels are compiled" in first.text()
-        with launched(tools, tmp_path / "second", "pencil.launch.py") as second:
+        with launched(tools, tmp_path / "second", "robot.launch.py") as second:
             assert second.process.wait(60) == 1
             assert "another /" in second.text()
         for node in ("gate", "simulator"):
@@ -106,14 +107,16 @@ def test_a_launch_reports_its_outcome_a_second_one_leaves_it_alone_and_ctrl_c_en
         assert "exit code" not in first.text()
 
 
+@pytest.mark.real_time
 def test_the_outcome_is_printed(tools, tmp_path):
-    arguments = ("pencil.launch.py", "mode:=lockstep", "duration:=2", "settings:=push=0.02", "seed:=1")
+    arguments = ("robot.launch.py", "mode:=lockstep", "duration:=2", "settings:=push=0.02", "seed:=1")
     with launched(tools, tmp_path / "log", *arguments) as launch:
         launch.says("success after 2.00 simulated seconds")
 
 
+@pytest.mark.real_time
 def test_parameters_are_dumped_described_and_protected(tools, tmp_path):
-    with launched(tools, tmp_path / "log", "pencil.launch.py", "duration:=600") as launch:
+    with launched(tools, tmp_path / "log", "robot.launch.py", "duration:=600") as launch:
         launch.says(ACTIVE)
         for node in ("gate", "controller", "perception", "neuromorphic", "simulator"):
             dumped = ros2(tools, "param", "dump", f"/{node}").stdout
@@ -126,9 +129,10 @@ def test_parameters_are_dumped_described_and_protected(tools, tmp_path):
         assert "loihi" in ros2(tools, "param", "get", "/neuromorphic", "backend").stdout
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_node_that_dies_or_hangs_is_started_again_and_brought_up(tools, tmp_path, how):
-    with launched(tools, tmp_path / "log", "pencil.launch.py", "duration:=600", "settings:=push=0.0") as launch:
+    with launched(tools, tmp_path / "log", "robot.launch.py", "duration:=600", "settings:=push=0.0") as launch:
         launch.says(ACTIVE)
         time.sleep(2.0)  # the manager has heard of it
         before = launch.pid("controller")
@@ -141,24 +145,27 @@ def test_a_node_that_dies_or_hangs_is_started_again_and_brought_up(tools, tmp_pa
         assert launch.process.poll() is None
 
 
+@pytest.mark.real_time
 def test_without_respawn_a_node_that_dies_ends_the_launch_with_an_error(tools, tmp_path):
-    with launched(tools, tmp_path / "log", "pencil.launch.py", "duration:=600", "use_respawn:=false") as launch:
+    with launched(tools, tmp_path / "log", "robot.launch.py", "duration:=600", "use_respawn:=false") as launch:
         launch.says(ACTIVE)
         os.kill(launch.pid("controller"), signal.SIGKILL)
         assert launch.process.wait(60) == 1
         assert "controller ended with status -9" in launch.text()
 
 
+@pytest.mark.real_time
 def test_a_robot_that_does_not_come_is_waited_for_and_then_given_up_with_an_error(tools, tmp_path):
     config = ROOT / "config" / "robot_cart.yaml"
-    with launched(tools, tmp_path / "log", "robot.launch.py", f"config:={config}", "wait:=12") as launch:
+    with launched(tools, tmp_path / "log", "robot.launch.py", f"robot:={config}", "sim:=false", "wait:=12") as launch:
         assert launch.process.wait(120) == 1
         assert "gate could not activate; it is tried for" in launch.text()
         assert "nobody listens; is the robot's controller running?" in launch.text()
 
 
+@pytest.mark.real_time
 def test_two_robots_on_one_domain_have_a_namespace_each(tools, tmp_path):
-    same = ("pencil.launch.py", "mode:=lockstep", "duration:=1", "settings:=push=0.02")
+    same = ("robot.launch.py", "mode:=lockstep", "duration:=1", "settings:=push=0.02")
     with (
         launched(tools, tmp_path / "1", *same, "namespace:=robot1", "seed:=1") as one,
         launched(tools, tmp_path / "2", *same, "namespace:=robot2", "seed:=2") as two,
@@ -172,14 +179,15 @@ def test_two_robots_on_one_domain_have_a_namespace_each(tools, tmp_path):
         assert not {"/controller/command", "/joint_states", "/diagnostics"} & set(topics)
 
 
+@pytest.mark.real_time
 def test_a_mistake_in_an_argument_is_told_in_the_words_of_ros2_launch(tools, tmp_path):
     for arguments, says in (
-        (("pencil.launch.py", "seed:=x"), "seed:=x; give a whole number"),
-        (("pencil.launch.py", "duration:=-1"), "duration:=-1.0; give simulated seconds"),
-        (("pencil.launch.py", "sim:=maybe"), "['true', 'false']"),
-        (("pencil.launch.py", "mode:=warp"), "['lockstep', 'realtime']"),
-        (("pencil.launch.py", "namespace:=1st"), "namespace:=1st; give letters"),
-        (("robot.launch.py", "config:=none.yaml"), "give config:=a yaml file"),
+        (("robot.launch.py", "seed:=x"), "seed:=x; give a whole number"),
+        (("robot.launch.py", "duration:=-1"), "duration:=-1.0; give simulated seconds"),
+        (("robot.launch.py", "sim:=maybe"), "['true', 'false']"),
+        (("robot.launch.py", "mode:=warp"), "['lockstep', 'realtime']"),
+        (("robot.launch.py", "namespace:=1st"), "namespace:=1st; give letters"),
+        (("robot.launch.py", "robot:=none.yaml"), "none.yaml"),
     ):
         done = ros2(tools, "launch", "liquid_spike_control", *arguments)
         assert done.returncode == 1

@@ -178,6 +178,7 @@ def other_network(path: Path) -> Path:
     return path
 
 
+@pytest.mark.real_time
 def test_another_network_without_another_process(probe, tmp_path):
     compiled = other_network(tmp_path / "other.safetensors")
     with started("neuromorphic", mode="lockstep", perception_model=perception_model()) as process:
@@ -211,6 +212,7 @@ def test_another_network_without_another_process(probe, tmp_path):
         assert process.poll() is None
 
 
+@pytest.mark.real_time
 def test_many_steps_a_packet_and_packets_that_ask_for_too_much(probe, tmp_path):
     compiled = other_network(tmp_path / "other.safetensors")
     with started("neuromorphic", model=compiled, max_steps=5000) as process:
@@ -253,6 +255,7 @@ def memory_kib(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
+@pytest.mark.real_time
 def test_what_cannot_be_configured(probe, tmp_path):
     with started("neuromorphic") as process:
         assert not probe.change("neuromorphic", CONFIGURE)  # no model
@@ -279,6 +282,7 @@ def test_what_cannot_be_configured(probe, tmp_path):
         assert len(errors) == 3
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("kind", [pytest.param("lava", marks=pytest.mark.slow), "nengo_loihi"])
 def test_another_simulator_as_backend(probe, tmp_path, kind):
     try:

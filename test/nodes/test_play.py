@@ -48,6 +48,7 @@ def decoded(heard) -> np.ndarray:
     return np.concatenate([decoder.decode(m.events, m.encoding, m.time_base, m.width, m.height) for m in heard])
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("speed", [1, 0.5])
 def test_every_event_is_played_at_its_time(probe, recording, speed):
     path, events = recording
@@ -75,6 +76,7 @@ def test_every_event_is_played_at_its_time(probe, recording, speed):
     np.testing.assert_allclose(np.sort(np.diff(found["t"])), np.sort(apart), atol=2000)
 
 
+@pytest.mark.real_time
 def test_repeated_until_ctrl_c(probe, recording):
     heard = hear(probe)
     process = playing(recording[0], "--repeat", "--encoding", "mono")

@@ -60,6 +60,7 @@ def replayed(path):
     return replay(path, PERCEPTION, CONTROLLER, Topics())
 
 
+@pytest.mark.real_time
 def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
     for _ in range(3):
         outcome = replayed(recorded["own"])
@@ -69,6 +70,7 @@ def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
         assert [c.identical for c in outcome.comparisons] == [800] * 5
 
 
+@pytest.mark.real_time
 def test_a_bag_from_beside_has_the_hashes_and_the_parameters(recorded):
     outcome = replayed(recorded["whole"])
     description = outcome.description
@@ -78,6 +80,7 @@ def test_a_bag_from_beside_has_the_hashes_and_the_parameters(recorded):
     assert f"perception_model {file_hash(PERCEPTION)[:16]}" in recorded["said"]
 
 
+@pytest.mark.real_time
 def test_a_killed_recorder_leaves_a_bag_that_is_read_up_to_the_cut(recorded):
     bag = Bag(recorded["cut"])
     topics = {raw.topic for raw in bag.messages()}
@@ -88,6 +91,7 @@ def test_a_killed_recorder_leaves_a_bag_that_is_read_up_to_the_cut(recorded):
     assert len(cut & whole) > 0.5 * len(cut) > 0
 
 
+@pytest.mark.real_time
 def test_only_the_topics_asked_for(ros_domain, tmp_path, probe):
     from std_msgs.msg import Float64, String
 
@@ -114,6 +118,7 @@ def test_only_the_topics_asked_for(ros_domain, tmp_path, probe):
     assert "/other" not in {raw.topic for raw in bag.messages()}
 
 
+@pytest.mark.real_time
 def test_best_effort_publishers_are_heard(ros_domain, tmp_path, probe):
     """A camera driver's quality of service; a reliable subscription would get nothing."""
     from event_camera_msgs.msg import EventPacket
@@ -134,6 +139,7 @@ def test_best_effort_publishers_are_heard(ros_domain, tmp_path, probe):
     assert [bag.read(raw).seq for raw in bag.messages() if raw.topic == graph.EVENTS] == [7]
 
 
+@pytest.mark.real_time
 def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_domain, tmp_path, probe):
     """A limit on the file's size fails its writes as a full disk does."""
     from std_msgs.msg import String
@@ -163,6 +169,7 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_
     assert kept and kept[0].startswith("0 0 ") and bag.cut
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(["o.bag"], "give a name that ends in .mcap"), (["there.mcap"], "exists; give another name"),
@@ -177,6 +184,7 @@ def test_what_cannot_be_recorded_is_refused_in_one_line(ros_domain, tmp_path, ar
     assert "Traceback" not in log
 
 
+@pytest.mark.real_time
 def test_nothing_to_record_is_told(ros_domain, tmp_path):
     process = recorder(tmp_path / "o.mcap", "--topics", "/silent", "--duration", "0.5")
     said, log = process.communicate(timeout=20)
@@ -185,6 +193,7 @@ def test_nothing_to_record_is_told(ros_domain, tmp_path):
     assert list(Bag(tmp_path / "o.mcap").messages()) == []
 
 
+@pytest.mark.real_time
 def test_episodes_are_replayed_each_from_its_start(probe, tmp_path):
     """The world is reset in the middle of a tick; what is still under way belongs to the episode before."""
     from std_srvs.srv import Trigger

@@ -19,6 +19,7 @@ DURATION = "2"
 WITH_CONTROLLER = [name for name in descriptions() if robot_named(name).controller and name != "pencil"]
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("name", WITH_CONTROLLER)
 def test_lockstep_commands_are_those_of_the_loop(name, ros_domain, tmp_path):
     one, many, bag = tmp_path / "one.json", tmp_path / "many.json", tmp_path / "out.mcap"

@@ -26,6 +26,7 @@ GENTLE = ("--set", "push=0.02", "--seed", "1", *models())
 EPISODE = ("--duration", "5", *GENTLE)
 
 
+@pytest.mark.real_time
 def test_lockstep_commands_are_those_of_the_loop_byte_by_byte(ros_domain, tmp_path):
     """Six processes against one; and the recording and the picture of the same run."""
     one, many = tmp_path / "one.json", tmp_path / "many.json"
@@ -99,6 +100,7 @@ def running(ros_domain, tmp_path):
         log.close()
 
 
+@pytest.mark.real_time
 def test_a_graph_in_real_time_from_services_to_ctrl_c(running, probe):
     process, children, text = running
     clock = probe.hear(Clock, graph.CLOCK)
@@ -152,6 +154,7 @@ def test_a_graph_in_real_time_from_services_to_ctrl_c(running, probe):
     assert "Traceback" not in text()
 
 
+@pytest.mark.real_time
 def test_a_stranger_of_the_same_name_is_refused(probe):
     with started("gate"):
         probe.spin_until(lambda: "gate" in probe.node.get_node_names(), 10, "the stranger")
@@ -163,6 +166,7 @@ def test_a_stranger_of_the_same_name_is_refused(probe):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("after_s", [0.3, 1.2])
 def test_ctrl_c_while_the_graph_starts(ros_domain, after_s):
     process = subprocess.Popen(
@@ -185,6 +189,7 @@ def test_ctrl_c_while_the_graph_starts(ros_domain, after_s):
             process.wait()
 
 
+@pytest.mark.real_time
 def test_no_orphans_when_the_supervisor_is_killed(running):
     process, children, _ = running
     process.kill()
@@ -192,6 +197,7 @@ def test_no_orphans_when_the_supervisor_is_killed(running):
     wait_for(lambda: not [child for child in children if alive(child)], 5, "end of the nodes")
 
 
+@pytest.mark.real_time
 def test_a_frozen_stage_is_named_in_lockstep(ros_domain, tmp_path):
     """The world waits for the command, but not for ever."""
     process = subprocess.Popen(
@@ -220,6 +226,7 @@ def test_a_frozen_stage_is_named_in_lockstep(ros_domain, tmp_path):
             process.wait()
 
 
+@pytest.mark.real_time
 def test_a_node_that_dies_ends_the_run(running):
     process, children, text = running
     (controller,) = (c for c in children if b"nodes.controller" in Path(f"/proc/{c}/cmdline").read_bytes())
@@ -230,6 +237,7 @@ def test_a_node_that_dies_ends_the_run(running):
     assert not [child for child in children if alive(child)]
 
 
+@pytest.mark.real_time
 def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_domain, tmp_path):
     """With as many busy loops as there are cores beside it."""
     out = tmp_path / "out.json"
@@ -248,6 +256,7 @@ def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_dom
     assert f"{report['real_time_factor']:.2f}x real time, at its slowest" in done.stdout
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("backend", ["offload", "in_process"])
 def test_a_run_in_real_time_reports_every_hop(ros_domain, tmp_path, backend):
     out = tmp_path / "out.json"

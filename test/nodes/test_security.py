@@ -14,7 +14,6 @@ from processes import command, models, wait_for
 
 from liquid_spike_control.errors import GraphError
 from liquid_spike_control.nodes.graph import GraphOptions
-from liquid_spike_control.nodes.robot import RobotOptions
 from liquid_spike_control.nodes.security.permissions import BRINGUP, OPERATOR, SUPERVISOR, Permissions, permissions
 from liquid_spike_control.nodes.security.policy import governance_xml, permissions_xml, policy_xml
 from liquid_spike_control.resources import share
@@ -42,6 +41,7 @@ def allowed_to(name: str, allowed: Permissions) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("mode", [pytest.param("realtime", marks=pytest.mark.slow), "lockstep"])
 def test_the_running_graph_does_what_it_may_and_nothing_else(probe, tmp_path, mode):
     options = GraphOptions(mode=mode, record=tmp_path / "out.mcap")
@@ -77,7 +77,7 @@ def test_the_running_graph_does_what_it_may_and_nothing_else(probe, tmp_path, mo
 
 
 def test_a_robots_topics_are_those_of_its_description():
-    gate = permissions(RobotOptions(share("config/robot_cart.yaml")))["/gate"]["gate"]
+    gate = permissions(GraphOptions(share("config/robot_cart.yaml"), simulated=False, mode="realtime"))["/gate"]["gate"]
     assert "/effort_controller/commands" in gate.publish and "/robot_joint_command" not in gate.publish
     assert permissions(GraphOptions(backend="in_process")).keys() == {
         "/gate", "/controller", "/perception", "/simulator", f"/{SUPERVISOR}", f"/{OPERATOR}"
@@ -88,7 +88,7 @@ def test_a_robots_topics_are_those_of_its_description():
 
 
 def test_only_the_controller_may_command_the_gate_and_only_the_gate_the_robot():
-    for options in (GraphOptions(), RobotOptions(share("config/robot_cart.yaml"))):
+    for options in (GraphOptions(), GraphOptions(share("config/robot_cart.yaml"), simulated=False, mode="realtime")):
         enclaves = permissions(options)
         (robot,) = {"/robot_joint_command", "/effort_controller/commands"} & set(enclaves["/gate"]["gate"].publish)
         for topic, speaker in (("/controller/command", "controller"), (robot, "gate"), ("/e_stop", OPERATOR)):

@@ -69,6 +69,7 @@ def arrived(probe: Probe, size: int, count: int, period_s: float) -> list[int]:
     return whole
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(("size", "period_s"), [(921_600, 0.01), (6_000_000, 0.03)], ids=["921 kB", "6 MB"])
 def test_large_best_effort_packets_all_arrive(probe, size, period_s):
     assert arrived(probe, size, 150, period_s) == list(range(150))

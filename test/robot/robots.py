@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-in robot and `liquid-spike run robot` as processes, and what the robot tells of itself."""
+"""The stand-in robot and `liquid-spike run ROBOT --real` as processes, and what the robot tells of itself."""
 
 import json
 import os
@@ -11,12 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from processes import Probe, alive, children_of, command
 from std_msgs.msg import String
 
+from liquid_spike_control.nodes.graph import GraphOptions, describe
 from liquid_spike_control.resources import share
 
 CONFIG = share("config/robot_cart.yaml")
+
+
+def parameters_file(folder: Path, without: str = "") -> Path:
+    """The ROS parameters of the cart's graph as a yaml file; ``without`` one that ROS must then miss."""
+    blocks = {
+        spec.name: {"ros__parameters": {k: v for k, v in spec.parameters.items() if k != without}}
+        for spec in describe(GraphOptions(CONFIG, simulated=False, mode="realtime"))
+    }
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(blocks))
+    return path
 
 
 @contextmanager
@@ -74,9 +87,9 @@ def robot(probe: Probe, folder: Path, *arguments: str) -> Iterator[Robot]:
 
 
 @contextmanager
-def graph(folder: Path, config: Path = CONFIG) -> Iterator[subprocess.Popen]:
-    """`liquid-spike run robot`; its log is graph.log."""
-    arguments = [command()[0], *command()[1:], "robot", "--config", str(config)]
+def graph(folder: Path, description: Path = CONFIG, *arguments: str) -> Iterator[subprocess.Popen]:
+    """`liquid-spike run ROBOT --real`; its log is graph.log."""
+    arguments = [*command(str(description), "--real"), *arguments]
     with process(arguments, folder / "graph.log") as child:
         yield child
 
@@ -86,15 +99,15 @@ PATIENT = {"max_age_s: 0.03": "max_age_s: 0.1", "tolerance_s: 0.012": "tolerance
 
 
 @contextmanager
-def balanced(probe: Probe, folder: Path, seconds: float, changes=(), arguments=()) -> Iterator[tuple]:
-    """The robot and the graph, after they have balanced the pole for so long.
+def balanced(probe: Probe, folder: Path, seconds: float, changes=(), arguments=(), options=()) -> Iterator[tuple]:
+    """The robot, with arguments of its own, and the graph, with options, after they have balanced the pole for so long.
 
     Seven processes share the machine in real time, so a pole that falls is set up again, twice; a graph that cannot
     balance falls every time.
     """
     config = configured(PATIENT | dict(changes), folder)
     for last in (False, False, True):
-        with robot(probe, folder, "--seed", "3", *arguments) as standin, graph(folder, config) as child:
+        with robot(probe, folder, "--seed", "3", *arguments) as standin, graph(folder, config, *options) as child:
             told = standin.until(
                 lambda told, child=child: told["driven_s"] >= seconds or child.poll() is not None or told["fallen"],
                 60, "balance",

@@ -15,7 +15,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
 from processes import ACTIVATE, CONFIGURE, DEACTIVATE, Probe, children_of, wait_for
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from robots import CONFIG, process
+from robots import parameters_file, process
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -42,14 +42,14 @@ def probe(ros_domain):
 
 
 @pytest.fixture
-def made(ros_domain):
-    """Makes nodes in this process from the cart's yaml file and changed parameters."""
+def made(ros_domain, tmp_path):
+    """Makes nodes in this process with the parameters of the cart's graph, some of them changed."""
     nodes = []
 
     def make(kind, **parameters):
         name = kind.__name__.removesuffix("Node").lower()
         changed = [a for key, value in (FILES | parameters).items() for a in ("-p", f"{name}:{key}:={value}")]
-        rclpy.init(args=["test", "--ros-args", "--params-file", str(CONFIG), *changed])
+        rclpy.init(args=["test", "--ros-args", "--params-file", str(parameters_file(tmp_path)), *changed])
         nodes.append(kind())
         return nodes[-1]
 
@@ -60,14 +60,8 @@ def made(ros_domain):
     gc.collect()
 
 
-def gate_arguments(controller=FILES["controller_model"]) -> list[str]:
-    return ["--ros-args", "--params-file", str(CONFIG), "-p", f"gate:controller_model:={controller}"]
-
-
-def config_without(field: str, folder):
-    path = folder / "robot.yaml"
-    path.write_text("".join(line for line in CONFIG.open() if not line.strip().startswith(f"{field}:")))
-    return path
+def gate_arguments(folder, controller=FILES["controller_model"]) -> list[str]:
+    return ["--ros-args", "--params-file", str(parameters_file(folder)), "-p", f"gate:controller_model:={controller}"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +75,7 @@ def config_without(field: str, folder):
 def test_nothing_has_a_default_that_could_hurt(ros_domain, tmp_path, kind, field):
     models = [a for key, value in FILES.items() for a in ("-p", f"{key}:={value}")]
     more = ("-p", "gate:command_type:=sensor_msgs/msg/JointState") if field == "command_interfaces" else ()
-    rclpy.init(args=["test", "--ros-args", "--params-file", str(config_without(field, tmp_path)), *models, *more])
+    rclpy.init(args=["test", "--ros-args", "--params-file", str(parameters_file(tmp_path, field)), *models, *more])
     node = kind()
     try:
         with pytest.raises(LiquidSpikeError, match=f"parameter {field}"):
@@ -97,7 +91,7 @@ def test_nothing_has_a_default_that_could_hurt(ros_domain, tmp_path, kind, field
 def test_a_controller_that_wants_more_than_the_robot_has_is_refused(ros_domain, tmp_path, field):
     """A robot may be without either; this controller is not for such a one."""
     models = [a for key, value in FILES.items() for a in ("-p", f"{key}:={value}")]
-    rclpy.init(args=["test", "--ros-args", "--params-file", str(config_without(field, tmp_path)), *models])
+    rclpy.init(args=["test", "--ros-args", "--params-file", str(parameters_file(tmp_path, field)), *models])
     node = ControllerNode()
     try:
         with pytest.raises(LiquidSpikeError, match="observation_names: expected"):
@@ -159,6 +153,7 @@ def test_a_parameter_of_the_wrong_kind_is_refused_by_name(made):
         made(GateNode, command_units="[N]")  # YAML's no
 
 
+@pytest.mark.real_time
 def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypatch):
     """A driver that is there but says nothing is not live."""
     monkeypatch.setattr(stage, "MATCH_TIMEOUT_S", 1.0)
@@ -183,6 +178,7 @@ def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypat
     assert node.active
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("kind", "qos", "says"),
     [
@@ -215,6 +211,7 @@ run(BrokenGate)
 """
 
 
+@pytest.mark.real_time
 def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_configured(probe, tmp_path):
     """Through ErrorProcessing to unconfigured; the safe command goes out on the way."""
     heard = probe.hear(Float64MultiArray, "/effort_controller/commands")
@@ -228,7 +225,7 @@ def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_c
     def state() -> int:
         return probe.call(GetState, "/gate/get_state", GetState.Request()).current_state.id
 
-    arguments = [sys.executable, "-c", BROKEN_GATE, *gate_arguments()]
+    arguments = [sys.executable, "-c", BROKEN_GATE, *gate_arguments(tmp_path)]
     with process(arguments, tmp_path / "log") as child:
         for _ in range(2):
             assert probe.change("gate", CONFIGURE)
@@ -250,6 +247,7 @@ def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_c
     assert "AttributeError: 'BrokenGate' object has no attribute" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.real_time
 def test_a_model_that_was_damaged_meanwhile_is_refused_and_a_whole_one_taken(probe, tmp_path):
     model = tmp_path / "controller.safetensors"
     shutil.copy(FILES["controller_model"], model)
@@ -271,11 +269,12 @@ def test_a_model_that_was_damaged_meanwhile_is_refused_and_a_whole_one_taken(pro
     assert f"{model}: tensors" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.real_time
 def test_the_lifecycle_manager_of_the_launch_file(probe, tmp_path):
     """It stays, brings up, and on SIGTERM takes down in reverse."""
     heard = probe.hear(Float64MultiArray, "/effort_controller/commands")
     probe.node.create_publisher(JointState, graph.COMMAND, 10)
-    node = [sys.executable, "-m", "liquid_spike_control.nodes.gate", *gate_arguments()]
+    node = [sys.executable, "-m", "liquid_spike_control.nodes.gate", *gate_arguments(tmp_path)]
     manager = [sys.executable, "-m", "liquid_spike_control.nodes.bringup", "--stay", "gate"]
     with process(node, tmp_path / "log") as gate, process(manager, tmp_path / "manager") as child:
         probe.spin_until(lambda: heard, 30, "the safe command of a gate that has no controller yet")

@@ -22,11 +22,12 @@ def probe(ros_domain):
     probe.close()
 
 
+@pytest.mark.real_time
 @pytest.mark.slow
 def test_a_run_on_a_robot_is_replayed(probe, tmp_path):
     """Windows on the camera's clock, joint states within a tolerance, commands without a stamp."""
     bag = tmp_path / "o.mcap"
-    arguments = [*command("robot", "--config", str(CONFIG), "--record", str(bag))]
+    arguments = [*command(str(CONFIG), "--real", "--record", str(bag))]
     with robot(probe, tmp_path, "--push", "0.01") as standin, process(arguments, tmp_path / "graph.log") as graph:
         standin.until(lambda told: told["driven_s"] > 5, 60, "five seconds of commands")
         graph.send_signal(signal.SIGINT)

@@ -19,7 +19,7 @@ def main() -> None:
     """Attend until SIGTERM."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Supervisor(describe(GENTLE), None, Console(stderr=True)) as supervisor:
+        with Supervisor(describe(GENTLE), Console(stderr=True)) as supervisor:
             supervisor.attend()
     except KeyboardInterrupt:
         pass

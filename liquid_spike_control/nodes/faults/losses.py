@@ -62,9 +62,9 @@ class Robot:
         time.sleep(AFTER_S)
         moving = [heard.arrived_ns for heard in self.commands if force(heard) != 0]
         safe = [h.arrived_ns for h in self.commands if force(h) == 0 and h.arrived_ns > max(moving[-1], injected_ns)]
-        return self._elapsed_ms(injected_ns, safe[0]) if safe else np.nan
+        return self.elapsed_ms(injected_ns, safe[0]) if safe else np.nan
 
-    def _elapsed_ms(self, began_ns: int, ended_ns: int) -> float:
+    def elapsed_ms(self, began_ns: float, ended_ns: float) -> float:
         """What the robot's clock, which is between two of its messages in proportion, went on meanwhile [ms]."""
         ticks = list(self.clock)
         arrived, stamps = [heard.arrived_ns for heard in ticks], [to_ns(heard.message.clock) for heard in ticks]
@@ -85,7 +85,7 @@ class Robot:
         deadline = time.monotonic() + timeout_s
         while (found := complaint()) is None and time.monotonic() < deadline:
             time.sleep(0.005)
-        return np.nan if found is None else self._elapsed_ms(injected_ns, found.arrived_ns)
+        return np.nan if found is None else self.elapsed_ms(injected_ns, found.arrived_ns)
 
 
 def force(heard: Heard) -> float:
@@ -150,8 +150,8 @@ def poisoned_state(thorough: bool = False) -> list[Measurement]:
             after = [h for h in robot.commands if h.arrived_ns > poisoned]
             first = next((h.arrived_ns for h in after if force(h) == 0), np.inf)
             back = [h.arrived_ns for h in after if h.arrived_ns > first and force(h) != 0]
-            safe.append((first - poisoned) / 1e6 if first < np.inf else np.nan)
-            again.append((back[0] - first) / 1e6 if back else np.nan)
+            safe.append(robot.elapsed_ms(poisoned, first) if first < np.inf else np.nan)
+            again.append(robot.elapsed_ms(first, back[0]) if back else np.nan)
     return [
         *poisoned_numbers(),
         Measurement("NaN in the running node", "safe command", worst(safe), 10, f"ms, of {len(safe)}"),

@@ -138,7 +138,7 @@ class Rig:
             self.observer = self._closing.enter_context(Observer())
             self._processes = Processes(Console(stderr=True, quiet=True))
             self._closing.callback(self._stop)
-            self._processes.start(self._specs, None)
+            self._processes.start(self._specs)
             if self._up:
                 self.bring_up()
         except BaseException:
@@ -164,7 +164,7 @@ class Rig:
         """Start a node that has ended anew, configured and active."""
         (spec,) = (spec for spec in self._specs if spec.name == name)
         wait_for(lambda: self.ended(name) is not None, 10, f"end of {name}")
-        self._processes.start((spec,), None)
+        self._processes.start((spec,))
         self.bring_up(name)
 
     def _stop(self) -> None:

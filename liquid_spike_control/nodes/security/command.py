@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ...errors import GraphError
 from ...outputs import write_file
 from ..graph import GraphOptions, domain_id, environment
-from ..robot import RobotOptions
 from .permissions import permissions
 from .policy import Enclaves, policy_xml
 
@@ -52,6 +51,6 @@ def keystore_command(options: KeystoreOptions) -> int:
 
 
 def _enclaves(options: SecurityOptions) -> Enclaves:
-    if options.config is not None:
-        return permissions(RobotOptions(options.config))
-    return permissions(GraphOptions(mode=options.mode, backend=options.backend))
+    return permissions(
+        GraphOptions(options.robot, simulated=not options.real, mode=options.mode, backend=options.backend)
+    )

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each node of a graph may say, hear, serve and ask for: what it needs, and no more.
 
-Worked out from the description that the graph is started from, see :mod:`..graph` and :mod:`..robot`. Names are
+Worked out from the description that the graph is started from, see :mod:`..graph`. Names are
 absolute, or ``~/name`` for what is the node's own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ...errors import GraphError
-from .. import graph, robot
+from .. import graph
 from ..graph import GraphOptions, NodeSpec
-from ..robot import RobotOptions
 
 #: Every topic or service, in the patterns of DDS Security.
 EVERYTHING = "/*"
@@ -46,42 +44,36 @@ class Permissions:
     call: tuple[str, ...] = ()
 
 
-def permissions(options: GraphOptions | RobotOptions) -> dict[str, dict[str, Permissions]]:
+def permissions(options: GraphOptions) -> dict[str, dict[str, Permissions]]:
     """For each process (an enclave, such as ``/gate``) its nodes, and what each may do.
 
     Raises:
         GraphError: the robot's description does not hold together.
     """
-    yaml: Path | None
-    if isinstance(options, RobotOptions):
-        specs, yaml = robot.describe(options), options.config
-    else:
-        specs, yaml = graph.describe(options), options.params
-    blocks = robot.read_parameters(yaml) if yaml is not None else {}
+    specs = graph.describe(options)
     names = [spec.name for spec in specs]
     enclaves = {}
     for spec in specs:
-        parameters = {**blocks.get("/**", {}), **blocks.get(spec.name, {}), **spec.parameters}
+        parameters: dict[str, Any] = spec.parameters
         enclaves[f"/{spec.name}"] = {spec.name: _stage(spec, parameters, names)}
         if spec.name == "recorder":
             heard = tuple(parameters.get("topics") or (EVERYTHING,))
             enclaves["/recorder"][graph.CAPTURE] = _plain(subscribe=heard)
     attends = _supervisor(names)
     watchers = {SUPERVISOR: attends, BRINGUP: _logging(attends)}
-    if isinstance(options, GraphOptions):
+    if options.simulated:
         mine = (*_sensed(options), graph.CLOCK, graph.SPIKES_IN, graph.COMMAND, graph.E_STOP)
         events = _seen(options)
         watched = (topic for topic in graph.topics(options) if topic in events or topic not in mine)
         watchers[MONITOR] = _plain(subscribe=tuple(watched))
-        if options.simulated:
-            enclaves["/simulator"] = {"simulator": _simulator(options)}
+        enclaves["/simulator"] = {"simulator": _simulator(options)}
     enclaves[f"/{SUPERVISOR}"] = watchers
     enclaves[f"/{OPERATOR}"] = {OPERATOR: _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))}
     for nodes in enclaves.values():
         for node, allowed in nodes.items():
             for name in (*allowed.publish, *allowed.subscribe):
                 if not isinstance(name, str) or not name:
-                    raise GraphError(f"{yaml}: {node}: '{name}' is no topic; give a name such as /joint_states")
+                    raise GraphError(f"{options.params}: {node}: '{name}' is no topic; give one such as /joint_states")
     return enclaves
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plasticity"))
-from plastic_networks import ask, axons, driven, random_spikes  # noqa: E402
+from plastic_networks import ask, axons, driven, random_spikes
 
-from liquid_spike_control.errors import WorkerError  # noqa: E402
-from liquid_spike_control.neuromorphic.learning.rule import LearningRule, Trace  # noqa: E402
+from liquid_spike_control.errors import WorkerError
+from liquid_spike_control.neuromorphic.learning.rule import LearningRule, Trace
 
 TRACES = {"x1": (16, 20), "y1": (16, 20)}
 #: Text of dw and dt; that of rewards changes every tag in every step.
@@ -74,7 +74,7 @@ def main() -> None:
             weights = 2 * np.random.default_rng(1).integers(-20, 20, (n, n))
             seconds, visited = ours(rule, pre, post, weights)
             updates = weights.size * options.steps
-            print(f"{name} {n} x {n}: ours {updates / seconds:.3g} synapses/s, {100 * visited:.0f} % of them visited", end="")
+            print(f"{name} {n} x {n}: ours {updates / seconds:.3g} synapses/s, {100 * visited:.0f} % visited", end="")
             for other, run in OTHERS.items():
                 try:
                     theirs = run(rule, pre, post, weights)

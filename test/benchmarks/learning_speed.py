@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synapse updates a second of the learning engine, and of Lava and Brian2Loihi in the same run where they are installed.
+"""Synapse updates a second of the learning engine, and of Lava and Brian2Loihi in the same run where installed.
 
     PYTHONPATH=. python test/benchmarks/learning_speed.py
 

@@ -17,6 +17,9 @@ from liquid_spike_control.neuromorphic.loihi2 import Loihi2Emulator
 from liquid_spike_control.neuromorphic.workers.oracles import check_network
 from liquid_spike_control.types import SpikeTrain
 
+# The engine compiles for 20 s of processor time where no kernel is kept yet; other programs may have the cores.
+pytestmark = pytest.mark.timeout(400)
+
 TRACES = {"x1": Trace(16.4, 10), "y1": Trace(20, 8)}
 
 

@@ -10,6 +10,9 @@ from scipy import stats
 
 from liquid_spike_control.neuromorphic.learning.rule import LearningRule, Trace
 
+# The engine compiles for 20 s of processor time where no kernel is kept yet; other programs may have the cores.
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.mark.parametrize("name", LAVA)
 @pytest.mark.parametrize("source", ["recorded", "live"])

@@ -15,6 +15,9 @@ from liquid_spike_control.neuromorphic.learning.reference import FloatSynapses
 from liquid_spike_control.neuromorphic.loihi import Dense, LoihiNetwork, Population
 from liquid_spike_control.types import SpikeTrain
 
+# The engine compiles for 20 s of processor time where no kernel is kept yet; other programs may have the cores.
+pytestmark = pytest.mark.timeout(400)
+
 ERRORS = np.random.default_rng(0).normal(0, 30, 20)
 WANTED = np.random.default_rng(1).uniform(5, 40, 20)
 

@@ -248,8 +248,8 @@ def learn(m, step, weights, index):
                 )  # fmt: skip
             else:
                 n = change_row(
-                    o, products, factors, of_x, of_y, j, tx[j], ty, fired, n_fired, open_u, old, delays[j], tags[j], room,
-                    step, draw,
+                    o, products, factors, of_x, of_y, j, tx[j], ty, fired, n_fired, open_u, old, delays[j], tags[j],
+                    room, step, draw,
                 )  # fmt: skip
             changes[N_VISITS] += n
             if n and o[O_PAIRS] >= 0:

@@ -37,3 +37,7 @@ class GraphError(LiquidSpikeError):
 
 class WorkerError(LiquidSpikeError):
     """Another simulator is not installed, does not answer, or has failed."""
+
+
+class LearningRuleError(ModelError):
+    """A learning rule asks for what the chip's learning engine does not have, or does not fit its synapses."""

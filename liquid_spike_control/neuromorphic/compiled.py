@@ -25,6 +25,7 @@ from ..errors import ModelError
 from ..inputs import parse_json, read_input
 from ..outputs import write_file
 from . import neurons, synapses
+from .learning.rule import LearningRule
 from .network import LoihiNetwork
 
 KIND = "loihi_network"
@@ -152,6 +153,10 @@ def _take_apart(part: Any, prefix: str, tensors: dict[str, np.ndarray]) -> dict[
         if not field.init:
             continue
         value = getattr(part, field.name)
+        if value is None:
+            continue
+        if isinstance(value, LearningRule):
+            value = value.to_table()
         if isinstance(value, np.ndarray) and value.ndim:
             name = f"{prefix}.{field.name}"
             tensors[name] = _narrow(value)
@@ -170,7 +175,9 @@ def _put_together(table: dict[str, Any], classes: Mapping[str, type], tensors: M
         raise ModelError(f"{kind} is none of {', '.join(classes)}")
     fields = {}
     for name, value in table.items():
-        if isinstance(value, dict):
+        if name == "learning":
+            value = LearningRule.from_table(value)
+        elif isinstance(value, dict):
             value = tensors[value["tensor"]]
             value = value.astype(np.int64) if value.dtype.kind in "iu" else value
         elif isinstance(value, list):

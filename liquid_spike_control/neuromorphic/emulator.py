@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .learning.emulator import PlasticEmulator
 from .loihi import LoihiEmulator
 from .loihi2 import Loihi2Emulator
 from .network import LoihiNetwork
@@ -12,6 +13,8 @@ from .neurons import Population
 def emulate(network: LoihiNetwork, graded: bool = False) -> LoihiEmulator | Loihi2Emulator:
     """An emulator of a network: the fast engine where all neurons are CUBA-LIF, else the general one.
 
+    Plastic connections learn, which needs the fast engine.
+
     Both are :class:`~.backend.Backend` and give the same spikes.
 
     Args:
@@ -19,5 +22,5 @@ def emulate(network: LoihiNetwork, graded: bool = False) -> LoihiEmulator | Loih
         graded: whether the input carries payloads, which only the general engine knows.
     """
     if not graded and all(isinstance(p, Population) for p in network.populations.values()):
-        return LoihiEmulator(network)
+        return PlasticEmulator(network) if network.learns else LoihiEmulator(network)
     return Loihi2Emulator(network)

@@ -13,6 +13,7 @@ from . import delivery as d
 from . import membrane as m
 from . import narrow, visits
 from .kernels import F_COLUMNS
+from .learning.rule import MOST_DELAY
 from .network import INPUT, LoihiNetwork
 from .neurons import Population
 from .synapses import Conv, Dense, Sparse
@@ -43,6 +44,7 @@ class Layout:
     n: int  # neurons, padding and shifted sums included
     slots: int  # steps that inputs can lie ahead
     start: np.ndarray  # refractory counters after a reset
+    plastic: tuple[int, ...]  # rows of the connections that learn
     active_at_start: np.ndarray  # bitmap of the blocks that have a bias or whose counter runs after a reset
 
 
@@ -84,7 +86,9 @@ def lay_out(network: LoihiNetwork) -> Layout:
         counters[starts[name] : starts[name] + p.n] = p.start
         first_spike += p.n
     weights, index = _Pool(np.int16), _Pool(np.int32)
-    connections, folds = [], []
+    connections: list[np.ndarray] = []
+    folds: list[list[int]] = []
+    plastic: list[int] = []
     slots, beyond = 1, 0
     for c, delay in _sums(network):
         row = np.zeros(d.C_COLUMNS, np.int64)
@@ -99,6 +103,11 @@ def lay_out(network: LoihiNetwork) -> Layout:
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
             row[d.C_DELAY] = c.delay
+        elif isinstance(c, Dense) and c.learning is not None:
+            plastic.append(len(connections))
+            _plastic(c, row, weights, index)
+            if c.learning.dd is not None:
+                slots = max(slots, 1 + MOST_DELAY)
         elif isinstance(c, Dense) and delay is None:
             _dense(c, row, weights, index)
         else:
@@ -126,6 +135,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
         n,
         slots,
         at_start,
+        tuple(plastic),
         bitmap,
     )
 
@@ -181,6 +191,23 @@ def _dense(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
         row[d.C_DELAY] = np.max(c.delays, initial=0)
         return
     _sparse(c, None, row, weights, index)
+
+
+def _plastic(c: Dense, row: np.ndarray, weights: _Pool, index: _Pool) -> None:
+    """All synapses, those of weight 0 too; with pairs of target and delay where delays differ or are learnt."""
+    assert c.learning is not None
+    n_target, n_source = c.shape
+    if np.ndim(c.delays) == 0 and c.learning.dd is None:
+        length = -(-n_target // 8) * 8
+        padded = np.zeros((n_source, length), np.int16)
+        padded[:, :n_target] = c.synapses.T
+        row[d.C_KIND], row[d.C_ROW], row[d.C_DELAY] = d.ROWS, length, c.delays
+        row[d.C_WEIGHTS], row[d.C_INDEX] = weights.add(padded), index.add(np.full(n_source, n_target))
+        return
+    delays = np.broadcast_to(c.delays, c.shape).T
+    row[d.C_KIND], row[d.C_WEIGHTS] = d.DELAYED, weights.add(c.synapses.T)
+    row[d.C_INDEX] = index.add(n_target * np.arange(n_source + 1))
+    row[d.C_ROW] = index.add(np.stack([np.broadcast_to(np.arange(n_target), delays.shape), delays], -1))
 
 
 def _sparse(c: Dense | Sparse, delay: int | None, row: np.ndarray, weights: _Pool, index: _Pool) -> None:

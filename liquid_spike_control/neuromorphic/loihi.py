@@ -24,7 +24,7 @@ from . import halves, kernels, membrane, vectors, visits
 from .backend import BackendStats
 from .layout import aligned_zeros, lay_out
 from .network import LoihiNetwork
-from .neurons import Population
+from .neurons import Population, check
 from .synapses import Conv, Dense, Sparse, quantise_weights
 from .trains import by_population, joined
 
@@ -73,7 +73,11 @@ class LoihiEmulator:
         n_inputs, n_outputs: as in ``Backend``.
     """
 
+    #: Whether plastic connections learn here.
+    _learns = False
+
     def __init__(self, network: LoihiNetwork, threads: int | None = None):
+        check(self._learns or not network.learns, "the network learns; emulate(network) or PlasticEmulator runs it")
         self.network = network
         self.n_inputs = network.n_inputs
         self.n_outputs = network.n_outputs
@@ -87,7 +91,7 @@ class LoihiEmulator:
         self._done = np.zeros(layout.n // vectors.BLOCK, np.int64)
         self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
-        self._changing = (
+        self._changing: tuple[np.ndarray, ...] = (
             self._state, self._acc, self._active, self._touched, self._resting, self._done, self._counters
         )  # fmt: skip
         largest = max(p.n for p in network.populations.values())

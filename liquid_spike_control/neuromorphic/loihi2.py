@@ -38,6 +38,7 @@ from .neurons import (
     ResonateAndFire,
     Sigma,
     SigmaDelta,
+    check,
 )
 from .synapses import Conv, Dense, Sparse
 
@@ -166,6 +167,7 @@ class Loihi2Emulator:
     """
 
     def __init__(self, network: LoihiNetwork):
+        check(not network.learns, "the network learns, which needs CUBA-LIF neurons and spikes without payloads")
         self.network = network
         self.n_inputs = network.n_inputs
         self.n_outputs = network.n_outputs

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,6 +91,11 @@ class LoihiNetwork:
         """Number of neurons of all populations."""
         return sum(p.n for p in self.populations.values())
 
+    @property
+    def learns(self) -> bool:
+        """Whether a connection is plastic."""
+        return any(isinstance(c, Dense) and c.learning is not None for c in self.connections)
+
     @cached_property
     def hash(self) -> str:
         """Hex SHA-256 of everything that decides the spikes, independent of platform and of array layout."""
@@ -122,6 +128,8 @@ class LoihiNetwork:
             put("weight_exp", c.shift)
             put("weights", c.narrow_synapses if isinstance(c, Sparse) else c.synapses)
             put("delays", np.broadcast_to(c.delays, c.weights.shape))
+            if isinstance(c, Dense) and c.learning is not None:
+                sha.update(f"learning {json.dumps(c.learning.to_table(), sort_keys=True)}\n".encode())
             if isinstance(c, Sparse):
                 put("targets", c.targets)
                 put("sources", c.sources)

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from ..spiking.synapse_order import are_in_order, by_source
+from .learning.rule import LearningRule
 from .neurons import check
 
 
@@ -121,6 +122,8 @@ class Dense(_Stored):
             -8 .. 7. By ``brian2loihi`` each weight is shifted right by itself, rounding down.
         delays: extra steps, shape of the weights or one integer, 0 .. 63.
         rounding: whose rule, see :data:`Rounding`.
+        learning: what changes the synapses; their weights are then all there, 0 or not, and act as they are,
+            with the lowest bit of mixed ones.
     """
 
     source: str
@@ -130,12 +133,22 @@ class Dense(_Stored):
     weight_exp: int = 0
     delays: np.ndarray | int = 0
     rounding: Rounding = "lava"
+    learning: LearningRule | None = None
 
     def __post_init__(self) -> None:
         where = f"Dense {self.source} -> {self.target}"
         w = np.asarray(self.weights)
         check(w.ndim == 2, f"{where}: weights must be integers (n_target, n_source)")
         self._check(where, w.shape)
+        if self.learning is not None:
+            self.learning.check_connection(
+                where, self.weights, np.asarray(self.delays), self.num_weight_bits, self.weight_exp, self.rounding
+            )
+
+    @property
+    def synapses(self) -> np.ndarray:
+        """Weights as they act, int64, in the shape of the weights; their sum is shifted by :attr:`shift`."""
+        return self.weights if self.learning is not None else super().synapses
 
     @property
     def shape(self) -> tuple[int, int]:

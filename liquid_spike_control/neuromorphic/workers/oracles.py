@@ -58,7 +58,8 @@ def check_network(kind: Kind, network: LoihiNetwork) -> None:
         for name, p in network.populations.items()
         if name not in populations
     )
-    for what in chain(others, _LACKS[kind](populations, network)):
+    learns = (f"{_name(c)}: learning" for c in network.connections if isinstance(c, Dense) and c.learning is not None)
+    for what in chain(others, learns, _LACKS[kind](populations, network)):
         raise ModelError(f"{kind} cannot run {what}; the emulator can")
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.types import SpikeTrain
 

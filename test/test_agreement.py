@@ -6,8 +6,8 @@ from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic import agreement
 from liquid_spike_control.neuromorphic.agreement import before_reset, compare
 from liquid_spike_control.neuromorphic.agreement_figure import agreement_figure
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
-from liquid_spike_control.neuromorphic.quantize import quantise, quantise_reported
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise, quantise_reported
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.types import SpikeTrain
 

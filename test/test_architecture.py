@@ -19,11 +19,11 @@ TRAINS = (
 #: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
 PEERS = tuple(
     f"liquid_spike_control.bench.{name}"
-    for name in ("snn_step", "controllers", "closed_loop.course", "closed_loop.pencil_hard_course")
+    for name in ("snn_step", "controllers", "closed_loop.procedure", "closed_loop.pencil_hard_procedure")
 )
 #: Imports that go up the table of rooms, to be taken away: module -> what it imports. The list must only get shorter.
 UPWARD: dict[str, set[str]] = {
-    "bench.closed_loop.pencil_hard_course": {
+    "bench.closed_loop.pencil_hard_procedure": {
         "robots.pencil_hard.benchmark",
         "robots.pencil_hard.description",
         "robots.pencil_hard.expert",
@@ -36,10 +36,10 @@ UPWARD: dict[str, set[str]] = {
     "sim.world": {"tasks.mujoco_task", "tasks.variation"},
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
-    "training.commands": {"robots.pencil.imitation", "robots.pencil.perception", "robots.pencil.stages"},
+    "training.commands": {"robots.pencil.imitation", "robots.pencil.perception", "robots.pencil.recipe"},
     "training.entry": {
         "robots.pencil.imitation",
-        "robots.pencil.stages",
+        "robots.pencil.recipe",
         "robots.pencil_hard.perception",
         "robots.pencil_hard.spiking",
     },
@@ -47,7 +47,7 @@ UPWARD: dict[str, set[str]] = {
 #: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.
 #: nodes/, bench/ and what trains are being made general one after the other.
 NAMES_A_ROBOT: set[str] = {
-    "bench.closed_loop.course", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_course",
+    "bench.closed_loop.procedure", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_procedure",
     "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.energy", "bench.entry",
     "cli", "nodes.doctor.probes", "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files",
     "nodes.faults.models", "nodes.faults.soak", "nodes.faults.stops", "nodes.graph", "nodes.hops.command",

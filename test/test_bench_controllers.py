@@ -15,7 +15,7 @@ def test_every_contender_is_timed_beside_peers_that_do_the_same(tmp_path, monkey
     options = StepsOptions(rounds=2, json=tmp_path / "b.json", plot=tmp_path / "b.png")
     assert controllers.controllers_command(options) == 0
     report = json.loads((tmp_path / "b.json").read_text())
-    assert len(report["results"]) == len(controllers.contenders())
+    assert len(report["results"]) == len(controllers.candidates())
     for result in report["results"]:
         assert result["apart"] < 1e-5
         for peer in controllers.PEERS:

@@ -6,11 +6,11 @@ import pytest
 
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.agreement import compare
-from liquid_spike_control.neuromorphic.calibration import HEADROOM, calibrate, sample_peaks
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator, quantise_weights
-from liquid_spike_control.neuromorphic.quantize import quantise, quantise_reported, split_signs
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator, quantise_weights
+from liquid_spike_control.neuromorphic.quantisation.calibration import HEADROOM, calibrate, sample_peaks
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise, quantise_reported, split_signs
+from liquid_spike_control.neuromorphic.quantisation.rounding import Compensation, Grid
 from liquid_spike_control.neuromorphic.reference import FloatReference
-from liquid_spike_control.neuromorphic.rounding import Compensation, Grid
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_spike_control.errors import ModelError, OutputError
-from liquid_spike_control.neuromorphic import compiled
-from liquid_spike_control.neuromorphic.compiled import read_network, write_network
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.neurons import (
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.files import compiled
+from liquid_spike_control.neuromorphic.files.compiled import read_network, write_network
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.integers.neurons import (
     AdaptivePopulation,
     Delta,
     Population,
@@ -25,7 +25,7 @@ from liquid_spike_control.neuromorphic.neurons import (
     Sigma,
     SigmaDelta,
 )
-from liquid_spike_control.neuromorphic.synapses import Conv, Dense, Sparse
+from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
 from liquid_spike_control.resources import zoo
 from liquid_spike_control.types import SpikeTrain
 

@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 
 from liquid_spike_control.errors import ModelError, TaskError
-from liquid_spike_control.neuromorphic.devices import compare_devices, notes, table
-from liquid_spike_control.neuromorphic.devices_figure import plot
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
-from liquid_spike_control.neuromorphic.mapping import place
-from liquid_spike_control.neuromorphic.neurons import SigmaDelta
-from liquid_spike_control.neuromorphic.timing import step_times
-from liquid_spike_control.neuromorphic.traffic import traffic
+from liquid_spike_control.neuromorphic.chip.mapping import place
+from liquid_spike_control.neuromorphic.chip.timing import step_times
+from liquid_spike_control.neuromorphic.chip.traffic import traffic
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.energy.devices import compare_devices, notes, table
+from liquid_spike_control.neuromorphic.energy.devices_figure import plot
+from liquid_spike_control.neuromorphic.integers.neurons import SigmaDelta
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.types import SpikeTrain
 

@@ -8,8 +8,8 @@ import pytest
 
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.backend import BackendStats
-from liquid_spike_control.neuromorphic.energy import MODELS, estimate, joules, model_by_name
-from liquid_spike_control.neuromorphic.metrics import dense_operations
+from liquid_spike_control.neuromorphic.energy.estimate import MODELS, estimate, joules, model_by_name
+from liquid_spike_control.neuromorphic.energy.metrics import dense_operations
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, SpikingGraph
 
 STATS = BackendStats(steps=1000, synaptic_operations=10**6, neuron_updates=2000, neuron_steps=10_000)

@@ -8,11 +8,11 @@ import pytest
 from oracles_here import need
 from rich.console import Console
 
-from liquid_spike_control.neuromorphic.compiled import read_network
+from liquid_spike_control.neuromorphic.emulator.loihi import Conv, LoihiEmulator, Probe
+from liquid_spike_control.neuromorphic.files.compiled import read_network
+from liquid_spike_control.neuromorphic.files.spike_files import read_spikes
 from liquid_spike_control.neuromorphic.fuzz import compare, fuzz, print_report
-from liquid_spike_control.neuromorphic.loihi import Conv, LoihiEmulator, Probe
-from liquid_spike_control.neuromorphic.random_network import SCOPES, random_case
-from liquid_spike_control.neuromorphic.spike_files import read_spikes
+from liquid_spike_control.neuromorphic.integers.random_network import SCOPES, random_case
 from liquid_spike_control.neuromorphic.workers.backend import new_worker
 from liquid_spike_control.neuromorphic.workers.oracles import KINDS
 

@@ -5,11 +5,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_spike_control.neuromorphic.delivery import FEW
-from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
-from liquid_spike_control.neuromorphic.membrane import rest_bounds
-from liquid_spike_control.neuromorphic.vectors import BLOCK, trailing_zeros
-from liquid_spike_control.neuromorphic.visits import PATIENCE
+from liquid_spike_control.neuromorphic.emulator.block_schedule import PATIENCE
+from liquid_spike_control.neuromorphic.emulator.delivery import FEW
+from liquid_spike_control.neuromorphic.emulator.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.emulator.membrane import rest_bounds
+from liquid_spike_control.neuromorphic.emulator.vectors import BLOCK, trailing_zeros
 from liquid_spike_control.types import SpikeTrain
 
 

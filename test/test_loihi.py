@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
+from liquid_spike_control.neuromorphic.emulator.loihi import (
+    Conv,
+    Dense,
+    LoihiEmulator,
+    LoihiNetwork,
+    Population,
+    Sparse,
+)
 from liquid_spike_control.types import SpikeTrain
 
 DATA = Path(__file__).parent / "data"
@@ -116,7 +123,7 @@ def test_outputs_are_concatenated_in_order():
 def test_long_runs_are_cut_without_a_seam(monkeypatch):
     train = SpikeTrain.from_dense(np.random.default_rng(2).random((60, 3)) < 0.4)
     whole = LoihiEmulator(small()).run(train)
-    monkeypatch.setattr("liquid_spike_control.neuromorphic.loihi._ROOM", 28)
+    monkeypatch.setattr("liquid_spike_control.neuromorphic.emulator.loihi._ROOM", 28)
     cut = LoihiEmulator(small()).run(train)
     np.testing.assert_array_equal(whole.indptr, cut.indptr)
     np.testing.assert_array_equal(whole.ids, cut.ids)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.emulator import emulate
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
-from liquid_spike_control.neuromorphic.loihi2 import GradedTrain, Loihi2Emulator
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.neurons import (
+from liquid_spike_control.neuromorphic.emulator.engine import emulate
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.emulator.loihi2 import GradedTrain, Loihi2Emulator
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.integers.neurons import (
     AdaptivePopulation,
     Delta,
     Population,
@@ -21,7 +21,7 @@ from liquid_spike_control.neuromorphic.neurons import (
     Sigma,
     SigmaDelta,
 )
-from liquid_spike_control.neuromorphic.synapses import Conv, Dense, Sparse
+from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
 from liquid_spike_control.types import SpikeTrain
 
 DATA = Path(__file__).parent / "data"
@@ -233,7 +233,7 @@ def test_run_is_step_after_step_and_reset_starts_over(monkeypatch):
     parts = [emulator.run_graded(GradedTrain.from_dense(inputs[k : k + 7])) for k in range(0, 60, 7)]
     np.testing.assert_array_equal(np.concatenate([part.payloads for part in parts]), whole.payloads)
     emulator.reset()
-    monkeypatch.setattr("liquid_spike_control.neuromorphic.loihi2._ROOM", 40)
+    monkeypatch.setattr("liquid_spike_control.neuromorphic.emulator.loihi2._ROOM", 40)
     cut = emulator.run_graded(GradedTrain.from_dense(inputs))
     np.testing.assert_array_equal(cut.indptr, whole.indptr)
     np.testing.assert_array_equal(cut.payloads, whole.payloads)

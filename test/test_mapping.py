@@ -13,13 +13,13 @@ from rich.console import Console
 
 from liquid_spike_control.bench.snn_step import random_network
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.chips import LOIHI1, LOIHI2
-from liquid_spike_control.neuromorphic.mapping import place
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.neurons import Population, ResonateAndFire
-from liquid_spike_control.neuromorphic.partition import RESOURCES, limits_of
-from liquid_spike_control.neuromorphic.synapse_lists import format_of, index_bits, list_words
-from liquid_spike_control.neuromorphic.synapses import Conv, Dense, Sparse
+from liquid_spike_control.neuromorphic.chip.chips import LOIHI1, LOIHI2
+from liquid_spike_control.neuromorphic.chip.mapping import place
+from liquid_spike_control.neuromorphic.chip.partition import RESOURCES, limits_of
+from liquid_spike_control.neuromorphic.chip.synapse_lists import format_of, index_bits, list_words
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.integers.neurons import Population, ResonateAndFire
+from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
 
 SMALL = replace(
     LOIHI1, cores=4, compartments=9, axons_in=40, axons_out=30, synapse_words=60, profiles=3, thresholds=2, bases=4

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liquid_spike_control.neuromorphic.emulator import emulate
-from liquid_spike_control.neuromorphic.graded import GradedTrain
-from liquid_spike_control.neuromorphic.loihi import (
+from liquid_spike_control.neuromorphic.emulator.engine import emulate
+from liquid_spike_control.neuromorphic.emulator.graded import GradedTrain
+from liquid_spike_control.neuromorphic.emulator.loihi import (
     Conv,
     Dense,
     LoihiEmulator,
@@ -15,7 +15,7 @@ from liquid_spike_control.neuromorphic.loihi import (
     Population,
     Sparse,
 )
-from liquid_spike_control.neuromorphic.metrics import (
+from liquid_spike_control.neuromorphic.energy.metrics import (
     connection_sparsity,
     dense_operations,
     fan_out,
@@ -23,7 +23,7 @@ from liquid_spike_control.neuromorphic.metrics import (
     measure,
     synaptic_operations,
 )
-from liquid_spike_control.neuromorphic.neurons import SigmaDelta
+from liquid_spike_control.neuromorphic.integers.neurons import SigmaDelta
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain

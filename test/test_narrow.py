@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from liquid_spike_control.neuromorphic.membrane import LIVE_AT, RESTS_AT, rest_bounds
-from liquid_spike_control.neuromorphic.narrow import MOST, WIDE, reach_of, update_narrow
-from liquid_spike_control.neuromorphic.vectors import BLOCK
+from liquid_spike_control.neuromorphic.emulator.int16_blocks import MOST, WIDE, reach_of, update_narrow
+from liquid_spike_control.neuromorphic.emulator.membrane import LIVE_AT, RESTS_AT, rest_bounds
+from liquid_spike_control.neuromorphic.emulator.vectors import BLOCK
 
 update = njit(
     lambda u, v, a, missed, c_u, c_v, theta, reach, shift: update_narrow(
@@ -93,7 +93,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
-from liquid_spike_control.neuromorphic.vectors import BLOCK, SHORTS, high_product, load, pointer
+from liquid_spike_control.neuromorphic.emulator.vectors import BLOCK, SHORTS, high_product, load, pointer
 
 @intrinsic
 def multiply(typingctx, x, y):

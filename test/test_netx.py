@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.emulator import emulate
-from liquid_spike_control.neuromorphic.loihi2 import GradedTrain, Loihi2Emulator
-from liquid_spike_control.neuromorphic.netx import read_netx
-from liquid_spike_control.neuromorphic.neurons import AdaptivePopulation
+from liquid_spike_control.neuromorphic.emulator.engine import emulate
+from liquid_spike_control.neuromorphic.emulator.loihi2 import GradedTrain, Loihi2Emulator
+from liquid_spike_control.neuromorphic.files.netx import read_netx
+from liquid_spike_control.neuromorphic.integers.neurons import AdaptivePopulation
 from liquid_spike_control.types import SpikeTrain
 
 DATA = Path(__file__).parent / "data" / "netx"

@@ -15,16 +15,16 @@ import pytest
 
 from liquid_spike_control.cli import main
 from liquid_spike_control.errors import WorkerError
-from liquid_spike_control.neuromorphic.compiled import read_network, write_network
-from liquid_spike_control.neuromorphic.graded import GradedTrain
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
-from liquid_spike_control.neuromorphic.loihi2 import Loihi2Emulator
+from liquid_spike_control.neuromorphic.emulator.graded import GradedTrain
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.emulator.loihi2 import Loihi2Emulator
+from liquid_spike_control.neuromorphic.files.compiled import read_network, write_network
+from liquid_spike_control.neuromorphic.files.netx import read_netx
+from liquid_spike_control.neuromorphic.files.spike_files import random_spikes, read_spikes, write_spikes
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.integers.neurons import AdaptivePopulation, Population
+from liquid_spike_control.neuromorphic.integers.synapses import Dense
 from liquid_spike_control.neuromorphic.model import new_backend, read_model
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.netx import read_netx
-from liquid_spike_control.neuromorphic.neurons import AdaptivePopulation, Population
-from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
-from liquid_spike_control.neuromorphic.synapses import Dense
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import zoo
 

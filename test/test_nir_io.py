@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.quantize import quantise
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model

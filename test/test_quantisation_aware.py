@@ -8,8 +8,8 @@ from spike_patterns import accuracy, emulated_accuracy, fit, graph_of, trained
 from torch import nn
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.quantize import quantise, quantise_reported
-from liquid_spike_control.neuromorphic.synapses import quantise_weights
+from liquid_spike_control.neuromorphic.integers.synapses import quantise_weights
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise, quantise_reported
 from liquid_spike_control.training.quantisation_aware import WeightGrid, bake, best_scale, quantisation_aware
 
 

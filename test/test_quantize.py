@@ -4,8 +4,8 @@ import pytest
 
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.agreement import compare
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator, quantise_weights
-from liquid_spike_control.neuromorphic.quantize import quantise, quantise_reported, split_signs
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator, quantise_weights
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise, quantise_reported, split_signs
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.resources import zoo
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.quantize import quantise
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain

@@ -9,10 +9,10 @@ import pytest
 
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.neuromorphic.agreement import compare
-from liquid_spike_control.neuromorphic.calibration import calibrate
-from liquid_spike_control.neuromorphic.emulator import emulate
-from liquid_spike_control.neuromorphic.graded import GradedTrain
-from liquid_spike_control.neuromorphic.quantize import quantise_reported
+from liquid_spike_control.neuromorphic.emulator.engine import emulate
+from liquid_spike_control.neuromorphic.emulator.graded import GradedTrain
+from liquid_spike_control.neuromorphic.quantisation.calibration import calibrate
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise_reported
 from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.spiking.nir_import import read_nir

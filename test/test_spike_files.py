@@ -7,7 +7,7 @@ import pytest
 
 from liquid_spike_control.errors import OutputError, TaskError
 from liquid_spike_control.events.binning import SpikeBinner
-from liquid_spike_control.neuromorphic.spike_files import random_spikes, read_spikes, write_spikes
+from liquid_spike_control.neuromorphic.files.spike_files import random_spikes, read_spikes, write_spikes
 from liquid_spike_control.types import EVENT, SpikeTrain
 
 DT = 1e-3

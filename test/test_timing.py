@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiNetwork, Population
-from liquid_spike_control.neuromorphic.mapping import place
-from liquid_spike_control.neuromorphic.timing import step_times
+from liquid_spike_control.neuromorphic.chip.mapping import place
+from liquid_spike_control.neuromorphic.chip.timing import step_times
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiNetwork, Population
 from liquid_spike_control.types import SpikeTrain
 
 

@@ -9,13 +9,13 @@ import pytest
 from test_mapping import SMALL, lif, random_small, sent
 
 from liquid_spike_control.errors import ModelError
-from liquid_spike_control.neuromorphic.chips import LOIHI1, LOIHI2, Mesh
-from liquid_spike_control.neuromorphic.floorplan import figure
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator
-from liquid_spike_control.neuromorphic.mapping import place
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.synapses import Dense
-from liquid_spike_control.neuromorphic.traffic import Floorplan, traffic
+from liquid_spike_control.neuromorphic.chip.chips import LOIHI1, LOIHI2, Mesh
+from liquid_spike_control.neuromorphic.chip.floorplan import figure
+from liquid_spike_control.neuromorphic.chip.mapping import place
+from liquid_spike_control.neuromorphic.chip.traffic import Floorplan, traffic
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.integers.synapses import Dense
 from liquid_spike_control.types import SpikeTrain
 
 CHIP = replace(SMALL, cores=12, mesh=Mesh(3, 2, 2))

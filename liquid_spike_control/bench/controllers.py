@@ -39,7 +39,7 @@ Step = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One kind of network.
 
     Attributes:
@@ -55,7 +55,7 @@ class Contender:
     same_weights: bool = True
 
 
-def contenders() -> tuple[Contender, ...]:
+def candidates() -> tuple[Candidate, ...]:
     """What is measured. Each builds a network of random weights.
 
     Raises:
@@ -102,15 +102,15 @@ def contenders() -> tuple[Contender, ...]:
 
     n = N_OBSERVATIONS
     return (
-        Contender("CfC 19, AutoNCP", of_ncps(lambda: CfC(n, AutoNCP(19, 4))), {"ncps": 100, "onnxruntime": 4}),
-        Contender("CfC 19, backbone 38", of_ncps(lambda: CfC(n, 19, backbone_units=38)), {}),
-        Contender("CfC 64, backbone 128", of_ncps(lambda: CfC(n, 64)), {"ncps": 30, "onnxruntime": 4}),
-        Contender("CfC-mm 32", of_ncps(lambda: CfC(n, 32, mixed_memory=True, backbone_units=64)), {}),
-        Contender("LTC 19, AutoNCP", of_ncps(lambda: LTC(n, AutoNCP(19, 4))), {}),
-        Contender("LTC 64", of_ncps(lambda: LTC(n, 64)), {"ncps": 20, "onnxruntime": 4}),
-        Contender("GRU 64", of_torch("gru", lambda: nn.GRUCell(n, 64), units=64), {}, False),
-        Contender("LSTM 64", of_torch("lstm", lambda: nn.LSTMCell(n, 64), units=64), {}, False),
-        Contender(
+        Candidate("CfC 19, AutoNCP", of_ncps(lambda: CfC(n, AutoNCP(19, 4))), {"ncps": 100, "onnxruntime": 4}),
+        Candidate("CfC 19, backbone 38", of_ncps(lambda: CfC(n, 19, backbone_units=38)), {}),
+        Candidate("CfC 64, backbone 128", of_ncps(lambda: CfC(n, 64)), {"ncps": 30, "onnxruntime": 4}),
+        Candidate("CfC-mm 32", of_ncps(lambda: CfC(n, 32, mixed_memory=True, backbone_units=64)), {}),
+        Candidate("LTC 19, AutoNCP", of_ncps(lambda: LTC(n, AutoNCP(19, 4))), {}),
+        Candidate("LTC 64", of_ncps(lambda: LTC(n, 64)), {"ncps": 20, "onnxruntime": 4}),
+        Candidate("GRU 64", of_torch("gru", lambda: nn.GRUCell(n, 64), units=64), {}, False),
+        Candidate("LSTM 64", of_torch("lstm", lambda: nn.LSTMCell(n, 64), units=64), {}, False),
+        Candidate(
             "MLP 64, 64",
             of_torch("mlp", lambda: nn.Sequential(nn.Linear(n, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh())),
             {},
@@ -231,7 +231,7 @@ def run(console: Console, rounds: int) -> dict:
     Raises:
         LiquidSpikeError: torch, ncps or onnxruntime is not installed.
     """
-    every = contenders()
+    every = candidates()
     import ncps
     import onnxruntime
     import torch
@@ -244,27 +244,27 @@ def run(console: Console, rounds: int) -> dict:
     results = []
     try:
         with torch.inference_mode(), console.status("timing"):
-            for contender in every:
-                file, module, readout = contender.new()
+            for candidate in every:
+                file, module, readout = candidate.new()
                 controller = new_controller(file)
                 controller.warm()
                 whole, cell = _eager(file, module, readout, observation)
                 bound = _bound(file, observation)
                 ours_step = partial(controller.step, observation, PERIOD_S)
                 steps: dict[str, Step] = {"ours": ours_step, "ncps": whole, "cell": cell, "onnxruntime": bound}
-                peers = [bound, whole] if contender.same_weights else [bound]
+                peers = [bound, whole] if candidate.same_weights else [bound]
                 apart = _apart(ours_step, peers) / file.command_limits[0]
                 figures = _measure(steps, rounds)
                 a = file.architecture
                 counts = used(a, tensor_shapes(a, N_OBSERVATIONS, 1), wirings_of(a, file.tensors, 1))
                 ours = figures["ours"]["p50_us"]
                 results.append({
-                    "name": contender.name,
+                    "name": candidate.name,
                     "parameters": sum(counts.values()),
                     "synapses": synapses_in(counts),
                     **figures,
                     "ratios": {peer: figures[peer]["p50_us"] / ours for peer in PEERS},
-                    "goals": contender.goals,
+                    "goals": candidate.goals,
                     "apart": apart,
                 })  # fmt: skip
     finally:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import __version__
-from ..neuromorphic.devices import DeviceComparison, compare_devices, table
-from ..neuromorphic.devices_figure import plot
+from ..neuromorphic.energy.devices import DeviceComparison, compare_devices, table
+from ..neuromorphic.energy.devices_figure import plot
 from ..neuromorphic.model import of_perception
 from ..options import BenchOptions
 from ..outputs import write_json

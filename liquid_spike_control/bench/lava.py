@@ -18,7 +18,7 @@ import numpy as np
 from rich.table import Table
 
 from .. import __version__
-from ..neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
+from ..neuromorphic.emulator.loihi import Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
 from ..neuromorphic.workers.backend import WorkerBackend
 from ..terminal import Console
 from ..types import SpikeTrain

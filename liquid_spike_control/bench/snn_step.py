@@ -19,7 +19,7 @@ from rich.table import Table
 
 from .. import __version__
 from ..errors import LiquidSpikeError
-from ..neuromorphic.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
+from ..neuromorphic.emulator.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
 from ..outputs import save_figure
 from ..terminal import Console
 from ..types import SpikeTrain

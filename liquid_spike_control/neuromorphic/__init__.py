@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agreement import compare
-    from .compiled import read_network, write_network
-    from .devices import compare_devices
-    from .emulator import emulate
-    from .mapping import place
+    from .chip.mapping import place
+    from .emulator.engine import emulate
+    from .energy.devices import compare_devices
+    from .files.compiled import read_network, write_network
+    from .files.spike_files import random_spikes, read_spikes, write_spikes
     from .model import new_backend, read_model
-    from .quantize import quantise
-    from .spike_files import random_spikes, read_spikes, write_spikes
+    from .quantisation.quantize import quantise
 
 __all__ = [
     "compare",
@@ -40,13 +40,13 @@ __all__ = [
 
 _MODULES = {
     "agreement": ("compare",),
-    "compiled": ("read_network", "write_network"),
-    "devices": ("compare_devices",),
-    "emulator": ("emulate",),
-    "mapping": ("place",),
+    "files.compiled": ("read_network", "write_network"),
+    "energy.devices": ("compare_devices",),
+    "emulator.engine": ("emulate",),
+    "chip.mapping": ("place",),
     "model": ("new_backend", "read_model"),
-    "quantize": ("quantise",),
-    "spike_files": ("random_spikes", "read_spikes", "write_spikes"),
+    "quantisation.quantize": ("quantise",),
+    "files.spike_files": ("random_spikes", "read_spikes", "write_spikes"),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

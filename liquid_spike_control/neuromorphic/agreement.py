@@ -16,14 +16,14 @@ from rich.table import Table
 from ..errors import ModelError
 from ..spiking.graph import CubaPopulation, SpikingGraph
 from ..types import SpikeTrain
-from .emulator import emulate
-from .equivalents import with_readouts
-from .graded import GradedTrain
-from .loihi import Probe
-from .loihi2 import Trace
-from .losses import plain
-from .network import LoihiNetwork
-from .neurons import Population, ProgrammedPopulation
+from .emulator.engine import emulate
+from .emulator.graded import GradedTrain
+from .emulator.loihi import Probe
+from .emulator.loihi2 import Trace
+from .integers.network import LoihiNetwork
+from .integers.neurons import Population, ProgrammedPopulation
+from .quantisation.equivalents import with_readouts
+from .quantisation.report import plain
 from .reference import FloatReference
 
 #: Voltages are compared in pieces of about so many numbers.
@@ -122,7 +122,7 @@ def compare(
         network: the same in integers.
         spikes: of the input axons.
         units: the weight of one unit of the integer current of each population
-            (:attr:`.losses.QuantisationReport.units`), which only leaky integrators need: their thresholds do not
+            (:attr:`.report.QuantisationReport.units`), which only leaky integrators need: their thresholds do not
             relate the two voltages. Without it the factor that fits best is taken.
         n_traces, trace_steps: of how many neurons of each population the voltages are kept, for how many steps;
             with ``n_traces = 0`` no voltages are compared, which is much faster.

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..errors import ModelError
 from ..terminal import Console
 from ..types import SpikeTrain
-from .compiled import write_network
-from .loihi import LoihiEmulator, Probe
-from .network import INPUT, LoihiNetwork
-from .random_network import SCOPES, random_case
-from .spike_files import write_spikes
+from .emulator.loihi import LoihiEmulator, Probe
+from .files.compiled import write_network
+from .files.spike_files import write_spikes
+from .integers.network import INPUT, LoihiNetwork
+from .integers.random_network import SCOPES, random_case
 from .workers.backend import WorkerBackend
 from .workers.oracles import Kind
 

@@ -22,12 +22,12 @@ from ..spiking.nir_import import read_nir
 from ..spiking.nir_io import PerceptionModel, read_perception_model
 from ..spiking.presets import PRESETS
 from .backend import Backend
-from .compiled import read_network
-from .emulator import emulate
-from .losses import QuantisationReport
-from .network import LoihiNetwork
-from .netx import read_netx
-from .quantize import quantise_reported
+from .emulator.engine import emulate
+from .files.compiled import read_network
+from .files.netx import read_netx
+from .integers.network import LoihiNetwork
+from .quantisation.quantize import quantise_reported
+from .quantisation.report import QuantisationReport
 from .reference import FloatReference
 
 #: What can run a model: the emulator, float64, and other people's simulators in processes of their own.

@@ -30,9 +30,9 @@ from rclpy.utilities import remove_ros_args
 
 from ..errors import GraphError, LiquidSpikeError
 from .graph import ENCLAVE
+from .heartbeat import Heartbeat
 from .interrupts import Interrupts
 from .process import Claim, ignore_interrupts
-from .pulse import Pulse
 
 #: Compiling the kernels of a new machine takes a minute; with the kernels cached, configuring takes a second.
 CONFIGURE_TIMEOUT_S = 300.0
@@ -302,7 +302,7 @@ class Bringup:
             self._executor.spin_once(timeout_sec=0.02)
 
 
-def attend(bringup: Bringup, pulse: Pulse, node: Node, check: Callable[[], None], patience_s: float) -> None:
+def attend(bringup: Bringup, pulse: Heartbeat, node: Node, check: Callable[[], None], patience_s: float) -> None:
     """Bring nodes back until ``check`` raises: one that failed, one that a launch file started anew after its process
     ended, and one that hangs, whose process is killed so that the launch file does.
 
@@ -358,7 +358,7 @@ def main() -> None:
         try:
             claim = Claim(node.context.get_domain_id(), node.get_fully_qualified_name())
             bringup = Bringup(node, executor, options.names, interrupts.check)
-            pulse = Pulse(node, options.names)
+            pulse = Heartbeat(node, options.names)
             node.get_logger().info(
                 f"bringing {', '.join(options.names)} up; the first time kernels are compiled, which takes a minute"
             )

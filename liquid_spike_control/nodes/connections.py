@@ -22,7 +22,7 @@ from ..errors import GraphError
 from . import graph
 
 if TYPE_CHECKING:
-    from .stage import Stage
+    from .graph_node import GraphNode
 
 #: KeepLast depth: in lock-step one message a topic is under way; in real time late ones are of no use.
 DEPTH = 10
@@ -44,7 +44,7 @@ class Receiver:
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("message", "info")]
     )
 
-    def __init__(self, stage: Stage, topic: str, callback: Callable, always: bool) -> None:
+    def __init__(self, stage: GraphNode, topic: str, callback: Callable, always: bool) -> None:
         self._stage, self._topic, self._callback, self._always = stage, topic, callback, always
         self.heard: float | None = None
 
@@ -72,7 +72,7 @@ class Connections:
         stage: the node.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: GraphNode) -> None:
         self._stage = stage
         self._speaking: list[tuple] = []
         self._heard_by: dict[str, tuple[str, ...]] = {}
@@ -98,7 +98,7 @@ class Connections:
         live: bool,
         always: bool = False,
     ) -> None:
-        """Call ``callback(message)`` while the node is active, or ``always``; see :meth:`Stage.listen`."""
+        """Call ``callback(message)`` while the node is active, or ``always``; see :meth:`GraphNode.listen`."""
         qos = QoSProfile(depth=DEPTH)
         if best_effort:
             qos.reliability = QoSReliabilityPolicy.BEST_EFFORT

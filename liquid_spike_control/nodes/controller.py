@@ -21,9 +21,9 @@ from ..types import Quantities
 from . import graph
 from .convert import from_joint_state, to_joint_state
 from .diagnostics import ERROR, WARN
+from .graph_node import EPISODE_GAP_NS, GraphNode
 from .interfaces import JOINT_STATE, Interfaces
 from .process import run
-from .stage import EPISODE_GAP_NS, Stage
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Source:
         return nearest if nearest is not None and abs(nearest.stamp_ns - stamp_ns) <= tolerance_ns else None
 
 
-class ControllerNode(Stage):
+class ControllerNode(GraphNode):
     """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is
     there.
     """

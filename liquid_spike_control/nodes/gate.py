@@ -18,9 +18,9 @@ from ..control.gate import GateLimits, Verdict, admit, initial_state, press, rel
 from . import graph
 from .convert import from_joint_state
 from .diagnostics import ERROR, WARN
+from .graph_node import GraphNode
 from .interfaces import JOINT_STATE, Interfaces
 from .process import run
-from .stage import Stage
 
 #: How far a command's stamp may run ahead of a /clock message that is still under way [ns].
 CLOCK_SLACK_NS = 20_000_000
@@ -30,7 +30,7 @@ ACKNOWLEDGE_NS = 100_000_000
 BROKEN = (Verdict.DROPPED_NONFINITE, Verdict.DROPPED_SHAPE, Verdict.DROPPED_FUTURE)
 
 
-class GateNode(Stage):
+class GateNode(GraphNode):
     """Gates /controller/command onto the robot's own command topic; latches /e_stop; ~/reset_e_stop releases it.
 
     Limits have no default: a gate without them refuses to configure. In lock-step a command is as old as the

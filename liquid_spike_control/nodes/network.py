@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..neuromorphic.backend import Backend, BackendStats
-from ..neuromorphic.energy import estimate
+from ..neuromorphic.energy.estimate import estimate
 from ..neuromorphic.model import SpikingModel, new_backend
 from ..types import SpikeTrain
 

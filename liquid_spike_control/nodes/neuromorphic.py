@@ -16,12 +16,12 @@ from ..types import SpikeTrain
 from . import graph
 from .convert import HASH_DIGITS, MAX_STEPS, packet_to_spikes, spikes_to_packet, to_ns
 from .diagnostics import ERROR, WARN
+from .graph_node import EPISODE_GAP_NS, GraphNode
 from .network import load_backend, tell_work
 from .process import run
-from .stage import EPISODE_GAP_NS, Stage
 
 
-class NeuromorphicNode(Stage):
+class NeuromorphicNode(GraphNode):
     """Steps the network by the steps of each packet on /neuromorphic/input and answers on
     /neuromorphic/output.
 

@@ -26,9 +26,9 @@ from ..types import EVENT, SpikeTrain, begins_episode
 from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
 from .diagnostics import ERROR, STALE, WARN
+from .graph_node import GraphNode
 from .network import load_backend, tell_work
 from .process import run
-from .stage import Stage
 
 #: A camera sends packets in a still scene too; one that is silent for so long is dead, which is told within 0.2 s [s].
 SILENCE_S = 0.15
@@ -52,7 +52,7 @@ class Eye(NamedTuple):
     height: int
 
 
-class PerceptionNode(Stage):
+class PerceptionNode(GraphNode):
     """Events to axon spikes to the network to estimates; every message carries the stamp of the events."""
 
     def __init__(self) -> None:

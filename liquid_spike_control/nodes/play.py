@@ -14,7 +14,7 @@ from ..errors import LiquidSpikeError, TaskError
 from ..events.codec import encode
 from ..records.event_bag import PacketForm, packets
 from ..records.event_source import EventSource, open_source
-from ..records.patience import Patience
+from ..records.progress import ProgressBar
 from ..terminal import Console
 from ..types import EVENT
 from .graph import domain_id, environment
@@ -63,7 +63,7 @@ def _play(source: EventSource, form: PacketForm, options: EventsPlayOptions, end
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     camera = _Camera(source, form, options)
     try:
-        with Patience("playing", "packets") as patience:
+        with ProgressBar("playing", "packets") as patience:
             camera.prepare(ended)
             while not ended():
                 if not camera.play(ended, patience) or not options.repeat:
@@ -98,7 +98,7 @@ class _Camera:
         while not (self._publisher.get_subscription_count() or ended() or time.monotonic() > until):
             time.sleep(0.01)
 
-    def play(self, ended, patience: Patience) -> bool:
+    def play(self, ended, patience: ProgressBar) -> bool:
         """From beginning to end; returns whether it got there.
 
         Args:

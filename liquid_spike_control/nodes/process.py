@@ -15,10 +15,10 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError, LiquidSpikeError
-from ..lifeline import end_with_parent
+from ..parent_death import end_with_parent
 from .graph import PARENT
+from .graph_node import GraphNode
 from .shared_memory import remove_stale_segments
-from .stage import Stage
 from .transport import profile_variables
 
 
@@ -76,12 +76,12 @@ def _bind_to_parent() -> int | None:
     return int(parent)
 
 
-def run(stage: Callable[[], Stage]) -> None:
+def run(stage: Callable[[], GraphNode]) -> None:
     """Main program of a node: spin until SIGINT, SIGTERM or the end of the supervisor, then shut down in
     order.
     """
     stopping = False
-    node: Stage | None = None
+    node: GraphNode | None = None
 
     def idle() -> bool:
         return node is None or node.configuring

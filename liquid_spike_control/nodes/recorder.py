@@ -9,12 +9,12 @@ from rclpy.parameter import Parameter
 
 from ..errors import GraphError, LiquidSpikeError
 from .diagnostics import ERROR
+from .graph_node import GraphNode, wait_until
 from .process import run
 from .recording import Recording
-from .stage import Stage, wait_until
 
 
-class RecorderNode(Stage):
+class RecorderNode(GraphNode):
     """Writes while active; the file is complete when the node is deactivated, and whole up to the last half second
     if it never is.
 

@@ -28,9 +28,9 @@ from ..types import Quantities
 from . import graph
 from .convert import SECOND_NS, to_joint_state, to_packet, to_time
 from .diagnostics import ERROR, WARN, read_status
+from .graph_node import GraphNode
 from .interfaces import JOINT_STATE, Interfaces
 from .process import run
-from .stage import Stage
 
 #: In the order of the data: node, and the value of its diagnostics that holds the last stamp it answered.
 CHAIN = (
@@ -59,7 +59,7 @@ FACTOR_PERIOD_S, SLOW = 0.25, 0.95
 STEP_S = 0.001
 
 
-class SimulatorNode(Stage):
+class SimulatorNode(GraphNode):
     """Publishes what is sensed at ``t_k``, takes the command stamped ``t_k``, and moves the world to
     ``t_{k+1}``.
 

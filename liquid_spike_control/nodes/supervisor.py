@@ -15,11 +15,11 @@ from ..errors import GraphError
 from ..terminal import Console
 from .bringup import Bringup
 from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment
+from .heartbeat import Heartbeat
 from .interrupts import Interrupts
 from .monitor import Monitor
 from .process import Claim, new_executor
 from .processes import Processes
-from .pulse import Pulse
 
 #: Between two looks at the graph [s]; the nodes need the cores more.
 PERIOD_S = 0.2
@@ -73,7 +73,7 @@ class Supervisor:
         self._attend()
         names = [spec.name for spec in self._specs]
         self._bringup = Bringup(self._node, self._executor, names, self._check, self._report)
-        self._pulse = Pulse(self._node, names)
+        self._pulse = Heartbeat(self._node, names)
         starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
             with self._console.status(starting):

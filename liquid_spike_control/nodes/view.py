@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..lifeline import end_with_parent
+from ..parent_death import end_with_parent
 from . import graph
 from .graph import GraphOptions, domain_id, environment
 from .interrupts import Interrupts

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..outputs import write_json
 from ..terminal import Console
-from .patience import Patience
+from .progress import ProgressBar
 from .replay import Replay, replay
 from .setup import Topics
 
@@ -29,7 +29,7 @@ def replay_command(options: ReplayOptions) -> int:
 
         check_encoder(options.video)
     topics = Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated)
-    with Patience("replaying", "packets") as patience:
+    with ProgressBar("replaying", "packets") as patience:
         outcome = replay(
             options.bag,
             options.perception_model,

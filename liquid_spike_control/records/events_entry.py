@@ -18,7 +18,7 @@ from ..terminal import Console
 from .event_account import EventAccount
 from .event_bag import PacketForm, packets, write_event_bag
 from .event_source import EventSource, open_source
-from .patience import Patience
+from .progress import ProgressBar
 
 if TYPE_CHECKING:
     from ..options import EventsConvertOptions, EventsInfoOptions
@@ -34,7 +34,7 @@ def info_command(options: EventsInfoOptions) -> int:
     """
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
-    with Patience("reading", "events") as patience:
+    with ProgressBar("reading", "events") as patience:
         for piece in source.pieces():
             account.add(piece)
             patience.show(account.events, None)
@@ -61,7 +61,7 @@ def convert_command(options: EventsConvertOptions) -> int:
         raise TaskError(f"{options.out} exists; give another name")
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
-    with Patience("converting", "events") as patience:
+    with ProgressBar("converting", "events") as patience:
         pieces = _counted(source, account, patience)
         if options.out.suffix == ".mcap":
             start_ns = None if options.start is None else round(options.start * SECOND_NS)
@@ -78,7 +78,7 @@ def convert_command(options: EventsConvertOptions) -> int:
     return 0
 
 
-def _counted(source: EventSource, account: EventAccount, patience: Patience) -> Iterator[np.ndarray]:
+def _counted(source: EventSource, account: EventAccount, patience: ProgressBar) -> Iterator[np.ndarray]:
     for piece in source.pieces():
         account.add(piece)
         if account.outside:

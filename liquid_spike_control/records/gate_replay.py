@@ -20,7 +20,7 @@ import numpy as np
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
 from .comparison import Comparison
 from .contents import Contents, Published
-from .stages import ends
+from .node_comparison import ends
 
 #: A command without a stamp is looked for among those published so long before, and as long as one may stand [ns].
 UNDER_WAY_NS = 50_000_000

@@ -27,7 +27,7 @@ from ..robot import Robot
 from ..robots.catalogue import robot_named
 from ..spiking.nir_io import PerceptionModel, read_perception_model
 from ..types import Quantities
-from . import stages
+from . import node_comparison as stages
 from .bag import Bag
 from .chain import ControllerReplay, EncoderReplay, NetworkReplay, ReadoutReplay
 from .comparison import Comparison

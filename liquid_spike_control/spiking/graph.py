@@ -24,7 +24,7 @@ from ..errors import ModelError
 
 #: Name of the source that stands for the input spikes.
 INPUT = "input"
-#: Most extra steps of a connection; chips have fewer (:mod:`.obstacles`).
+#: Most extra steps of a connection; chips have fewer (:mod:`.loihi_limits`).
 LONGEST_DELAY = 4095
 
 

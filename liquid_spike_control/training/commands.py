@@ -15,7 +15,7 @@ from ..assembly import new_backend
 from ..outputs import check_outputs
 from ..robots.pencil.imitation import ImitationTrainer, ImitationTraining
 from ..robots.pencil.perception import PerceptionTrainer
-from ..robots.pencil.stages import PerceptionTraining
+from ..robots.pencil.recipe import PerceptionTraining
 from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
 from .controller_files import write_controller_file

@@ -46,7 +46,7 @@ def train_command(what: str, options: TrainOptions) -> int:
             raise LiquidSpikeError(f"--{name} {value}; give at least 1")
     with _training_installed():
         from ..robots.pencil.imitation import ImitationTraining
-        from ..robots.pencil.stages import PerceptionTraining
+        from ..robots.pencil.recipe import PerceptionTraining
         from .commands import train_controller, train_perception
     console = Console()
     if what == "perception":

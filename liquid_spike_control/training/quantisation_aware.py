@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ..errors import ModelError
-from ..neuromorphic.grid import on_grid
+from ..neuromorphic.quantisation.grid import on_grid
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 Sign = Literal["mixed", "excitatory", "inhibitory"]

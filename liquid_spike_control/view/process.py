@@ -12,8 +12,8 @@ import time
 
 from ..assembly import new_backend, read_robot_perception
 from ..errors import LiquidSpikeError
-from ..lifeline import end_with_parent
-from ..neuromorphic.loihi import LoihiEmulator
+from ..neuromorphic.emulator.loihi import LoihiEmulator
+from ..parent_death import end_with_parent
 from ..perception import Perception
 from ..robot import Robot
 from ..robot_file import read_robot

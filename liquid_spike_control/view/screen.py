@@ -11,7 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..neuromorphic.loihi import LoihiEmulator
+from ..neuromorphic.emulator.loihi import LoihiEmulator
 from ..perception import Perception
 from ..robot import Robot
 from ..sim.world import picture_size

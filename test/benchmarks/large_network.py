@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from liquid_spike_control.neuromorphic.loihi import LoihiEmulator, LoihiNetwork, Population, Sparse
+from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator, LoihiNetwork, Population, Sparse
 from liquid_spike_control.types import SpikeTrain
 
 

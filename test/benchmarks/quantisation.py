@@ -23,8 +23,8 @@ from rich.table import Table
 
 from liquid_spike_control.neuromorphic.agreement import compare
 from liquid_spike_control.neuromorphic.agreement_figure import agreement_figure
-from liquid_spike_control.neuromorphic.calibration import calibrate
-from liquid_spike_control.neuromorphic.quantize import quantise_reported, split_signs
+from liquid_spike_control.neuromorphic.quantisation.calibration import calibrate
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise_reported, split_signs
 from liquid_spike_control.training.quantisation_aware import bake, quantisation_aware
 
 sys.path.append(str(Path(__file__).parents[1]))

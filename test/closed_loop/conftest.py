@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from liquid_spike_control.bench.closed_loop import course
+from liquid_spike_control.bench.closed_loop import procedure as procedure
 from liquid_spike_control.resources import PACKAGE
 from liquid_spike_control.tasks import scale
 
@@ -58,5 +58,5 @@ def robot_folder(tmp_path):
     shipped = Path(__import__(PACKAGE).__file__).parent / "robots" / "swing_up" / "scene.xml"
     (folder / "scene.xml").write_text(shipped.read_text())
     yield folder
-    course._MADE.clear()
+    procedure._MADE.clear()
     scale.anchors_of.cache_clear()

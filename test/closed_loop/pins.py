@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from liquid_spike_control.bench.closed_loop.contenders import CONTENDERS, contender
-from liquid_spike_control.bench.closed_loop.course import COURSES, TaskCourse, course_named
+from liquid_spike_control.bench.closed_loop.candidates import CANDIDATES, candidate
+from liquid_spike_control.bench.closed_loop.procedure import COURSES, TaskProcedure, procedure_named
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.robots.catalogue import TASKS, task_named
 from liquid_spike_control.tasks.perturbations import Perturbation
@@ -69,9 +69,9 @@ def of_pencil_hard() -> Numbers:
     drawn = PencilHardEpisodes().draw(SEED)
     single = [v for v in asdict(drawn).values() if isinstance(v, int | float)]
     found: Numbers = {"drawn": [*single, *drawn.blackouts_ms[:3].ravel(), *drawn.periods_ms[:20]]}
-    course = course_named("pencil-hard")
+    procedure = procedure_named("pencil-hard")
     for name in ("expert", "model_based"):
-        figures = course.driver(contender(name), None).episode(SEED + 1)
+        figures = procedure.driver(candidate(name), None).episode(SEED + 1)
         found[name] = [figures.balanced_s, figures.angle_square, figures.rate_square, figures.tilt_square]
     return found
 
@@ -116,7 +116,7 @@ def of_dagger() -> Numbers:
 def of_pencil_hard_imitation() -> Numbers:
     """Defaults of both recipes, and weights after a small round."""
     from liquid_spike_control.assembly import new_backend, read_robot_perception
-    from liquid_spike_control.bench.closed_loop.pencil_hard_course import PERCEPTION
+    from liquid_spike_control.bench.closed_loop.pencil_hard_procedure import PERCEPTION
     from liquid_spike_control.resources import zoo
     from liquid_spike_control.robots.pencil_hard.description import ROBOT
     from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer
@@ -167,16 +167,16 @@ def of_networks(spiking: bool = False) -> Numbers:
     from liquid_spike_control.spiking.policy import SpikingPolicy
 
     found: Numbers = {}
-    for who in CONTENDERS.values():
+    for who in CANDIDATES.values():
         if who.kind != ("spiking" if spiking else "network") or f"{who.learner} {dict(who.changes)}" in found:
             continue
-        courses = [c for name in COURSES if isinstance(c := course_named(name), TaskCourse)]
-        made = [c._architecture(who) for c in courses]
+        procedures = [c for name in COURSES if isinstance(c := procedure_named(name), TaskProcedure)]
+        made = [c._architecture(who) for c in procedures]
         sizes = [m.n_parameters(*c._size) if spiking else n_parameters(m, *c._size)
-                 for m, c in zip(made, courses, strict=True)]  # fmt: skip
+                 for m, c in zip(made, procedures, strict=True)]  # fmt: skip
         task = task_named("swing-up-full")
         numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, 1
-        architecture = made[[c.name for c in courses].index(task.name)]
+        architecture = made[[c.name for c in procedures].index(task.name)]
         policy = (SpikingPolicy if spiking else new_policy)(architecture, *numbers)
         file = _file_of(policy, task)
         runs = [SpikingController(file, b) for b in ("float", "loihi")] if spiking else [new_controller(file)]
@@ -241,7 +241,7 @@ def of_sequence_fits() -> Numbers:
 COMPONENTS: dict[str, tuple[Callable[[], int], Callable[[], Numbers], tuple[float, float]]] = {
     **{f"task {name}": (lambda name=name: task_named(name).version, lambda name=name: of_task(name), STEPS)
        for name in TASKS},
-    "task pencil-hard": (lambda: course_named("pencil-hard").identity["version"], of_pencil_hard, TRAINED),
+    "task pencil-hard": (lambda: procedure_named("pencil-hard").identity["version"], of_pencil_hard, TRAINED),
     "episodes": (lambda: VERSIONS["episodes"], of_episodes, STEPS),
     "dagger": (lambda: VERSIONS["dagger"], of_dagger, TRAINED),
     "pencil-hard imitation": (lambda: VERSIONS["pencil-hard imitation"], of_pencil_hard_imitation, TRAINED),

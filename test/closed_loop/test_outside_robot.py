@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from liquid_spike_control.bench.closed_loop import course
+from liquid_spike_control.bench.closed_loop import procedure as procedure
 from liquid_spike_control.bench.closed_loop.command import closed_loop_command
 from liquid_spike_control.bench.policy import policy_command
 from liquid_spike_control.bench.scale import scale_command
@@ -38,7 +38,7 @@ def test_it_is_compared_and_verified(robot_folder, tmp_path, capsys):
     assert {path.name.rpartition("-")[0] for path in (tmp_path / "report" / "results").iterdir()} == {
         "stubborn-expert-0", "stubborn-mlp-1",
     }  # fmt: skip
-    course._MADE.clear()  # as in another process
+    procedure._MADE.clear()  # as in another process
     capsys.readouterr()
     again = ClosedLoopOptions(
         tasks=str(robot_folder), verify="stubborn-mlp-1", rounds=1, cache=tmp_path / "none",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from liquid_spike_control.bench.closed_loop import course, provenance, running
+from liquid_spike_control.bench.closed_loop import procedure as procedure
+from liquid_spike_control.bench.closed_loop import provenance, running
 from liquid_spike_control.bench.closed_loop.benchmark import Benchmark
 from liquid_spike_control.bench.closed_loop.plan import Cell, changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Cache, Record, key_of
@@ -41,7 +42,7 @@ def cell(controller="gru", task="swing-up", seed=1, rounds=None):
 
 
 def key(controller="gru", **choice):
-    course._MADE.clear()
+    procedure._MADE.clear()
     return key_of(running.provenance(cell(controller, **choice)))
 
 
@@ -139,7 +140,7 @@ def test_a_task_of_another_version_has_other_keys(monkeypatch):
     before = [key(name, task=task) for name in ("gru", "expert") for task in ("swing-up", "hover")]
     monkeypatch.setattr(SwingUp, "version", 2)
     after = [key(name, task=task) for name in ("gru", "expert") for task in ("swing-up", "hover")]
-    course._MADE.clear()
+    procedure._MADE.clear()
     assert [a != b for a, b in zip(before, after, strict=True)] == [True, False, True, False]
 
 
@@ -190,7 +191,7 @@ def test_a_single_module_counts_with_those_beside_it(tmp_path, monkeypatch):
 
 def sluggish(folder):
     """The cell of a robot's folder, and a benchmark of it, as in a new process."""
-    course._MADE.clear()
+    procedure._MADE.clear()
     scale.anchors_of.cache_clear()
     for module in [m for m in sys.modules if m.startswith("liquid_spike_task_")]:
         del sys.modules[module]
@@ -241,12 +242,12 @@ def test_a_folder_may_not_take_the_name_of_another_robot(robot_folder):
     description = robot_folder / "robot.yaml"
     description.write_text(description.read_text().replace("name: stubborn", "name: swing-up"))
     with pytest.raises(TaskError, match="'swing-up' is the name of another robot; choose another"):
-        course.course_named(str(robot_folder))
+        procedure.procedure_named(str(robot_folder))
 
 
 def test_a_robot_with_cameras_cannot_be_compared_without_perception():
     with pytest.raises(TaskError, match="task 'pencil': has event cameras; .* pencil-hard, swing-up"):
-        course.course_named("pencil")
+        procedure.procedure_named("pencil")
 
 
 def test_a_task_without_source_is_refused():

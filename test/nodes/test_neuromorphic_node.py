@@ -18,10 +18,10 @@ from rcl_interfaces.srv import SetParameters
 from liquid_spike_control.assembly import new_backend
 from liquid_spike_control.errors import WorkerError
 from liquid_spike_control.neuromorphic import model as spiking_model
-from liquid_spike_control.neuromorphic.compiled import write_network
-from liquid_spike_control.neuromorphic.network import LoihiNetwork
-from liquid_spike_control.neuromorphic.neurons import Population
-from liquid_spike_control.neuromorphic.synapses import Dense
+from liquid_spike_control.neuromorphic.files.compiled import write_network
+from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
+from liquid_spike_control.neuromorphic.integers.neurons import Population
+from liquid_spike_control.neuromorphic.integers.synapses import Dense
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import packet_to_spikes, spikes_to_packet

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.learning.emulator import PlasticEmulator
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.types import SpikeTrain
 

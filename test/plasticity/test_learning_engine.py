@@ -8,12 +8,12 @@ import pytest
 from plastic_networks import SINGLE, axons, driven, random_spikes
 
 from liquid_spike_control.errors import LearningRuleError, ModelError
-from liquid_spike_control.neuromorphic.compiled import read_network, write_network
-from liquid_spike_control.neuromorphic.emulator import emulate
+from liquid_spike_control.neuromorphic.emulator.engine import emulate
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.emulator.loihi2 import Loihi2Emulator
+from liquid_spike_control.neuromorphic.files.compiled import read_network, write_network
 from liquid_spike_control.neuromorphic.learning.emulator import PlasticEmulator
 from liquid_spike_control.neuromorphic.learning.rule import LearningRule, Trace
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
-from liquid_spike_control.neuromorphic.loihi2 import Loihi2Emulator
 from liquid_spike_control.neuromorphic.workers.oracles import check_network
 from liquid_spike_control.types import SpikeTrain
 

@@ -8,11 +8,11 @@ import pytest
 from plastic_networks import axons, driven, random_spikes
 
 from liquid_spike_control.errors import LearningRuleError
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.learning import emulator as emulator_module
 from liquid_spike_control.neuromorphic.learning import rules
 from liquid_spike_control.neuromorphic.learning.emulator import PlasticEmulator
 from liquid_spike_control.neuromorphic.learning.reference import FloatSynapses
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiNetwork, Population
 from liquid_spike_control.types import SpikeTrain
 
 # The engine compiles for 20 s of processor time where no kernel is kept yet; other programs may have the cores.

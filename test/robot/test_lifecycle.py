@@ -21,7 +21,8 @@ from std_msgs.msg import Float64MultiArray
 
 from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.errors import LiquidSpikeError
-from liquid_spike_control.nodes import graph, stage
+from liquid_spike_control.nodes import graph
+from liquid_spike_control.nodes import graph_node as stage
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.convert import to_time
 from liquid_spike_control.nodes.gate import GateNode

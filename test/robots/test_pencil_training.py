@@ -9,11 +9,11 @@ import pytest
 from liquid_spike_control.assembly import new_backend
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.liquid.controller import LiquidController
-from liquid_spike_control.neuromorphic.quantize import quantise
+from liquid_spike_control.neuromorphic.quantisation.quantize import quantise
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.robots.pencil.imitation import ImitationTrainer, ImitationTraining
 from liquid_spike_control.robots.pencil.perception import PerceptionTrainer
-from liquid_spike_control.robots.pencil.stages import PerceptionTraining, stages
+from liquid_spike_control.robots.pencil.recipe import PerceptionTraining, stages
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.types import SpikeTrain
 

@@ -120,13 +120,13 @@ def _rosbag(path: Path, suffix: str, storage: str = "SQLITE3", compression: str 
 
 
 def _spikes(path: Path) -> None:
-    from liquid_spike_control.neuromorphic.spike_files import random_spikes, write_spikes
+    from liquid_spike_control.neuromorphic.files.spike_files import random_spikes, write_spikes
 
     write_spikes(path, random_spikes(70, 50.0, 200, 1e-3, 0), 70, 1e-3)
 
 
 def _compiled(path: Path) -> None:
-    from liquid_spike_control.neuromorphic.compiled import write_network
+    from liquid_spike_control.neuromorphic.files.compiled import write_network
     from liquid_spike_control.neuromorphic.model import read_model
 
     model = read_model(DATA / "netx/cuba.net", None, None, None, None)

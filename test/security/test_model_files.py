@@ -32,10 +32,10 @@ from pathlib import Path
 
 from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.errors import LiquidSpikeError
-from liquid_spike_control.neuromorphic.compiled import read_network
+from liquid_spike_control.neuromorphic.files.compiled import read_network
 from liquid_spike_control.neuromorphic.model import read_model
-from liquid_spike_control.neuromorphic.netx import read_netx
-from liquid_spike_control.neuromorphic.spike_files import read_payloads, read_spikes
+from liquid_spike_control.neuromorphic.files.netx import read_netx
+from liquid_spike_control.neuromorphic.files.spike_files import read_payloads, read_spikes
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.spiking.nir_import import read_nir
 from liquid_spike_control.spiking.policy_file import read_spiking_controller
@@ -236,7 +236,7 @@ def network_header(n: int, populations: int = 1, **more) -> dict:
 
 
 def test_compiled_networks_that_claim_too_much(tmp_path):
-    from liquid_spike_control.neuromorphic import compiled
+    from liquid_spike_control.neuromorphic.files import compiled
 
     headers = {
         "neurons": network_header(TERA),

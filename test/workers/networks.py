@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiNetwork, Population
 
 
 def network(connection=None, n_inputs=3, **parameters) -> LoihiNetwork:

@@ -9,8 +9,8 @@ import pytest
 from networks import network
 
 from liquid_spike_control.errors import ModelError, WorkerError
-from liquid_spike_control.neuromorphic.loihi import Conv, Dense, LoihiNetwork, Population
-from liquid_spike_control.neuromorphic.random_network import SCOPES, random_case
+from liquid_spike_control.neuromorphic.emulator.loihi import Conv, Dense, LoihiNetwork, Population
+from liquid_spike_control.neuromorphic.integers.random_network import SCOPES, random_case
 from liquid_spike_control.neuromorphic.workers.backend import new_worker
 from liquid_spike_control.neuromorphic.workers.oracles import FOLDER, KINDS, check_network, find_oracle
 

@@ -14,9 +14,9 @@ from oracles_here import need
 from sessions import alive, session
 
 from liquid_spike_control.errors import ModelError, WorkerError
+from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
 from liquid_spike_control.neuromorphic.fuzz import compare
-from liquid_spike_control.neuromorphic.loihi import Dense, LoihiEmulator, LoihiNetwork, Population, Sparse
-from liquid_spike_control.neuromorphic.random_network import SCOPES, random_case
+from liquid_spike_control.neuromorphic.integers.random_network import SCOPES, random_case
 from liquid_spike_control.neuromorphic.workers.backend import new_worker
 from liquid_spike_control.neuromorphic.workers.oracles import KINDS
 from liquid_spike_control.types import SpikeTrain

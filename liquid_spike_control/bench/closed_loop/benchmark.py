@@ -46,8 +46,8 @@ class Benchmark:
     def __init__(self, plan: Plan, cache: Cache) -> None:
         self.plan, self.cache = plan, cache
         self.cells = plan.cells()
-        for course in {running.course_of(cell).name: running.course_of(cell) for cell in self.cells}.values():
-            course.check_scale()
+        for procedure in {running.procedure_of(cell).name: running.procedure_of(cell) for cell in self.cells}.values():
+            procedure.check_scale()
         self._provenance = {cell: running.provenance(cell) for cell in self.cells}
         self._networks = {cell: running.network_name(cell) for cell in self.cells}
 

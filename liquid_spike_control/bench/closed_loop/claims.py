@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...neuromorphic.energy import joules
-from .course import course_named
+from ...neuromorphic.energy.estimate import joules
+from .procedure import procedure_named
 from .statistics import Interval, holm
 from .summary import Standing
 from .tables import Entry, Table
@@ -100,7 +100,7 @@ def adjusted(claims_of: Mapping[str, Sequence[Claim]]) -> dict[str, list[Claim]]
 
 
 def claims(standings: Standings) -> list[Claim]:
-    """All rows that the standings of a task can fill; none if a liquid or a spiking contender is missing."""
+    """All rows that the standings of a task can fill; none if a liquid or a spiking candidate is missing."""
     liquid, gated, spiking = (_first(standings, names) for names in (LIQUID, GATED, SPIKING))
     if liquid is None or spiking is None:
         return []
@@ -119,13 +119,13 @@ def claims(standings: Standings) -> list[Claim]:
 def table(rows: Sequence[Claim], standings: Standings) -> Table:
     """For the report; the columns name who stands in them, and the last holds the options that make the row."""
     chosen = [s for names in (LIQUID, GATED, SPIKING) if (s := _first(standings, names))]
-    columns = [f"{s.contender.title}" for s in chosen]
+    columns = [f"{s.candidate.title}" for s in chosen]
     if len(columns) == 2:
         columns.insert(1, "–")
     header = ("", "said", "measured", *columns, "found", "options")
     entries = []
     for row in rows:
-        options = f"--controllers {','.join(dict.fromkeys([s.contender.name for s in chosen] + [*row.controllers]))}"
+        options = f"--controllers {','.join(dict.fromkeys([s.candidate.name for s in chosen] + [*row.controllers]))}"
         if row.perturbations:
             options += f" --perturbations {','.join(row.perturbations)}"
         texts = (row.subject, row.said, row.measured, *row.figures, row.finding, options)
@@ -193,7 +193,7 @@ def _training(three: Three) -> Claim:
 
 def _latency(three: Three) -> Claim:
     texts = _texts(three, lambda s: "{:.1f}, {:.1f} us".format(*s.latency_us))
-    what = "a control step" + " and the perception before it" * course_named(three[0].task).own_faults
+    what = "a control step" + " and the perception before it" * procedure_named(three[0].task).own_faults
     return Claim("latency", "Both decide within a small part of a control period.",
                  f"{what}, p50 and p99, compiled; the spiking one emulates a chip's integers", texts,
                  _less([s.latency_us[0] if s else None for s in three], "time") + ", on a processor")  # fmt: skip
@@ -205,7 +205,7 @@ def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Clai
         return Claim(subject, said, f"success under {faults}", ("–", "–", "–"), "not measured")
     texts = _texts(three, lambda s: f"{100 * _mean(s, names):.0f} %")
     liquid, gated, spiking = three
-    opponents = [(spiking, "spiking")] + ([(gated, gated.contender.title)] if gated else [])
+    opponents = [(spiking, "spiking")] + ([(gated, gated.candidate.title)] if gated else [])
     tests = tuple(
         _compared(liquid, other, names, f"liquid is ahead of {name}", f"{name} is ahead of liquid",
                   f"no difference from {name} that shows")
@@ -232,7 +232,7 @@ def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
 
 
 def _robustness(three: Three) -> list[Claim]:
-    if course_named(three[0].task).own_faults:
+    if procedure_named(three[0].task).own_faults:
         return [_rates("robustness", "Both stand faults of sensing and other plants.", (*SENSING, *PLANT), three)]
     return [
         _rates("robustness", "Spikes and liquid states filter noise; both stand lateness.", SENSING, three),
@@ -268,7 +268,7 @@ def _on_chip(spiking: Standing) -> str:
 
 def _met(three: Three, wanted: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Those of the wanted perturbations that all have met, and in words; ``clean`` where a task brings its own."""
-    if course_named(three[0].task).own_faults:
+    if procedure_named(three[0].task).own_faults:
         return _common(three, ("clean",)), "the task's own faults"
     names = _common(three, wanted)
     return names, ", ".join(names or wanted)

@@ -21,9 +21,9 @@ from ...terminal import Console
 from ..entry import names_in, seed_range
 from . import html, markdown, running, tables
 from .benchmark import Benchmark, Progress
-from .course import course_named
 from .engines import Engine, Failure, Processes, Ray
 from .plan import Cell, Plan, changed, plan_named
+from .procedure import procedure_named
 from .record import Cache, Record
 from .report import Picture, Section, sections
 from .summary import standings
@@ -76,7 +76,7 @@ def _verified(options: ClosedLoopOptions, console: Console) -> int:
         TaskError: the cell has no result, or not of what was chosen, or an option is wrong.
     """
     for task in names_in(options.tasks):
-        course_named(task)  # so that a robot of a folder is known by its name
+        procedure_named(task)  # so that a robot of a folder is known by its name
     cell, tolerance = cell_named(options.verify, options.rounds), options.tolerance
     if tolerance is not None and not 0 <= tolerance < 1:
         raise TaskError(f"--tolerance {tolerance:g}: give at least 0 and less than 1")

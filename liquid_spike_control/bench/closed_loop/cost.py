@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from statistics import median
 
-from .contenders import contender
-from .course import course_named
+from .candidates import candidate
 from .plan import Cell
+from .procedure import procedure_named
 from .record import Record
 
 #: Training of one network [s] where nothing of its kind is known, on a core of an AMD EPYC.
@@ -40,11 +40,11 @@ class Costs:
 
     def of(self, cell: Cell) -> float:
         """Seconds of one core."""
-        learns = contender(cell.controller).learns
+        learns = candidate(cell.controller).learns
         here, task, controller = f"{cell.task} {cell.controller}", cell.task, cell.controller
         # An architecture decides how long it learns, a plant how fast it is simulated
         training = _known(self._training, (here, controller, task), TRAINING_S) if learns else 0.0
-        simulated = course_named(task).duration_s * cell.episodes * len(cell.perturbations)
+        simulated = procedure_named(task).duration_s * cell.episodes * len(cell.perturbations)
         return START_S + training + simulated / _known(self._factor, (here, task, controller), REAL_TIME_FACTOR)
 
 

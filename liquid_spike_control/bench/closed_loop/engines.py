@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ...errors import LiquidSpikeError, WorkerError
-from ...lifeline import end_with_parent
+from ...parent_death import end_with_parent
 
 #: In the environment of whatever does a job.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}

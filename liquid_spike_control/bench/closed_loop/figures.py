@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .contenders import CONTENDERS
+from .candidates import CANDIDATES
 from .summary import DENSE_MODELS, SPIKING_MODELS, Standing
 
 #: A hue for each family: laws grey, memoryless and gated networks blue, liquid ones green, spiking ones red.
@@ -58,7 +58,7 @@ def success(standings: Standings) -> str:
             axes.grid(axis="x", color="0.9")
             axes.set_axisbelow(True)
         first = panels[0][0]
-        first.set_yticks(range(len(standings)), [CONTENDERS[name].title for name in standings])
+        first.set_yticks(range(len(standings)), [CANDIDATES[name].title for name in standings])
         first.set_ylim(len(standings) - 0.5, -0.5)
         first.set_xlim(_percents(100 * lowest))
         for axes in panels.flat[len(names) - columns : len(names)]:  # nothing stands below these
@@ -81,7 +81,7 @@ def score_against_parameters(standings: Standings, perturbations: Sequence[str])
                 np.mean([standing.score_by_seed(p)[k] for p in perturbations]) for k in range(len(standing.records))
             ]
             axes.plot([standing.parameters] * 2, [min(seeds), max(seeds)], color=COLOURS[name], lw=3, alpha=0.45)
-            axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
+            axes.plot(standing.parameters, mean, "o", color=COLOURS[name], ms=7, label=standing.candidate.title)
         _legend(axes)
         axes.axhline(100, color="0.5", lw=0.8, ls=":")
         low, high = axes.get_ylim()
@@ -144,7 +144,7 @@ def training(standings: Standings, perturbations: Sequence[str]) -> str:
             if not standing.training_s:
                 continue
             rate = 100 * float(np.mean([standing.success(p).mean for p in perturbations]))
-            axes.plot(standing.training_s, rate, "o", color=COLOURS[name], ms=7, label=standing.contender.title)
+            axes.plot(standing.training_s, rate, "o", color=COLOURS[name], ms=7, label=standing.candidate.title)
         _legend(axes)
         axes.set(xlabel="training, one core [s]", ylabel="success [%]", ylim=_percents(axes.get_ylim()[0]))
         axes.set_xlim(0, 1.1 * max(standing.training_s or 0 for standing in standings.values()))
@@ -173,7 +173,7 @@ def _logarithmic(axes) -> None:
 
 
 def _names_on_y(axes, standings: Standings) -> None:
-    axes.set_yticks(range(len(standings)), [CONTENDERS[name].title for name in standings])
+    axes.set_yticks(range(len(standings)), [CANDIDATES[name].title for name in standings])
     axes.set_ylim(len(standings) - 0.4, -0.7)
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)

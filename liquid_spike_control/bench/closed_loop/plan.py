@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be run: which contenders, on which tasks, under which perturbations, how often."""
+"""What is to be run: which candidates, on which tasks, under which perturbations, how often."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from dataclasses import dataclass, replace
 
 from ...errors import TaskError
 from ...tasks.perturbations import PERTURBATIONS, perturbation_named
-from .contenders import CONTENDERS, contender
-from .course import COURSES, course_named
+from .candidates import CANDIDATES, candidate
+from .procedure import COURSES, procedure_named
 
 #: Seed of the first episode of an evaluation; they count up. Training never draws from below 1,000,000,000.
 FIRST_EPISODE = 1000
-#: Tasks that the claims are made on, by every contender under everything that applies.
+#: Tasks that the claims are made on, by every candidate under everything that applies.
 CLAIMED = ("pencil-hard", "swing-up", "hover")
-#: On the other tasks one contender of each family, and what a robot meets every day: hours are finite.
+#: On the other tasks one candidate of each family, and what a robot meets every day: hours are finite.
 FAMILIES = ("expert", "model_based", "mlp", "gru", "cfc_mm", "spiking_loihi")
 EVERYDAY = ("clean", "noise", "drop30", "jitter40", "latency1")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A contender on a task: trains once, then meets every perturbation.
+    """A candidate on a task: trains once, then meets every perturbation.
 
     Attributes:
-        controller: name of the contender.
+        controller: name of the candidate.
         task: name of the task.
-        training_seed: from which all of its training follows; 0 for a contender that learns nothing.
+        training_seed: from which all of its training follows; 0 for a candidate that learns nothing.
         perturbations: their names.
         episodes: of each perturbation.
         rounds: of DAgger, if not the full training.
@@ -83,7 +83,7 @@ class Share:
             )
             for seed in (0, *self.training_seeds)
             for controller in self.controllers
-            if contender(controller).learns == (seed > 0)
+            if candidate(controller).learns == (seed > 0)
         ]
 
 
@@ -107,22 +107,22 @@ class Plan:
 
 def _published_share(task_name: str) -> Share:
     """All that fits a task; 5 training seeds and 100 episodes on the tasks of the claims, 2 and 50 on the others."""
-    course, controllers, perturbations = course_named(task_name), [], []
+    procedure, controllers, perturbations = procedure_named(task_name), [], []
     claimed = task_name in CLAIMED
-    for name in CONTENDERS if claimed else FAMILIES:
+    for name in CANDIDATES if claimed else FAMILIES:
         with suppress(TaskError):
-            course.admit(contender(name))
+            procedure.admit(candidate(name))
             controllers.append(name)
     for name in PERTURBATIONS if claimed else EVERYDAY:
         with suppress(TaskError):
-            course.check_applies(perturbation_named(name))
+            procedure.check_applies(perturbation_named(name))
             perturbations.append(name)
     seeds, episodes = (range(1, 6), 100) if claimed else (range(1, 3), 50)
-    return Share(course.name, tuple(controllers), tuple(perturbations), seeds, episodes, folder=course.folder)
+    return Share(procedure.name, tuple(controllers), tuple(perturbations), seeds, episodes, folder=procedure.folder)
 
 
 def plan_named(name: str) -> Plan:
-    """``"smoke"``: what a minute allows. ``"published"``: every task and contender, hours.
+    """``"smoke"``: what a minute allows. ``"published"``: every task and candidate, hours.
 
     Raises:
         TaskError: there is no such plan.
@@ -168,14 +168,14 @@ def changed(
     have = {share.task: share for share in plan.shares}
     shares = []
     for name in tasks or have:
-        course = course_named(name)
+        procedure = procedure_named(name)
         share = have.get(name) or _published_share(name)
         for chosen in controllers:
-            course.admit(contender(chosen))
+            procedure.admit(candidate(chosen))
         for chosen in perturbations:
-            course.check_applies(perturbation_named(chosen))
+            procedure.check_applies(perturbation_named(chosen))
         seeds = share.training_seeds if training_seeds is None else training_seeds
-        if any(contender(c).learns for c in controllers):
+        if any(candidate(c).learns for c in controllers):
             seeds = seeds or range(1, 2)
         shares.append(
             replace(

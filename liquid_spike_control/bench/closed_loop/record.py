@@ -102,7 +102,7 @@ class Record:
     Attributes:
         controller, task, training_seed: of the cell.
         provenance: everything that decides the figures; its hash is the :attr:`key`.
-        training: None for a contender that learns nothing.
+        training: None for a candidate that learns nothing.
         evaluations: by name of the perturbation.
     """
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import claims, figures, tables
-from .course import course_named
 from .plan import Cell, Plan
+from .procedure import procedure_named
 from .record import Record
 from .summary import Standing, standings
 from .tables import Table
@@ -100,7 +100,7 @@ def _how_to_read() -> str:
 
 
 def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
-    own = course_named(task).own_faults
+    own = procedure_named(task).own_faults
     shown = [
         Section(2, f"Task {task}", (
             "Success under each perturbation [%].", tables.success(mine),
@@ -111,7 +111,7 @@ def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
             Picture(f"{task}-latency", figures.latency(mine), "Latency of a control step, observation to command."),
         )),
     ]  # fmt: skip
-    trained = {name: s for name, s in mine.items() if s.contender.learns}
+    trained = {name: s for name, s in mine.items() if s.candidate.learns}
     hard = [p for p in (("clean",) if own else HARD) if all(p in s.perturbations for s in trained.values())]
     if trained and hard:
         about = "under the task's own faults" if own else f"mean over {', '.join(hard)}"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.perturbations import perturbation_named
-from .contenders import contender
-from .course import COMPONENTS, Course, course_named
+from .candidates import candidate
 from .plan import Cell
+from .procedure import COMPONENTS, Procedure, procedure_named
 from .record import Record, Training, key_of
 from .versions import VERSIONS
 
-#: Of the files of networks, by kind of contender.
+#: Of the files of networks, by kind of candidate.
 _SUFFIXES = {"network": ".safetensors", "spiking": ".nir"}
 
 
@@ -43,27 +43,27 @@ class Outcome:
     model: bytes | None
 
 
-def course_of(cell: Cell) -> Course:
-    """The course of a cell, in whatever process."""
-    return course_named(cell.folder or cell.task)
+def procedure_of(cell: Cell) -> Procedure:
+    """The procedure of a cell, in whatever process."""
+    return procedure_named(cell.folder or cell.task)
 
 
 def training_provenance(cell: Cell) -> dict[str, Any] | None:
     """Everything that decides the trained network of a cell; None if there is none. Its hash names the file."""
-    chosen, course = contender(cell.controller), course_of(cell)
+    chosen, procedure = candidate(cell.controller), procedure_of(cell)
     if not chosen.learns:
         return None
-    return course.training(chosen, cell.training_seed, cell.rounds) | {"task": course.identity}
+    return procedure.training(chosen, cell.training_seed, cell.rounds) | {"task": procedure.identity}
 
 
 def provenance(cell: Cell) -> dict[str, Any]:
     """Everything that decides the figures of a cell, but for perturbations and episodes, which stand beside them."""
-    chosen, course = contender(cell.controller), course_of(cell)
-    return course.episodes(chosen) | {
+    chosen, procedure = candidate(cell.controller), procedure_of(cell)
+    return procedure.episodes(chosen) | {
         "controller": chosen.name,
         "controller_version": VERSIONS[COMPONENTS[chosen.kind]],
         "backend": chosen.backend,
-        "task": course.identity,
+        "task": procedure.identity,
         "training": training_provenance(cell),
     }
 
@@ -73,7 +73,7 @@ def network_name(cell: Cell) -> tuple[str, str] | None:
     made = training_provenance(cell)
     if made is None:
         return None
-    return f"{cell.task}-{contender(cell.controller).learner}-{cell.training_seed}", key_of(made)
+    return f"{cell.task}-{candidate(cell.controller).learner}-{cell.training_seed}", key_of(made)
 
 
 def run(job: Job) -> Outcome:
@@ -82,17 +82,19 @@ def run(job: Job) -> Outcome:
     Raises:
         LiquidSpikeError: something in it cannot be done.
     """
-    cell, chosen, course = job.cell, contender(job.cell.controller), course_of(job.cell)
+    cell, chosen, procedure = job.cell, candidate(job.cell.controller), procedure_of(job.cell)
     training, model = job.training, job.model
     with tempfile.TemporaryDirectory(prefix="liquid_spike_") as folder:
         path = Path(folder) / f"{cell.task}{_SUFFIXES[chosen.kind]}" if chosen.learns else None
         if path and (model is None or training is None):
-            training = course.train(chosen, cell.training_seed, cell.rounds, path)
+            training = procedure.train(chosen, cell.training_seed, cell.rounds, path)
             model = path.read_bytes()
         elif path and model:
             path.write_bytes(model)
-        driver = course.driver(chosen, path)
-    evaluations = {name: course.evaluate(driver, perturbation_named(name), cell.episode_seeds) for name in job.missing}
+        driver = procedure.driver(chosen, path)
+    evaluations = {
+        name: procedure.evaluate(driver, perturbation_named(name), cell.episode_seeds) for name in job.missing
+    }
     made = provenance(cell)
     record = Record(cell.controller, cell.task, cell.training_seed, made, training, evaluations)
     return Outcome(record, model)

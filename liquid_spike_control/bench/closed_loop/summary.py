@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From records to figures: one standing for each contender and task, over its training seeds."""
+"""From records to figures: one standing for each candidate and task, over its training seeds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from statistics import median
 import numpy as np
 
 from ...neuromorphic.backend import BackendStats
-from ...neuromorphic.energy import MODELS, estimate
+from ...neuromorphic.energy.estimate import MODELS, estimate
 from ..episodes import wilson_interval
-from .contenders import CONTENDERS, Contender, contender
-from .course import course_named
+from .candidates import CANDIDATES, Candidate, candidate
+from .procedure import procedure_named
 from .record import Evaluation, Record
 from .statistics import Interval, bootstrap, bootstrap_difference, p_of_difference
 
@@ -26,15 +26,15 @@ SPIKING_MODELS = ("horowitz45nm:ac", "kerasspiking:loihi", "davies2018")
 
 @dataclass(frozen=True)
 class Standing:
-    """What a contender came to on a task.
+    """What a candidate came to on a task.
 
     Attributes:
-        contender: who.
+        candidate: who.
         task: where.
         records: one a training seed, in their order; at least one.
     """
 
-    contender: Contender
+    candidate: Candidate
     task: str
     records: tuple[Record, ...]
 
@@ -46,7 +46,7 @@ class Standing:
 
     @property
     def training_seeds(self) -> tuple[int, ...]:
-        """Of the records; (0,) for a contender that learns nothing."""
+        """Of the records; (0,) for a candidate that learns nothing."""
         return tuple(r.training_seed for r in self.records)
 
     def episodes(self, perturbation: str) -> int:
@@ -90,12 +90,12 @@ class Standing:
         return np.stack([r.matrix(perturbation, what) for r in self.records])
 
     def _scores(self, perturbation: str) -> np.ndarray:
-        return course_named(self.task).score(self._matrix(perturbation, "reward"))
+        return procedure_named(self.task).score(self._matrix(perturbation, "reward"))
 
     @property
     def training_s(self) -> float | None:
         """Median time of a training [s]."""
-        return median(r.training.seconds for r in self.records if r.training) if self.contender.learns else None
+        return median(r.training.seconds for r in self.records if r.training) if self.candidate.learns else None
 
     @property
     def parameters(self) -> int | None:
@@ -107,7 +107,7 @@ class Standing:
     def architecture(self) -> str:
         """In words."""
         training = self.records[0].training
-        return training.architecture if training else self.contender.remark
+        return training.architecture if training else self.candidate.remark
 
     @property
     def latency_us(self) -> tuple[float, float]:
@@ -153,14 +153,14 @@ def _episodes(evaluation: Evaluation | None) -> tuple[int, int] | None:
 
 
 def standings(records: Iterable[Record]) -> dict[str, dict[str, Standing]]:
-    """By task and contender, in the order of their first record and of :data:`~.contenders.CONTENDERS`."""
+    """By task and candidate, in the order of their first record and of :data:`~.candidates.CANDIDATES`."""
     grouped: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         grouped.setdefault(record.task, {}).setdefault(record.controller, []).append(record)
     return {
         task: {
-            name: Standing(contender(name), task, tuple(sorted(mine[name], key=lambda r: r.training_seed)))
-            for name in CONTENDERS
+            name: Standing(candidate(name), task, tuple(sorted(mine[name], key=lambda r: r.training_seed)))
+            for name in CANDIDATES
             if name in mine
         }
         for task, mine in grouped.items()

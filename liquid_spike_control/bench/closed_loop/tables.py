@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...neuromorphic.energy import joules
-from .contenders import CONTENDERS
+from ...neuromorphic.energy.estimate import joules
+from .candidates import CANDIDATES
 from .statistics import Interval
 from .summary import Standing
 
@@ -52,7 +52,7 @@ def brief(standings: Mapping[str, Standing]) -> Table:
         lowest = min(rates, key=lambda name: rates[name])
         rows.append(
             (
-                Entry(standing.contender.title),
+                Entry(standing.candidate.title),
                 Entry(seeds(standing)),
                 _number(rates.get("clean"), ".0f"),
                 Entry(f"{sum(rates.values()) / len(rates):.0f}"),
@@ -74,7 +74,7 @@ def _by_perturbation(standings: Mapping[str, Standing], entry) -> Table:
     names = list(dict.fromkeys(p for standing in standings.values() for p in standing.perturbations))
     rows = [
         (
-            Entry(standing.contender.title, more=standing.contender.remark),
+            Entry(standing.candidate.title, more=standing.candidate.remark),
             Entry(seeds(standing)),
             *(entry(standing, name) if name in standing.perturbations else NOTHING for name in names),
         )
@@ -86,7 +86,7 @@ def _by_perturbation(standings: Mapping[str, Standing], entry) -> Table:
 def seeds(standing: Standing) -> str:
     """``"5 x 100"``; a controller that learns nothing has no training seeds: ``"100"``."""
     episodes = standing.episodes(standing.perturbations[0])
-    return f"{len(standing.records)} x {episodes}" if standing.contender.learns else str(episodes)
+    return f"{len(standing.records)} x {episodes}" if standing.candidate.learns else str(episodes)
 
 
 def percent(rate: Interval) -> str:
@@ -97,7 +97,7 @@ def percent(rate: Interval) -> str:
 def _success(standing: Standing, perturbation: str) -> Entry:
     rate = standing.success(perturbation)
     seeds = ", ".join(f"{100 * r:.0f}" for r in standing.success_by_seed(perturbation))
-    return Entry(percent(rate), rate.mean, f"by training seed: {seeds} %" if standing.contender.learns else "")
+    return Entry(percent(rate), rate.mean, f"by training seed: {seeds} %" if standing.candidate.learns else "")
 
 
 def _score(standing: Standing, perturbation: str) -> Entry:
@@ -116,7 +116,7 @@ def cost(standings: Mapping[str, Standing]) -> Table:
         paid, (p50, p99) = standing.energy(), standing.latency_us
         rows.append(
             (
-                Entry(standing.contender.title),
+                Entry(standing.candidate.title),
                 _number(standing.parameters, ","),
                 _number(standing.training_s, ".0f"),
                 Entry(f"{p50:.1f}"),
@@ -124,7 +124,7 @@ def cost(standings: Mapping[str, Standing]) -> Table:
                 _number(standing.operations, ",.0f"),
                 *(_first(paid, names) for names in (_ARITHMETIC, _KERASSPIKING, ("davies2018",))),
                 Entry(f"{standing.real_time_factor:.0f}"),
-                Entry(standing.architecture if standing.contender.learns else "–"),
+                Entry(standing.architecture if standing.candidate.learns else "–"),
             )
         )
     return Table(header, tuple(rows))
@@ -144,5 +144,5 @@ def _number(value: float | None, form: str) -> Entry:
 
 def contestants(names: list[str]) -> Table:
     """Who competes, and what is special about each."""
-    rows = [(Entry(CONTENDERS[n].title), Entry(n), Entry(CONTENDERS[n].remark or "–")) for n in names]
+    rows = [(Entry(CANDIDATES[n].title), Entry(n), Entry(CANDIDATES[n].remark or "–")) for n in names]
     return Table(("controller", "name", "remark"), tuple(rows), words=True)

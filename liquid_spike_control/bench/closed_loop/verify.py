@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import TaskError
-from .contenders import CONTENDERS
-from .course import course_named
+from .candidates import CANDIDATES
 from .plan import Cell
+from .procedure import procedure_named
 from .provenance import environment, same_arithmetic
 from .record import Evaluation, Record
 
@@ -59,7 +59,7 @@ class Verdict:
     """A cell, kept and computed again.
 
     Attributes:
-        same_network: whether training gave the same file; None for a contender that learns nothing.
+        same_network: whether training gave the same file; None for a candidate that learns nothing.
         same_arithmetic: whether all of it ran where rounding is known to be the same.
         tolerance: that was applied.
         differences: one a perturbation.
@@ -102,16 +102,16 @@ def cell_named(text: str, rounds: int | None = None) -> Cell:
         name = stem
     task, _, rest = name.rpartition("-")
     task, _, controller = task.rpartition("-")
-    if not rest.isdigit() or not task or controller not in CONTENDERS:
+    if not rest.isdigit() or not task or controller not in CANDIDATES:
         raise TaskError(f"--verify {text}: give TASK-CONTROLLER-SEED, such as swing-up-gru-1 or hover-expert-0")
-    seed, learns = int(rest), CONTENDERS[controller].learns
-    course = course_named(task)
-    course.check_scale()
-    course.admit(CONTENDERS[controller])
+    seed, learns = int(rest), CANDIDATES[controller].learns
+    procedure = procedure_named(task)
+    procedure.check_scale()
+    procedure.admit(CANDIDATES[controller])
     if learns != (seed > 0):
         wanted = "trains: its seed is at least 1" if learns else "learns nothing: its seed is 0"
         raise TaskError(f"--verify {text}: '{controller}' {wanted}")
-    return Cell(controller, task, seed, (), 0, rounds if learns else None, course.folder)
+    return Cell(controller, task, seed, (), 0, rounds if learns else None, procedure.folder)
 
 
 def compare(kept: Record, again: Record, tolerance: float | None) -> Verdict:
@@ -143,7 +143,7 @@ def _difference(kept: Record, name: str, new: Evaluation, tolerance: float) -> D
             if (was := getattr(old, what)) != (now := getattr(new, what)):
                 beside.append(f"{what} {was} kept, {now} now")
     success = float(np.mean(old.success[:n])), float(np.mean(new.success))
-    score = course_named(kept.task).score
+    score = procedure_named(kept.task).score
     scores = float(score(np.array(old.reward[:n])).mean()), float(score(np.array(new.reward)).mean())
     near = abs(success[0] - success[1]) <= tolerance and abs(scores[0] - scores[1]) <= 100 * tolerance
     agrees = near if tolerance else not (differing or beside)

@@ -12,12 +12,12 @@ from rich.table import Table
 from ...errors import TaskError
 from ...outputs import write_json
 from ...terminal import Console
-from ..calibration import calibrate
-from ..compiled import write_network
-from ..losses import QuantisationReport
+from ..files.compiled import write_network
+from ..files.spike_files import read_spikes
+from ..integers.network import LoihiNetwork
 from ..model import SpikingModel
-from ..network import LoihiNetwork
-from ..spike_files import read_spikes
+from ..quantisation.calibration import calibrate
+from ..quantisation.report import QuantisationReport
 from .given import Output, given_model, step_of
 
 if TYPE_CHECKING:

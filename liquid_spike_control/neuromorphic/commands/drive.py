@@ -11,7 +11,7 @@ from rich.progress import Progress
 from ...terminal import Console
 from ...types import SpikeTrain
 from ..backend import Backend
-from ..graded import GradedTrain
+from ..emulator.graded import GradedTrain
 
 Train = SpikeTrain | GradedTrain
 

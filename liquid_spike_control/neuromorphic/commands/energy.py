@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...outputs import write_json
 from ...terminal import Console
-from ..devices import compare_devices, table
-from ..devices_figure import plot
+from ..energy.devices import compare_devices, table
+from ..energy.devices_figure import plot
 from .given import Output, given_model, given_spikes, step_of
 
 if TYPE_CHECKING:

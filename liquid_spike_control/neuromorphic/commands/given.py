@@ -10,8 +10,8 @@ from rich.table import Table
 from ...errors import TaskError
 from ...terminal import Console
 from ...types import SpikeTrain
+from ..files.spike_files import random_spikes, read_spikes
 from ..model import SpikingModel, read_model
-from ..spike_files import random_spikes, read_spikes
 
 if TYPE_CHECKING:
     from ...options import ModelOptions, SpikeOptions

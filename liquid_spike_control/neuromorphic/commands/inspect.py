@@ -12,18 +12,18 @@ from rich.table import Table
 
 from ...errors import ModelError
 from ...outputs import save_figure, write_json
-from ...spiking.obstacles import loihi_obstacles, programmable_neurons
+from ...spiking.loihi_limits import programmable_neurons, unsupported_on_loihi
 from ...terminal import Console
-from ..chips import LOIHI1, LOIHI2
-from ..emulator import emulate
-from ..equivalents import with_readouts
-from ..floorplan import figure
-from ..mapping import place
-from ..metrics import fan_out
+from ..chip.chips import LOIHI1, LOIHI2
+from ..chip.floorplan import figure
+from ..chip.mapping import place
+from ..chip.traffic import traffic
+from ..emulator.engine import emulate
+from ..energy.metrics import fan_out
+from ..integers.network import LoihiNetwork
+from ..integers.neurons import Population
 from ..model import SpikingModel
-from ..network import LoihiNetwork
-from ..neurons import Population
-from ..traffic import traffic
+from ..quantisation.equivalents import with_readouts
 from .drive import drive, without_payloads
 from .given import Output, given_model, given_spikes
 
@@ -77,7 +77,7 @@ def inspect_command(options: InspectOptions) -> int:
 
 def _on_loihi(model: SpikingModel) -> tuple[LoihiNetwork | None, list[str]]:
     """The network in integers, or why there is none; it can be looked at all the same."""
-    obstacles = loihi_obstacles(with_readouts(model.graph)) if model.graph else []
+    obstacles = unsupported_on_loihi(with_readouts(model.graph)) if model.graph else []
     if obstacles:
         return None, obstacles
     try:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from ...outputs import save_figure
 from ...types import SpikeTrain
-from ..loihi import LoihiEmulator
+from ..emulator.loihi import LoihiEmulator
+from ..integers.neurons import Population
 from ..model import SpikingModel
-from ..neurons import Population
 from ..reference import FloatReference
 from .drive import Train
 

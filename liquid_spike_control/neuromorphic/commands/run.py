@@ -15,10 +15,10 @@ from ...outputs import write_json
 from ...terminal import Console
 from ...types import SpikeTrain
 from ..backend import BackendStats
-from ..emulator import emulate
-from ..graded import GradedTrain
+from ..emulator.engine import emulate
+from ..emulator.graded import GradedTrain
+from ..files.spike_files import read_payloads, write_spikes
 from ..model import SpikingModel, new_backend
-from ..spike_files import read_payloads, write_spikes
 from .drive import Train, drive, step_times
 from .given import Output, given_model, given_spikes, step_of
 

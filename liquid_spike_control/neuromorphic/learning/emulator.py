@@ -22,12 +22,12 @@ import dataclasses
 import numpy as np
 
 from ...types import SpikeTrain
-from .. import delivery as d
-from .. import kernels
-from ..loihi import LoihiEmulator
-from ..network import INPUT, LoihiNetwork
-from ..neurons import Population
-from ..synapses import Dense
+from ..emulator import delivery as d
+from ..emulator import kernels
+from ..emulator.loihi import LoihiEmulator
+from ..integers.network import INPUT, LoihiNetwork
+from ..integers.neurons import Population
+from ..integers.synapses import Dense
 from .engine import advance_and_learn
 from .plastic import PlasticSynapses
 from .rule import LearningRule, Trace

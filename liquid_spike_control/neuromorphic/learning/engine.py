@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from ..kernels import COUNTERS, COUNTS, INDEX, N_STEPS, POPULATIONS, SPIKES, WEIGHTS, advance
-from ..vectors import address
-from ..visits import P_SPIKES
+from ..emulator.block_schedule import P_SPIKES
+from ..emulator.kernels import COUNTERS, COUNTS, INDEX, N_STEPS, POPULATIONS, SPIKES, WEIGHTS, advance
+from ..emulator.vectors import address
 from .changes import change_listed, change_row, hashed, key_of, scatter_row
 from .columns import (
     BASE,

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...types import SpikeTrain
-from ..loihi import Dense, LoihiNetwork, Population
+from ..emulator.loihi import Dense, LoihiNetwork, Population
 from .emulator import PlasticEmulator
 from .reference import FloatSynapses
 from .rule import LearningRule

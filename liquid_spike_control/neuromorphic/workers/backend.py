@@ -16,10 +16,10 @@ import numpy as np
 from ...errors import ModelError, WorkerError
 from ...types import SpikeTrain
 from ..backend import BackendStats
-from ..loihi import Probe
-from ..metrics import fan_out
-from ..network import INPUT, LoihiNetwork
-from ..synapses import Conv, Dense, Sparse
+from ..emulator.loihi import Probe
+from ..energy.metrics import fan_out
+from ..integers.network import INPUT, LoihiNetwork
+from ..integers.synapses import Conv, Dense, Sparse
 from .child import Child
 from .oracles import Kind, check_network, find_oracle
 

@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from ...errors import ModelError, WorkerError
-from ..network import INPUT, LoihiNetwork
-from ..neurons import Population
-from ..synapses import Conv, Dense, Sparse
+from ..integers.network import INPUT, LoihiNetwork
+from ..integers.neurons import Population
+from ..integers.synapses import Conv, Dense, Sparse
 
 Kind = Literal["lava", "nengo_loihi", "brian2_loihi"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -8,7 +8,7 @@ import signal
 from ...terminal import Console
 from ..graph import describe
 from ..supervisor import Supervisor
-from .losses import GENTLE
+from .lost_nodes import GENTLE
 
 
 def _interrupt(_signum, _frame) -> None:

@@ -24,7 +24,7 @@ from ..convert import to_ns, to_packet, to_time
 from ..diagnostics import read_status
 from ..graph import NodeSpec
 from .commands import jumped_stamps
-from .losses import worst
+from .lost_nodes import worst
 from .measurement import Measurement
 from .packets import counted_losses, spoilt
 from .rig import Heard, Rig, wait_for

@@ -21,7 +21,7 @@ from rcl_interfaces.msg import Log
 from ...checkpoint import ControllerFile, read_controller, write_controller
 from ...resources import zoo
 from ..graph import NodeSpec
-from .losses import worst
+from .lost_nodes import worst
 from .measurement import Measurement
 from .rig import Rig, wait_for
 

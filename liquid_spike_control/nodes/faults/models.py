@@ -7,10 +7,10 @@ import numpy as np
 
 from ...errors import WorkerError
 from ...neuromorphic.backend import Backend
-from ...neuromorphic.loihi import LoihiEmulator
-from ...neuromorphic.loihi2 import Loihi2Emulator
+from ...neuromorphic.emulator.loihi import LoihiEmulator
+from ...neuromorphic.emulator.loihi2 import Loihi2Emulator
+from ...neuromorphic.integers.random_network import SCOPES, random_case
 from ...neuromorphic.model import of_perception
-from ...neuromorphic.random_network import SCOPES, random_case
 from ...neuromorphic.workers.backend import new_worker
 from ...resources import zoo
 from ...spiking.nir_io import read_perception_model

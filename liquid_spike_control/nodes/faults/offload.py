@@ -23,7 +23,7 @@ from ..graph import describe
 from ..neuromorphic import NeuromorphicNode
 from ..process import run
 from .camera import StandIn, nodes
-from .losses import GENTLE, Robot, Sabotaged, force, worst
+from .lost_nodes import GENTLE, Robot, Sabotaged, force, worst
 from .measurement import Measurement
 from .rig import Observer, Rig, wait_for
 

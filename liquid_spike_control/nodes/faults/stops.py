@@ -20,7 +20,7 @@ from ...types import Quantities
 from .. import graph
 from ..convert import to_joint_state
 from ..graph import NodeSpec
-from .losses import force, worst
+from .lost_nodes import force, worst
 from .measurement import Measurement
 from .rig import Rig, wait_for
 

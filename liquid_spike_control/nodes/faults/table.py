@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 #: Every fault, and the module that has a function of its name.
 FAULTS = {
-    "controller_killed": "losses",
-    "controller_hung": "losses",
-    "gate_killed": "losses",
+    "controller_killed": "lost_nodes",
+    "controller_hung": "lost_nodes",
+    "gate_killed": "lost_nodes",
     "shutdown_safe": "stops",
     "nonfinite_command": "commands",
-    "poisoned_state": "losses",
+    "poisoned_state": "lost_nodes",
     "gate_property": "commands",
     "clock_jump": "camera",
     "dt_batch": "commands",

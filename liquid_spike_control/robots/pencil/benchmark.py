@@ -21,11 +21,11 @@ from ...assembly import check_seeds_are_held_out, new_backend, read_robot_contro
 from ...bench.episodes import EpisodeFigures, run_episode, summarise
 from ...control.files import read_controller_file
 from ...errors import TaskError
-from ...lifeline import end_with_parent
 from ...liquid.controller import LiquidController
 from ...loop import Estimator, Loop, SpikingEstimator, TruthEstimator
 from ...neuromorphic.backend import BackendStats
-from ...neuromorphic.energy import estimate as estimate_energy
+from ...neuromorphic.energy.estimate import estimate as estimate_energy
+from ...parent_death import end_with_parent
 from ...perception import Perception
 from ...resources import zoo
 from ...robot import names

@@ -33,7 +33,7 @@ from ...types import MILLISECOND_NS
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
-from .stages import PerceptionTraining, Stage, stages
+from .recipe import PerceptionTraining, Stage, stages
 from .streams import PencilStream, PictureTable
 from .task import Pencil
 

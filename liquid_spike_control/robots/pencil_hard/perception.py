@@ -18,7 +18,7 @@ from ...spiking.network import SpikingNetwork
 from ...spiking.nir_io import read_perception_model
 from ...training.receptive_fields import oriented_bands
 from ..pencil.perception import FEATURE_SCALES, PerceptionTrainer
-from ..pencil.stages import PerceptionTraining, Stage
+from ..pencil.recipe import PerceptionTraining, Stage
 from .description import CAMERA, ROBOT
 from .streams import HardStream, PoleTable
 from .task import POLE_MASS_KG, PencilHard, PencilHardEpisodes

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who competes: what is trained, and what then runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from ...errors import TaskError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to control.
+
+    Attributes:
+        name: in plans and results.
+        title: for people.
+        kind: ``"law"`` (a control law, learns nothing), ``"network"`` or ``"spiking"``.
+        learner: what is trained, a name of :func:`~...liquid.architecture.named`, or ``"spiking"``; empty for a law.
+            Candidates of one learner and the same changes share their trained networks.
+        changes: of the architecture.
+        backend: what runs a spiking network: ``"float"`` or ``"loihi"``.
+        remark: what is special about it, for the report.
+    """
+
+    name: str
+    title: str
+    kind: Literal["law", "network", "spiking"]
+    learner: str = ""
+    changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    backend: str = ""
+    remark: str = ""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is trained."""
+        return bool(self.learner)
+
+
+_HIDDEN = MappingProxyType({"elapsed_input": False, "elapsed_span": False})
+
+#: By name, in the order of the report's tables.
+CANDIDATES = {
+    c.name: c
+    for c in (
+        Candidate("expert", "expert", "law", remark="sees the true state, without noise; it taught the others"),
+        Candidate("model_based", "PID / LQR", "law", remark="the expert's law on observations and their differences"),
+        Candidate("mlp", "MLP", "network", "mlp", remark="no memory"),
+        Candidate("gru", "GRU", "network", "gru", remark="elapsed time is an input"),
+        Candidate("lstm", "LSTM", "network", "lstm", remark="elapsed time is an input"),
+        Candidate("ltc", "LTC", "network", "ltc"),
+        Candidate("cfc", "CfC", "network", "cfc"),
+        Candidate("cfc_mm", "CfC-mm", "network", "cfc_mm", remark="mixed memory"),
+        Candidate("cfc_mm_timeless", "CfC-mm, no time", "network", "cfc_mm", _HIDDEN, remark="elapsed time is hidden"),
+        Candidate("ncp", "NCP", "network", "ncp", remark="wired by AutoNCP"),
+        Candidate("spiking_float", "SNN, floats", "spiking", "spiking", backend="float"),
+        Candidate("spiking_loihi", "SNN, Loihi emulator", "spiking", "spiking", backend="loihi"),
+    )
+}
+
+
+def candidate(name: str) -> Candidate:
+    """One of :data:`CANDIDATES`.
+
+    Raises:
+        TaskError: there is none of that name.
+    """
+    if name not in CANDIDATES:
+        raise TaskError(f"unknown controller '{name}'; known controllers: {', '.join(CANDIDATES)}")
+    return CANDIDATES[name]

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine runs a network."""
+
+from __future__ import annotations
+
+from ..integers.network import LoihiNetwork
+from ..integers.neurons import Population
+from ..learning.emulator import PlasticEmulator
+from .loihi import LoihiEmulator
+from .loihi2 import Loihi2Emulator
+
+
+def emulate(network: LoihiNetwork, graded: bool = False) -> LoihiEmulator | Loihi2Emulator:
+    """An emulator of a network: the fast engine where all neurons are CUBA-LIF, else the general one.
+
+    Plastic connections learn, which needs the fast engine.
+
+    Both are :class:`~.backend.Backend` and give the same spikes.
+
+    Args:
+        network: what to run.
+        graded: whether the input carries payloads, which only the general engine knows.
+    """
+    if not graded and all(isinstance(p, Population) for p in network.populations.values()):
+        return PlasticEmulator(network) if network.learns else LoihiEmulator(network)
+    return Loihi2Emulator(network)

@@ -40,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint format bench oracles ros-tools clean
+.PHONY: help install run test test-all lint format gallery bench oracles ros-tools clean
 
 # Tests that measure real time have the machine to themselves, after the others, which share its cores. Status 5: none was
 # selected, which PYTEST_ARGS may ask for in one of the two parts.
@@ -73,6 +73,9 @@ lint: $(VENV)/.installed  ## ruff and mypy
 
 format: $(VENV)/.installed  ## apply ruff's fixes
 	@$(BIN)/ruff check --fix .
+
+gallery: install  ## a moving picture of each robot into docs/gallery
+	@$(BIN)/python docs/gallery/make.py
 
 bench: install  ## time us and the peers side by side
 	@$(BIN)/python -m pytest test/benchmarks --benchmark-enable --benchmark-only $(PYTEST_ARGS)

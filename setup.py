@@ -10,6 +10,7 @@ share = f"share/{package_name}"
 nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recorder", "bringup")
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
+video = ["imageio-ffmpeg>=0.5,<1"]
 test = [
     "pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "pytest-xdist", "hypothesis", "cryptography>=42"
 ]
@@ -33,8 +34,8 @@ setup(
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
     package_data={
         package_name: [
-            "py.typed", "zoo/*", "tasks/*.json", *(f"robots/*/*.{kind}" for kind in robot_files),
-            "robots/template/**/*.txt",
+            "py.typed", "zoo/*", "view/page.*", "view/*.js", "tasks/*.json", "robots/template/**/*.txt",
+            *(f"robots/*/*.{kind}" for kind in robot_files),
         ]
     },
     data_files=[
@@ -64,6 +65,7 @@ setup(
         "rich>=13",
         "tyro>=0.9",
         "matplotlib>=3.9",
+        "pillow>=10",
         "rosbags>=0.10",
         "pyyaml>=6",
     ],
@@ -74,11 +76,12 @@ setup(
         "train": ["torch>=2.5", "ncps>=1.0.1,<2"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # liquid-spike controller export
         "events": ["faery>=0.7,<1"],  # recordings of event cameras: .es, .raw, .dat, .aedat
+        "video": video,  # liquid-spike run --video out.mp4
         "gym": gym,  # what Gymnasium's MuJoCo tasks import beside mujoco
         "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray
         "security": ["cryptography>=42"],  # liquid-spike security keystore
-        "test": [*gym, *test],
-        "dev": [*gym, *test, "ruff", "mypy"],
+        "test": [*gym, *video, *test],
+        "dev": [*gym, *video, *test, "ruff", "mypy"],
     },
     zip_safe=True,
 )

@@ -44,6 +44,7 @@ from .options import (
     TrainExpertOptions,
     TrainOptions,
     TrainPolicyOptions,
+    ViewOptions,
 )
 from .options.fields import registry
 from .terminal import is_of_output, visible
@@ -59,6 +60,14 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
     from .nodes.run import run_command
 
     return run_command(options)
+
+
+@app.command
+def view(options: Annotated[ViewOptions, tyro.conf.arg(name="")]) -> int:
+    """Show a running graph on a page in the browser: the robot, events, spikes, commands; pause, push, e-stop."""
+    from .nodes.view import view_command
+
+    return view_command(options)
 
 
 @app.command

@@ -14,6 +14,7 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "faery": "events",
+    "imageio_ffmpeg": "video",
     "imageio": "gym",
     "ray": "ray",
     "cryptography": "security",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from .control.gate import GateLimits, Verdict, admit, initial_state
+from .control.gate import GateLimits, Verdict, admit, initial_state, press, release
 from .errors import ModelError
 from .robot import names
 from .sim.world import Sensing, World, side_by_side
@@ -178,6 +178,14 @@ class Loop:
         command = self.controller.step(observation, elapsed)
         self._gate, output, verdict = admit(self.limits, self._gate, command, stamp, stamp)
         return Decision(estimate, command, output, verdict)
+
+    def press_e_stop(self) -> None:
+        """Let the gate send the safe command until :meth:`release_e_stop`."""
+        self._gate = press(self.limits, self._gate, self.sensing.stamp_ns)
+
+    def release_e_stop(self) -> None:
+        """Let commands pass the gate again."""
+        self._gate = release(self._gate)
 
     def tick(self) -> TickRecord:
         """Decide on the last sensing, then move the robot on by one period."""

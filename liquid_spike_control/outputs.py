@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Suffixes of pictures. Matplotlib would add one of its own where none is given, and refuse others after the work.
 FIGURES = (".png", ".svg", ".pdf", ".eps", ".jpg", ".webp")
+#: Suffixes of moving pictures.
+VIDEOS = (".gif", ".mp4")
 #: Names of streams that this process has open already.
 _STREAM = re.compile(r"/dev/(?:(stdout)|(stderr)|fd/(\d+))|/proc/self/fd/(\d+)")
 
@@ -77,8 +79,8 @@ def check_outputs(**outputs: Path | None) -> None:
     """Refuse files that could not be written, see :func:`check_output`.
 
     Args:
-        outputs: path by the name of its option; None is not wanted. ``plot`` must have the suffix of a picture, and
-            ``record`` that of a bag.
+        outputs: path by the name of its option; None is not wanted. ``plot`` and ``video`` must have the
+            suffix of a picture, and ``record`` that of a bag.
 
     Raises:
         TaskError: a file could not be written, or two options name the same one.
@@ -87,7 +89,7 @@ def check_outputs(**outputs: Path | None) -> None:
     for option, path in outputs.items():
         if path is None:
             continue
-        suffixes = {"plot": FIGURES, "record": (".mcap",)}.get(option, ())
+        suffixes = {"plot": FIGURES, "video": VIDEOS, "record": (".mcap",)}.get(option, ())
         check_output(path, f"--{option} {path}", suffixes)
         place = os.path.realpath(path)
         if place in seen and not place.startswith("/dev/") and not _is_stream(path):

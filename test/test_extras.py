@@ -19,10 +19,10 @@ from liquid_spike_control.types import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]
 ROS = r"rclpy|rpyutils|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
-OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio"
+OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio|imageio_ffmpeg"
 NEEDS_ROS = (
     ["run"], ["run", "config/robot_cart.yaml", "--real"], ["run", "pencil", "--real"],
-    ["record", "--out", "{out}/a.mcap"], ["faults"], ["bench", "hops"],
+    ["view"], ["record", "--out", "{out}/a.mcap"], ["faults"], ["bench", "hops"],
     ["events", "play", "{events}", "--size", "8", "8"],
 )  # fmt: skip
 NEEDS = {

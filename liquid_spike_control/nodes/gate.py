@@ -175,7 +175,7 @@ class GateNode(Stage):
 
     def diagnose(self) -> None:
         """Tell of the e-stop."""
-        self.diagnostics.values["e_stop"] = self._pressed
+        self.diagnostics.values["e_stop_pressed"] = self._pressed  # "e_stop" counts the commands that it stopped
         if self.active and self._sim_time and not self._lockstep and not self._pacing_ns():
             self.diagnostics.complain(ERROR, "use_sim_time is true and nothing has come on /clock; the gate keeps safe")
         if self._pressed:

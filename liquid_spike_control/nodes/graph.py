@@ -37,8 +37,11 @@ ESTIMATE = "/perception/state"
 COMMAND = "/controller/command"
 GATED_COMMAND = "/robot_joint_command"
 GROUND_TRUTH = "/ground_truth"
+POSE = "/simulation/pose"
 DIAGNOSTICS = "/diagnostics"
 E_STOP = "/e_stop"
+#: What a person does to the simulated world; nobody of the graph speaks there.
+PUSH, SETPOINT = "/simulation/push", "/simulation/setpoint"
 
 #: Every topic of a graph and its type; those of events, readings and gated commands are the robot's own, these are
 #: their default names.
@@ -52,6 +55,7 @@ TOPICS = {
     COMMAND: "sensor_msgs/msg/JointState",
     GATED_COMMAND: "sensor_msgs/msg/JointState",
     GROUND_TRUTH: "sensor_msgs/msg/JointState",
+    POSE: "sensor_msgs/msg/JointState",
     DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     E_STOP: "std_msgs/msg/Bool",
 }
@@ -70,6 +74,10 @@ LISTENERS = {
 #: The recorder's second node, which hears the topics.
 CAPTURE = "recorder_capture"
 
+#: The node of a view, and the one that hears the topics for it; an operator's tool, and so with the operator's keys.
+VIEW, VIEW_CAPTURE = "liquid_spike_view", "liquid_spike_view_capture"
+#: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
+PARENT = "LIQUID_SPIKE_SUPERVISOR"
 #: What every node's process is started with; the user's own settings win.
 ENVIRONMENT = {
     "ROS_DOMAIN_ID": "0",
@@ -232,7 +240,7 @@ def topics(options: GraphOptions) -> dict[str, str]:
     found[COMMAND] = TOPICS[COMMAND]
     found |= {absolute(place.topic): place.type for place in command_places(options)}
     if options.simulated:
-        found[GROUND_TRUTH] = TOPICS[GROUND_TRUTH]
+        found |= {topic: TOPICS[topic] for topic in (GROUND_TRUTH, POSE)}
     return found | {topic: TOPICS[topic] for topic in (DIAGNOSTICS, E_STOP)}
 
 

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import numpy as np
 
 from ..assembly import new_loop
-from ..loop import SpikingEstimator
+from ..history import History
+from ..loop import Loop, SpikingEstimator
 from ..sim.world import Sensing, side_by_side
 from ..types import Quantities
+from ..view.attended import AttendedLoop
 from .graph import GraphOptions
 from .network import energy_text
 from .progress import Progress
-from .report import History, Report
+from .report import Report
 
 
 class KeepingEstimator(SpikingEstimator):
@@ -35,13 +38,17 @@ class KeepingEstimator(SpikingEstimator):
         return self.perception.decode(spikes, stamp)
 
 
-def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History, Report]:
+def run(
+    options: GraphOptions, progress: Progress, keep: bool, posed: bool = False, port: int | None = None
+) -> tuple[History, Report]:
     """Run an episode to its end, as fast as it goes.
 
     Args:
         options: the mode and where the network runs play no part.
         progress: is shown the history.
-        keep: also keep events and output spikes, for a plot.
+        keep: also keep events and output spikes, for a plot or a video.
+        posed: also keep poses, for a video.
+        port: of a page that shows the run, at the pace of the wall clock; None for none, 0 for any that is free.
 
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
@@ -56,20 +63,27 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
     spiking = loop.estimator if isinstance(loop.estimator, SpikingEstimator) else None
     if keep and spiking is not None:
         loop.estimator = KeepingEstimator(spiking, history)
-    with loop.world as world:
+    with ExitStack() as closing:
+        world = closing.enter_context(loop.world)
         task = world.task
         loop.reset(options.seed)
         loop.tick()  # the kernels
         loop.reset(options.seed)
         history.spikes.clear()
+        attended = closing.enter_context(_attended(loop, options, port)) if port is not None else None
         latency, simulated = [], []
         n_events, reward = 0, 0.0
         began = time.perf_counter()
         while not world.over:
             sensing, truth = loop.sensing, world.truth
+            if posed:
+                history.poses[sensing.stamp_ns] = task.pose()
             start = time.perf_counter_ns()
             decision = loop.decide(sensing)
             decided = time.perf_counter_ns()
+            if attended is not None:
+                attended.show(sensing, truth, decision, decided - start)
+                decided, start = time.perf_counter_ns(), time.perf_counter_ns() - (decided - start)
             loop.advance(decision)
             latency.append(decided - start)
             simulated.append(time.perf_counter_ns() - decided)
@@ -80,9 +94,11 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
                 history.estimates[stamp] = tuple(decision.estimate.values.tolist())
             history.commands[stamp] = tuple(decision.output.tolist())
             n_events += sum(map(len, sensing.events))
-            if keep:
-                history.events += sensing.events
+            if keep and sensing.events:
+                history.events.append(side_by_side(sensing.events, robot.cameras))
             progress.show(history, n_events / task.elapsed_s)
+        if attended is not None:
+            attended.end(robot.success if task.success else robot.failure)
         wall, elapsed = time.perf_counter() - began, task.elapsed_s
         stats = spiking.backend.stats() if spiking else None
         report = Report.of(
@@ -95,6 +111,11 @@ def run(options: GraphOptions, progress: Progress, keep: bool) -> tuple[History,
             deadline_misses=None,
         )  # fmt: skip
     return history, report
+
+
+def _attended(loop: Loop, options: GraphOptions, port: int) -> AttendedLoop:
+    given = options.perception_model
+    return AttendedLoop(loop, options.seed, options.duration_s, options.settings, given, port)
 
 
 def _percentiles(durations_ns: list[int]) -> tuple[float, float]:

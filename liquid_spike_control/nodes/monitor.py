@@ -7,15 +7,16 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 
 from ..events.codec import Decoder
+from ..history import History
 from ..robot import names
 from . import graph
 from .capture import Capture
-from .convert import from_joint_state
+from .convert import from_joint_state, to_ns
 from .diagnostics import read_status
 from .graph import GraphOptions
 from .interfaces import Interfaces
 from .network import energy_text, told_work
-from .report import History, Report
+from .report import Report
 
 
 class Monitor:
@@ -23,10 +24,11 @@ class Monitor:
 
     Args:
         options: of the graph.
-        keep: also keep events and output spikes, for a plot.
+        keep: also keep events and output spikes, for a plot or a video.
+        posed: also keep poses, for a video.
     """
 
-    def __init__(self, options: GraphOptions, keep: bool) -> None:
+    def __init__(self, options: GraphOptions, keep: bool, posed: bool = False) -> None:
         robot = options.description
         self.history = History(robot)
         self.status: dict[str, dict[str, str]] = {}
@@ -36,10 +38,14 @@ class Monitor:
         self._gated = Interfaces(places[0].type, names(robot.commands), [place.field for place in places], "command")
         self._truth_names = (*names(robot.seen), *names(robot.estimates))
         self._estimate_names = names(robot.estimates)
-        self._event_topics = {graph.absolute(camera.events_topic) for camera in robot.cameras}
+        lefts = np.cumsum([0, *(camera.width for camera in robot.cameras)]).tolist()
+        #: Topic of each camera, and the column where its picture begins beside the others.
+        self._event_topics = {graph.absolute(c.events_topic): x for c, x in zip(robot.cameras, lefts, strict=False)}
         wanted = {graph.GROUND_TRUTH, graph.ESTIMATE, self._command_topic, graph.DIAGNOSTICS}
         if keep:
-            wanted |= {graph.SPIKES_OUT} | self._event_topics
+            wanted |= {graph.SPIKES_OUT, *self._event_topics}
+        if posed:
+            wanted.add(graph.POSE)
         self._capture = Capture("liquid_spike_monitor")
         for topic, kind in graph.topics(options).items():
             if topic in wanted:
@@ -62,12 +68,16 @@ class Monitor:
                 command = self._gated.read(message)
                 if command is not None:
                     self.history.commands.setdefault(command.stamp_ns, tuple(command.values.tolist()))
+            elif topic == graph.POSE:
+                self.history.poses[to_ns(message.header.stamp)] = np.array(message.position)
             elif topic in self._event_topics:
-                self.history.events.append(
-                    self._decoder.decode(
-                        message.events, message.encoding, message.time_base, message.width, message.height
-                    )
+                events = self._decoder.decode(
+                    message.events, message.encoding, message.time_base, message.width, message.height
                 )
+                if left := self._event_topics[topic]:
+                    events = events.copy()
+                    events["x"] += left
+                self.history.events.append(events)
             else:
                 pairs = np.frombuffer(message.events, "<u4").reshape(-1, 2)
                 self.history.spikes.append((message.time_base, pairs[:, 0].copy(), pairs[:, 1].copy()))

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..history import History
 from ..outputs import save_figure
-from .report import History, Report, in_degrees
+from .report import Report, in_degrees
 
 #: Most panels of estimates or readings.
 MOST_PANELS = 4

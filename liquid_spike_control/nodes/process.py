@@ -16,12 +16,10 @@ from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError, LiquidSpikeError
 from ..lifeline import end_with_parent
+from .graph import PARENT
 from .shared_memory import remove_stale_segments
 from .stage import Stage
 from .transport import profile_variables
-
-#: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
-PARENT = "LIQUID_SPIKE_SUPERVISOR"
 
 
 class Claim:

@@ -20,8 +20,7 @@ from rich.text import Text
 
 from ..errors import GraphError
 from ..terminal import Console
-from .graph import NodeSpec, environment
-from .process import PARENT
+from .graph import PARENT, NodeSpec, environment
 
 #: From the first signal to SIGKILL [s].
 STOP_S = 2.0

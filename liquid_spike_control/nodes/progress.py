@@ -12,8 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..history import History
 from ..terminal import Console
-from .report import History, in_degrees
+from .report import in_degrees
 
 #: Drawing costs milliseconds of a core that the graph needs.
 PERIOD_S = 0.25

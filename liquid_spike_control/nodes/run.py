@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LiquidSpikeError
 from ..records.mcap_file import check_whole
+from ..resources import PACKAGE
 from ..terminal import Console
 from . import graph
 from .graph import GraphOptions
@@ -16,7 +22,12 @@ from .progress import Progress
 from .ros import require_ros, signals_held
 
 if TYPE_CHECKING:
+    from ..history import History
     from ..options import RunOptions
+    from .report import Report
+
+#: How long a run lasts that people watch [s].
+VIEWED_S = 600.0
 
 
 def run_command(options: RunOptions) -> int:
@@ -27,22 +38,29 @@ def run_command(options: RunOptions) -> int:
     """
     graph_options = _graph_options(options)
     if options.real:
-        return _run_real(graph_options)
+        if options.video is not None:
+            raise LiquidSpikeError("--video needs the simulated scene; leave --real out")
+        return _run_real(graph_options, options)
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     if options.in_process and options.simulator != "loihi":
         raise LiquidSpikeError(f"--simulator {options.simulator} is for the offload node; leave --in-process out")
-    keep = options.plot is not None
+    if options.video is not None:
+        from ..video.encoding import check_encoder
+
+        check_encoder(options.video)
+    keep = options.plot is not None or options.video is not None
+    posed = options.video is not None
     logs = Console(stderr=True, soft_wrap=True, highlight=False)
     progress = Progress(logs, graph_options.duration_s)
     if options.in_process:
         from .in_process import run
 
         with progress:
-            history, report = run(graph_options, progress, keep)
+            history, report = run(graph_options, progress, keep, posed, options.port if options.view else None)
     else:
         require_ros(f"run {options.robot} without --in-process")
-        history, report = _run_graph(graph_options, keep, logs, progress)
+        history, report = _run_graph(graph_options, keep, posed, logs, progress, options)
     report.print(Console())
     if options.json is not None:
         report.write_json(options.json)
@@ -50,14 +68,45 @@ def run_command(options: RunOptions) -> int:
         from .plot import plot
 
         plot(history, report, options.plot)
+    if options.video is not None:
+        _film(graph_options, history, report, options.video, logs)
     if options.record is not None:
         check_whole(options.record)
     return 0 if report.success else 1
 
 
-def _run_real(options: GraphOptions) -> int:
+def _film(options: GraphOptions, history: History, report: Report, path: Path, logs: Console) -> None:
+    from ..video.film import film
+
+    title = f"{report.robot}, seed {report.seed}: {report.outcome}"
+    film(history, path, title, options.seed, options.duration_s, options.settings, logs)
+
+
+def _run_real(options: GraphOptions, given: RunOptions) -> int:
     require_ros("run --real")
-    return _attend(graph.describe(options), options.record, options.wait_s)
+    with _page(given):
+        return _attend(graph.describe(options), options.record, options.wait_s)
+
+
+@contextmanager
+def _page(options: RunOptions) -> Iterator[None]:
+    """The page of ``--view``, in a process of its own as long as the block lasts."""
+    if not options.view:
+        yield
+        return
+    arguments = ["--namespace", options.namespace, "--port", str(options.port)]
+    if options.perception_model is not None:
+        arguments += ["--perception-model", str(options.perception_model)]
+    arguments += [options.robot, "--real"] if options.real else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", PACKAGE, "view", *arguments], start_new_session=True,
+        env=os.environ | {graph.PARENT: str(os.getpid())},
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.kill()  # it holds nothing that must be put away
+        process.wait()
 
 
 def _attend(specs: tuple[graph.NodeSpec, ...], record: Path | None, wait_s: float) -> int:
@@ -85,9 +134,9 @@ def _supervisors():
     return supervisor
 
 
-def _run_graph(options: GraphOptions, keep: bool, logs: Console, progress: Progress):
-    with _supervisors().EpisodeSupervisor(options, keep, logs) as supervisor:
-        with progress:
+def _run_graph(options: GraphOptions, keep: bool, posed: bool, logs: Console, progress: Progress, given: RunOptions):
+    with _supervisors().EpisodeSupervisor(options, keep, logs, posed) as supervisor:
+        with _page(given), progress:
             supervisor.run(progress)
         return supervisor.monitor.history, supervisor.monitor.report()
 
@@ -101,8 +150,9 @@ def _graph_options(options: RunOptions) -> GraphOptions:
         settings = graph.settings_of(",".join(options.set))
     except ValueError as error:
         raise LiquidSpikeError(f"--set {error}; give name=value, e.g. push=0.02") from None
+    duration_s = options.duration or (VIEWED_S if options.view and not options.real else None)
     return GraphOptions(
-        robot=options.robot, simulated=not options.real, seed=options.seed, duration_s=options.duration,
+        robot=options.robot, simulated=not options.real, seed=options.seed, duration_s=duration_s,
         settings=settings, mode=options.mode, backend=options.backend, simulator=options.simulator,
         perception_model=options.perception_model, controller_model=options.controller_model, record=options.record,
         priority=options.priority, params=options.params, namespace=options.namespace, wait_s=options.wait,

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
+from geometry_msgs.msg import WrenchStamped
 from rclpy.executors import Executor
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from ..errors import GraphError
+from ..errors import GraphError, LiquidSpikeError
 from ..robot import Robot, names
 from ..robot_file import read_robot
 from ..types import Quantities
@@ -125,7 +128,10 @@ class SimulatorNode(Stage):
             for camera in self._cameras
         ]
         self._truth_publisher = self.speak(JointState, graph.relative(graph.GROUND_TRUTH))
+        self._pose_publisher = self.speak(JointState, graph.relative(graph.POSE))
         self.listen(self._gated.message_type, self._topic, self._on_command)
+        self.listen(WrenchStamped, graph.relative(graph.PUSH), self._on_push, optional=True)
+        self.listen(JointState, graph.relative(graph.SETPOINT), self._on_setpoint, optional=True)
         if not self._realtime:
             self.listen(DiagnosticArray, graph.relative(graph.DIAGNOSTICS), self._on_diagnostics)
         self.create_service(Trigger, "~/reset_world", self._on_reset_world)
@@ -304,6 +310,8 @@ class SimulatorNode(Stage):
         self.diagnostics.count("events", sum(map(len, sensing.events)))
         truth = np.concatenate([values, self._world.truth])
         self._truth_publisher.publish(to_joint_state(Quantities(stamp, self._truth_names, truth)))
+        if self._pose_publisher.get_subscription_count():  # for whoever draws the scene, and only then
+            self._pose_publisher.publish(to_joint_state(Quantities(stamp, (), self._world.task.pose())))
 
     def _on_command(self, message: Any) -> None:
         self._received += 1
@@ -338,6 +346,23 @@ class SimulatorNode(Stage):
         return "no node"
 
     # services
+
+    def _on_push(self, message: WrenchStamped) -> None:
+        """Strike a body: frame_id is its name, the force an impulse in the world's frame [N s]."""
+        force = message.wrench.force
+        self._meddle(partial(self._world.task.push, message.header.frame_id, (force.x, force.y, force.z)))
+
+    def _on_setpoint(self, message: JointState) -> None:
+        """Give setpoints other values: each is the position of a joint of its name."""
+        for name, value in zip(message.name, message.position, strict=False):
+            self._meddle(partial(self._world.task.give_setpoint, name, value))
+
+    def _meddle(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except LiquidSpikeError as error:
+            self.diagnostics.count("malformed")
+            self.get_logger().warning(str(error))
 
     def _on_reset_world(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if not self.active:
@@ -376,6 +401,7 @@ class SimulatorNode(Stage):
             "duration_s": task.duration_s,
             "command": json.dumps(self._command.tolist()),
             "reward": f"{self._reward:.6g}",
+            "paused": self._paused,
             "finished": self._finished,
             "failed": task.failed,
             "success": task.success,

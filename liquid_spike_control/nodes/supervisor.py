@@ -149,16 +149,17 @@ class EpisodeSupervisor(Supervisor):
 
     Args:
         options: of the graph.
-        keep: also keep events and output spikes, for a plot.
+        keep: also keep events and output spikes, for a plot or a video.
         console: for logs.
+        posed: also keep poses, for a video.
     """
 
-    def __init__(self, options: GraphOptions, keep: bool, console: Console) -> None:
+    def __init__(self, options: GraphOptions, keep: bool, console: Console, posed: bool = False) -> None:
         super().__init__(describe(options), console)
-        self._options, self._keep = options, keep
+        self._options, self._keep, self._posed = options, keep, posed
 
     def _attend(self) -> None:
-        self.monitor = Monitor(self._options, self._keep)
+        self.monitor = Monitor(self._options, self._keep, self._posed)
         self._closing.callback(self.monitor.close)
 
     def _attended(self) -> bool:

@@ -12,7 +12,16 @@ from .benchmarks import (
     StepsOptions,
 )
 from .controllers import ControllerExportOptions, ControllerInspectOptions
-from .graph import DoctorOptions, FaultsOptions, KeystoreOptions, NewOptions, PolicyOptions, RunOptions, SecurityOptions
+from .graph import (
+    DoctorOptions,
+    FaultsOptions,
+    KeystoreOptions,
+    NewOptions,
+    PolicyOptions,
+    RunOptions,
+    SecurityOptions,
+    ViewOptions,
+)
 from .networks import (
     CompareOptions,
     CompileOptions,
@@ -71,4 +80,5 @@ __all__ = [
     "TrainExpertOptions",
     "TrainOptions",
     "TrainPolicyOptions",
+    "ViewOptions",
 ]

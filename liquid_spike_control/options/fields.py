@@ -40,6 +40,8 @@ Seed = Annotated[int, Range(0, 2**31 - 1)]
 Seconds = Annotated[float, Range(0.005, 1e6, "s")]
 #: SCHED_RR; 0 is ordinary scheduling.
 Priority = Annotated[int, Range(0, 98)]
+#: Of a server on this machine; 0 is any free one.
+Port = Annotated[int, Range(0, 65535)]
 Jobs = Annotated[int, Range(1, 1024)]
 #: Of rounds, updates, episodes, steps and the like.
 Count = Annotated[int, Range(1, 10**9)]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Options, OutputFile, Priority, Range, Seconds, Seed
+from .fields import Options, OutputFile, Port, Priority, Range, Seconds, Seed
 
 
 @dataclass
@@ -42,6 +42,8 @@ class RunOptions(Options):
     """Write every topic to this .mcap file."""
     plot: OutputFile = None
     """Write a picture of the run: estimates and truth, commands, events, spikes."""
+    video: OutputFile = None
+    """Write a moving picture, .gif or .mp4 (needs the extra [video]): scene, events, spikes, estimates, commands."""
     json: OutputFile = None
     """Write the table's numbers."""
     priority: Priority = 0
@@ -52,6 +54,26 @@ class RunOptions(Options):
     """With --real: how long activation waits for the robot's messages, and for a listener to its commands [s]."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
+    view: bool = False
+    """Show the run on a page in the browser, whose link is printed; 10 minutes unless --duration says otherwise."""
+    port: Port = 0
+    """Of that page; any free one if 0."""
+
+
+@dataclass
+class ViewOptions(Options):
+    """Options of a page about a running graph."""
+
+    robot: tyro.conf.Positional[str] = ""
+    """With --real: a robot's name, its folder or its yaml file. The simulator of the graph says what it simulates."""
+    real: bool = False
+    """The graph has no simulator."""
+    perception_model: Path | None = None
+    """A .nir file, where the graph runs another one than the description's."""
+    namespace: str = ""
+    """Of the graph's nodes."""
+    port: Port = 0
+    """Of the page; any free one if 0."""
 
 
 @dataclass

@@ -48,6 +48,8 @@ class ReplayOptions(Options):
     """Topic of the commands behind the gate; as the bag tells, or /robot_joint_command."""
     plot: OutputFile = None
     """Write a picture: recorded and replayed estimates and commands, and where they differ."""
+    video: OutputFile = None
+    """Write a moving picture of a simulated run, .gif or .mp4 (needs the extra [video])."""
     json: OutputFile = None
     """Write the numbers."""
 

@@ -24,12 +24,17 @@ def replay_command(options: ReplayOptions) -> int:
     Raises:
         LiquidSpikeError: something that the user can mend.
     """
+    if options.video is not None:
+        from ..video.encoding import check_encoder
+
+        check_encoder(options.video)
+    topics = Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated)
     with Patience("replaying", "packets") as patience:
         outcome = replay(
             options.bag,
             options.perception_model,
             options.controller_model,
-            Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated),
+            topics,
             options.mode,
             options.other_models,
             patience.show,
@@ -40,6 +45,10 @@ def replay_command(options: ReplayOptions) -> int:
         from .replay_figure import draw
 
         draw(outcome, options.plot)
+    if options.video is not None:
+        from .replay_video import write_video
+
+        write_video(outcome, topics, options.video)
     return 0 if outcome.identical else 1
 
 

@@ -48,6 +48,7 @@ class Replay:
 
     Attributes:
         path: of the bag.
+        robot: whose graph it was.
         description, setup, contents: what the bag tells and holds.
         comparisons: one a topic, in the direction of the data.
         estimates, commands: replayed, by stamp [ns].
@@ -55,6 +56,7 @@ class Replay:
     """
 
     path: Path
+    robot: Robot
     description: Description
     setup: Setup
     contents: Contents
@@ -104,7 +106,7 @@ def replay(
     if (sighted and not contents.n_events) or not contents.commands:
         empty = topics.command if contents.n_events or not sighted else setup.events
         raise TaskError(f"{path}: nothing on {empty}; record that topic, or name the one that has it")
-    outcome = Replay(path, description, setup, contents)
+    outcome = Replay(path, robot, description, setup, contents)
     if bag.cut:
         outcome.notes.append(f"cut: {bag.cut}; replayed up to there")
 

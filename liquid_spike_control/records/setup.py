@@ -31,6 +31,8 @@ class Topics:
     estimate: str = "/perception/state"
     e_stop: str = "/e_stop"
     diagnostics: str = "/diagnostics"
+    truth: str = "/ground_truth"
+    pose: str = "/simulation/pose"
 
 
 @dataclass

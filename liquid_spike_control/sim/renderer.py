@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
+from typing import Self
 
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
@@ -37,21 +38,23 @@ class Renderer:
     def __init__(
         self,
         model: mujoco.MjModel,
-        camera: str,
+        camera: str | None,
         width: int,
         height: int,
         supersample: tuple[int, int] = (1, 1),
+        samples: int = 0,
     ):
         """Make the GL context and upload the model's meshes and textures.
 
         Args:
             model: its ``vis.quality.offsamples`` and ``vis.global_.offwidth/offheight`` are set to what
                 this renderer needs; physics is not touched.
-            camera: name of a camera of the model.
+            camera: name of a camera of the model; None for MuJoCo's free camera.
             width: columns of the frame [pixels].
             height: rows of the frame [pixels]. ``width / height`` is the aspect ratio of a camera that is
                 given by ``fovy``; a camera with intrinsics (``sensorsize``) keeps its own.
             supersample: pixels rendered per pixel of the frame (horizontally, vertically).
+            samples: of multisampling; none by default.
 
         Raises:
             TaskError: the model has no such camera, or a size is less than 1.
@@ -63,14 +66,14 @@ class Renderer:
             raise TaskError(
                 f"a frame of {width}x{height} pixels, supersampled {sx}x{sy}: all must be 1 or more"
             )
-        self.camera_id = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
-        if self.camera_id < 0:
+        self.camera_id = -1 if camera is None else mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+        if self.camera_id < 0 and camera is not None:
             names = ", ".join(model.camera(i).name for i in range(model.ncam)) or "none"
             raise TaskError(f"camera {camera!r} is not in the model; its cameras are: {names}")
 
         self.width, self.height, self.supersample = width, height, (sx, sy)
         self._model = model
-        model.vis.quality.offsamples = 0
+        model.vis.quality.offsamples = samples
         model.vis.global_.offwidth, model.vis.global_.offheight = width * sx, height * sy
         self._gl, self._context = _make_contexts(model)
         self._closed = False
@@ -85,8 +88,11 @@ class Renderer:
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._option = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = self.camera_id
+        if camera is None:
+            mujoco.mjv_defaultFreeCamera(model, self._camera)
+        else:
+            self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+            self._camera.fixedcamid = self.camera_id
         self._viewport = mujoco.MjrRect(0, 0, width * sx, height * sy)
         self._rgb = np.empty((height * sy, width * sx, 3), np.uint8)
 
@@ -103,6 +109,13 @@ class Renderer:
         Raises:
             RenderingError: the renderer is closed.
         """
+        self._draw(data)
+        frame = np.empty((self.height, self.width), np.float32)
+        average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
+        return frame
+
+    def _draw(self, data: mujoco.MjData, depth: np.ndarray | None = None) -> None:
+        """Draw into ``self._rgb``, rows from the bottom, and the depth buffer into ``depth``."""
         if self._closed:
             raise RenderingError("the renderer is closed; make a new one")
         self._gl.make_current()
@@ -115,10 +128,7 @@ class Renderer:
             if eye.frustum_width == 0:
                 eye.frustum_width = 0.5 * (eye.frustum_top - eye.frustum_bottom) * self.width / self.height
         mujoco.mjr_render(self._viewport, scene, self._context)
-        mujoco.mjr_readPixels(self._rgb, None, self._viewport, self._context)
-        frame = np.empty((self.height, self.width), np.float32)
-        average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
-        return frame
+        mujoco.mjr_readPixels(self._rgb, depth, self._viewport, self._context)
 
     def upload_texture(self, texture: int) -> None:
         """Take over what ``model.tex_data`` has been given for this texture since the renderer was made."""
@@ -135,7 +145,7 @@ class Renderer:
         self._context.free()
         self._gl.free()
 
-    def __enter__(self) -> Renderer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info) -> None:

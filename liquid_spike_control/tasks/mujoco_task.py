@@ -27,12 +27,15 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..errors import RobotError
+from ..errors import RobotError, TaskError
 from ..events.camera import EventCameraModel
 from ..robot import Camera, Robot, names, scales, units
 from ..sim.places import Places
 from .task import Expert, StateExpert, bounded
 from .variation import NOMINAL, Variation, VariedModel
+
+#: What of MuJoCo's state moves the things in a picture.
+POSE = mujoco.mjtState.mjSTATE_QPOS | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT
 
 
 class MujocoTask:
@@ -227,6 +230,68 @@ class MujocoTask:
     def pictures(self, camera: Camera) -> Any:
         """Something quicker than the renderer, with a method ``render(data)``; None if there is nothing."""
         return None
+
+    # what people do to it
+
+    def push(self, body: str, impulse: Sequence[float]) -> None:
+        """Strike a body at its centre of mass.
+
+        Args:
+            body: its name in the scene.
+            impulse: in the world's frame, 3 numbers [N s].
+
+        Raises:
+            TaskError: there is no such body, or the impulse is not finite.
+        """
+        number = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, body)
+        if number < 1 or not np.isfinite(impulse).all():
+            known = ", ".join(self.model.body(b).name for b in range(1, self.model.nbody))
+            raise TaskError(f"a push of {list(impulse)} N s on '{body}'; give finite numbers, and one of {known}")
+        jacobian, change = np.zeros((3, self.model.nv)), np.zeros((1, self.model.nv))
+        mujoco.mj_jacBodyCom(self.model, self.data, jacobian, None, number)
+        mujoco.mj_solveM(self.model, self.data, change, (jacobian.T @ np.asarray(impulse, float))[None])
+        self.data.qvel += change[0]
+
+    def give_setpoint(self, name: str, value: float) -> None:
+        """Give a setpoint another value, in its unit.
+
+        Raises:
+            TaskError: there is no such setpoint, or the value is not finite.
+        """
+        known = names(self.robot.setpoints)
+        if name not in known or not np.isfinite(value):
+            remedy = f"give a finite number, and one of {', '.join(known) or 'none'}"
+            raise TaskError(f"setpoint '{name}' = {value}; {remedy}")
+        self._setpoints[known.index(name)] = float(value)
+
+    # what is shown to people
+
+    def pose(self) -> np.ndarray:
+        """What a picture of the scene needs beside the episode's seed, float64 ``(1 + nq + 7 nmocap,)``: time since the
+        reset [s], joint positions, and positions and quaternions of mocap bodies.
+        """
+        pose = np.empty(1 + mujoco.mj_stateSize(self.model, POSE))
+        pose[0] = self.elapsed_s
+        mujoco.mj_getState(self.model, self.data, pose[1:], POSE)
+        return pose
+
+    def take_pose(self, pose: np.ndarray) -> None:
+        """Bring the scene to a pose of the same episode, for a picture; the physics does not go on from there.
+
+        Args:
+            pose: see :meth:`pose`.
+
+        Raises:
+            TaskError: it is of another scene.
+        """
+        if pose.shape != (1 + mujoco.mj_stateSize(self.model, POSE),) or not np.isfinite(pose).all():
+            raise TaskError(f"a pose of {pose.size} numbers is not of the scene of '{self.name}'; give the run's robot")
+        self._steps = round(pose[0] / self.model.opt.timestep)
+        mujoco.mj_setState(self.model, self.data, pose[1:], POSE)
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        self.before_picture()
 
 
 class _OwnLaw:

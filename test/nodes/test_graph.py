@@ -166,15 +166,21 @@ def test_a_node_is_started_in_its_namespace_with_what_the_file_sets_for_it(tmp_p
         "gate: {ros__parameters: {lower: [-2.0]}}\n"
         "robot1: {gate: {ros__parameters: {upper: [5.0]}}}\n"
     )
-    spec = graph.NodeSpec("gate", {"command_units": ["N"]}, "robot1", own_clock=True)
-    arguments = " ".join(spec.arguments(file))
-    assert "-r __ns:=/robot1 -r /clock:=clock" in arguments
+    gates = {
+        namespace: next(
+            " ".join(spec.arguments())
+            for spec in describe(GraphOptions(namespace=namespace, params=file))
+            if spec.name == "gate"
+        )
+        for namespace in ("robot1", "robot2")
+    }
+    assert "-r __ns:=/robot1 -r /clock:=clock" in gates["robot1"]
     for given in (
         "-p max_age_s:=0.03", "-p lower:=[-2.0]", "-p upper:=[5.0]", "-p qos_overrides./a.publisher.depth:=3",
         '-p command_units:=["N"]',
     ):  # fmt: skip
-        assert given in arguments
-    assert "upper" not in " ".join(graph.NodeSpec("gate", {}).arguments(file))
+        assert given in gates["robot1"]
+    assert "-p upper:=[10.0]" in gates["robot2"] and "-p lower:=[-2.0]" in gates["robot2"]
 
 
 @pytest.mark.parametrize("name", ["1st", "a-b", "a//b", "ä"])

@@ -68,13 +68,27 @@ def permissions(options: GraphOptions) -> dict[str, dict[str, Permissions]]:
         watchers[MONITOR] = _plain(subscribe=tuple(watched))
         enclaves["/simulator"] = {"simulator": _simulator(options)}
     enclaves[f"/{SUPERVISOR}"] = watchers
-    enclaves[f"/{OPERATOR}"] = {OPERATOR: _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))}
+    operator = _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop",))
+    enclaves[f"/{OPERATOR}"] = {OPERATOR: operator} | _view(options)
     for nodes in enclaves.values():
         for node, allowed in nodes.items():
             for name in (*allowed.publish, *allowed.subscribe):
                 if not isinstance(name, str) or not name:
                     raise GraphError(f"{options.params}: {node}: '{name}' is no topic; give one such as /joint_states")
     return enclaves
+
+
+def _view(options: GraphOptions) -> dict[str, Permissions]:
+    """The nodes of a view: what people see of the graph, and do to it."""
+    shown = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, *_seen(options),
+             graph.absolute(graph.command_places(options)[0].topic)}  # fmt: skip
+    heard = tuple(topic for topic in graph.topics(options) if topic in shown)
+    asked = ("get_parameters", "set_pause", "step_simulation") if options.simulated else ()
+    orders = _plain(
+        publish=(graph.E_STOP, graph.PUSH, graph.SETPOINT) if options.simulated else (graph.E_STOP,),
+        call=("/gate/reset_e_stop", *(f"/simulator/{service}" for service in asked)),
+    )
+    return {graph.VIEW: orders, graph.VIEW_CAPTURE: _plain(subscribe=heard)}
 
 
 def _sensed(options: GraphOptions) -> tuple[str, ...]:
@@ -95,8 +109,8 @@ def _simulator(options: GraphOptions) -> Permissions:
     told = (graph.DIAGNOSTICS,) if options.mode == "lockstep" else ()
     return Permissions(
         ("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", graph.CLOCK, *_sensed(options),
-         graph.GROUND_TRUTH),
-        (command, *told),
+         graph.GROUND_TRUTH, graph.POSE),
+        (command, graph.PUSH, graph.SETPOINT, *told),
         (*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, "~/reset_world", "~/set_pause",
          "~/step_simulation"),
     )  # fmt: skip

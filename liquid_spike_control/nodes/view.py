@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liquid-spike view``: a page about the graph on the ROS domain, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import GraphError
+from ..lifeline import end_with_parent
+from . import graph
+from .graph import GraphOptions, domain_id, environment
+from .interrupts import Interrupts
+from .ros import require_ros, signals_held
+
+if TYPE_CHECKING:
+    from ..options import ViewOptions
+
+#: Between two looks at the topics [s].
+PERIOD_S = 0.02
+#: How long the simulator may take to say what it simulates [s].
+PATIENCE_S = 90.0
+#: The graph needs the cores more.
+NICENESS = 10
+
+
+def view_command(options: ViewOptions) -> int:
+    """Serve the page until Ctrl-C.
+
+    Raises:
+        LiquidSpikeError: there is no graph on the domain, or a model or the scene does not fit.
+    """
+    require_ros("view")
+    os.environ.update(environment())
+    domain = domain_id(dict(os.environ))
+    if parent := os.environ.get(graph.PARENT):
+        end_with_parent(int(parent))
+    os.nice(NICENESS)
+    with Interrupts() as interrupts, signals_held_in_import() as view, view.joined(options.namespace) as node:
+        simulated = not options.real
+        asked: dict[str, Any] = {"robot": options.robot or "", "settings": "{}", "duration_s": 0.0}
+        if simulated:
+            asked |= _asked(node, view, interrupts, domain)
+        elif not options.robot:
+            raise GraphError("view --real needs the robot: its name, its folder or its yaml file")
+        duration_s = float(asked["duration_s"]) or None
+        graph_options = GraphOptions(
+            robot=options.robot or asked["robot"], simulated=simulated, mode="realtime", namespace=options.namespace,
+            settings=json.loads(asked["settings"]), duration_s=duration_s, perception_model=options.perception_model,
+        )  # fmt: skip
+        with view.Watcher(node, graph_options, options.port) as watcher:
+            print(f"view: {watcher.page.link}", file=sys.stderr, flush=True)
+            while not interrupts.came:
+                time.sleep(PERIOD_S)
+                watcher.poll()
+    return 0
+
+
+@contextmanager
+def signals_held_in_import() -> Iterator[Any]:
+    """The module that needs rclpy, imported while Ctrl-C waits."""
+    with signals_held():
+        from . import watcher
+    yield watcher
+
+
+def _asked(node: Any, view: Any, interrupts: Interrupts, domain: int) -> dict[str, Any]:
+    """What the simulator of the graph simulates.
+
+    Raises:
+        GraphError: there is none.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        interrupts.check()
+        found = view.parameters(node, graph.relative("/simulator"), ("robot", "settings", "duration_s"))
+        if found is not None and found["robot"]:
+            return found
+    raise GraphError(
+        f"no /simulator on ROS domain {domain}; run a robot first, or give view --real ROBOT for one that is none"
+    )

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a view knows of a graph: samples from its topics, facts from its diagnostics; and orders back to it."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import WrenchStamped
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+
+from ..events.codec import Decoder
+from ..robot import names
+from ..types import EPISODE_GAP_NS, Quantities
+from ..view.process import new_screen
+from ..view.sample import Facts, Order, Sample
+from ..view.server import PageServer
+from . import graph
+from .capture import Capture
+from .convert import from_joint_state, to_joint_state, to_ns
+from .diagnostics import read_status
+from .graph import GraphOptions
+from .interfaces import Interfaces
+
+#: A tick without a command is shown when the graph is so far past its stamp, in periods and at least in seconds.
+LATE_PERIODS, LATE_S = 4, 0.2
+#: How long a service may take [s].
+_ANSWER_S = 1.0
+
+
+@contextmanager
+def joined(namespace: str) -> Iterator[Node]:
+    """A node of the view on the ROS domain."""
+    place = ("-r", f"__ns:=/{namespace}") if namespace else ()
+    rclpy.init(args=["--ros-args", "--enclave", "/operator", *place], signal_handler_options=SignalHandlerOptions.NO)
+    node = Node(graph.VIEW, enable_rosout=False, start_parameter_services=False)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+def parameters(node: Node, of: str, wanted: Sequence[str]) -> dict[str, Any] | None:
+    """Parameters of another node; None if it does not answer.
+
+    Args:
+        node: that asks.
+        of: name of the other, below this one's namespace.
+        wanted: names of its parameters: texts and numbers.
+    """
+    client = node.create_client(GetParameters, f"{of}/get_parameters")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if not client.wait_for_service(_ANSWER_S):
+            return None
+        future = client.call_async(GetParameters.Request(names=list(wanted)))
+        executor.spin_until_future_complete(future, _ANSWER_S)
+        if not future.done() or len(future.result().values) != len(wanted):
+            return None
+        kinds = {2: "integer_value", 3: "double_value", 4: "string_value"}
+        values = future.result().values
+        return {name: getattr(v, kinds.get(v.type, "string_value")) for name, v in zip(wanted, values, strict=True)}
+    finally:
+        executor.remove_node(node)
+        node.destroy_client(client)
+
+
+class Watcher:
+    """Shows a graph on a page; a context manager.
+
+    Args:
+        node: of the view; nobody else spins it.
+        options: of the graph.
+        port: of the page; any free one if 0.
+
+    Attributes:
+        page: the server.
+
+    Raises:
+        LiquidSpikeError: a model or the scene does not fit.
+    """
+
+    def __init__(self, node: Node, options: GraphOptions, port: int) -> None:
+        robot = self._robot = options.description
+        given = options.perception_model
+        self._screen = new_screen(
+            robot, dict(options.settings), options.duration_s, str(given) if given else None, options.simulated
+        )
+        self.page = PageServer(self._screen, self._give, port)
+        self._node, self._simulated = node, options.simulated
+        places = graph.command_places(options)
+        self._gated = Interfaces(places[0].type, names(robot.commands), [p.field for p in places], "command")
+        self._gated_topic = graph.absolute(places[0].topic)
+        lefts = np.cumsum([0, *(camera.width for camera in robot.cameras)]).tolist()
+        self._events = {graph.absolute(c.events_topic): x for c, x in zip(robot.cameras, lefts, strict=False)}
+        self._decoders = {topic: Decoder() for topic in self._events}
+        self._pending: dict[int, Sample] = {}
+        self._status: dict[str, dict[str, str]] = {}
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._lateness_ns = round(max(LATE_PERIODS * robot.period_s, LATE_S) * 1e9)
+        self._heard = time.monotonic()
+        self._commanded = -1
+        wanted = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, self._gated_topic}
+        self._capture = Capture(graph.VIEW_CAPTURE)
+        for topic, kind in graph.topics(options).items():
+            if topic in wanted or topic in self._events:
+                self._capture.add(topic, kind, graph.relative(topic))
+        self._mended = time.monotonic()
+        self._e_stop = node.create_publisher(Bool, graph.relative(graph.E_STOP), 10)
+        self._push = node.create_publisher(WrenchStamped, graph.relative(graph.PUSH), 10)
+        self._setpoint = node.create_publisher(JointState, graph.relative(graph.SETPOINT), 10)
+        self._services = {
+            "pause": node.create_client(SetBool, "simulator/set_pause"),
+            "step": node.create_client(Trigger, "simulator/step_simulation"),
+            "release": node.create_client(Trigger, "gate/reset_e_stop"),
+        }
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+
+    def __enter__(self) -> Watcher:
+        self.page.__enter__()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.page.__exit__()
+        self._executor.remove_node(self._node)
+        self._capture.close()
+
+    def poll(self) -> None:
+        """Take what has come, show what is complete, and do what was asked for."""
+        for topic, _, data in self._capture.drain():
+            self._take(topic, deserialize_message(data, self._capture.types[topic]))
+        self._show()
+        while not self._orders.empty():
+            self._obey(self._orders.get())
+        self._executor.spin_once(timeout_sec=0)
+        if time.monotonic() - self._mended > 1:
+            self._mended = time.monotonic()
+            self._capture.mend()
+
+    def _take(self, topic: str, message: Any) -> None:
+        if topic == graph.DIAGNOSTICS:
+            self._status |= read_status(message)
+            self._screen.facts = self._facts()
+            return
+        robot = self._robot
+        self._heard = time.monotonic()
+        if topic == self._gated_topic:
+            command = self._gated.read(message)
+            if command is not None:
+                self._at(command.stamp_ns).output = command.values.tolist()
+            return
+        sample = self._at(to_ns(message.header.stamp))
+        if topic == graph.GROUND_TRUTH:
+            sample.truth = from_joint_state(message, (*names(robot.seen), *names(robot.estimates))).values.tolist()
+        elif topic == graph.POSE:
+            sample.pose = list(message.position)
+        elif topic == graph.ESTIMATE:
+            sample.estimate = from_joint_state(message, names(robot.estimates)).values.tolist()
+        elif topic == graph.COMMAND:
+            sample.command = from_joint_state(message, names(robot.commands)).values.tolist()
+        else:
+            events = self._decoders[topic].decode(
+                message.events, message.encoding, message.time_base, message.width, message.height
+            )
+            if self._events[topic]:
+                events = events.copy()
+                events["x"] += self._events[topic]
+            sample.events += events.tobytes()
+
+    def _at(self, stamp_ns: int) -> Sample:
+        return self._pending.setdefault(stamp_ns, Sample(stamp_ns))
+
+    def _show(self) -> None:
+        """Show the ticks whose commands have come or are late, in their order."""
+        if not self._pending:
+            return
+        quiet = time.monotonic() - self._heard > LATE_S
+        late = max(self._pending) - (0 if quiet else self._lateness_ns)
+        # topics are taken one after the other: what led to a command may have come behind this look at its own topic
+        due = max(late, self._commanded)
+        self._commanded = max((stamp for stamp, sample in self._pending.items() if sample.output), default=-1)
+        for stamp in sorted(stamp for stamp in self._pending if stamp <= due):
+            sample = self._pending.pop(stamp)
+            # what came after its tick was shown adds nothing; far back, it is a new episode
+            behind = 0 <= self._screen.last_stamp_ns - stamp < EPISODE_GAP_NS
+            if not behind and (sample.truth or not self._simulated):
+                self._screen.add(sample)
+
+    def _facts(self) -> Facts:
+        simulator, gate = self._status.get("simulator", {}), self._status.get("gate", {})
+        finished = simulator.get("finished") == "True"
+        outcome = self._robot.success if simulator.get("success") == "True" else self._robot.failure
+        numbers = {}
+        for node, values in self._status.items():
+            for key, value in values.items():
+                if key.endswith("_us_p50") and key.startswith(("sensing", "work")):
+                    name = key.removesuffix("_us_p50")
+                    p50, p99 = float(value) / 1e3, float(values[f"{name}_us_p99"]) / 1e3
+                    numbers[f"{node}: {name.rpartition('/')[2]}"] = f"{p50:.2f} ms p50, {p99:.2f} ms p99"
+            if values.get("message", "ok") != "ok":
+                numbers[node] = values["message"]
+        for key in ("deadline_misses", "real_time_factor"):
+            if key in simulator:
+                numbers[key.replace("_", " ")] = simulator[key]
+        verdicts = [f"{k.replace('_', ' ')} {gate[k]}" for k in VERDICTS if k in gate]
+        numbers |= {"gate's verdicts": ", ".join(verdicts)} if verdicts else {}
+        return Facts(
+            int(simulator.get("seed", 0)), simulator.get("paused") == "True", gate.get("e_stop_pressed") == "True",
+            outcome if finished else "", numbers,
+        )  # fmt: skip
+
+    def _give(self, order: Order) -> None:
+        """Keep an order for the thread that has the node."""
+        if not self._simulated and order.do not in ("stop", "release"):
+            raise ValueError("a real robot takes only the e-stop from here")
+        self._orders.put(order)
+
+    def _obey(self, order: Order) -> None:
+        stamp = self._screen.last_stamp_ns
+        if order.do == "stop":
+            self._e_stop.publish(Bool(data=True))
+        elif order.do == "push":
+            push = WrenchStamped()
+            push.header.frame_id = order.body
+            push.wrench.force.x, push.wrench.force.y, push.wrench.force.z = order.impulse
+            self._push.publish(push)
+        elif order.do == "setpoint":
+            self._setpoint.publish(to_joint_state(Quantities(stamp, (order.name,), np.array([order.value]))))
+        elif order.do in ("pause", "go"):
+            self._services["pause"].call_async(SetBool.Request(data=order.do == "pause"))
+        else:
+            self._services[order.do].call_async(Trigger.Request())
+
+
+#: What the gate counts, see :class:`~..control.gate.Verdict`.
+VERDICTS = (
+    "accepted", "clipped_range", "clipped_rate", "held", "stale", "dropped_nonfinite", "dropped_order", "e_stop",
+    "watchdog",
+)  # fmt: skip

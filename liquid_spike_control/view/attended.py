@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loop in one process that a person watches, at the pace of the wall clock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import LiquidSpikeError
+from ..loop import Decision, Loop
+from ..sim.world import Sensing, side_by_side
+from .link import start_view
+from .sample import Facts, Order, Sample
+
+#: Between two looks at the orders while the world stands still [s].
+_REST_S = 0.02
+#: What the loop makes up when it is late; beyond that the world slows down [s].
+_CATCH_UP_S = 0.05
+#: How long the process of a view may take to end [s].
+_END_S = 3.0
+
+
+class AttendedLoop:
+    """Shows a loop on a page, and does what is asked for there; a context manager.
+
+    Args:
+        loop: the loop; its world's task takes pushes and setpoints.
+        seed, duration_s, settings: of the episode.
+        perception: another model than the description's.
+        port: of the page; any free one if 0.
+
+    Attributes:
+        facts: what the page is told of the loop as a whole.
+    """
+
+    def __init__(
+        self, loop: Loop, seed: int, duration_s: float | None, settings: Mapping[str, Any],
+        perception: Path | None = None, port: int = 0,
+    ) -> None:  # fmt: skip
+        self._loop, self._robot = loop, loop.world.robot
+        self.facts = Facts(seed=seed)
+        self._changed, self._steps = True, 0
+        self._arguments = ["--robot", str(Path(self._robot.source).resolve()), "--settings", json.dumps(dict(settings)),
+                           "--port", str(port)]  # fmt: skip
+        self._arguments += [] if duration_s is None else ["--duration", repr(duration_s)]
+        self._arguments += [] if perception is None else ["--perception", str(perception)]
+        self._due: float | None = None
+
+    def __enter__(self) -> AttendedLoop:
+        self._link, self._process = start_view(self._arguments)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._link.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def show(self, sensing: Sensing, truth: Any, decision: Decision, latency_ns: int) -> None:
+        """Tell of a tick, take orders, and rest until the tick is due; while paused, until it goes on."""
+        world = self._loop.world
+        sample = Sample(
+            sensing.stamp_ns, world.task.pose().tolist(), [*sensing.readings.values.tolist(), *truth.tolist()],
+            decision.estimate.values.tolist(), decision.command.tolist(), decision.output.tolist(),
+            decision.verdict.name.lower(),
+            side_by_side(sensing.events, self._robot.cameras).tobytes() if sensing.events else b"", latency_ns / 1e3,
+        )  # fmt: skip
+        self._link.tell(sample, self.facts if self._changed else None)
+        self._changed = False
+        self._take_orders()
+        while self.facts.paused and not self._steps and not self._link.broken:
+            self._due = None
+            time.sleep(_REST_S)
+            self._take_orders()
+        self._steps = max(0, self._steps - 1)
+        self._pace(sensing.stamp_ns * 1e-9)
+
+    def _pace(self, now_s: float) -> None:
+        wall = time.monotonic()
+        if self._due is None:
+            self._due = wall - now_s
+        rest = self._due + now_s - wall
+        if rest > 0:
+            time.sleep(rest)
+        else:
+            self._due += max(0.0, -rest - _CATCH_UP_S)
+
+    def end(self, outcome: str) -> None:
+        """Tell that the episode is over."""
+        self.facts.outcome = outcome
+        self._link.tell(None, self.facts)
+
+    def _take_orders(self) -> None:
+        for order in self._link.orders():
+            self.facts.numbers.pop("refused", None)
+            try:
+                self._obey(order)
+            except LiquidSpikeError as error:
+                self.facts.numbers["refused"] = str(error)
+            self._link.tell(None, self.facts)
+
+    def _obey(self, order: Order) -> None:
+        task = self._loop.world.task
+        if order.do in ("pause", "go"):
+            self.facts.paused = order.do == "pause"
+        elif order.do == "step":
+            self._steps += 1
+        elif order.do == "push":
+            task.push(order.body, order.impulse)
+        elif order.do == "setpoint":
+            task.give_setpoint(order.name, order.value)
+        elif order.do == "stop":
+            self._loop.press_e_stop()
+            self.facts.stopped = True
+        elif order.do == "release":
+            self._loop.release_e_stop()
+            self.facts.stopped = False

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of a view: takes the updates of the run, draws them, and sends what a person asks for.
+"use strict";
+
+const TOKEN = document.body.dataset.token;
+const KEPT_S = 5;  // of the charts
+const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f"];
+const $ = (id) => document.getElementById(id);
+const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const about = (name) => name.replaceAll("_", " ");
+const page = { ticks: [], spikes: {}, last: null, description: null, scene: null, charts: [], updates: 0 };
+window.page = page;  // for people who look into it, and for tests
+
+async function order(what) {
+  const answer = await fetch(`/order?token=${TOKEN}`, { method: "POST", body: JSON.stringify(what) });
+  $("refused").textContent = answer.ok ? "" : await answer.text();
+}
+
+// A chart with a heading: draw(context, width, height, x of a time) fills it.
+function chart(title, height, draw) {
+  const heading = document.createElement("h2"), canvas = document.createElement("canvas");
+  heading.textContent = title; canvas.height = height;
+  canvas.setAttribute("aria-label", title);
+  $("right").append(heading, canvas);
+  page.charts.push({ heading, canvas, draw });
+}
+
+function lines(c, width, height, at, series, least, most) {
+  // series: [values of a tick, colour, thickness]
+  let low = Infinity, high = -Infinity;
+  for (const [value] of series) for (const tick of page.ticks) {
+    const v = value(tick);
+    if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
+  }
+  if (low > high) return;
+  const room = Math.max((high - low) * 0.1, 1e-3 * Math.max(1, Math.abs(high)));
+  low -= room; high += room;
+  const y = (v) => height - (v - low) / (high - low) * height;
+  c.strokeStyle = style("--line"); c.lineWidth = 1;
+  for (const v of [0, least, most]) if (v !== undefined && v > low && v < high) {
+    c.beginPath(); c.moveTo(0, y(v)); c.lineTo(width, y(v)); c.stroke();
+  }
+  for (const [value, colour, thick] of series) {
+    c.strokeStyle = colour; c.lineWidth = thick; c.beginPath();
+    let open = false;
+    for (const tick of page.ticks) {
+      const v = value(tick);
+      if (!Number.isFinite(v)) { open = false; continue; }
+      if (open) c.lineTo(at(tick[0]), y(v)); else c.moveTo(at(tick[0]), y(v));
+      open = true;
+    }
+    c.stroke();
+  }
+  c.fillStyle = style("--faint"); c.font = "11px system-ui";
+  c.fillText(high.toPrecision(3), 2, 10); c.fillText(low.toPrecision(3), 2, height - 3);
+}
+
+function raster(name, n) {
+  return (c, width, height, at) => {
+    c.fillStyle = style("--ink");
+    for (const [t, id] of page.spikes[name] || []) c.fillRect(at(t), height - (id + 1) / n * height, 1.5, Math.max(1, height / n));
+  };
+}
+
+function build(d) {
+  page.description = d;
+  $("robot").textContent = d.robot; $("what").textContent = d.description; document.title = `liquid-spike: ${d.robot}`;
+  const nSeen = d.readings.length;
+  const shown = d.estimates.length ? d.estimates : d.readings.slice(0, 4);
+  shown.forEach((q, k) => {
+    const degrees = q.unit === "rad" ? 180 / Math.PI : 1, unit = q.unit === "rad" ? "deg" : q.unit;
+    const place = d.estimates.length ? nSeen + k : k;
+    const series = [[(t) => t[1][place] * degrees, style("--true"), 1.6]];
+    if (d.estimates.length) series.push([(t) => t[2][k] * degrees, COLOURS[1], 1.1]);
+    chart(`${about(q.name)} [${unit}]${d.estimates.length ? ": true, and estimated (orange)" : ""}`, 80,
+      (c, w, h, at) => lines(c, w, h, at, series));
+  });
+  if (d.commands.length === 1) {
+    const one = d.commands[0];
+    chart(`${about(one.name)} [${one.unit}]: behind the gate, and before it (pale)`, 80, (c, w, h, at) =>
+      lines(c, w, h, at, [[(t) => t[4][0], "#9ec5e8", 1.6], [(t) => t[3][0], COLOURS[0], 1.1]], one.least, one.most));
+  } else {
+    chart(`commands behind the gate [of the limit]: ${d.commands.map((x) => about(x.name)).join(", ")}`, 100, (c, w, h, at) =>
+      lines(c, w, h, at, d.commands.map((x, k) =>
+        [(t) => t[3][k] / Math.max(Math.abs(x.least), Math.abs(x.most)), COLOURS[k % COLOURS.length], 1.1]), -1, 1));
+  }
+  for (const [name, n] of Object.entries(d.layers)) chart(`spikes of ${name}, ${n} neurons`, 90, raster(name, n));
+  $("seen").hidden = !d.camera.width;
+  if (d.camera.width) {
+    const events = $("events"), factor = Math.max(1, Math.floor(256 / d.camera.height));
+    events.width = d.camera.width; events.height = d.camera.height;
+    events.style.width = `${d.camera.width * factor}px`; events.style.height = `${d.camera.height * factor}px`;
+  }
+  $("scene").hidden = $("pushing").hidden = $("pause").hidden = $("step").hidden = !d.simulated;
+  for (const name of d.bodies) $("body").add(new Option(name));
+  if (!d.bodies.length) $("pushing").hidden = true;
+  for (const s of d.setpoints) {
+    const label = document.createElement("label"), input = document.createElement("input");
+    input.type = "number"; input.step = "any"; input.value = s.default; input.name = s.name;
+    input.addEventListener("change", () => order({ do: "setpoint", name: s.name, value: Number(input.value) }));
+    label.append(`${about(s.name)} [${s.unit}] `, input); $("setpoints").append(label);
+  }
+  if (d.simulated) page.scene = new Scene($("scene"), d.solids);
+}
+
+function drawEvents(told) {
+  const d = page.description.camera, signs = numbers(told.events, Int8Array);
+  const context = $("events").getContext("2d"), image = context.createImageData(d.width, d.height);
+  const colours = { "-1": [255, 120, 80], 0: [24, 28, 36], 1: [96, 176, 255] };
+  for (let i = 0; i < signs.length; i++) image.data.set([...colours[signs[i]], 255], 4 * i);
+  context.putImageData(image, 0, 0);
+}
+
+function table(told) {
+  const rows = [["gate", told.verdict ? `${about(told.verdict)} (${Object.entries(told.verdicts).map(([n, k]) => `${about(n)} ${k}`).join(", ")})` : ""]];
+  if (told.latency_us.length) {
+    const [p50, p99] = told.latency_us;
+    rows.push(["sensing to command", `${(p50 / 1e3).toFixed(2)} ms p50, ${(p99 / 1e3).toFixed(2)} ms p99`]);
+  }
+  for (const [name, text] of Object.entries(told.facts.numbers)) rows.push([name, text]);
+  if (told.lost) rows.push(["lost by this page", `${told.lost} ticks`]);
+  $("numbers").replaceChildren(...rows.filter((r) => r[1]).map((row) => {
+    const tr = document.createElement("tr");
+    for (const text of row) tr.append(Object.assign(document.createElement("td"), { textContent: text }));
+    return tr;
+  }));
+}
+
+function take(told) {
+  const now = told.stamp_ns * 1e-9;
+  if (page.ticks.length && told.ticks.length && told.ticks[0][0] < page.ticks.at(-1)[0]) { page.ticks = []; page.spikes = {}; }
+  page.ticks.push(...told.ticks);
+  page.ticks = page.ticks.filter((t) => t[0] > now - KEPT_S);
+  for (const [name, pairs] of Object.entries(told.spikes || {})) {
+    page.spikes[name] = (page.spikes[name] || []).concat(pairs).filter((p) => p[0] > now - KEPT_S);
+  }
+  page.last = told; page.updates += 1;
+}
+
+function draw() {
+  const told = page.last;
+  if (!told || told.stamp_ns < 0) return;
+  const now = told.stamp_ns * 1e-9;
+  $("time").textContent = `${now.toFixed(2)} s`;
+  const f = told.facts;
+  $("state").textContent = f.outcome || (f.stopped ? "e-stop pressed" : f.paused ? "paused" : "running");
+  $("pause").textContent = f.paused ? "go" : "pause"; $("step").disabled = !f.paused;
+  $("stop").textContent = f.stopped ? "release" : "E-STOP"; $("stop").classList.toggle("pressed", f.stopped);
+  if (told.places && page.scene) page.scene.show(numbers(told.places));
+  if (told.events !== undefined && told.ticks.length) {
+    drawEvents(told);
+    const s = told.ticks.at(-1)[0] - (page.before ?? told.ticks[0][0]);
+    if (s > 0) $("rate").textContent = `${(told.n_events / s / 1e3).toFixed(1)} kev/s`;
+    page.before = told.ticks.at(-1)[0];
+  }
+  for (const { canvas, draw } of page.charts) {
+    if (canvas.width !== canvas.clientWidth) canvas.width = canvas.clientWidth;
+    const c = canvas.getContext("2d");
+    c.clearRect(0, 0, canvas.width, canvas.height);
+    draw(c, canvas.width, canvas.height, (t) => (t - now + KEPT_S) / KEPT_S * canvas.width);
+  }
+  table(told);
+}
+
+async function begin() {
+  build(await (await fetch(`/description?token=${TOKEN}`)).json());
+  $("pause").addEventListener("click", () => order({ do: page.last.facts.paused ? "go" : "pause" }));
+  $("step").addEventListener("click", () => order({ do: "step" }));
+  $("stop").addEventListener("click", () => order({ do: page.last.facts.stopped ? "release" : "stop" }));
+  for (const button of document.querySelectorAll("[data-push]")) {
+    button.addEventListener("click", () => order({ do: "push", body: $("body").value,
+      impulse: button.dataset.push.split(",").map((part) => Number(part) * Number($("impulse").value)) }));
+  }
+  const source = new EventSource(`/updates?token=${TOKEN}`);
+  source.onmessage = (event) => { take(JSON.parse(event.data)); requestAnimationFrame(draw); };
+  source.onerror = () => { $("state").textContent = page.last && page.last.facts.outcome ? page.last.facts.outcome : "the run has ended"; };
+}
+
+begin();

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a view is told of one tick, and what it asks of a run."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Sample(msgspec.Struct, array_like=True):
+    """One tick, or what is known of it.
+
+    Attributes:
+        stamp_ns: of the sensing [ns].
+        pose: see :meth:`~..tasks.mujoco_task.MujocoTask.pose`; empty where there is no simulation.
+        truth: readings, setpoints and the true values of the estimates.
+        estimate: of the perception.
+        command, output: before and behind the gate.
+        verdict: name of what the gate did, lower case.
+        events: bytes of an EVENT array of the time since the last tick; several cameras side by side.
+        latency_us: sensing to command.
+    """
+
+    stamp_ns: int
+    pose: list[float] = []
+    truth: list[float] = []
+    estimate: list[float] = []
+    command: list[float] = []
+    output: list[float] = []
+    verdict: str = ""
+    events: bytes = b""
+    latency_us: float = 0.0
+
+
+class Facts(msgspec.Struct):
+    """What changes seldom.
+
+    Attributes:
+        seed: of the episode.
+        paused, stopped: whether the world stands still, and whether the e-stop is pressed.
+        outcome: of the episode when it is over.
+        numbers: anything else, name to text.
+    """
+
+    seed: int = 0
+    paused: bool = False
+    stopped: bool = False
+    outcome: str = ""
+    numbers: dict[str, str] = {}
+
+
+class Order(msgspec.Struct):
+    """What a person asks for on the page.
+
+    Attributes:
+        do: pause, go, step, push, setpoint, stop or release.
+        body, impulse: what is pushed, and how [N s], in the world's frame.
+        name, value: of a setpoint, in its unit.
+    """
+
+    do: str
+    body: str = ""
+    impulse: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    name: str = ""
+    value: float = 0.0
+
+
+#: What an order may ask for.
+ORDERS = ("pause", "go", "step", "push", "setpoint", "stop", "release")
+#: The most that a push may be [N s].
+MOST_IMPULSE = 100.0

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gathers the samples of a run into what a page shows next."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections import Counter, deque
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from ..neuromorphic.loihi import LoihiEmulator
+from ..perception import Perception
+from ..robot import Robot
+from ..sim.world import picture_size
+from ..tasks.mujoco_task import MujocoTask
+from ..types import EPISODE_GAP_NS, EVENT
+from .sample import Facts, Sample
+from .solids import places, solids
+
+#: Most spikes of a layer in one update; of more, every n-th is shown.
+MOST_SPIKES = 1500
+#: Latencies that the percentiles are taken from.
+LATEST = 400
+
+
+class Screen:
+    """What is shown of a run; threads may ask for it while another adds to it.
+
+    Args:
+        robot: the robot.
+        task: its scene at the beginning of the episode, or None on a real robot; it is moved.
+        perception, backend: of the robot, to show spikes layer by layer: the view runs the network itself on the same
+            events, so that the robot's own loop is not asked for them; None without a perception.
+    """
+
+    def __init__(
+        self, robot: Robot, task: MujocoTask | None, perception: Perception | None = None,
+        backend: LoihiEmulator | None = None,
+    ) -> None:  # fmt: skip
+        self.robot, self._task = robot, task
+        self._perception, self._backend = perception, backend
+        self._lock = threading.Lock()
+        self._solids = [] if task is None else solids(task.model)
+        self._geoms = [solid["geom"] for solid in self._solids]
+        self.facts = Facts()
+        self._verdicts: Counter[str] = Counter()
+        self._latencies: deque[float] = deque(maxlen=LATEST)
+        self._last = Sample(-1)
+        self.lost = 0
+        self._seed: int | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._ticks: list[Sample] = []
+        self._events: list[np.ndarray] = []
+        self._spikes: dict[str, list[np.ndarray]] = {}
+
+    @property
+    def last_stamp_ns(self) -> int:
+        """Of the last tick [ns]; -1 before the first."""
+        return self._last.stamp_ns
+
+    def describe(self) -> dict[str, Any]:
+        """What a page must know once: names, units, limits and the things of the scene."""
+        robot = self.robot
+        cameras = robot.cameras if robot.estimates else ()
+        width, height = picture_size(cameras) if cameras else (0, 0)
+        layers = {} if self._backend is None else {n: self._backend.network.size(n) for n in _names(self._backend)}
+        bodies = [] if self._task is None else _movable(self._task.model)
+        return {
+            "robot": robot.name, "description": robot.description, "period_s": robot.period_s,
+            "readings": _shown(robot.seen), "estimates": _shown(robot.estimates),
+            "commands": [_shown([c])[0] | {"least": c.least, "most": c.most} for c in robot.commands],
+            "setpoints": [_shown([s])[0] | {"default": s.default} for s in robot.setpoints],
+            "camera": {"width": width, "height": height}, "layers": layers, "bodies": bodies,
+            "simulated": self._task is not None,
+            "solids": [s | {k: _text(s[k]) for k in ("triangles", "normals")} for s in self._solids],
+        }  # fmt: skip
+
+    def add(self, sample: Sample) -> None:
+        """Take one tick."""
+        with self._lock:
+            jump = sample.stamp_ns - self._last.stamp_ns
+            if self._last.stamp_ns < 0 or jump <= 0 or jump >= EPISODE_GAP_NS:
+                # the first sensing of an episode has no events; who comes later sees those of a period
+                self._restart(sample.stamp_ns - (round(self.robot.period_s * 1e9) if sample.events else 0))
+            self._last = sample
+            self._ticks.append(sample)
+            if sample.verdict:
+                self._verdicts[sample.verdict] += 1
+            if sample.latency_us:
+                self._latencies.append(sample.latency_us)
+            events = np.frombuffer(sample.events, EVENT)
+            if len(events):
+                self._events.append(events)
+            self._run_network(events, sample.stamp_ns)
+
+    def _restart(self, stamp_ns: int) -> None:
+        if self._perception is not None and self._backend is not None:
+            self._perception.reset(stamp_ns)
+            self._backend.reset()
+
+    def _run_network(self, events: np.ndarray, stamp_ns: int) -> None:
+        if self._perception is None or self._backend is None:
+            return
+        train = self._perception.encode(events, stamp_ns)
+        start = stamp_ns - train.n_steps * self._perception.step_ns
+        for name, spikes in self._backend.run_all(train).items():
+            steps = np.repeat(np.arange(1, spikes.n_steps + 1), np.diff(spikes.indptr))
+            pairs = np.stack([(start + steps * self._perception.step_ns) * 1e-9, spikes.ids], axis=1)
+            self._spikes.setdefault(name, []).append(pairs)
+
+    def update(self) -> dict[str, Any]:
+        """What has come since the last call, as JSON has it."""
+        with self._lock:
+            ticks, events, spikes = self._ticks, self._events, self._spikes
+            self._clear()
+            last, facts = self._last, self.facts
+            told: dict[str, Any] = {
+                "stamp_ns": last.stamp_ns, "lost": self.lost, "facts": {
+                    "seed": facts.seed, "paused": facts.paused, "stopped": facts.stopped, "outcome": facts.outcome,
+                    "numbers": dict(facts.numbers),
+                },
+                "verdicts": dict(self._verdicts), "verdict": last.verdict,
+                "latency_us": [float(p) for p in np.percentile(self._latencies, (50, 99))] if self._latencies else [],
+                "ticks": [[t.stamp_ns * 1e-9, t.truth, t.estimate, t.output, t.command] for t in _thinned(ticks)],
+            }  # fmt: skip
+        if last.pose and self._task is not None:
+            told["places"] = _text(self._places(last, facts.seed))
+        if self._perception is not None:
+            told["events"] = _text(self._picture(events))
+            told["n_events"] = sum(map(len, events))
+            told["spikes"] = {name: _pairs(parts) for name, parts in spikes.items()}
+        return told
+
+    def _places(self, sample: Sample, seed: int) -> np.ndarray:
+        """Where the things of the scene are, of the episode of a seed."""
+        assert self._task is not None
+        if seed != self._seed:
+            self._task.reset(seed)
+            self._seed = seed
+        self._task.take_pose(np.array(sample.pose))
+        return places(self._task.data, self._geoms)
+
+    def _picture(self, events: list[np.ndarray]) -> np.ndarray:
+        """int8 ``(height, width)``: 1 brighter, -1 darker, 0 nothing; the last of a pixel counts."""
+        width, height = picture_size(self.robot.cameras)
+        picture = np.zeros((height, width), np.int8)
+        for some in events:
+            some = some[(some["x"] < width) & (some["y"] < height)]
+            picture[some["y"], some["x"]] = np.where(some["p"] > 0, 1, -1)
+        return picture
+
+
+def _names(backend: LoihiEmulator) -> list[str]:
+    return [name for name in backend.network.populations]
+
+
+def _shown(entries: Any) -> list[dict[str, Any]]:
+    return [{"name": e.name, "unit": e.unit} for e in entries]
+
+
+def _thinned(ticks: list[Sample]) -> list[Sample]:
+    """At most some hundred."""
+    return ticks[:: max(1, len(ticks) // 200)]
+
+
+def _pairs(parts: list[np.ndarray]) -> list[list[float]]:
+    pairs = np.concatenate(parts)
+    pairs = pairs[:: max(1, -(-len(pairs) // MOST_SPIKES))]
+    return [[round(float(t), 4), int(n)] for t, n in pairs]
+
+
+def _text(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def _movable(model: mujoco.MjModel) -> list[str]:
+    """Names of the bodies that a push can move, the last of each chain first."""
+    found = [model.body(b).name for b in range(1, model.nbody) if model.body_weldid[b] and model.body_dofnum[b]]
+    return [name for name in reversed(found) if name]

@@ -22,6 +22,10 @@ LAVA = {
     "many targets": {
         "dw": "2^-1*x1*y0 + 2^-3*x1*y1*y0*sgn(w)", "x1": (40, 12), "y1": (50, 15), "shape": (40, 6), "rate": 0.06,
     },
+    "many targets, all visited": {
+        "dw": "2^-1*x1*y0*sgn(w) - 2^-3*y1*x0", "dt": "2^-3*x1*y0*(w + 20) - 2^-3*u0*t",
+        "x1": (40, 12), "y1": (50, 15), "shape": (40, 6), "rate": 0.06,
+    },
     "excitatory": {"dw": "2^1*x1*y0 - 2^1*y1*x0", "x1": (50, 0), "y1": (60, 6), "sign": "excitatory"},
     "inhibitory": {"dw": "2^1*x1*y0 - 2^2*y1*x0", "x1": (50, 5), "y1": (60, 6), "sign": "inhibitory", "epoch": 2},
 }  # fmt: skip

@@ -126,7 +126,7 @@ class SpikingControllerFile(ControllerDescription):
 
     @property
     def weight_scale(self) -> Mapping[str, float]:
-        """The grid the weights were trained on, for :func:`~..neuromorphic.quantize.quantise`."""
+        """The grid the weights were trained on, for :func:`~..neuromorphic.quantisation.quantize.quantise`."""
         return {POPULATION: 1.0 / self.architecture.resolution}
 
 

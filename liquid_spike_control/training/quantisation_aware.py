@@ -112,7 +112,7 @@ def quantisation_aware(
 
     Returns:
         For each layer the weight of one integer unit, for joint layers the finest of theirs: ``weight_scale`` of
-        :func:`~..neuromorphic.quantize.quantise` for the population that the layer feeds.
+        :func:`~..neuromorphic.quantisation.quantize.quantise` for the population that the layer feeds.
 
     Raises:
         ModelError: a layer or decay is not there, bits are out of range, or 1-bit weights have both signs.

@@ -29,7 +29,7 @@ class Bench:
     def __init__(self) -> None:
         options = GraphOptions(mode="realtime", backend="in_process")
         (derived,) = (spec for spec in describe(options) if spec.name == "perception")
-        said = {"perception_model": zoo("pencil_perception.nir"), "live_inputs": "false"}
+        said = {"perception_model": zoo("pencil_perception.nir"), "live_inputs": "false", "sheds": "true"}
         parameters = [a for key, value in said.items() for a in ("-p", f"{key}:={value}")]
         rclpy.init(args=["test", *derived.arguments(), *parameters])
         self.node = PerceptionNode()

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from processes import Probe, alive, children_of, command
 from std_msgs.msg import String
 
@@ -28,7 +27,7 @@ def parameters_file(folder: Path, without: str = "") -> Path:
         for spec in describe(GraphOptions(CONFIG, simulated=False, mode="realtime"))
     }
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(blocks))
+    path.write_text(json.dumps(blocks))  # which is yaml, without the aliases that rcl does not take
     return path
 
 

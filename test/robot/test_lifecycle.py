@@ -252,7 +252,7 @@ def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_c
 def test_a_model_that_was_damaged_meanwhile_is_refused_and_a_whole_one_taken(probe, tmp_path):
     model = tmp_path / "controller.safetensors"
     shutil.copy(FILES["controller_model"], model)
-    arguments = [sys.executable, "-m", "liquid_spike_control.nodes.gate", *gate_arguments(model)]
+    arguments = [sys.executable, "-m", "liquid_spike_control.nodes.gate", *gate_arguments(tmp_path, model)]
     with process(arguments, tmp_path / "log") as child:
         probe.hear(Float64MultiArray, "/effort_controller/commands")
         probe.node.create_publisher(JointState, graph.COMMAND, 10)

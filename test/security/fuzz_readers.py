@@ -260,7 +260,7 @@ def _read_checkpoint(path: Path) -> None:
 CONTROLLER, PERCEPTION = zoo("pencil_controller.safetensors"), zoo("pencil_perception.nir")
 _model = _lazily("neuromorphic.model", "read_model", None, None, None, None)
 _euler = _lazily("spiking.nir_import", "read_nir", "euler", 1e-6)
-_of_70 = _lazily("neuromorphic.spike_files", "read_spikes", 70, 1e-3)
+_of_70 = _lazily("neuromorphic.files.spike_files", "read_spikes", 70, 1e-3)
 
 #: Name to the suffix, what makes a whole file, and what reads one.
 TARGETS: dict[str, tuple[str, Callable[[Path], None], Read]] = {
@@ -277,14 +277,15 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Read]] = {
     "nir, sinabs": (".nir", _copy(DATA / "nir/sinabs_conv.nir"), _euler),
     "nir, rockpool": (".nir", _copy(DATA / "nir/rockpool_dense.nir"), _euler),
     "nir, nengo": (".nir", _copy(DATA / "nir/nengo_handmade_dense.nir"), _euler),
-    "netx, cuba": (".net", _copy(DATA / "netx/cuba.net"), _lazily("neuromorphic.netx", "read_netx")),
-    "netx, sdnn": (".net", _copy(DATA / "netx/sdnn.net"), _lazily("neuromorphic.netx", "read_netx")),
-    "netx, recurrent": (".net", _copy(DATA / "netx/recurrent.net"), _lazily("neuromorphic.netx", "read_netx")),
+    "netx, cuba": (".net", _copy(DATA / "netx/cuba.net"), _lazily("neuromorphic.files.netx", "read_netx")),
+    "netx, sdnn": (".net", _copy(DATA / "netx/sdnn.net"), _lazily("neuromorphic.files.netx", "read_netx")),
+    "netx, recurrent": (".net", _copy(DATA / "netx/recurrent.net"), _lazily("neuromorphic.files.netx", "read_netx")),
     "spikes, npz": (".npz", _spikes, _of_70),
     "spikes, npy": (".npy", _spikes, _of_70),
-    "spikes, nir": (".nir", _spikes, _lazily("neuromorphic.spike_files", "read_spikes", 70, 1e-3, None, "output")),
+    "spikes, nir": (".nir", _spikes,
+                    _lazily("neuromorphic.files.spike_files", "read_spikes", 70, 1e-3, None, "output")),
     "payloads": (".npy", lambda path: np.save(path, np.arange(350).reshape(5, 70)),
-                 _lazily("neuromorphic.spike_files", "read_payloads", 70)),
+                 _lazily("neuromorphic.files.spike_files", "read_payloads", 70)),
     "events, evt2": (".raw", functools.partial(_recording, version="evt2"), _read_events),
     "events, evt3": (".raw", functools.partial(_recording, version="evt3"), _read_events),
     "events, dat": (".dat", _recording, _read_events),

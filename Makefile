@@ -60,7 +60,7 @@ run:  ## balance a pole from events, in simulation (RUN_ARGS="pencil --help" for
 	@$(MAKE) -s --no-print-directory -j3 $(VENV)/.messages $(VENV)/.offscreen $(VENV)/.kernels-network $(VENV)/.kernels-edges
 	@$(BIN)/liquid-spike run $(RUN_ARGS)
 
-test: install  ## the tests, in a few minutes (PYTEST_ARGS="-k gate" for some; ROS=kilted on the other distribution)
+test: install  ## the tests (PYTEST_ARGS="-k gate" for some; ROS=kilted on the other distribution)
 	@$(call TESTS,not slow and not colcon and not ros_tools)
 
 test-all: install  ## the long ones too: soaks, trainings, a colcon workspace

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -26,6 +27,24 @@ def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
     """
     found = dict(zip(message.name, message.position, strict=False))
     return Quantities(to_ns(message.header.stamp), names, np.array([found.get(name, np.nan) for name in names]))
+
+
+def setpoints_of(
+    names: Sequence[str], setpoint_names: Sequence[str], defaults: Sequence[float]
+) -> Quantities | None:
+    """The quantities of a topic as they are before one is given; None where it has readings, too.
+
+    Args:
+        names: of the topic's quantities.
+        setpoint_names, defaults: all setpoints, and their values until others are given.
+
+    Raises:
+        ValueError: there is not one default for each setpoint.
+    """
+    known = dict(zip(setpoint_names, defaults, strict=True))
+    if not all(name in known for name in names):
+        return None
+    return Quantities(0, tuple(names), np.array([known[name] for name in names]))
 
 
 class Merger:

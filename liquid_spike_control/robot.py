@@ -313,6 +313,8 @@ class Robot(_Entry, frozen=True):
             self._check_command(f"commands[{i}] ({command.name})", command)
         self._check_one_topic("commands", self.command_places())
         self._check_setpoint_topics()
+        self._check_one_qos("readings and setpoints", self.reading_places())
+        self._check_one_qos("commands", self.command_places())
 
     def _refuse(self, field: str, found: object, remedy: str) -> NoReturn:
         raise RobotError(f"{self.source}: {field}: {found}; {remedy}")
@@ -336,6 +338,12 @@ class Robot(_Entry, frozen=True):
         found = sorted({f"{place.topic} ({place.type})" for place in places})
         if len(found) > 1:
             self._refuse(f"{field}.ros", " and ".join(found), "give all of them one topic and type")
+
+    def _check_one_qos(self, field: str, places: Sequence[RosPlace]) -> None:
+        first: dict[str, Qos] = {}
+        for place in places:
+            if first.setdefault(place.topic, place.qos) != place.qos:
+                self._refuse(f"{field}.ros.qos", f"'{place.topic}' has two", "give all quantities of a topic the same")
 
     def _check_setpoint_topics(self) -> None:
         sensed = {place.topic for place in self.reading_places()[: len(self.readings)]}

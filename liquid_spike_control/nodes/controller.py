@@ -15,7 +15,7 @@ from sensor_msgs.msg import JointState
 from ..checkpoint import check_fits
 from ..control.files import controller_of, read_controller_file
 from ..errors import GraphError
-from ..joints import Merger
+from ..joints import Merger, setpoints_of
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
@@ -154,21 +154,15 @@ class ControllerNode(GraphNode):
         if self._joint_interfaces is not None and len(self._joint_interfaces) != len(names):
             # as one topic's, which names what is missing
             Interfaces(types[0], names, self._joint_interfaces, "joint")
+        setpoints = self._setpoint_names or (), self._setpoint_defaults or ()
         return [
             Source(
                 topic,
                 Interfaces(kind, [names[i] for i in mine], [self._joint_interfaces[i] for i in mine], "joint"),
-                default=self._defaults([names[i] for i in mine]),
+                default=setpoints_of([names[i] for i in mine], *setpoints),
             )
             for (topic, kind), mine in grouped.items()
         ]
-
-    def _defaults(self, names: list[str]) -> Quantities | None:
-        """The setpoints of a topic; None where it has readings."""
-        defaults = dict(zip(self._setpoint_names or (), self._setpoint_defaults or (), strict=True))
-        if not all(name in defaults for name in names):
-            return None
-        return Quantities(0, tuple(names), np.array([defaults[name] for name in names]))
 
     def activate(self) -> None:
         """Begin an episode."""

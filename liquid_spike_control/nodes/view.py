@@ -7,8 +7,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
@@ -41,7 +39,9 @@ def view_command(options: ViewOptions) -> int:
     if parent := os.environ.get(graph.PARENT):
         end_with_parent(int(parent))
     os.nice(NICENESS)
-    with Interrupts() as interrupts, signals_held_in_import() as view, view.joined(options.namespace) as node:
+    with signals_held():
+        from . import watcher as view
+    with Interrupts() as interrupts, view.joined(options.namespace) as node:
         simulated = not options.real
         asked: dict[str, Any] = {"robot": options.robot or "", "settings": "{}", "duration_s": 0.0}
         if simulated:
@@ -59,14 +59,6 @@ def view_command(options: ViewOptions) -> int:
                 time.sleep(PERIOD_S)
                 watcher.poll()
     return 0
-
-
-@contextmanager
-def signals_held_in_import() -> Iterator[Any]:
-    """The module that needs rclpy, imported while Ctrl-C waits."""
-    with signals_held():
-        from . import watcher
-    yield watcher
 
 
 def _asked(node: Any, view: Any, interrupts: Interrupts, domain: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
+from ..control.gate import Verdict
 from ..events.codec import Decoder
 from ..robot import names
 from ..types import EPISODE_GAP_NS, Quantities
@@ -36,6 +37,8 @@ from .interfaces import Interfaces
 
 #: A tick without a command is shown when the graph is so far past its stamp, in periods and at least in seconds.
 LATE_PERIODS, LATE_S = 4, 0.2
+#: What the gate counts.
+VERDICTS = (*(verdict.name.lower() for verdict in Verdict), "watchdog")
 #: How long a service may take [s].
 _ANSWER_S = 1.0
 
@@ -246,9 +249,3 @@ class Watcher:
         else:
             self._services[order.do].call_async(Trigger.Request())
 
-
-#: What the gate counts, see :class:`~..control.gate.Verdict`.
-VERDICTS = (
-    "accepted", "clipped_range", "clipped_rate", "held", "stale", "dropped_nonfinite", "dropped_order", "e_stop",
-    "watchdog",
-)  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from ..control.gate import GateLimits
 from ..errors import TaskError
 from ..inputs import parse_json
-from ..joints import JOINT_STATE, Readings
+from ..joints import JOINT_STATE, Readings, setpoints_of
 from ..robot import Robot, names
 from ..types import Quantities
 from .bag import Bag
@@ -134,10 +134,11 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
     limits = robot.gate_limits()
     try:
         joints = _sources(description, topics, robot)
+        setpoints = told("controller", "setpoint_names", ()), told("controller", "setpoint_defaults", ())
         return Setup(
             events=topics.events or _absolute(told("perception", "events_topic", _events_topic(robot))),
             joints=joints,
-            defaults=tuple(_defaults(description, readings.names) for _, readings in joints),
+            defaults=tuple(setpoints_of(readings.names, *setpoints) for _, readings in joints),
             gated=topics.gated or _absolute(told("gate", "command_topic", command_place.topic)),
             # the recorder knows at once what the gate answers when it is asked, which a short run may end before
             lockstep=(mode or told("gate", "mode", told("recorder", "mode", "realtime"))) == "lockstep",
@@ -162,13 +163,6 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
         )  # fmt: skip
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
-
-
-def _defaults(description: Description, of: tuple[str, ...]) -> Quantities | None:
-    """The setpoints of a topic as the controller node began with them; None for one of readings."""
-    given = (description.parameter("controller", f"setpoint_{what}", ()) for what in ("names", "defaults"))
-    known = dict(zip(*given, strict=True))
-    return Quantities(0, of, np.array([known[name] for name in of])) if all(name in known for name in of) else None
 
 
 def _events_topic(robot: Robot) -> str:

@@ -8,16 +8,36 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from ..errors import GraphError, LiquidSpikeError
 from ..resources import PACKAGE
-from .graph import ENCLAVE, ENVIRONMENT, LAUNCH_ARGUMENTS, bringup_arguments, describe, options_of
+from .graph import BACKENDS, ENCLAVE, ENVIRONMENT, MODES, SIMULATORS, GraphOptions, describe, settings_of
 
 #: From the end of a node's process to its restart [s].
 RESPAWN_DELAY_S = 0.5
 #: Exit status of a node that refuses to start, as one whose name is taken; starting it anew is of no use.
 REFUSED = 2
 FLAGS = ("true", "false")
+#: Arguments of the graph: name to (default, description) and, where they are few, the choices. An empty
+#: text leaves the graph's own default.
+LAUNCH_ARGUMENTS: dict[str, tuple] = {
+    "robot": (str(GraphOptions.robot), "name of a robot, its folder or its yaml file"),
+    "sim": ("true", "true: simulated in MuJoCo; false: on the robot's own topics", ("true", "false")),
+    "seed": ("0", "of the simulated episode"),
+    "duration": ("", "simulated seconds; the task's own if not given"),
+    "settings": ("", "of the task, e.g. push=0.02,tilt=0.1"),
+    "mode": ("realtime", "lockstep: as fast as it goes, the same bytes every time; or realtime", MODES),
+    "backend": ("offload", "where the spiking network runs: on its own node, or in the perception's process", BACKENDS),
+    "simulator": ("loihi", "what runs it on its own node", SIMULATORS),
+    "perception_model": ("", "path of a .nir file"),
+    "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
+    "record": ("", "path of an .mcap file to write"),
+    "params": ("", "yaml file of ROS parameters that take the place of those derived from the robot"),
+    "priority": ("0", "real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling"),
+    "wait": ("60.0", "how long activation waits for a real robot's messages, and for who takes its commands [s]"),
+}
 #: Arguments besides those of the graph, as Nav2's: name to (default, description) and the choices.
 COMMON: dict[str, tuple] = {
     "namespace": ("", "of the nodes and their topics: robot1; several robots on one ROS domain have one each"),
@@ -100,3 +120,36 @@ def _end_of(name: str, respawn: bool) -> Callable:
 def as_launch_arguments(text: str) -> str:
     """A message about options of the command line as one about launch arguments: ``mode:=`` for ``--mode``."""
     return re.sub(r"--([a-z]+(?:-[a-z]+)*) ?", lambda found: found[1].replace("-", "_") + ":=", text)
+
+
+def options_of(arguments: dict[str, str]) -> GraphOptions:
+    """The options that launch arguments, which are texts, ask for.
+
+    Raises:
+        GraphError: an argument is not what it should be.
+    """
+    given = {name: text for name, text in arguments.items() if text}
+    numbers = {"seed": int, "priority": int, "duration": float, "wait": float}
+    kinds: dict[str, Any] = {"perception_model": Path, "controller_model": Path, "record": Path, "params": Path,
+                             "sim": _truth, "settings": settings_of} | numbers  # fmt: skip
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        try:
+            values[name] = kinds.get(name, str)(text)
+        except ValueError:
+            wanted = {int: "a whole number, ", float: "a number, "}.get(numbers.get(name, str), "")
+            raise GraphError(f"{name}:={text}; give {wanted}{LAUNCH_ARGUMENTS[name][1]}") from None
+    renamed = {"duration": "duration_s", "sim": "simulated", "wait": "wait_s"}
+    return GraphOptions(**{renamed.get(name, name): value for name, value in values.items()})
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def bringup_arguments(options: GraphOptions) -> list[str]:
+    """Arguments of the program that activates the nodes in order, for whoever starts them without the supervisor."""
+    wait = [] if options.simulated else ["--stay", "--wait", f"{options.wait_s:g}"]
+    return [*wait, *(spec.name for spec in describe(options))]

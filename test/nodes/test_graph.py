@@ -13,8 +13,8 @@ from liquid_spike_control.errors import GraphError, RobotError, TaskError
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.gate import GateNode
-from liquid_spike_control.nodes.graph import LAUNCH_ARGUMENTS, GraphOptions, describe
-from liquid_spike_control.nodes.launching import as_launch_arguments
+from liquid_spike_control.nodes.graph import GraphOptions, describe
+from liquid_spike_control.nodes.launching import LAUNCH_ARGUMENTS, as_launch_arguments, bringup_arguments, options_of
 from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
 from liquid_spike_control.nodes.parameter_file import KNOWN, ROS_OWN
 from liquid_spike_control.nodes.perception import PerceptionNode
@@ -194,9 +194,9 @@ def test_launch_arguments_give_the_options_of_the_command_line(files):
     texts = {name: default for name, (default, *_) in LAUNCH_ARGUMENTS.items()}
     texts |= {name: str(path) for name, path in files.items()}
     texts |= {"seed": "7", "duration": "3", "namespace": "robot1"}
-    options = graph.options_of(texts)
+    options = options_of(texts)
     assert options == GraphOptions(seed=7, duration_s=3.0, mode="realtime", namespace="robot1", **files)
-    assert graph.bringup_arguments(options) == [spec.name for spec in describe(options)]
+    assert bringup_arguments(options) == [spec.name for spec in describe(options)]
     with pytest.raises(GraphError, match="seed:=x; give a whole number"):
-        graph.options_of(texts | {"seed": "x"})
+        options_of(texts | {"seed": "x"})
     assert as_launch_arguments("--mode warp; give --perception-model") == "mode:=warp; give perception_model:="

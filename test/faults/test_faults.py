@@ -13,13 +13,16 @@ from liquid_spike_control.nodes.faults.table import FAULTS, fault, measure, numb
 #: They take half a minute and more, or compare with what the machine can do when nobody else uses it.
 LONG = {"soak", "offload_lost"}
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in FAULTS]
+#: Values that are computing time may be this many times their bound: the bound is the promise on the processor of
+#: docs/faults.md, and no figure of speed is asserted on a processor that nobody chose.
+SLOWEST = 5
 THOROUGH = [pytest.param(name, marks=pytest.mark.timeout(2400 if name == "soak" else 900)) for name in FAULTS]
 
 
 def inject(name: str, table: dict, thorough: bool = False) -> None:
     table[name] = measure(name, thorough)
     assert table[name]
-    broken = [m for m in table[name] if not m.kept]
+    broken = [m for m in table[name] if not m.measured <= m.bound * (SLOWEST if m.speed else 1)]
     assert not broken, broken
 
 

@@ -208,9 +208,10 @@ def event_storm(thorough: bool = False) -> list[Measurement]:
         late = [h for h in robot.estimates[middle:] if h.arrived_ns > went_on]
     injected = f"{STORM * RATED_HZ / 1e6:g} M events/s for {seconds:g} s"
     return [
-        Measurement(injected, "age of 99 % of the estimates", float(np.percentile(robot.ages_ms(storm), 99)), 20, "ms"),
+        Measurement(injected, "age of 99 % of the estimates", float(np.percentile(robot.ages_ms(storm), 99)), 20, "ms",
+                    speed=True),
         Measurement("and a perception that stood still 0.2 s", "age of 99 % of the estimates after it",
-                    float(np.percentile(robot.ages_ms(late), 99)), 20, "ms"),
+                    float(np.percentile(robot.ages_ms(late), 99)), 20, "ms", speed=True),
         Measurement("the same", "oldest dropped and counted", float(int(status.get("too_old", 0)) == 0), 0,
                     f"({status.get('too_old', 0)} dropped)"),
         Measurement(injected, "memory of each node", float(grown.max()), 50, "MB more"),

@@ -16,6 +16,8 @@ class Measurement:
         measured: the worst that was seen, in ``unit``; NaN where what was promised did not come at all.
         bound: greatest value at which the promise is kept.
         unit: of both, e.g. ``"ms"`` or ``"of 10000 packets"``.
+        speed: whether the value is computing time under a full load, which a slower processor raises in proportion.
+            Bounds of such values hold on the processor that docs/faults.md names.
     """
 
     injected: str
@@ -23,6 +25,7 @@ class Measurement:
     measured: float
     bound: float
     unit: str
+    speed: bool = False
 
     @property
     def kept(self) -> bool:

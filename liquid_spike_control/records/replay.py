@@ -73,9 +73,9 @@ class Replay:
 
 def replay(
     path: Path,
-    perception_model: Path | None,
-    controller_model: Path | None,
-    topics: Topics,
+    perception_model: Path | None = None,
+    controller_model: Path | None = None,
+    topics: Topics = Topics(),  # noqa: B008 - frozen
     mode: str | None = None,
     other_models: bool = False,
     progress: Progress = lambda done, total: None,
@@ -87,7 +87,7 @@ def replay(
         path: of the bag.
         perception_model, controller_model: their files; by default those that the bag names, if they are still there
             and the same, or the robot's.
-        topics: where the messages are.
+        topics: where the messages are; by default as the bag or the robot's description has them.
         mode: "lockstep" or "realtime"; as the bag tells if not given, or else realtime.
         other_models: replay although the models' hashes are not those of the bag.
         progress: is called with the packets that are done, and all of them.

@@ -3,8 +3,8 @@
 
     python examples/learn_online.py
 
-The delta rule changes a weight at each spike of its source by the difference between the wanted and the actual activity of
-the target. After 8,000 steps half of the sources fall silent, and the weights of the others make up for them.
+The delta rule changes a weight at each spike of its source by the difference between the wanted and the actual activity
+of the target. After 8,000 steps half of the sources fall silent, and the weights of the others make up for them.
 """
 
 import numpy as np
@@ -20,7 +20,8 @@ SOURCE_RATE = 0.05  # spikes a step
 
 def source_spikes(rng: np.random.Generator, n_steps: int, n_active: int) -> lsc.SpikeTrain:
     """Poisson spikes of the first ``n_active`` sources."""
-    return lsc.SpikeTrain.from_dense((rng.random((n_steps, N_SOURCES)) < SOURCE_RATE) & (np.arange(N_SOURCES) < n_active))
+    spikes = rng.random((n_steps, N_SOURCES)) < SOURCE_RATE
+    return lsc.SpikeTrain.from_dense(spikes & (np.arange(N_SOURCES) < n_active))
 
 
 def main(seed: int = 0) -> dict[str, np.ndarray]:

@@ -3,8 +3,8 @@
 
     python examples/ncps_ros_node.py        # then, e.g., ros2 topic pub /joint_states sensor_msgs/msg/JointState ...
 
-The module is converted once; the node itself runs compiled kernels, about a hundred times as fast as the module. A network of
-your own: train it with ncps, then give it to `convert` in place of the untrained one here.
+The module is converted once; the node runs compiled kernels, about a hundred times as fast as the module. The network
+here is untrained: train yours with ncps and give it to `convert`.
 """
 
 import rclpy
@@ -40,6 +40,7 @@ class ControllerNode(Node):
         self.create_subscription(JointState, "joint_states", self.answer, 10)
 
     def answer(self, state: JointState) -> None:
+        """Publish the command for a state."""
         joint = state.name.index(JOINT)
         now_ns = state.header.stamp.sec * 10**9 + state.header.stamp.nanosec
         elapsed_s = PERIOD_S if self.last_ns is None else (now_ns - self.last_ns) * 1e-9  # irregular samples are fine

@@ -23,7 +23,7 @@ def main(path: str | None = None, preset: str | None = None, out: str = "network
     output = emulator.run(spikes)
     stats = emulator.stats()
     print(f"{len(spikes.ids)} spikes in, {len(output.ids)} out, {stats.synaptic_operations} synaptic operations")
-    write_network(out, network, {"step_s": 1e-3})  # one file: `liquid-spike neuromorphic run network.safetensors` runs it
+    write_network(out, network, {"step_s": 1e-3})  # `liquid-spike neuromorphic run network.safetensors`
     agreement = compare(model.graph, network, spikes)
     print(agreement)
     return agreement

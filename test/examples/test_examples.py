@@ -81,7 +81,7 @@ def test_learn_online():
 def test_replay_bag(tmp_path):
     """As a command: status and output for a bag as it was recorded, and for one with a changed command."""
     whole = write(tmp_path / "whole.mcap", episode(), described())
-    other = write(tmp_path / "other.mcap", changed(episode(), TOPICS.command, 70, lambda value: value + 0.5), described())
+    other = write(tmp_path / "other.mcap", changed(episode(), TOPICS.command, 70, lambda v: v + 0.5), described())
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def run(bag):

@@ -17,6 +17,7 @@ from .perception import Perception
 from .robot import Robot, names, units
 from .sim.world import World, picture_size
 from .spiking.nir_io import PerceptionModel, read_perception_model
+from .tasks.episode import ExpertController
 from .tasks.of_robot import task_of
 from .tasks.sensed import SensedTask
 from .tasks.task import ControlTask
@@ -97,7 +98,7 @@ def new_estimator(
 def new_loop(
     robot: Robot, *, perception: str | Path | None = None, controller: str | Path | None = None,
     backend: str = "loihi", rendered: bool = True, truth: bool = False, duration_s: float | None = None,
-    **settings: Any,
+    expert: bool = False, **settings: Any,
 ) -> Loop:  # fmt: skip
     """The loop of a robot in its world; close ``loop.world`` after use.
 
@@ -107,12 +108,15 @@ def new_loop(
         backend: what runs the perception's network.
         rendered: see :class:`~.sim.world.World`.
         truth: the true values in the perception's place.
+        expert: the task's expert in the controller's place, and the true values in the perception's; the cameras see.
         duration_s: of an episode [s]; the task's own by default.
         settings: of the task.
 
     Raises:
         LiquidSpikeError: a model or the scene is missing, damaged or does not fit.
     """
+    if expert:
+        return _expert_loop(World(task_of(robot, duration_s, **settings), rendered))
     decider = read_robot_controller(robot, controller)
     world = World(task_of(robot, duration_s, **settings), rendered, sighted=not truth)
     try:
@@ -121,6 +125,12 @@ def new_loop(
         world.close()
         raise
     return Loop(world, estimator, decider, robot.gate_limits(decider.command_limits))
+
+
+def _expert_loop(world: World) -> Loop:
+    """A loop that the task's expert drives."""
+    decider = ExpertController(world.task.expert(), world.task, names(world.robot.observations))
+    return loop_of(world, new_estimator(world, truth=True), decider)
 
 
 def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False) -> ControlTask:

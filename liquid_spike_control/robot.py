@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 #: Fields of a joint, and of a body or a site.
 JOINT_FIELDS = ("position", "velocity", "sine", "cosine")
 FRAME_FIELDS = ("x", "y", "z", "roll", "pitch", "yaw")
+#: Fields of a camera: what its own motion does to the middle of its picture.
+CAMERA_FIELDS = ("flow_x", "flow_y", "translation_x", "translation_y", "divergence", "distance")
+#: What a :class:`MujocoPlace` may name.
+PLACE_KINDS = ("sensor", "joint", "body", "site", "camera", "actuator")
 #: Encodings of events that the simulator publishes.
 EVENT_ENCODINGS = ("mono", "evt3")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -42,15 +46,19 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class MujocoPlace(_Entry, frozen=True):
-    """Where a quantity is in a MuJoCo model: exactly one of sensor, joint, body, site and actuator.
+    """Where a quantity is in a MuJoCo model: exactly one of sensor, joint, body, site, camera and actuator.
 
     Attributes:
         sensor: name of a sensor, read from ``sensordata`` as MuJoCo leaves it after a step.
         index: which number of the sensor.
         joint: name of a hinge or slide joint.
         body, site: name of a body or site, in the world's frame.
+        camera: name of a camera, which looks at a surface.
         actuator: name of an actuator; for commands.
-        field: of a joint: position, velocity, sine or cosine; of a body or site: x, y, z [m], roll, pitch or yaw [rad].
+        field: of a joint: position, velocity, sine or cosine; of a body or site: x, y, z [m], roll, pitch or yaw [rad];
+            of a camera: ``flow_x``, ``flow_y``, the velocity of the picture's middle to the right and upwards [rad/s],
+            ``translation_x``, ``translation_y``, the same without the camera's rotation, ``divergence``, its speed
+            towards the surface that its axis meets over the ``distance`` to it [1/s] [m].
     """
 
     sensor: str | None = None
@@ -58,17 +66,18 @@ class MujocoPlace(_Entry, frozen=True):
     joint: str | None = None
     body: str | None = None
     site: str | None = None
+    camera: str | None = None
     actuator: str | None = None
     field: str | None = None
 
     @property
     def kind(self) -> str:
         """The one that is given."""
-        return next((k for k in ("sensor", "joint", "body", "site", "actuator") if getattr(self, k) is not None), "")
+        return next((k for k in PLACE_KINDS if getattr(self, k) is not None), "")
 
     @property
     def target(self) -> str:
-        """Name of the sensor, joint, body, site or actuator."""
+        """Name of the sensor, joint, body, site, camera or actuator."""
         return getattr(self, self.kind)
 
 
@@ -363,7 +372,7 @@ class Robot(_Entry, frozen=True):
                 self._refuse(f"{where}.default", entry.default, "give a finite number")
             return
         if entry.mujoco is not None:
-            self._check_place(f"{where}.mujoco", entry.mujoco, ("sensor", "joint", "body", "site"))
+            self._check_place(f"{where}.mujoco", entry.mujoco, PLACE_KINDS[:-1])
         if isinstance(entry, Reading):
             if entry.resolution is not None:
                 self._positive(f"{where}.resolution", entry.resolution)
@@ -374,11 +383,12 @@ class Robot(_Entry, frozen=True):
                 self._refuse(f"{where}.camera", "given beside mujoco", "give one of them")
 
     def _check_place(self, where: str, place: MujocoPlace, kinds: tuple[str, ...]) -> None:
-        given = [k for k in ("sensor", "joint", "body", "site", "actuator") if getattr(place, k) is not None]
+        given = [k for k in PLACE_KINDS if getattr(place, k) is not None]
         if len(given) != 1 or given[0] not in kinds:
             one = "exactly one of " if len(kinds) > 1 else ""
             self._refuse(where, ", ".join(given) or "empty", f"give {one}{', '.join(kinds)}")
-        known = {"joint": JOINT_FIELDS, "body": FRAME_FIELDS, "site": FRAME_FIELDS}.get(place.kind, ())
+        fields = {"joint": JOINT_FIELDS, "body": FRAME_FIELDS, "site": FRAME_FIELDS, "camera": CAMERA_FIELDS}
+        known = fields.get(place.kind, ())
         if place.field not in (known or (None,)):
             remedy = f"give {', '.join(known)}" if known else "leave it out"
             self._refuse(f"{where}.field", place.field or "not set", remedy)

@@ -38,7 +38,7 @@ def test_spaces_are_the_robot_s(name):
     observation, info = env.reset(seed=2)
     assert env.observation_space.contains(observation) and info["success"] is False
     readings = observation["readings"] if robot.cameras else observation
-    assert readings.shape == (len(robot.readings),) and env.action_space.shape == (len(robot.commands),)
+    assert readings.shape == (len(robot.seen),) and env.action_space.shape == (len(robot.commands),)
     assert env.metadata["render_fps"] == round(1 / robot.period_s)
     step = env.step(env.action_space.sample())
     assert env.observation_space.contains(step[0]) and np.isfinite(step[1])

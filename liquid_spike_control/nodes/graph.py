@@ -111,6 +111,7 @@ class GraphOptions:
         namespace: that the nodes and their topics are in; a topic that the description gives with a slash in front is
             not.
         wait_s: how long activation waits for a real robot [s].
+        expert: in one process, the task's expert drives on the true state and no model is needed.
 
     Raises:
         RobotError: there is no such robot, or it has no such model.
@@ -133,6 +134,7 @@ class GraphOptions:
     params: Path | None = None
     namespace: str = ""
     wait_s: float = 60.0
+    expert: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "namespace", check_namespace(self.namespace))
@@ -177,12 +179,12 @@ class GraphOptions:
         return self.robot
 
     def model(self, which: str) -> Path | None:
-        """Path of the perception or the controller; None where there is nothing to perceive.
+        """Path of the perception or the controller; None where there is nothing to perceive, or an expert drives.
 
         Raises:
             RobotError: the description names none, or it is not there.
         """
-        if which == "perception" and not self.sighted:
+        if self.expert or (which == "perception" and not self.sighted):
             return None
         chosen = getattr(self, f"{which}_model")
         return Path(chosen) if chosen is not None else self.description.model(which)

@@ -58,7 +58,7 @@ def run(
     history = History(robot)
     loop = new_loop(
         robot, perception=options.model("perception"), controller=options.model("controller"),
-        duration_s=options.duration_s, **options.settings,
+        duration_s=options.duration_s, expert=options.expert, **options.settings,
     )  # fmt: skip
     spiking = loop.estimator if isinstance(loop.estimator, SpikingEstimator) else None
     if keep and spiking is not None:

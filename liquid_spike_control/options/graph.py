@@ -54,6 +54,8 @@ class RunOptions(Options):
     """With --real: how long activation waits for the robot's messages, and for a listener to its commands [s]."""
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
+    expert: bool = False
+    """With --in-process: the task's expert, which knows the true state, drives, and estimates are the true values."""
     view: bool = False
     """Show the run on a page in the browser, whose link is printed; 10 minutes unless --duration says otherwise."""
     port: Port = 0

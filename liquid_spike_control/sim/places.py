@@ -89,6 +89,8 @@ class Places:
             return lambda: data.sensordata[at]
         if place.kind == "joint":
             return self._joint(where, place, found)
+        if place.kind == "camera":
+            return _CameraMotion(model, data, found, str(place.field)).read
         field = str(place.field)
         position, matrix = (data.xpos, data.xmat) if place.kind == "body" else (data.site_xpos, data.site_xmat)
         if field in "xyz":
@@ -108,6 +110,36 @@ class Places:
             return lambda: data.qpos[position]
         of = math.sin if place.field == "sine" else math.cos
         return lambda: of(data.qpos[position])
+
+
+class _CameraMotion:
+    """What a camera's own motion does to the middle of its picture.
+
+    A still point at distance Z on the axis is at (0, 0, -Z) in the camera's frame and moves there by -v - w x p, so
+    that its direction turns by (-v_x / Z + w_y, -v_y / Z - w_x) and Z shrinks by -v_z (Longuet-Higgins and Prazdny,
+    The interpretation of a moving retinal image, 1980).
+    """
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int, field: str) -> None:
+        self._model, self._data, self._camera, self._field = model, data, camera, field
+        self._body = int(model.cam_bodyid[camera])
+        self._velocity, self._geom = np.empty(6), np.empty(1, np.int32)
+
+    def read(self) -> float:
+        """The field's value; NaN where the axis meets nothing."""
+        model, data, camera = self._model, self._data, self._camera
+        axis = -data.cam_xmat[camera].reshape(3, 3)[:, 2]
+        distance = mujoco.mj_ray(model, data, data.cam_xpos[camera], axis, None, 1, self._body, self._geom)
+        if distance <= 0:
+            return math.nan
+        if self._field == "distance":
+            return distance
+        mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_CAMERA, camera, self._velocity, 1)
+        turn_x, turn_y, _, v_x, v_y, v_z = self._velocity.tolist()
+        if self._field == "divergence":
+            return -v_z / distance
+        turn = {"flow_x": turn_y, "flow_y": -turn_x}.get(self._field, 0.0)
+        return turn - (v_x if self._field.endswith("x") else v_y) / distance
 
 
 def euler_angles(matrix: Sequence[float] | np.ndarray) -> tuple[float, float, float]:

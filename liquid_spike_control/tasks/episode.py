@@ -30,10 +30,11 @@ class ExpertController:
     Args:
         expert: of the task.
         task: the one that the episode runs.
+        observation_names: of what a loop gives it.
     """
 
-    def __init__(self, expert: Expert, task: ControlTask) -> None:
-        self._expert, self._task = expert, task
+    def __init__(self, expert: Expert, task: ControlTask, observation_names: tuple[str, ...] = ()) -> None:
+        self._expert, self._task, self.observation_names = expert, task, observation_names
 
     def reset(self) -> None:
         """Begin an episode."""

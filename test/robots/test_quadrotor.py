@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quadrotor landing: its expert, its ground, what its camera's motion is, bad input."""
+
+import math
+
+import mujoco
+import numpy as np
+import pytest
+
+from liquid_spike_control.errors import LiquidSpikeError, RobotError, TaskError
+from liquid_spike_control.nodes.run import run_command
+from liquid_spike_control.options import RunOptions
+from liquid_spike_control.robots.catalogue import robot_named, task_named
+from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
+from liquid_spike_control.sim.renderer import Renderer
+from liquid_spike_control.sim.world import World
+from liquid_spike_control.tasks.episode import ExpertController, run_episode
+from liquid_spike_control.tasks.of_robot import task_of
+from liquid_spike_control.tasks.perturbations import Perturbation
+
+
+def test_the_expert_lands_softly():
+    task = task_named("quadrotor")
+    for seed in range(5):
+        result = run_episode(task, ExpertController(task.expert(), task), Perturbation("calm"), seed)
+        vertical, horizontal, lean = task.touch
+        assert result.success and vertical < 0.12 and horizontal < 0.3 and lean < math.radians(15)
+        assert 5 < result.elapsed_s < 12 and result.total_reward > 0.4
+
+
+def test_the_expert_hovers_and_falling_is_a_crash():
+    task = task_named("quadrotor", aim="hover", wind_factor=2.0)
+    assert run_episode(task, ExpertController(task.expert(), task), Perturbation("calm"), 3).success
+    landing = task_named("quadrotor")
+    landing.reset(0)
+    while not landing.over:
+        landing.advance(np.array([-3.0, 0, 0]), 0.02)
+    assert landing.touch[0] > 2 and landing.failed and not landing.success
+
+
+def test_an_episode_is_its_seed_s():
+    runs = []
+    for seed in (4, 4, 5):
+        task = task_named("quadrotor")
+        run_episode(task, ExpertController(task.expert(), task), Perturbation("calm"), seed)
+        runs.append(task.data.qpos.tobytes())
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_time_goes_on_to_the_end_of_the_period_in_which_it_touches():
+    task = task_named("quadrotor")
+    task.reset(0)
+    task.data.qpos[2] = 0.3
+    while not task.over:
+        before = task.elapsed_s
+        task.advance(np.array([-1.0, 0, 0]), 0.02)
+        assert task.elapsed_s == pytest.approx(before + 0.02)
+    assert not task.data.qvel.any()
+
+
+@pytest.mark.parametrize(("seed", "height", "texture"), [(4, 1.0, "fractal"), (5, 3.5, "fractal"), (6, 0.1, "patches")])
+def test_quick_pictures_are_the_renderer_s(seed, height, texture):
+    robot = robot_named("quadrotor")
+    task = task_of(robot, texture=texture)
+    task.reset(seed)
+    task.data.qpos[:3] = 0.3, -0.2, height
+    task.before_picture()
+    with Renderer(task.model, "down", 64, 64) as renderer:
+        task.dress(renderer)
+        rendered, quick = renderer.render(task.data), task.pictures(robot.cameras[0]).render(task.data)
+    assert np.corrcoef(rendered.ravel(), quick.ravel())[0, 1] > 0.999
+    assert np.abs(rendered - quick).mean() < 4 and rendered.std() > 10
+
+
+def test_the_ground_is_fractal():
+    texture = np.log(ground_texture(1).astype(float))
+    power = np.abs(np.fft.fft(texture - texture.mean(), axis=1)) ** 2
+    octaves = [power[:, k : 2 * k].mean() for k in (4, 16, 64)]
+    slopes = np.diff(np.log(octaves)) / np.log(4)
+    assert (slopes < -0.4).all() and (slopes > -2.0).all()  # of a row: -(2 b - 1)
+    assert REPEAT_M / SIZE < 0.002 and not np.array_equal(ground_texture(1), ground_texture(2))
+
+
+def test_truths_are_what_the_motion_does_to_the_picture():
+    """The point where the axis meets the ground, followed for a short time by hand."""
+    robot = robot_named("quadrotor")
+    task = task_of(robot)
+    task.reset(8)
+    data, model = task.data, task.model
+    data.qvel[:] = 0.4, -0.3, -0.5, 0.3, -0.2, 0.1  # angular velocity in the body's frame
+    mujoco.mj_forward(model, data)
+    flow_x, flow_y, divergence = task.estimates()
+    camera = model.camera("down").id
+
+    def seen(point):
+        return data.cam_xmat[camera].reshape(3, 3).T @ (point - data.cam_xpos[camera])
+
+    axis = -data.cam_xmat[camera].reshape(3, 3)[:, 2]
+    normal = task._normal
+    distance = -(normal @ data.cam_xpos[camera]) / (normal @ axis)
+    point = data.cam_xpos[camera] + distance * axis
+    mujoco.mj_integratePos(model, data.qpos, data.qvel, 1e-5)
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_camlight(model, data)
+    x, y, z = seen(point)
+    assert flow_x == pytest.approx(x / -z / 1e-5, rel=1e-3)
+    assert flow_y == pytest.approx(y / -z / 1e-5, rel=1e-3)
+    assert divergence == pytest.approx((1 + z / distance) / 1e-5, rel=1e-3, abs=1e-3)
+
+
+def test_a_camera_that_looks_at_nothing_has_no_truth():
+    task = task_named("quadrotor")
+    task.reset(0)
+    mujoco.mju_euler2Quat(task.data.qpos[3:7], np.array([0, 0, math.pi]), "zyx")
+    mujoco.mj_forward(task.model, task.data)
+    assert np.isnan(task.estimates()).all()
+
+
+def test_events_show_the_ground():
+    robot = robot_named("quadrotor")
+    with World(task_of(robot), rendered=False) as world:
+        expert = world.task.expert()
+        world.reset(1)
+        events = [len(world.advance(expert.act(world.task)).events[0]) for _ in range(50)]
+    assert 3_000 < sum(events) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"aim": "fly"}, "aim: 'fly' is unknown; give land or hover"),
+        ({"texture": "snow"}, "texture: 'snow' is unknown; give fractal or patches"),
+        ({"wind_factor": math.nan}, "wind_factor: nan; give a finite number of at least 0"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(TaskError, match="robot.yaml") as refusal:
+        task_named("quadrotor", **settings)
+    assert message in str(refusal.value)
+
+
+def test_an_unknown_camera_or_field_is_named(tmp_path):
+    folder = robot_named("quadrotor").file(".")
+    for file in ("scene.xml", "task.py"):
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    text = (folder / "robot.yaml").read_text().replace("task: task.py:Landing\n", "")
+    for found, instead, message in (
+        ("field: divergence", "field: expansion", "give flow_x, flow_y, translation_x"),
+        ("{camera: down, field: div", "{camera: up, field: div", "no camera 'up'; name one of overview, down"),
+    ):
+        (tmp_path / "robot.yaml").write_text(text.replace(found, instead))
+        with pytest.raises(RobotError, match=r"estimates.*divergence.*mujoco") as refusal:
+            task_of(robot_named(tmp_path))
+        assert message in str(refusal.value)
+
+
+def test_run_by_the_expert(capsys):
+    options = RunOptions("quadrotor", in_process=True, expert=True, seed=1)
+    assert run_command(options) == 0 and "landed" in capsys.readouterr().out
+    with pytest.raises(LiquidSpikeError, match="add --in-process"):
+        run_command(RunOptions("quadrotor", expert=True))

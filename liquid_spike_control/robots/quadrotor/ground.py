@@ -41,7 +41,7 @@ def ground_texture(seed: int, kind: str = "fractal") -> np.ndarray:
     """
     rng = np.random.default_rng([seed, 7])
     exponent, contrast, grey = rng.uniform(*EXPONENT), rng.uniform(*CONTRAST), rng.uniform(*GREY)
-    field: np.ndarray = _fractal(rng, exponent)
+    field = _fractal(rng, exponent)
     if kind == "patches":  # plateaus of two fractals, with edges between them and a little grain on them
         levels = np.round(1.5 * field) + np.round(1.5 * _fractal(rng, 1.0))
         field = levels / levels.std() + 0.15 * rng.standard_normal(field.shape, np.float32)
@@ -90,7 +90,7 @@ class GroundPictures:
 
 def _pyramid(texture: np.ndarray) -> np.ndarray:
     """All levels one after the other, float32: that of side n begins at the sum of the squares of the larger ones."""
-    level = texture.astype(np.float32)
+    level: np.ndarray = texture.astype(np.float32)
     levels = [level.ravel()]
     while len(level) > 1:
         level = (level[::2, ::2] + level[1::2, ::2] + level[::2, 1::2] + level[1::2, 1::2]) / 4

@@ -59,6 +59,8 @@ install: $(VENV)/.installed $(VENV)/.messages $(VENV)/.offscreen  ## make .venv 
 run:  ## balance a pole from events, in simulation (RUN_ARGS="pencil --help" for more)
 	@$(MAKE) -s --no-print-directory -j3 $(VENV)/.messages $(VENV)/.offscreen $(VENV)/.kernels-network $(VENV)/.kernels-edges
 	@$(BIN)/liquid-spike run $(RUN_ARGS)
+	@printf '\nFor the commands below, first: . %s/bin/activate\n' "$(notdir $(VENV))"
+	@$(BIN)/liquid-spike
 
 test: install  ## the tests (PYTEST_ARGS="-k gate" for some; ROS=kilted on the other distribution)
 	@$(call TESTS,not slow and not colcon and not ros_tools)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import tyro
 
@@ -50,6 +50,9 @@ from .options.fields import registry
 from .terminal import is_of_output, visible
 
 DESCRIPTION = "Perceive with spikes, decide with a liquid neural network: run a robot, train its models, measure them."
+
+if os.environ.get("NO_COLOR"):  # rich reads it, tyro does not
+    getattr(tyro, "_experimental_options", {})["ansi_codes"] = False
 
 app = tyro.extras.SubcommandApp()
 
@@ -386,6 +389,13 @@ def keystore(options: Annotated[KeystoreOptions, tyro.conf.arg(name="")]) -> int
 app.command(security, name="security", help="Permissions and keys of a graph, for SROS2.")
 
 
+@app.command
+def completion(shell: Annotated[Literal["bash", "zsh", "fish"], tyro.conf.Positional]) -> int:
+    """Print completion for a shell. In ~/.bashrc: `source <(liquid-spike completion bash)`."""
+    _parse("--tyro-print-completion", shell)
+    return 0
+
+
 def _refuse(error: LiquidSpikeError) -> NoReturn:
     _say(error)
     sys.exit(error.status)
@@ -426,9 +436,20 @@ def _command() -> int | str | None:
     if sys.argv[1:] == ["--version"]:
         print(f"liquid-spike {__version__}")
         return 0
+    if not sys.argv[1:]:
+        from .robots.next_steps import print_next_steps
+
+        return print_next_steps()
+    return _parse(*sys.argv[1:])
+
+
+def _parse(*arguments: str) -> int | str | None:
+    """Parse arguments and run their command; its exit status."""
     try:
         with registry:
-            return app.cli(prog="liquid-spike", description=DESCRIPTION, config=(tyro.conf.FlagCreatePairsOff,))
+            return app.cli(
+                prog="liquid-spike", description=DESCRIPTION, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)
+            )
     except SystemExit as end:  # after a help text, or a misspelt option
         return end.code
 

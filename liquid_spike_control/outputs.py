@@ -168,6 +168,8 @@ def write_json(path: str | Path | None, values: Any) -> None:
 def save_figure(figure: Figure, path: str | Path, dpi: float = 120, **options: Any) -> None:
     """Write a picture; the format is the suffix's, PNG into a device.
 
+    It is opaque and white, whatever matplotlib's configuration says: readable in print and on a dark page.
+
     Raises:
         OutputError: the file cannot be written.
         TaskError: the suffix is none of :data:`FIGURES`.
@@ -176,7 +178,7 @@ def save_figure(figure: Figure, path: str | Path, dpi: float = 120, **options: A
     suffix = path.suffix.lower() or (".png" if _is_special(path) else "")
     if suffix not in FIGURES:
         raise TaskError(f"{path}: unknown suffix '{path.suffix}'; give one of {', '.join(FIGURES)}")
-    figure.savefig(buffer, format=suffix[1:], dpi=dpi, **options)
+    figure.savefig(buffer, format=suffix[1:], dpi=dpi, **({"facecolor": "white", "transparent": False} | options))
     write_file(path, buffer.getvalue())
 
 

@@ -36,3 +36,11 @@ def share(relative: str) -> Path:
 def zoo(name: str) -> Path:
     """Path of a trained model that ships with the package, e.g. ``pencil_perception.nir``."""
     return PACKAGE_FOLDER / "zoo" / name
+
+
+def model_file(path: str | Path) -> Path:
+    """A model file: the path, or by a name alone that is no file here, the model of that name that ships."""
+    path = Path(path)
+    if path.name == str(path) and not path.exists() and zoo(path.name).is_file():
+        return zoo(path.name)
+    return path

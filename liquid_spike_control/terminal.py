@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""What is printed: consoles on which text from a file is only text, and standard streams that take any text.
 
+A table that is too wide for the terminal is printed row by row, as names and values. Colours are only for terminals,
+and for none where ``NO_COLOR`` is set, as in rich.
+
 A model's metadata, a topic's name or a node's log line may hold escape sequences, which would command the terminal, and
 what looks like markup, which would be taken as colours. Each control character is shown as its escape, ``\x1b``.
 """
@@ -15,7 +18,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import rich.console
+from rich.console import Group, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 #: C0 without tab and line feed, DEL, C1, and the marks that turn the direction of the text around.
@@ -36,18 +42,46 @@ class Console(rich.console.Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"markup": False, "emoji": False} | options))
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; tables that are wider than the terminal are folded, see :func:`folded`."""
+        if self.is_terminal and any(isinstance(o, Table) for o in objects):
+            objects = tuple(folded(o, self) if isinstance(o, Table) else o for o in objects)
+            options["soft_wrap"] = False  # a row that is cut by the terminal cannot be read
+        super().print(*objects, **options)
+
     def render_str(self, text: str, **options: Any) -> Text:
         """A text of which nothing is a command; its width is what is seen."""
         return super().render_str(visible(text), **options)
 
     def render(
-        self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
+        self, renderable: RenderableType, options: rich.console.ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         """Segments; those of :class:`rich.text.Text` did not pass through :meth:`render_str`."""
         for segment in super().render(renderable, options):
             if segment.control is None and _CONTROL.search(segment.text):
                 segment = Segment(visible(segment.text), segment.style)
             yield segment
+
+
+def folded(table: Table, console: rich.console.Console) -> RenderableType:
+    """A table as it is where the console has room for it without breaking a word; else row by row, names and values."""
+    if not table.show_header or _least_width(table, console) <= console.width:
+        return table
+    parts: list[RenderableType] = [Text(str(table.title), "bold")] if table.title else []
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        record = Table.grid(padding=(0, 2))
+        record.add_column(style="dim", no_wrap=True)
+        record.add_column(overflow="fold")
+        for column, cell in zip(table.columns, cells, strict=True):
+            record.add_row(column.header, cell)
+        parts += [record, ""]
+    if table.caption:
+        parts.append(str(table.caption))
+    return Group(*parts)
+
+
+def _least_width(table: Table, console: rich.console.Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=10_000), table).minimum
 
 
 def open_streams() -> None:

@@ -39,6 +39,7 @@ NEEDS = {
 }  # fmt: skip
 WORKS = {
     "robots": ["robots"],
+    "completion": ["completion", "bash"],
     "new": ["new", "{out}/my_robot"],
     "run": ["run", "pencil", "--in-process", "--duration", "0.2"],
     "bench pencil": ["bench", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..checkpoint import ControllerFile, read_controller
 from ..liquid.controller import LiquidController
+from ..resources import model_file
 
 if TYPE_CHECKING:
     from ..spiking.policy_file import SpikingControllerFile
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def read_controller_file(path: str | Path) -> ControllerFile | SpikingControllerFile:
-    """Read and check a controller; one whose name ends in ``.nir`` is a spiking one.
+    """Read and check a controller; one whose name ends in ``.nir`` is a spiking one, a shipped one may be named alone.
 
     Raises:
         ModelError: it is missing, damaged, no controller, or not fit for use.
     """
-    if Path(path).suffix.lower() != ".nir":
+    path = model_file(path)
+    if path.suffix.lower() != ".nir":
         return read_controller(path)
     from ..spiking.policy_file import read_spiking_controller
 

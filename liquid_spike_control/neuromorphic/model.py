@@ -17,6 +17,7 @@ from typing import Any, cast
 import h5py
 
 from ..errors import ModelError, TaskError
+from ..resources import model_file
 from ..spiking.graph import INPUT, SpikingGraph
 from ..spiking.nir_import import read_nir
 from ..spiking.nir_io import PerceptionModel, read_perception_model
@@ -110,7 +111,7 @@ def read_model(
     """Read a model file.
 
     Args:
-        path: ``.nir``, ``.net``, ``.h5`` or ``.safetensors``.
+        path: ``.nir``, ``.net``, ``.h5`` or ``.safetensors``; a shipped model by its name alone.
         preset: whose discretisation a foreign NIR graph follows, a key of :data:`~..spiking.presets.PRESETS`.
         dt: step of a NIR graph, in the unit of its time constants, where preset and file do not say.
         step_s: how long a step lasts [s], where the file does not say. ``dt`` says nothing about it: time constants of
@@ -121,7 +122,7 @@ def read_model(
         ModelError: the file is missing, damaged, of another kind, or holds what cannot be run.
         TaskError: a time is none, or an option is not for this kind of file.
     """
-    path = Path(path)
+    path = model_file(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ModelError(f"{path}: {suffix or 'no suffix'} is no model; give one of {', '.join(SUFFIXES)}")

@@ -178,7 +178,7 @@ def save_figure(figure: Figure, path: str | Path, dpi: float = 120, **options: A
     suffix = path.suffix.lower() or (".png" if _is_special(path) else "")
     if suffix not in FIGURES:
         raise TaskError(f"{path}: unknown suffix '{path.suffix}'; give one of {', '.join(FIGURES)}")
-    figure.savefig(buffer, format=suffix[1:], dpi=dpi, **({"facecolor": "white", "transparent": False} | options))
+    figure.savefig(buffer, format=suffix[1:], dpi=dpi, facecolor="white", transparent=False, **options)
     write_file(path, buffer.getvalue())
 
 

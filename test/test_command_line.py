@@ -142,7 +142,7 @@ def test_a_table_keeps_its_form_where_it_fits():
     table = Table("first", "second", title="title", caption="caption")
     table.add_row("one", "two-thirds-of-it")
     assert folded(table, Console(width=40)) is table
-    console = Console(width=24, force_terminal=True, color_system=None)
+    console = Console(width=22, force_terminal=True, color_system=None)
     with console.capture() as shown:
         console.print(table)
     assert shown.get().split() == ["title", "first", "one", "second", "two-thirds-of-", "it", "caption"]

@@ -34,7 +34,7 @@ setup(
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
     package_data={
         package_name: [
-            "py.typed", "zoo/*", "view/page.*", "view/*.js", "tasks/*.json", "robots/template/**/*.txt",
+            "py.typed", "view/page.*", "view/*.js", "tasks/*.json", "robots/template/**/*.txt",
             *(f"robots/*/*.{kind}" for kind in robot_files),
         ]
     },

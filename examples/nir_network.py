@@ -11,12 +11,12 @@ import sys
 
 import liquid_spike_control as lsc
 from liquid_spike_control.neuromorphic import compare, random_spikes, write_network
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
 
 def main(path: str | None = None, preset: str | None = None, out: str = "network.safetensors"):
     """Quantise, run and compare the network; returns the agreement, layer by layer."""
-    model = lsc.read_model(path or zoo("pencil_perception.nir"), preset=preset)
+    model = lsc.read_model(path or shipped_model("pencil/perception.nir"), preset=preset)
     network = lsc.quantise(model.graph)  # 8-bit weights, integer thresholds and decays
     spikes = random_spikes(model.n_inputs, rate=50.0, steps=1000, dt=1e-3, seed=0)
     emulator = lsc.emulate(network)

@@ -14,9 +14,10 @@ from . import __version__, kernel_cache
 from .errors import LiquidSpikeError
 from .extras import missing_package
 from .options import (
+    BenchEnergyOptions,
     BenchOptions,
-    BenchPencilOptions,
     BenchPolicyOptions,
+    BenchRobotOptions,
     ClosedLoopOptions,
     CompareOptions,
     CompileOptions,
@@ -130,20 +131,12 @@ app.command(train, name="train", help="Train models, as the shipped ones were. N
 bench = tyro.extras.SubcommandApp()
 
 
-@bench.command(name="pencil")
-def bench_pencil(options: Annotated[BenchPencilOptions, tyro.conf.arg(name="")]) -> int:
-    """Success, accuracy, work and latency of five ways to balance the pencil, with true rendering."""
-    from .bench.entry import bench_command
+@bench.command(name="robot")
+def bench_robot(options: Annotated[BenchRobotOptions, tyro.conf.arg(name="")]) -> int:
+    """Success, accuracy, work and latency of the ways to drive a robot; and against a setting of its task."""
+    from .bench.entry import robot_command
 
-    return bench_command("pencil", options)
-
-
-@bench.command(name="push")
-def bench_push(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
-    """The largest push that each of them survives."""
-    from .bench.entry import bench_command
-
-    return bench_command("push", options)
+    return robot_command(options)
 
 
 @bench.command(name="snn")
@@ -163,11 +156,11 @@ def bench_lava(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
 
 
 @bench.command(name="energy")
-def bench_energy(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
-    """Energy estimates for that network and the pencil's perception."""
-    from .bench.entry import bench_command
+def bench_energy(options: Annotated[BenchEnergyOptions, tyro.conf.arg(name="")]) -> int:
+    """Energy estimates for that network and a robot's perception."""
+    from .bench.energy import energy_command
 
-    return bench_command("energy", options)
+    return energy_command(options)
 
 
 @bench.command(name="controllers")

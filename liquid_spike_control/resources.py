@@ -33,14 +33,14 @@ def share(relative: str) -> Path:
     raise LiquidSpikeError(f"{relative} is missing from the installation; reinstall {PACKAGE}")
 
 
-def zoo(name: str) -> Path:
-    """Path of a trained model that ships with the package, e.g. ``pencil_perception.nir``."""
-    return PACKAGE_FOLDER / "zoo" / name
+def shipped_model(name: str) -> Path:
+    """Path of a trained model that ships with a robot of this package, e.g. ``"pencil/perception.nir"``."""
+    return PACKAGE_FOLDER / "robots" / name
 
 
 def model_file(path: str | Path) -> Path:
-    """A model file: the path, or by a name alone that is no file here, the model of that name that ships."""
+    """A model file: the path, or, where no such file is here, the one that ships, e.g. of ``pencil/perception.nir``."""
     path = Path(path)
-    if path.name == str(path) and not path.exists() and zoo(path.name).is_file():
-        return zoo(path.name)
+    if not path.exists() and not path.is_absolute() and shipped_model(str(path)).is_file():
+        return shipped_model(str(path))
     return path

@@ -20,7 +20,7 @@ import numpy as np
 from .control.gate import GateLimits
 from .errors import RobotError
 from .joints import JOINT_STATE, MULTI_ARRAY
-from .resources import PACKAGE_FOLDER, zoo
+from .resources import PACKAGE_FOLDER, shipped_model
 
 if TYPE_CHECKING:
     from .events.camera import EventCameraModel
@@ -38,6 +38,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _QUANTITY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOPIC = re.compile(r"(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
+#: Of a class of the folder, or of an installed module.
+_CLASS = re.compile(r"[A-Za-z0-9_./-]+:[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 
@@ -247,6 +249,25 @@ class Command(_Entry, frozen=True):
     ros: RosPlace | None = None
 
 
+#: What estimates in a :class:`Variant`, beside a class of the folder; and what runs a perception's network in process.
+ESTIMATORS, BACKENDS = ("perception", "truth"), ("loihi", "float")
+
+
+class Variant(_Entry, frozen=True):
+    """One of the ways to drive the robot that ``liquid-spike bench robot`` compares.
+
+    Attributes:
+        estimates: ``perception``, ``truth``, or ``file.py:Class`` of an estimator in the folder, made with the world.
+        backend: what runs the perception's network, ``loihi`` or ``float``.
+        controller: ``expert``, a model file, or ``file.py:Class`` of a controller in the folder, made with the task; by
+            default the description's controller.
+    """
+
+    estimates: str = "perception"
+    backend: str = "loihi"
+    controller: str = ""
+
+
 class Robot(_Entry, frozen=True):
     """A robot. Checked when made.
 
@@ -264,6 +285,7 @@ class Robot(_Entry, frozen=True):
         success, failure: what an episode that ends so is called, for tables.
         task: file and class of the task, e.g. ``"task.py:SwingUp"``; see :class:`~.tasks.task.ControlTask`.
         settings: keyword arguments of the task.
+        variants: by name, the ways to drive it that a benchmark compares.
         folder: where the files are.
         source: file that it was read from, for messages.
 
@@ -288,6 +310,7 @@ class Robot(_Entry, frozen=True):
     failure: str = "failed"
     task: str | None = None
     settings: dict[str, bool | int | float | str] = {}
+    variants: dict[str, Variant] = {}
     folder: str = "."
     source: str = "robot"
 
@@ -320,6 +343,8 @@ class Robot(_Entry, frozen=True):
                 self._refuse(f"cameras[{i}] ({camera.name}).frame_s", camera.frame_s, remedy)
         for i, command in enumerate(self.commands):
             self._check_command(f"commands[{i}] ({command.name})", command)
+        for name, variant in self.variants.items():
+            self._check_variant(f"variants.{name}", variant)
         self._check_one_topic("commands", self.command_places())
         self._check_setpoint_topics()
         self._check_one_qos("readings and setpoints", self.reading_places())
@@ -459,6 +484,16 @@ class Robot(_Entry, frozen=True):
         if command.mujoco is not None:
             self._check_place(f"{where}.mujoco", command.mujoco, ("actuator",))
 
+    def _check_variant(self, where: str, variant: Variant) -> None:
+        if not _QUANTITY.fullmatch(where.partition(".")[2]):
+            self._refuse(where, "not a name", "give letters, digits and _")
+        if variant.estimates not in ESTIMATORS and not _CLASS.fullmatch(variant.estimates):
+            self._refuse(f"{where}.estimates", f"'{variant.estimates}'", "give perception, truth or file.py:Class")
+        if variant.backend not in BACKENDS:
+            self._refuse(f"{where}.backend", f"'{variant.backend}'", f"give {' or '.join(BACKENDS)}")
+        if ":" in variant.controller and not _CLASS.fullmatch(variant.controller):
+            self._refuse(f"{where}.controller", f"'{variant.controller}'", "give expert, a model file or file.py:Class")
+
     # what is derived
 
     @property
@@ -508,8 +543,8 @@ class Robot(_Entry, frozen=True):
         return Path(self.folder) / name
 
     def model(self, field: str) -> Path:
-        """Path of the ``perception`` or ``controller`` model: in the folder, or by its name alone one that ships with
-        this package.
+        """Path of the ``perception`` or ``controller`` model: in the folder, or one that ships with a robot of this
+        package, e.g. ``pencil/perception.nir``.
 
         Raises:
             RobotError: the description names none, or the file is not there.
@@ -518,8 +553,8 @@ class Robot(_Entry, frozen=True):
         if not name:
             self._refuse(field, "not set", f"give a model file, or --{field}-model")
         path = self.file(name)
-        if not path.is_file() and Path(name).name == name:
-            path = zoo(name)
+        if not path.is_file():
+            path = shipped_model(name)
         if not path.is_file():
             at = self.name if Path(self.folder).is_relative_to(PACKAGE_FOLDER) else self.source
             self._refuse(field, f"{self.file(name)} is not there", f"train one: liquid-spike train {field} {at}")

@@ -24,15 +24,12 @@ PEERS = tuple(
 #: Imports that go up the table of rooms, to be taken away: module -> what it imports. The list must only get shorter.
 UPWARD: dict[str, set[str]] = {
     "bench.closed_loop.pencil_hard_procedure": {
-        "robots.pencil_hard.benchmark",
         "robots.pencil_hard.description",
         "robots.pencil_hard.expert",
         "robots.pencil_hard.imitation",
         "robots.pencil_hard.spiking",
         "robots.pencil_hard.task",
     },
-    "bench.energy": {"robots.pencil.benchmark", "robots.pencil.description"},
-    "bench.entry": {"robots.pencil", "robots.pencil.episodes", "robots.pencil_hard", "robots.pencil_hard.task"},
     "sim.world": {"tasks.mujoco_task", "tasks.variation"},
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
@@ -48,10 +45,10 @@ UPWARD: dict[str, set[str]] = {
 #: nodes/, bench/ and what trains are being made general one after the other.
 NAMES_A_ROBOT: set[str] = {
     "bench.closed_loop.procedure", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_procedure",
-    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions", "bench.energy", "bench.entry",
-    "cli", "nodes.doctor.probes", "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files",
+    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions",
+    "nodes.doctor.probes", "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files",
     "nodes.faults.models", "nodes.faults.soak", "nodes.faults.stops", "nodes.graph", "nodes.hops.command",
-    "options", "options.benchmarks", "options.graph",
+    "options.benchmarks", "options.graph",
     "options.training", "records.replay", "records.replay_figure", "robots.catalogue", "training.commands",
     "training.entry", "training.gym_expert", "training.receptive_fields",
 }  # fmt: skip

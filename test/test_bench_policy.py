@@ -9,14 +9,14 @@ import pytest
 from liquid_spike_control.bench.policy import policy_command
 from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.options import BenchPolicyOptions
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
 from liquid_spike_control.tasks.scale import score
 from liquid_spike_control.tasks.trained import trained_controller
 
-NCP, SPIKING = zoo("hover_ncp.safetensors"), zoo("swing_up_full_spiking.nir")
+NCP, SPIKING = shipped_model("hover/ncp.safetensors"), shipped_model("swing_up/spiking_full.nir")
 
 
 def test_the_figures_are_those_of_the_episodes(tmp_path, capsys):
@@ -37,7 +37,7 @@ def test_the_figures_are_those_of_the_episodes(tmp_path, capsys):
         assert figures["score"]["low"] < figures["score"]["mean"] < figures["score"]["high"]
         assert figures["steps"] == sum(r.n_steps for r in results)
         assert figures["work"] is None
-    assert "hover_ncp.safetensors: hover, seeds 1000:1003" in capsys.readouterr().out
+    assert "ncp.safetensors: hover, seeds 1000:1003" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("backend", ["loihi", "float"])
@@ -62,7 +62,7 @@ def test_all_perturbations_that_apply_are_met_if_none_is_named(tmp_path):
     "options, error, message",
     [
         (BenchPolicyOptions(()), TaskError, "give a controller file, such as one that"),
-        (BenchPolicyOptions((zoo("none.nir"),)), ModelError, "none.nir: no such file"),
+        (BenchPolicyOptions((shipped_model("none.nir"),)), ModelError, "none.nir: no such file"),
         (BenchPolicyOptions((NCP,), "", "lenth"), TaskError, "unknown perturbation 'lenth'; known perturbations: "),
         (BenchPolicyOptions((NCP,), "", "length"), TaskError, "'length' cannot apply: task 'hover'"),
         (BenchPolicyOptions((NCP,), seeds="7"), TaskError, "--seeds 7; give first:last"),

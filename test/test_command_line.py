@@ -80,7 +80,7 @@ def test_without_ros_nothing_that_needs_it_is_suggested():
 
 def test_a_shipped_model_is_found_by_its_name(tmp_path):
     done = subprocess.run(
-        [*COMMAND, "neuromorphic", "inspect", "pencil_perception.nir"], capture_output=True, text=True, timeout=60,
+        [*COMMAND, "neuromorphic", "inspect", "pencil/perception.nir"], capture_output=True, text=True, timeout=60,
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

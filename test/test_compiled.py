@@ -26,7 +26,7 @@ from liquid_spike_control.neuromorphic.integers.neurons import (
     SigmaDelta,
 )
 from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.types import SpikeTrain
 
 
@@ -138,8 +138,8 @@ def test_truncated_foreign_and_missing(tmp_path):
         assert "not a whole safetensors file" in refused(path)
     path.write_bytes(b"\xff" * 64)
     assert "not a whole safetensors file" in refused(path)
-    assert "it holds a controller" in refused(zoo("pencil_controller.safetensors"))
-    assert "not a whole safetensors file" in refused(zoo("pencil_perception.nir"))
+    assert "it holds a controller" in refused(shipped_model("pencil/controller.safetensors"))
+    assert "not a whole safetensors file" in refused(shipped_model("pencil/perception.nir"))
     assert "No such file" in refused(tmp_path / "none.safetensors")
 
 

@@ -13,7 +13,7 @@ from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.liquid.policies import new_policy
 from liquid_spike_control.liquid.wiring_figure import strengths
 from liquid_spike_control.options import ControllerExportOptions, ControllerInspectOptions
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_synapses_are_drawn_where_the_file_has_them(ncp):
 
 def test_what_has_no_wiring_cannot_be_drawn(tmp_path):
     with pytest.raises(ModelError, match="wiring: expected one to draw, found cfc connected all to all"):
-        inspect_command(ControllerInspectOptions(zoo("pencil_controller.safetensors"), tmp_path / "w.png"))
+        inspect_command(ControllerInspectOptions(shipped_model("pencil/controller.safetensors"), tmp_path / "w.png"))
     assert not (tmp_path / "w.png").exists()
 
 
@@ -63,7 +63,7 @@ def test_a_picture_of_an_unknown_kind_is_refused(ncp, tmp_path):
 
 def test_the_shipped_controller_is_exported(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
-    options = ControllerExportOptions(zoo("pencil_controller.safetensors"), tmp_path / "c.onnx")
+    options = ControllerExportOptions(shipped_model("pencil/controller.safetensors"), tmp_path / "c.onnx")
     assert export_command(options) == 0
     assert "agrees" in capsys.readouterr().out
     with pytest.raises(TaskError, match="make it first"):

@@ -14,10 +14,14 @@ import tyro
 from liquid_spike_control import cli
 from liquid_spike_control.events.codec import encode
 from liquid_spike_control.extras import missing_package, remedy
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.types import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]
+PERCEPTION, CONTROLLER, SPIKING = (
+    str(shipped_model(name))
+    for name in ("pencil/perception.nir", "pencil/controller.safetensors", "swing_up/spiking.nir")
+)
 ROS = r"rclpy|rpyutils|launch|launch_ros|std_srvs|ament_index_python|\w+_msgs|\w+_interfaces"
 OPTIONAL = rf"{ROS}|torch|ncps|onnx|onnxruntime|ray|faery|cryptography|imageio|imageio_ffmpeg"
 NEEDS_ROS = (
@@ -34,7 +38,7 @@ NEEDS = {
     "bench controllers": (["bench", "controllers"], "train"),
     "bench closed-loop": (["bench", "closed-loop", "--out", "{out}/closed"], "train"),
     "bench sequence": (["bench", "sequence", "xor"], "train"),
-    "controller export": (["controller", "export", str(zoo("pencil_controller.safetensors")), "{out}/a.onnx"], "onnx"),
+    "controller export": (["controller", "export", CONTROLLER, "{out}/a.onnx"], "onnx"),
     "security keystore": (["security", "keystore", "{out}/keys"], "security"),
 }  # fmt: skip
 WORKS = {
@@ -42,23 +46,20 @@ WORKS = {
     "completion": ["completion", "bash"],
     "new": ["new", "{out}/my_robot"],
     "run": ["run", "pencil", "--in-process", "--duration", "0.2"],
-    "bench pencil": ["bench", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
-    "bench push": ["bench", "push", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
-    "bench policy": ["bench", "policy", str(zoo("swing_up_spiking.nir")), "--seeds", "0:1", "--perturbations", "clean"],
-    "bench energy": ["bench", "energy", "--seeds", "0:1", "--duration", "0.2"],
-    "controller inspect": ["controller", "inspect", str(zoo("pencil_controller.safetensors"))],
-    "neuromorphic inspect": ["neuromorphic", "inspect", str(zoo("pencil_perception.nir"))],
+    "bench robot": ["bench", "robot", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
+    "bench policy": ["bench", "policy", SPIKING, "--seeds", "0:1", "--perturbations", "clean"],
+    "bench energy": ["bench", "energy", "--seed", "0", "--duration", "0.2"],
+    "controller inspect": ["controller", "inspect", CONTROLLER],
+    "neuromorphic inspect": ["neuromorphic", "inspect", PERCEPTION],
     "neuromorphic compile": [
-        "neuromorphic", "compile", str(zoo("pencil_perception.nir")), "--out", "{out}/net.safetensors"],
-    "neuromorphic run": ["neuromorphic", "run", str(zoo("pencil_perception.nir")), "--steps", "20"],
-    "neuromorphic compare": ["neuromorphic", "compare", str(zoo("pencil_perception.nir")), "--steps", "20"],
-    "neuromorphic energy": ["neuromorphic", "energy", str(zoo("pencil_perception.nir")), "--steps", "20"],
+        "neuromorphic", "compile", PERCEPTION, "--out", "{out}/net.safetensors"],
+    "neuromorphic run": ["neuromorphic", "run", PERCEPTION, "--steps", "20"],
+    "neuromorphic compare": ["neuromorphic", "compare", PERCEPTION, "--steps", "20"],
+    "neuromorphic energy": ["neuromorphic", "energy", PERCEPTION, "--steps", "20"],
     "events info": ["events", "info", "{events}", "--size", "8", "8"],
     "events convert": ["events", "convert", "{events}", "{out}/b.mcap", "--size", "8", "8"],
     "security policy": ["security", "policy"],
 }  # fmt: skip
-#: A search for the largest push.
-LONG = {"bench push"}
 #: Commands without a line above, and the reason.
 OTHERS = {
     "doctor": "a test of its own",
@@ -101,9 +102,7 @@ def test_what_needs_an_extra_says_so_in_a_line(tmp_path, name):
     refused(liquid_spike(arguments, tmp_path), extra)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in WORKS]
-)
+@pytest.mark.parametrize("name", WORKS)
 def test_the_rest_works_without_any_extra(tmp_path, name):
     done = liquid_spike(WORKS[name], tmp_path)
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-2000:]

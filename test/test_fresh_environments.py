@@ -93,7 +93,8 @@ class Fresh:
         """The loop in one process, and a network on the emulator."""
         liquid_spike = self.folder / "venv/bin/liquid-spike"
         assert "balanced" in self.call(liquid_spike, "run", "pencil", "--in-process", "--duration", "0.5")
-        model = next(self.folder.glob("venv/lib/python*/site-packages/liquid_spike_control/zoo/pencil_perception.nir"))
+        pattern = "venv/lib/python*/site-packages/liquid_spike_control/robots/pencil/perception.nir"
+        model = next(self.folder.glob(pattern))
         self.call(liquid_spike, "neuromorphic", "run", model, "--steps", "20")
 
 

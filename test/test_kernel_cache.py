@@ -33,7 +33,8 @@ def site(tmp_path):
     ``__pycache__`` would be.
     """
     package = tmp_path / "site/liquid_spike_control"
-    shutil.copytree(ROOT / "liquid_spike_control", package, ignore=shutil.ignore_patterns("__pycache__", "zoo"))
+    needless = shutil.ignore_patterns("__pycache__", "*.nir", "*.safetensors")
+    shutil.copytree(ROOT / "liquid_spike_control", package, ignore=needless)
     for folder in (package, *(path for path in package.rglob("*") if path.is_dir())):
         (folder / "__pycache__").touch()
     return package.parent
@@ -82,7 +83,7 @@ def test_a_setting_that_cannot_be_written_is_named_in_one_line(tmp_path):
         "main()"
     )
     command = [sys.executable, "-c", program]
-    command += ["neuromorphic", "run", str(ROOT / "liquid_spike_control/zoo/pencil_perception.nir")]
+    command += ["neuromorphic", "run", str(ROOT / "liquid_spike_control/robots/pencil/perception.nir")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | variables)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     (line,) = done.stderr.strip().splitlines()

@@ -15,9 +15,9 @@ from liquid_spike_control.errors import ModelError
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.loop import Loop, SpikingEstimator, observation_for
 from liquid_spike_control.perception import Perception
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import task_named
-from liquid_spike_control.robots.pencil.benchmark import LqrController
+from liquid_spike_control.robots.pencil.expert import PencilLqr
 from liquid_spike_control.robots.pencil.frames import FrameEstimator
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.nir_io import read_perception_model
@@ -25,8 +25,8 @@ from liquid_spike_control.types import Quantities
 
 
 def shipped_loop(world, kind="loihi"):
-    model = read_perception_model(zoo("pencil_perception.nir"))
-    controller = LiquidController.from_file(zoo("pencil_controller.safetensors"))
+    model = read_perception_model(shipped_model("pencil/perception.nir"))
+    controller = LiquidController.from_file(shipped_model("pencil/controller.safetensors"))
     estimator = SpikingEstimator(Perception(model), new_backend(model, kind))
     return Loop(world, estimator, controller, world.robot.gate_limits(controller.command_limits))
 
@@ -51,10 +51,10 @@ def test_the_same_seed_gives_the_same_bytes(world):
 @pytest.mark.parametrize("kind", ["loihi", "float"])
 def test_the_pencil_is_balanced_from_events(world, kind):
     figures = run_episode(shipped_loop(world, kind), seed=4321)
-    assert figures.success and figures.balanced_s == pytest.approx(3.0)
+    assert figures.success and figures.lasted_s == pytest.approx(3.0)
     assert figures.n_events > 500 and figures.stats.synaptic_operations > 10_000
-    summary = summarise([figures])
-    assert summary["angle_rmse_deg"] < 1.0 and summary["success_rate"] == 1.0
+    summary = summarise([figures], ("pole_angle", "pole_rate"))
+    assert summary["estimate_rmse"]["pole_angle"] < 0.0175 and summary["success_rate"] == 1.0
 
 
 def test_without_events_the_pencil_falls(world):
@@ -92,7 +92,7 @@ def test_frames_tell_the_angle_at_their_times(world):
 
 
 def test_lqr_on_frames_holds_an_estimate_between_them(world):
-    loop = Loop(world, FrameEstimator(world), LqrController(), world.robot.gate_limits())
+    loop = Loop(world, FrameEstimator(world), PencilLqr(world.task), world.robot.gate_limits())
     loop.reset(5)
     estimates = [tuple(loop.tick().decision.estimate.values) for _ in range(20)]
     assert 3 <= len(set(estimates)) <= 4  # 0.1 s at 30 Hz
@@ -113,9 +113,8 @@ def test_the_loop_runs_without_torch_and_ros():
 import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
-from liquid_spike_control.robots.pencil.benchmark import PencilBenchmark, _run_one
-from liquid_spike_control.robots.pencil.episodes import PencilEpisodes
-benchmark = PencilBenchmark(PencilEpisodes(duration_s=0.5), range(7, 8), ("cfc_loihi",), jobs=1)
+from liquid_spike_control.bench.robot import RobotBenchmark
+benchmark = RobotBenchmark("pencil", range(7, 8), ("cfc_loihi",), duration_s=0.5, jobs=1)
 name, figures = next(benchmark.episodes())
 assert figures.success, figures
 print("ran", len(figures.latencies_us))

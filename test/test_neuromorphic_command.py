@@ -26,9 +26,9 @@ from liquid_spike_control.neuromorphic.integers.neurons import AdaptivePopulatio
 from liquid_spike_control.neuromorphic.integers.synapses import Dense
 from liquid_spike_control.neuromorphic.model import new_backend, read_model
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
-PENCIL = str(zoo("pencil_perception.nir"))
+PENCIL = str(shipped_model("pencil/perception.nir"))
 NIR = Path(__file__).parent / "data/nir"
 NETX = Path(__file__).parent / "data/netx"
 NORSE = ("--preset", "norse")
@@ -61,13 +61,13 @@ def is_png(path: str) -> bool:
 
 def test_compile_and_run(call):
     said = works(call("compile", PENCIL, "--json", "c.json"))
-    compiled = read_network("pencil_perception.safetensors")
+    compiled = read_network("perception.safetensors")
     assert compiled.hash in said and json.loads(Path("c.json").read_text())["hash"] == compiled.hash
     assert compiled.hash == read_model(PENCIL).network().hash
     assert compiled.metadata["step_s"] == 1e-3 and compiled.metadata["input_shape"] == [2, 16, 64]
 
     out = ("--out", "o.npz", "--json", "r.json", "--plot", "r.png", "--rate", 4, "--steps", 500, "--seed", 3)
-    said = works(call("run", "pencil_perception.safetensors", *out))
+    said = works(call("run", "perception.safetensors", *out))
     spikes = random_spikes(2048, 4.0, 500, 1e-3, 3)
     emulator = LoihiEmulator(compiled.network)
     expected = emulator.run(spikes)
@@ -224,7 +224,7 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["inspect", "junk.nir"], "junk.nir: not a whole NIR file"),
         (["inspect", "cut.nir"], "cut.nir: not a whole NIR file"),
         (["run", "junk.safetensors"], "junk.safetensors: not a whole safetensors file"),
-        (["run", zoo("pencil_controller.safetensors")], "it holds a controller"),
+        (["run", shipped_model("pencil/controller.safetensors")], "it holds a controller"),
         (["run", norse], "give --preset, one of euler"),
         (["run", norse, "--preset", "torch"], "preset torch is unknown; use one of"),
         (["run", norse, *NORSE, "--dt", "-1"], "--dt -1.0; give a number from 1e-12"),

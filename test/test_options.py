@@ -55,7 +55,7 @@ def test_every_number_has_a_range_and_every_output_is_one(kind):
         (lambda: options.RunOptions(seed=-1), "--seed -1; give a whole number from 0 to 2147483647"),
         (lambda: options.RunOptions(duration=1e-9), "--duration 1e-09; give a number from 0.005 to 1000000 s"),
         (lambda: options.RunOptions(duration=math.nan), "--duration nan; "),
-        (lambda: options.BenchOptions(push=math.inf), "--push inf; "),
+        (lambda: options.BenchRobotOptions(duration=math.inf), "--duration inf; "),
         (lambda: options.RunOptions(priority=99), "--priority 99; "),
         (lambda: options.EventsConvertOptions(Path("a"), window=math.nan, out=Path("b")), "--window nan; "),
         (lambda: options.EventsConvertOptions(Path("a"), window=math.inf, out=Path("b")), "--window inf; "),
@@ -98,7 +98,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess:
 def test_the_command_line_refuses_them_in_one_line():
     for arguments in (
         ["run", "--seed=-1"], ["run", "--duration", "nan"], ["bench", "energy", "--plot", "a.xyz"],
-        ["bench", "pencil", "--seeds", "0:99999999999999999999"],
+        ["bench", "robot", "--seeds", "0:99999999999999999999"],
     ):  # fmt: skip
         done = command(*arguments)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr

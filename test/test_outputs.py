@@ -15,9 +15,9 @@ import pytest
 
 from liquid_spike_control.errors import LiquidSpikeError, OutputError, TaskError
 from liquid_spike_control.outputs import check_outputs, opened, plain, save_figure, write_file, write_json, written
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
-CONTROLLER = str(zoo("pencil_controller.safetensors"))
+CONTROLLER = str(shipped_model("pencil/controller.safetensors"))
 
 
 def run(*arguments: str, most: int | None = None, **how) -> subprocess.CompletedProcess:
@@ -146,10 +146,10 @@ def test_a_picture_has_the_format_of_its_name(tmp_path):
     ("arguments", "out"),
     [
         (["controller", "inspect", CONTROLLER], ["--json", "o.json"]),
-        (["controller", "inspect", str(zoo("hover_ncp.safetensors"))], ["--plot", "o.png"]),
-        (["neuromorphic", "run", str(zoo("pencil_perception.nir")), "--steps", "50"], ["--out", "o.nir"]),
-        (["neuromorphic", "run", str(zoo("pencil_perception.nir")), "--steps", "50"], ["--out", "o.npz"]),
-        (["neuromorphic", "compile", str(zoo("pencil_perception.nir"))], ["--out", "o.safetensors"]),
+        (["controller", "inspect", str(shipped_model("hover/ncp.safetensors"))], ["--plot", "o.png"]),
+        (["neuromorphic", "run", str(shipped_model("pencil/perception.nir")), "--steps", "50"], ["--out", "o.nir"]),
+        (["neuromorphic", "run", str(shipped_model("pencil/perception.nir")), "--steps", "50"], ["--out", "o.npz"]),
+        (["neuromorphic", "compile", str(shipped_model("pencil/perception.nir"))], ["--out", "o.safetensors"]),
         (["security", "policy"], ["--out", "o.xml"]),
         (["security", "keystore"], ["o"]),
     ],

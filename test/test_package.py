@@ -100,11 +100,10 @@ def test_wheel_is_whole(wheel):
     expected |= {f"{data}/lib/{PACKAGE}/{node}" for node in NODES}
     expected |= {f"{data}/share/ament_index/resource_index/packages/{PACKAGE}"}
     expected |= {path.as_posix() for _, path in modules()}
-    zoo = {p.as_posix() for p in tree() if p.parts[:2] == (PACKAGE, "zoo")}
-    assert zoo, "no trained models in the zoo"
     expected |= {p.as_posix() for p in tree() if p.parts[0] == PACKAGE and p.name != ".gitignore"}
-    assert f"{PACKAGE}/py.typed" in expected and f"{PACKAGE}/robots/pencil/robot.yaml" in expected
-    assert expected | zoo <= names
+    assert {f"{PACKAGE}/{file}" for file in ("py.typed", "robots/pencil/robot.yaml", "robots/pencil/perception.nir",
+                                             "robots/pencil/controller.safetensors")} <= expected  # fmt: skip
+    assert expected <= names
     assert not any(name.startswith(("test/", "launch/")) for name in names)
 
 
@@ -121,9 +120,10 @@ def test_installed_wheel_finds_its_files_and_nodes(wheel, tmp_path):
 import sys; sys.path.append({site!r})
 from pathlib import Path
 import {PACKAGE}
-from {PACKAGE}.resources import share, zoo
-for found in [Path({PACKAGE}.__file__), *map(share, {shared()!r}), *zoo("x").parent.iterdir()]:
-    assert found.is_relative_to(sys.prefix), found
+from {PACKAGE}.resources import share, shipped_model
+models = map(shipped_model, ("pencil/perception.nir", "hover/ncp.safetensors"))
+for found in [Path({PACKAGE}.__file__), *map(share, {shared()!r}), *models]:
+    assert found.is_relative_to(sys.prefix) and found.exists(), found
     print(found.name)
 """
     environment["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"

@@ -7,14 +7,14 @@ import pytest
 from liquid_spike_control.assembly import new_backend
 from liquid_spike_control.errors import ModelError
 from liquid_spike_control.perception import Perception
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.types import EVENT
 
 
 @pytest.fixture
 def model():
-    return read_perception_model(zoo("pencil_perception.nir"))
+    return read_perception_model(shipped_model("pencil/perception.nir"))
 
 
 def random_events(seed, n=400, until_ns=50_000_000):
@@ -60,5 +60,5 @@ def test_reset_forgets(model):
 @pytest.mark.parametrize("spoil", [{"input_encoding": None}, {"dt": "soon"}, {"feature_names": None}])
 def test_metadata_that_lack_something_are_refused_with_the_file(model, spoil):
     model.metadata.update(spoil)
-    with pytest.raises(ModelError, match="pencil_perception.nir"):
+    with pytest.raises(ModelError, match="pencil/perception.nir"):
         Perception(model)

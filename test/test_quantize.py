@@ -7,7 +7,7 @@ from liquid_spike_control.neuromorphic.agreement import compare
 from liquid_spike_control.neuromorphic.emulator.loihi import LoihiEmulator, quantise_weights
 from liquid_spike_control.neuromorphic.quantisation.quantize import quantise, quantise_reported, split_signs
 from liquid_spike_control.neuromorphic.reference import FloatReference
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.spiking.nir_io import read_perception_model
 from liquid_spike_control.types import SpikeTrain
@@ -59,7 +59,7 @@ def test_a_recorded_scale_may_need_a_weight_exponent():
 
 
 def test_the_shipped_perception_keeps_its_integers():
-    model = read_perception_model(zoo("pencil_perception.nir"))
+    model = read_perception_model(shipped_model("pencil/perception.nir"))
     network, report = quantise_reported(model.graph, model.metadata["weight_scale"])
     scale = model.metadata["weight_scale"]["pole"]
     for c, d in zip(network.connections, model.graph.connections, strict=True):

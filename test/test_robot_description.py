@@ -12,7 +12,7 @@ import yaml
 
 from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
 from liquid_spike_control.errors import ModelError, RobotError
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robot import Camera, Command, Estimate, Reading, Robot, Setpoint
 from liquid_spike_control.robot_file import read_robot
 from liquid_spike_control.robots.catalogue import descriptions, robot_named
@@ -139,6 +139,14 @@ WRONG = [
     ("tolerance_s", "no", "tolerance_s: expected `float | null`, got `str`; give a number"),
     ("success", 2, "success: expected `str`, got `int`; give a text"),
     ("failure", [], "failure: expected `str`, got `array`; give a text"),
+    ("variants", 3, "variants: expected `object`, got `int`; give fields with values"),
+    ("variants", {"my law": {}}, "variants.my law: not a name; give letters, digits and _"),
+    ("variants", {"mine": {"estimates": "guess"}},
+     "variants.mine.estimates: 'guess'; give perception, truth or file.py:Class"),
+    ("variants", {"mine": {"backend": "gpu"}}, "variants.mine.backend: 'gpu'; give loihi or float"),
+    ("variants", {"mine": {"controller": "law.py:"}},
+     "variants.mine.controller: 'law.py:'; give expert, a model file or file.py:Class"),
+    ("variants", {"mine": {"law": "pid"}}, f"variants[...].law: {UNKNOWN}"),
     ("scene", 5, "scene: expected `str | null`, got `int`; give a text"),
     ("perception", [1], "perception: expected `str | null`, got `array`; give a text"),
     ("controller", 1.0, "controller: expected `str | null`, got `float`; give a text"),
@@ -406,7 +414,7 @@ REACH = f"{IMPORT}class Reach(MujocoTask):\n    def __init__(self, robot):\n"
     ("def (\n", "task.py:Reach: SyntaxError: invalid syntax (task.py, line 1); correct the task's file"),
     ("import numpie\n", "task.py, line 1: ModuleNotFoundError: No module named 'numpie'; correct the task's file"),
     ("raise SystemExit(3)\n", "task.py, line 1: SystemExit: 3; correct the task's file"),
-    (IMPORT, "task.py has no task Reach; derive it from liquid_spike_control.tasks.mujoco_task.MujocoTask"),
+    (IMPORT, "task.py has no task Reach; give one of its classes: it has none"),
     ("class Reach: ...\n",
      "task.py has no task Reach; derive it from liquid_spike_control.tasks.mujoco_task.MujocoTask"),
     (f"{REACH}        raise KeyError('gain')\n", "task.py, line 4: KeyError: 'gain'; correct the task's class"),
@@ -490,10 +498,10 @@ def test_a_model_that_is_not_there(folder, field):
 
 
 def test_a_file_of_another_kind_is_no_model():
-    with pytest.raises(ModelError, match=r"pencil_perception\.nir: kind: expected spiking_controller, found none"):
-        read_robot_controller(PENCIL, zoo("pencil_perception.nir"))
-    with pytest.raises(ModelError, match=r"pencil_controller\.safetensors: not a whole NIR file"):
-        read_robot_perception(PENCIL, zoo("pencil_controller.safetensors"))
+    with pytest.raises(ModelError, match=r"pencil/perception\.nir: kind: expected spiking_controller, found none"):
+        read_robot_controller(PENCIL, shipped_model("pencil/perception.nir"))
+    with pytest.raises(ModelError, match=r"pencil/controller\.safetensors: not a whole NIR file"):
+        read_robot_perception(PENCIL, shipped_model("pencil/controller.safetensors"))
 
 
 @pytest.mark.parametrize(("changes", "task", "says"), [

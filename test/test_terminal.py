@@ -15,7 +15,7 @@ from rich.text import Text
 
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.nodes.processes import Processes
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.terminal import Console, visible
 
 EVIL = "a\x1b[2J\x1b]0;owned\x07[red]b[/red]:bomb:\x9b31m\u202eend\r"
@@ -48,7 +48,7 @@ def test_no_module_prints_on_another_console():
 
 
 def test_a_model_file_does_not_command_the_terminal(tmp_path):
-    file = read_controller(zoo("pencil_controller.safetensors"))
+    file = read_controller(shipped_model("pencil/controller.safetensors"))
     names = ("\x1b[31mcart[/]", *file.observation_names[1:])
     file = dataclasses.replace(file, task=EVIL, training_command=EVIL, observation_names=names)
     path = tmp_path / "model.safetensors"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``liquid-spike bench energy``: what two networks would take on several devices, by published prices.
 
-The pencil's perception on the events of one balanced episode, where an inference is one control period, and the
-network of ``bench snn`` at 1 % input, where it is one step.
+A robot's perception on the events of one episode, where an inference is one control period, and the network of
+``bench snn`` at 1 % input, where it is one step.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from .. import __version__
+from ..assembly import new_loop, read_robot_perception
+from ..errors import TaskError
 from ..neuromorphic.energy.devices import DeviceComparison, compare_devices, table
 from ..neuromorphic.energy.devices_figure import plot
 from ..neuromorphic.model import of_perception
-from ..options import BenchOptions
+from ..options import BenchEnergyOptions
 from ..outputs import write_json
 from ..perception import Perception
-from ..robots.pencil.benchmark import PencilBenchmark, new_loop
-from ..robots.pencil.description import ROBOT
-from ..spiking.nir_io import read_perception_model
+from ..robot import Robot
+from ..robots.catalogue import robot_named
+from ..sim.world import side_by_side
 from ..terminal import Console
 from ..types import SpikeTrain
 from .snn_step import random_network
@@ -27,29 +29,32 @@ from .snn_step import random_network
 FRACTION, N_STEPS, STEP_S = 0.01, 200, 1e-3
 
 
-def pencil_input(benchmark: PencilBenchmark) -> SpikeTrain:
-    """Axon spikes of the episode of the first seed, which the spiking perception balances."""
-    loop = new_loop(benchmark, "cfc_loihi")
-    loop.reset(benchmark.seeds.start)
-    encoder, steps = Perception(read_perception_model(benchmark.perception_model)), []
-    for _ in range(round(benchmark.task.duration_s / ROBOT.period_s)):
-        sensing = loop.tick().sensing
-        packet = encoder.encode(sensing.events[0], sensing.stamp_ns)
-        steps += [packet.step(k) for k in range(packet.n_steps)]
+def axon_spikes(robot: Robot, seed: int, duration_s: float) -> SpikeTrain:
+    """Axon spikes of an episode that the robot drives with its own models."""
+    encoder, steps = Perception(read_robot_perception(robot)), []
+    loop = new_loop(robot, duration_s=duration_s)
+    try:
+        loop.reset(seed)
+        while not loop.world.over:
+            sensing = loop.tick().sensing
+            packet = encoder.encode(side_by_side(sensing.events, robot.cameras), sensing.stamp_ns)
+            steps += [packet.step(k) for k in range(packet.n_steps)]
+    finally:
+        loop.world.close()
     return SpikeTrain.from_steps(steps)
 
 
-def run(benchmark: PencilBenchmark, console: Console) -> tuple[DeviceComparison, DeviceComparison]:
+def run(robot: Robot, seed: int, duration_s: float, console: Console) -> tuple[DeviceComparison, DeviceComparison]:
     """Both comparisons."""
-    model = read_perception_model(benchmark.perception_model)
+    model = read_robot_perception(robot)
     step_s = float(model.metadata["dt"])
-    with console.status(f"a pencil balances for {benchmark.task.duration_s:g} s"):
-        pencil = compare_devices(
+    with console.status(f"{robot.name} runs for {duration_s:g} s"):
+        perceived = compare_devices(
             of_perception(model).network(),
-            pencil_input(benchmark),
+            axon_spikes(robot, seed, duration_s),
             step_s,
-            round(ROBOT.period_s / step_s),
-            title="pencil perception, balancing",
+            round(robot.period_s / step_s),
+            title=f"perception of {robot.name}",
         )
     network = random_network(0)
     with console.status(f"{network.n_neurons} neurons"):
@@ -57,12 +62,19 @@ def run(benchmark: PencilBenchmark, console: Console) -> tuple[DeviceComparison,
         image = compare_devices(
             network, SpikeTrain.from_dense(dense), STEP_S, 1, title=f"{network.n_neurons:,} neurons, 1 % input"
         )
-    return pencil, image
+    return perceived, image
 
 
-def energy_command(benchmark: PencilBenchmark, options: BenchOptions, console: Console) -> int:
-    """Print both tables and write what was asked for."""
-    reports = run(benchmark, console)
+def energy_command(options: BenchEnergyOptions) -> int:
+    """Print both tables and write what was asked for.
+
+    Raises:
+        LiquidSpikeError: there is no such robot, or it has no perception.
+    """
+    console, robot = Console(), robot_named(options.robot)
+    if not robot.estimates:
+        raise TaskError(f"--robot {options.robot}: it has no perception; choose a robot with event cameras")
+    reports = run(robot, options.seed, options.duration, console)
     table(reports[0], console, *reports[1:])
     if options.plot:
         plot(reports[0], options.plot, *reports[1:])

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 from types import ModuleType
+from typing import Any
 
 from ..errors import TaskError
-from ..options import BenchOptions, BenchPencilOptions
+from ..options import BenchOptions, BenchRobotOptions
 from ..outputs import write_json
-from ..resources import zoo
-from ..robots.pencil import benchmark as pencil
-from ..robots.pencil import push
-from ..robots.pencil.episodes import PencilEpisodes
-from ..robots.pencil_hard import benchmark as pencil_hard
-from ..robots.pencil_hard.task import POLE_MASS_KG, PencilHardEpisodes
 from ..terminal import Console
-from . import energy, lava, snn_step
+from . import lava, robot, snn_step, sweep
+from .robot import RobotBenchmark, Setting
 
 
 def seed_range(text: str, option: str = "--seeds") -> range:
@@ -41,54 +37,72 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def bench_command(what: str, options: BenchOptions) -> int:
-    """Run the benchmark of that name as the options say, print its table and write what was asked for."""
+def settings_in(texts: tuple[str, ...]) -> tuple[tuple[str, Setting], ...]:
+    """Settings out of ``name=value`` texts: numbers, true, false or a text.
+
+    Raises:
+        TaskError: a text is of another form, or a number is not finite.
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier() and value):
+            raise TaskError(f"--set {text}; give name=value, e.g. push=0.06")
+        settings[name] = setting = _setting(value)
+        if isinstance(setting, float) and not math.isfinite(setting):
+            raise TaskError(f"--set {text}; give a finite number")
+    return tuple(settings.items())
+
+
+def _setting(text: str) -> Setting:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def robot_command(options: BenchRobotOptions) -> int:
+    """Compare the ways to drive a robot, print the table and write what was asked for.
+
+    Raises:
+        LiquidSpikeError: an option, the robot or a model is wrong.
+    """
     console = Console()
-    if what == "snn":
-        return _finish(snn_step, snn_step.run(console), options, console)
-    if options.plot and what in ("pencil", "lava"):
-        raise TaskError("--plot belongs to bench push, snn and energy; leave it out")
-    if what == "lava":
-        return _finish(lava, lava.run(console), options, console)
-    everything = tuple(pencil.VARIANTS)
-    chosen = names_in(options.variants)
-    if isinstance(options, BenchPencilOptions) and options.task == "pencil-hard":
-        return _finish(pencil, pencil.run(_hard_benchmark(options, chosen), console), options, console)
-    duration_s = 60.0 if options.duration is None else options.duration
-    push_n_s = 0.06 if options.push is None else options.push
-    benchmark = pencil.PencilBenchmark(
-        task=PencilEpisodes(duration_s=duration_s, push=push_n_s),
+    if options.plot and not options.sweep:
+        raise TaskError("--plot belongs to --sweep; leave it out")
+    swept = sweep.sweep_of(options.sweep) if options.sweep else None
+    settings = settings_in(options.set)
+    benchmark = RobotBenchmark(
+        source=options.robot,
         seeds=seed_range(options.seeds),
-        variants=chosen or (everything if what == "pencil" else ("lqr_true", "cfc_loihi")),
-        perception_model=options.perception_model or zoo("pencil_perception.nir"),
-        controller_model=options.controller_model or zoo("pencil_controller.safetensors"),
-        jobs=options.jobs,
-    )
-    if what == "energy":
-        return energy.energy_command(benchmark, options, console)
-    if what == "push":
-        return _finish(push, push.run(benchmark, console), options, console)
-    return _finish(pencil, pencil.run(benchmark, console), options, console)
-
-
-def _hard_benchmark(options: BenchPencilOptions, chosen: tuple[str, ...]) -> pencil_hard.PencilHardBenchmark:
-    task = PencilHardEpisodes()
-    if options.duration is not None:
-        task = replace(task, duration_s=options.duration)
-    if options.push is not None:
-        task = replace(task, gust=options.push / POLE_MASS_KG)
-    return pencil_hard.PencilHardBenchmark(
-        task=task,
-        seeds=seed_range(options.seeds),
-        variants=chosen or tuple(pencil_hard.HARD_VARIANTS),
-        perception_model=options.perception_model or zoo("pencil_hard_perception.nir"),
-        controller_model=options.controller_model or zoo("pencil_hard_controller.safetensors"),
+        names=names_in(options.variants),
+        settings=(*settings, (swept[0], swept[1][0])) if swept else settings,
+        duration_s=options.duration,
+        perception=options.perception_model,
+        controller=options.controller_model,
         jobs=options.jobs,
         rendered=options.rendered,
     )
+    if swept:
+        return _finish(sweep, sweep.run(benchmark, *swept, console), options, console)
+    return _finish(robot, robot.run(benchmark, console), options, console)
 
 
-def _finish(benchmark: ModuleType, report: dict, options: BenchOptions, console: Console) -> int:
+def bench_command(what: str, options: BenchOptions) -> int:
+    """Run the benchmark of that name, print its table and write what was asked for."""
+    console = Console()
+    if what == "snn":
+        return _finish(snn_step, snn_step.run(console), options, console)
+    if options.plot:
+        raise TaskError("--plot belongs to bench snn, robot and energy; leave it out")
+    return _finish(lava, lava.run(console), options, console)
+
+
+def _finish(benchmark: ModuleType, report: dict[str, Any], options: BenchOptions, console: Console) -> int:
     """Print the table of a benchmark's module and write what was asked for."""
     benchmark.print_table(report, console)
     if options.plot:

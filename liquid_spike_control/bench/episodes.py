@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +21,12 @@ class EpisodeFigures:
 
     Attributes:
         seed: of the episode.
-        success: the pole stood, and the cart was on the rail, to the end.
-        balanced_s: how long it stood [s].
-        angle_square, rate_square: mean squared error of the estimate [rad^2], [rad^2/s^2].
-        tilt_square: mean square of the true angle [rad^2].
-        n_events: events of the camera.
+        success: the task's own judgement.
+        lasted_s: how long it lasted [s].
+        reward: sum of the task's rewards.
+        error_square: float64 ``(n,)``, mean squared error of each estimate, in its unit squared.
+        truth_square: float64 ``(n,)``, mean square of each estimate's true value.
+        n_events: events of the cameras.
         stats: work of the backend, or None where there is none.
         latencies_us: sensing to command of each tick, in process [us].
         wall_s: time that the episode took, rendering included [s].
@@ -32,10 +34,10 @@ class EpisodeFigures:
 
     seed: int
     success: bool
-    balanced_s: float
-    angle_square: float
-    rate_square: float
-    tilt_square: float
+    lasted_s: float
+    reward: float
+    error_square: np.ndarray
+    truth_square: np.ndarray
     n_events: int
     stats: BackendStats | None
     latencies_us: np.ndarray
@@ -43,11 +45,11 @@ class EpisodeFigures:
 
 
 def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
-    """Run one episode of the loop's task to its end or until the pole falls."""
+    """Run one episode of the loop's task to its end."""
     world = loop.world
     task = world.task
     errors, truths, latencies = [], [], []
-    n_events = 0
+    n_events, reward = 0, 0.0
     begin = time.perf_counter()
     loop.reset(seed)
     while not task.over:
@@ -59,12 +61,12 @@ def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
         errors.append(decision.estimate.values - truth)
         truths.append(truth)
         loop.advance(decision)
+        reward += task.reward
     wall = time.perf_counter() - begin
-    square = (np.array(errors) ** 2).mean(0)
     backend = getattr(loop.estimator, "backend", None)
     return EpisodeFigures(
-        seed=seed, success=task.success, balanced_s=task.elapsed_s,
-        angle_square=square[0], rate_square=square[1], tilt_square=(np.array(truths)[:, 0] ** 2).mean(),
+        seed=seed, success=task.success, lasted_s=task.elapsed_s, reward=reward,
+        error_square=(np.array(errors) ** 2).mean(0), truth_square=(np.array(truths) ** 2).mean(0),
         n_events=n_events, stats=backend.stats() if backend else None, latencies_us=np.array(latencies) * 1e6,
         wall_s=wall,
     )  # fmt: skip
@@ -77,25 +79,31 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def summarise(episodes: Sequence[EpisodeFigures]) -> dict[str, float | int | list[int] | list[float] | None]:
-    """Figures over several episodes, weighted by their length; latencies are percentiles over all ticks."""
-    seconds = np.array([e.balanced_s for e in episodes])
+def summarise(episodes: Sequence[EpisodeFigures], estimates: Sequence[str] = ()) -> dict[str, Any]:
+    """Figures over several episodes, weighted by their length; latencies are percentiles over all ticks.
+
+    Args:
+        episodes: at least one.
+        estimates: names of the robot's estimates.
+    """
+    seconds = np.array([e.lasted_s for e in episodes])
     total = max(float(seconds.sum()), 1e-9)
 
-    def rms(name: str) -> float:
-        return math.sqrt(sum(getattr(e, name) * e.balanced_s for e in episodes) / total)
+    def rms(name: str) -> dict[str, float]:
+        squares = sum(getattr(e, name) * e.lasted_s for e in episodes) / total
+        return dict(zip(estimates, np.sqrt(squares).tolist(), strict=True))
 
     latencies = np.concatenate([e.latencies_us for e in episodes])
     successes = sum(e.success for e in episodes)
-    figures: dict = {
+    figures: dict[str, Any] = {
         "episodes": len(episodes),
         "success_rate": successes / len(episodes),
         "success_interval_95": list(wilson_interval(successes, len(episodes))),
         "failed_seeds": [e.seed for e in episodes if not e.success],
-        "balanced_s_mean": float(seconds.mean()),
-        "angle_rmse_deg": math.degrees(rms("angle_square")),
-        "rate_rmse_rad_s": rms("rate_square"),
-        "tilt_rms_deg": math.degrees(rms("tilt_square")),
+        "lasted_s_mean": float(seconds.mean()),
+        "reward_mean": float(np.mean([e.reward for e in episodes])),
+        "estimate_rmse": rms("error_square") if estimates else {},
+        "truth_rms": rms("truth_square") if estimates else {},
         "events_per_s": sum(e.n_events for e in episodes) / total,
         "latency_p50_us": float(np.percentile(latencies, 50)),
         "latency_p99_us": float(np.percentile(latencies, 99)),

@@ -2,9 +2,10 @@
 """The options of each ``liquid-spike`` command; their docstrings are its help texts."""
 
 from .benchmarks import (
+    BenchEnergyOptions,
     BenchOptions,
-    BenchPencilOptions,
     BenchPolicyOptions,
+    BenchRobotOptions,
     ClosedLoopOptions,
     HopsOptions,
     ScaleOptions,
@@ -44,9 +45,10 @@ from .records import (
 from .training import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
 
 __all__ = [
+    "BenchEnergyOptions",
     "BenchOptions",
-    "BenchPencilOptions",
     "BenchPolicyOptions",
+    "BenchRobotOptions",
     "ClosedLoopOptions",
     "CompareOptions",
     "CompileOptions",

@@ -9,43 +9,60 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Count, Impulse, Jobs, Options, OutputFile, Priority, Range, Seconds
+from .fields import Count, Jobs, Options, OutputFile, Priority, Range, Seconds, Seed
 
 
 @dataclass
 class BenchOptions(Options):
-    """Options of a benchmark."""
+    """Options of a benchmark of steps."""
 
-    seeds: str = "1000:1020"
-    """Held-out seeds, first:last+1."""
-    duration: Seconds | None = None
-    """Simulated seconds of an episode; 60 if not given."""
-    push: Impulse | None = None
-    """Impulse of a push [N s] (pencil); 0.06 if not given."""
-    variants: str = ""
-    """Comma-separated: lqr_true, lqr_spiking, cfc_float, cfc_loihi, cfc_frames; all if not given."""
-    perception_model: Path | None = None
-    """A .nir file; the shipped one if not given."""
-    controller_model: Path | None = None
-    """A .safetensors file; the shipped one if not given."""
-    jobs: Jobs = 2
-    """Processes."""
     json: OutputFile = None
     """Write the figures."""
     plot: OutputFile = None
-    """Write a picture (push, snn, energy)."""
+    """Write a picture (snn)."""
 
 
 @dataclass
-class BenchPencilOptions(BenchOptions):
-    """Options of the comparison of controllers on the pencil."""
+class BenchRobotOptions(BenchOptions):
+    """Options of the comparison of the ways to drive a robot."""
 
-    task: Literal["pencil", "pencil-hard"] = "pencil"
-    """pencil-hard: 20 s and gusts of 0.015 N s unless said otherwise; its variants are expert, lqr_true, lqr_spiking,
-    cfc_float, cfc_loihi, gru_loihi, untimed_loihi, spiking_loihi (controller and perception both spiking).
-    """
+    robot: tyro.conf.Positional[str] = "pencil"
+    """Name of a robot, its folder or its yaml file; see liquid-spike robots."""
+    seeds: str = "1000:1020"
+    """Held-out seeds of the episodes, first:last+1."""
+    duration: Seconds | None = None
+    """Simulated seconds of an episode; the task's own if not given."""
+    set: tuple[str, ...] = ()
+    """Settings of the task, name=value, e.g. push=0.06 (its class's arguments)."""
+    sweep: str = ""
+    """A setting's values, name=first:last:step, e.g. push=0.09:0.13:0.0025: success at each of them, and the largest at
+    which 90 % of the episodes succeed."""
+    variants: str = ""
+    """Comma-separated, as the robot's description names them; an unknown name lists them all. All if not given."""
+    perception_model: Path | None = None
+    """Takes the place of the description's perception."""
+    controller_model: Path | None = None
+    """Takes the place of the description's controller."""
     rendered: bool = False
-    """pencil-hard: render every picture whole, twenty times slower; do not lay the rendered pole over the wall."""
+    """Render every picture, where the task has quicker ones."""
+    jobs: Jobs = 2
+    """Processes."""
+    plot: OutputFile = None
+    """Write a picture of --sweep."""
+
+
+@dataclass
+class BenchEnergyOptions(BenchOptions):
+    """Options of the energy estimates."""
+
+    robot: str = "pencil"
+    """Name of a robot with a perception, its folder or its yaml file."""
+    seed: Seed = 1000
+    """Of the episode."""
+    duration: Seconds = 60.0
+    """Simulated seconds of the episode."""
+    plot: OutputFile = None
+    """Write a picture."""
 
 
 @dataclass

@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from ..errors import TaskError
-from ..resources import zoo
+from ..resources import shipped_model
 from ..robot import Robot
 from .mujoco_task import MujocoTask
 from .task import Expert
@@ -50,7 +50,7 @@ class GymnasiumTask(MujocoTask):
     def data_files(self) -> tuple[Path, ...]:
         """Gymnasium's scene, and the trained expert."""
         name = self.name.removesuffix("-positions").replace("-", "_")
-        return Path(self._env.fullpath), zoo(f"{name}_expert.safetensors")
+        return Path(self._env.fullpath), shipped_model(f"{name}/expert.safetensors")
 
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """Gymnasium's model and data."""

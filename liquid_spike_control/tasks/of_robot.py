@@ -38,7 +38,8 @@ def task_of(robot: Robot, duration_s: float | None = None, **settings: Any) -> M
         raise
     except (Exception, SystemExit) as error:
         unknown = isinstance(error, TypeError) and "unexpected keyword argument" in str(error)
-        _refuse(robot, _raised(robot, error), "leave that setting out" if unknown else "correct the task's class")
+        remedy = "leave that setting out" if unknown else "correct the task's class"
+        _refuse(robot, _raised(robot, error, str(robot.task)), remedy)
 
 
 def task_class(robot: Robot) -> type[MujocoTask]:
@@ -49,32 +50,49 @@ def task_class(robot: Robot) -> type[MujocoTask]:
     """
     if robot.task is None:
         return MujocoTask
-    where, _, name = robot.task.partition(":")
-    if not where or not name.isidentifier():
-        _refuse(robot, f"'{robot.task}'", "give file.py:Class, or package.module:Class")
-    try:
-        module = _from_file(robot, where) if where.endswith(".py") else importlib.import_module(where)
-    except LiquidSpikeError:
-        raise
-    except (Exception, SystemExit) as error:
-        _refuse(robot, _raised(robot, error), "correct the task's file")
-    kind = getattr(module, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, MujocoTask)):
+    kind = class_named(robot, "task", robot.task)
+    if not issubclass(kind, MujocoTask):
         remedy = "derive it from liquid_spike_control.tasks.mujoco_task.MujocoTask"
-        _refuse(robot, f"{where} has no task {name}", remedy)
+        _refuse(robot, f"{robot.task.partition(':')[0]} has no task {kind.__name__}", remedy)
     return kind
 
 
-def task_file(robot: Robot) -> Path | None:
-    """The file of a robot's task, if it is one of its folder."""
-    where = (robot.task or "").partition(":")[0]
-    return robot.file(where) if where.endswith(".py") else None
+def class_named(robot: Robot, field: str, place: str) -> type:
+    """A class that a description names.
+
+    Args:
+        robot: whose folder.
+        field: of the description, for messages.
+        place: ``file.py:Class`` in the folder, or ``package.module:Class``.
+
+    Raises:
+        RobotError: it cannot be loaded.
+    """
+    where, _, name = place.partition(":")
+    if not where or not name.isidentifier():
+        _refuse(robot, f"'{place}'", "give file.py:Class, or package.module:Class", field)
+    try:
+        module = _from_file(robot, where, field) if where.endswith(".py") else importlib.import_module(where)
+    except LiquidSpikeError:
+        raise
+    except (Exception, SystemExit) as error:
+        _refuse(robot, _raised(robot, error, place), f"correct the {field}'s file", field)
+    kind = getattr(module, name, None)
+    if not isinstance(kind, type):
+        _refuse(robot, f"{where} has no {field} {name}", f"give one of its classes: {_classes(module)}", field)
+    return kind
 
 
-def _from_file(robot: Robot, where: str) -> Any:
+def _classes(module: Any) -> str:
+    """Names of the classes that a module defines."""
+    own = [k for k, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__]
+    return ", ".join(own) or "it has none"
+
+
+def _from_file(robot: Robot, where: str, field: str) -> Any:
     path = robot.file(where).resolve()
     if not path.is_file():
-        _refuse(robot, f"{path} is not there", "give a file in the robot's folder")
+        _refuse(robot, f"{path} is not there", "give a file in the robot's folder", field)
     package = Path(__file__).resolve().parents[1]
     if path.is_relative_to(package):  # one of ours: by its own name, so that it may import its neighbours
         return importlib.import_module(".".join((PACKAGE, *path.relative_to(package).with_suffix("").parts)))
@@ -93,15 +111,15 @@ def _from_file(robot: Robot, where: str) -> Any:
     return module
 
 
-def _raised(robot: Robot, error: BaseException) -> str:
-    """What a task raised, and where: in its own file, so far as the error has been there."""
-    where = str(robot.task)
-    file = task_file(robot)
+def _raised(robot: Robot, error: BaseException, place: str) -> str:
+    """What a class's file raised, and where: in that file, so far as the error has been there."""
+    where, name = place, place.partition(":")[0]
+    file = robot.file(name) if name.endswith(".py") else None
     for frame in traceback.extract_tb(error.__traceback__):
         if file is not None and Path(frame.filename) == file.resolve():
             where = f"{file}, line {frame.lineno}"
     return f"{where}: {type(error).__name__}: {error}"
 
 
-def _refuse(robot: Robot, found: object, remedy: str) -> NoReturn:
-    raise RobotError(f"{robot.source}: task: {' '.join(str(found).split())[:300]}; {remedy}")
+def _refuse(robot: Robot, found: object, remedy: str, field: str = "task") -> NoReturn:
+    raise RobotError(f"{robot.source}: {field}: {' '.join(str(found).split())[:300]}; {remedy}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike train``: the commands that make the models in ``zoo/``, with progress bars."""
+"""``liquid-spike train``: the commands that make the models of the robots, with progress bars."""
 
 from __future__ import annotations
 

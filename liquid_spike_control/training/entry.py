@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
-from ..resources import zoo
+from ..resources import shipped_model
 from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
@@ -64,7 +64,7 @@ def train_command(what: str, options: TrainOptions) -> int:
         controller = ImitationTraining(seed=options.seed)
         if options.rounds:
             controller = replace(controller, n_rounds=options.rounds)
-        source = options.perception or zoo("pencil_perception.nir")
+        source = options.perception or shipped_model("pencil/perception.nir")
         out = _out(options, "pencil_controller")
         train_controller(controller, _command(what, options), source, out, console)
     return 0
@@ -126,7 +126,7 @@ def _train_hard(what: str, options: TrainOptions) -> int:
     controller = hard_recipe(options.controller, options.seed, options.hide_elapsed)
     if options.rounds:
         controller = replace(controller, n_rounds=options.rounds)
-    source = options.perception or zoo("pencil_hard_perception.nir")
+    source = options.perception or shipped_model("pencil_hard/perception.nir")
     out = _out(options, "pencil_hard_controller")
     train_controller(controller, command, source, out, console, new_hard_trainer)
     return 0

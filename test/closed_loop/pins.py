@@ -72,7 +72,7 @@ def of_pencil_hard() -> Numbers:
     procedure = procedure_named("pencil-hard")
     for name in ("expert", "model_based"):
         figures = procedure.driver(candidate(name), None).episode(SEED + 1)
-        found[name] = [figures.balanced_s, figures.angle_square, figures.rate_square, figures.tilt_square]
+        found[name] = [figures.lasted_s, *figures.error_square.tolist(), float(figures.truth_square[0])]
     return found
 
 
@@ -117,13 +117,13 @@ def of_pencil_hard_imitation() -> Numbers:
     """Defaults of both recipes, and weights after a small round."""
     from liquid_spike_control.assembly import new_backend, read_robot_perception
     from liquid_spike_control.bench.closed_loop.pencil_hard_procedure import PERCEPTION
-    from liquid_spike_control.resources import zoo
+    from liquid_spike_control.resources import shipped_model
     from liquid_spike_control.robots.pencil_hard.description import ROBOT
     from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer
 
     recipes = {name: hard_recipe(name, 1) for name in ("gru", "spiking")}
     small = {"n_rounds": 2, "n_streams": 2, "n_variants": 1, "round_s": 1.0, "passes": 1, "batch": 3}
-    model = read_robot_perception(ROBOT, zoo(PERCEPTION))
+    model = read_robot_perception(ROBOT, shipped_model(PERCEPTION))
     found: Numbers = {f"{name} defaults": json.loads(json.dumps(asdict(recipe))) for name, recipe in recipes.items()}
     for name, recipe in recipes.items():
         trainer = new_hard_trainer(replace(recipe, **small), model, lambda: new_backend(model, "loihi"))
@@ -190,7 +190,6 @@ def of_networks(spiking: bool = False) -> Numbers:
 def of_laws() -> Numbers:
     """Commands of the model-based controllers on a fixed sequence of what they see."""
     from liquid_spike_control.bench.closed_loop.model_based import ModelBasedController, has_law
-    from liquid_spike_control.robots.pencil_hard.description import ROBOT
     from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr
 
     found: Numbers = {}
@@ -200,7 +199,7 @@ def of_laws() -> Numbers:
         found[name] = np.concatenate(
             [law.step(o, task.period_s) for o in 0.3 * task.observation_scales * wave]
         ).tolist()
-    law = EstimateLatePencilLqr(ROBOT)
+    law = EstimateLatePencilLqr(task_named("pencil-hard"))
     found["pencil-hard"] = [
         float(law.step(0.02 * np.sin(np.arange(4) + k), 0.008 + 0.002 * (k % 3))[0]) for k in range(8)
     ]

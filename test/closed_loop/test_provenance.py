@@ -277,6 +277,6 @@ def test_the_environment_stands_beside_the_figures_and_not_in_the_key():
 
 def test_files_are_those_that_a_task_names():
     assert [path.name for path in task_named("hover").data_files] == ["scene.xml"]
-    assert [path.name for path in task_named("hopper").data_files] == ["hopper.xml", "hopper_expert.safetensors"]
+    assert [path.name for path in task_named("hopper").data_files] == ["hopper.xml", "expert.safetensors"]
     made = type("Plain", (), {"__module__": "liquid_spike_control.plain", "name": "plain", "version": 3})()
     assert provenance.identity(made) == {"name": "plain", "version": 3, "files": [], "code": ""}

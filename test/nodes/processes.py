@@ -18,7 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from liquid_spike_control.nodes.graph import GraphOptions, describe
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 DEACTIVATE = Transition.TRANSITION_DEACTIVATE
@@ -26,7 +26,7 @@ DEACTIVATE = Transition.TRANSITION_DEACTIVATE
 
 def models() -> list[str]:
     """Command-line arguments that name the shipped models."""
-    names = (zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors"))
+    names = (shipped_model("pencil/perception.nir"), shipped_model("pencil/controller.safetensors"))
     return ["--perception-model", str(names[0]), "--controller-model", str(names[1])]
 
 

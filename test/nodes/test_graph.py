@@ -20,7 +20,7 @@ from liquid_spike_control.nodes.parameter_file import KNOWN, ROS_OWN
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.nodes.simulator import SimulatorNode
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
 NODES = {
     "controller": ControllerNode, "gate": GateNode, "neuromorphic": NeuromorphicNode,
@@ -104,8 +104,8 @@ def test_every_parameter_is_described_bounded_and_known(name, files, tmp_path, r
 
 @pytest.mark.parametrize("name", ["gate", "controller", "perception", "neuromorphic"])
 def test_cleanup_leaves_nothing_of_configure(name, ros_domain):
-    shipped = ("perception_model", "pencil_perception.nir"), ("controller_model", "pencil_controller.safetensors")
-    models = [a for key, file in shipped for a in ("-p", f"{key}:={zoo(file)}")]
+    shipped = ("perception_model", "pencil/perception.nir"), ("controller_model", "pencil/controller.safetensors")
+    models = [a for key, file in shipped for a in ("-p", f"{key}:={shipped_model(file)}")]
     (derived,) = (spec for spec in describe(GraphOptions(mode="realtime")) if spec.name == name)
     rclpy.init(args=["test", *derived.arguments(), *models])
     node = NODES[name]()

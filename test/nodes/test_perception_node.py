@@ -16,7 +16,7 @@ from liquid_spike_control.nodes.convert import to_packet
 from liquid_spike_control.nodes.diagnostics import OK, WARN
 from liquid_spike_control.nodes.graph import GraphOptions, describe
 from liquid_spike_control.nodes.perception import PerceptionNode
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.types import EVENT
 
 MS = 1_000_000
@@ -29,7 +29,7 @@ class Bench:
     def __init__(self) -> None:
         options = GraphOptions(mode="realtime", backend="in_process")
         (derived,) = (spec for spec in describe(options) if spec.name == "perception")
-        said = {"perception_model": zoo("pencil_perception.nir"), "live_inputs": "false", "sheds": "true"}
+        said = {"perception_model": shipped_model("pencil/perception.nir"), "live_inputs": "false", "sheds": "true"}
         parameters = [a for key, value in said.items() for a in ("-p", f"{key}:={value}")]
         rclpy.init(args=["test", *derived.arguments(), *parameters])
         self.node = PerceptionNode()

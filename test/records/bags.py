@@ -15,7 +15,7 @@ from liquid_spike_control.loop import Loop, SpikingEstimator
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile, file_hash, typestore
 from liquid_spike_control.records.setup import Topics
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robot import RosPlace
 from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.sim.world import World
@@ -25,7 +25,7 @@ ROBOT = robot_named("pencil")
 TOPICS = Topics("/event_camera/events", "/joint_states", gated="/robot_joint_command")
 SECOND = 1_000_000_000
 TICKS = 120
-PERCEPTION, CONTROLLER = zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors")
+PERCEPTION, CONTROLLER = shipped_model("pencil/perception.nir"), shipped_model("pencil/controller.safetensors")
 #: Ticks whose events never reach the perception.
 LOST = (40, 41, 77)
 

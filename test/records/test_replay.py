@@ -110,7 +110,7 @@ def test_the_models_that_the_bag_names_are_taken_while_they_are_the_same(tmp_pat
     outcome = replay(bag, None, None, TOPICS)
     assert account(outcome, TOPICS.command).differing > 0  # the loop had the shipped one
     other_controller.write_bytes(CONTROLLER.read_bytes())
-    with pytest.raises(ModelError, match="pencil_controller.safetensors: its hash is"):
+    with pytest.raises(ModelError, match="controller.safetensors: its hash is"):
         replay(bag, None, None, TOPICS)
 
 

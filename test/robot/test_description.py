@@ -12,7 +12,7 @@ from liquid_spike_control.nodes.graph import GraphOptions, describe
 from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
-from liquid_spike_control.resources import share, zoo
+from liquid_spike_control.resources import share, shipped_model
 from liquid_spike_control.robots.catalogue import robot_named
 
 CART, DRONE = share("config/robot_cart.yaml"), share("config/robot_drone.yaml")
@@ -40,8 +40,8 @@ def models(tmp_path):
 def test_the_cart_takes_the_shipped_models_and_listeners_come_first():
     specs = real(CART)
     assert list(specs) == ["gate", "controller", "neuromorphic", "perception"]
-    assert specs["perception"]["perception_model"] == str(zoo("pencil_perception.nir").resolve())
-    assert specs["gate"]["controller_model"] == str(zoo("pencil_controller.safetensors").resolve())
+    assert specs["perception"]["perception_model"] == str(shipped_model("pencil/perception.nir").resolve())
+    assert specs["gate"]["controller_model"] == str(shipped_model("pencil/controller.safetensors").resolve())
     assert {parameters["mode"] for parameters in specs.values()} == {"realtime"}
     assert all(parameters["live_inputs"] for parameters in specs.values())
 

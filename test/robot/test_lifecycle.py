@@ -27,12 +27,15 @@ from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.convert import to_time
 from liquid_spike_control.nodes.gate import GateNode
 from liquid_spike_control.nodes.perception import PerceptionNode
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.spiking.policy import SpikingPolicy
 from liquid_spike_control.spiking.policy_file import SpikingArchitecture, write_spiking_controller
 
 CLEANUP = Transition.TRANSITION_CLEANUP
-FILES = {"perception_model": zoo("pencil_perception.nir"), "controller_model": zoo("pencil_controller.safetensors")}
+FILES = {
+    "perception_model": shipped_model("pencil/perception.nir"),
+    "controller_model": shipped_model("pencil/controller.safetensors"),
+}
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_hung_node_does_not_keep_the_robot_from_being_left_safe(probe, tmp_pat
         ({"    rate: 4000.0 ": "    # "}, "commands[0].rate: missing; it has no default"),
         ({"width: 64": "width: 640"}, "input_encoding are (64, 64), the robot has (640, 64)"),
         ({"reliability: best_effort": "reliability: sometimes"}, "qos.reliability: 'sometimes'; give reliable or best"),
-        ({"perception: pencil_perception.nir": "perception: none.nir"}, "none.nir is not there; train one"),
+        ({"perception: pencil/perception.nir": "perception: none.nir"}, "none.nir is not there; train one"),
         ({"tolerance_s: 0.012": ""}, "tolerance_s: not set; give how far"),
     ],
 )

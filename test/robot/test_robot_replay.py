@@ -10,9 +10,9 @@ from robots import CONFIG, process, robot
 
 from liquid_spike_control.records.replay import replay
 from liquid_spike_control.records.setup import Topics
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
-PERCEPTION, CONTROLLER = zoo("pencil_perception.nir"), zoo("pencil_controller.safetensors")
+PERCEPTION, CONTROLLER = shipped_model("pencil/perception.nir"), shipped_model("pencil/controller.safetensors")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from liquid_spike_control.training.controller_files import write_controller_file
 from liquid_spike_control.training.random_features import RandomFeatures, train_random_features
 
 HERE = Path(__file__).parent
+sys.path += [str(HERE.with_name("nodes")), str(HERE.with_name("robot"))]  # processes.py, robots.py
 
 
 def cli(*arguments: str, cwd: Path, timeout: float = 110) -> subprocess.CompletedProcess:
@@ -74,6 +76,41 @@ def test_over_ros_in_lockstep_it_is_the_loop_in_one_process(folder, ros_domain, 
     assert a["rmse"] == b["rmse"] and a["rmse"]
     if len(read_robot(folder).cameras) == 1:
         assert replay(tmp_path / "out.mcap", None, None, Topics()).identical
+
+
+@pytest.mark.real_time
+def test_on_a_real_robot_s_topics_it_is_driven(folder, ros_domain, tmp_path):
+    """`run --real` against a stand-in that shares only the description: commands come, within the limits, and not only
+    the safe ones; SIGTERM ends the graph cleanly.
+    """
+    from processes import Probe
+    from robots import process
+    from std_msgs.msg import String
+
+    robot, probe = read_robot(folder), Probe()
+    standin = [sys.executable, str(HERE.with_name("robot") / "described.py"), str(folder), "--seed", "3"]
+    graph = [sys.executable, "-m", "liquid_spike_control", "run", str(folder), "--real", "--backend", "in_process"]
+    try:
+        heard = probe.hear(String, "/robot/state")
+        with process(standin, tmp_path / "robot.log") as one, process(graph, tmp_path / "graph.log") as child:
+            log = (tmp_path / "graph.log").read_text
+
+            def driven() -> bool:
+                assert one.poll() is None, (tmp_path / "robot.log").read_text()
+                assert child.poll() is None, log()
+                return bool(heard) and json.loads(heard[-1].data)["commands"] >= 200
+
+            probe.spin_until(driven, 60, "200 commands")
+            state = json.loads(heard[-1].data)
+            least, most = np.array(state["least"]), np.array(state["most"])
+            limits = robot.gate_limits()
+            assert (least >= limits.lower).all() and (most <= limits.upper).all()
+            assert (np.maximum(-least, most) > 0).all(), state
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(20) == 130, log()
+            assert "Traceback" not in log()
+    finally:
+        probe.close()
 
 
 def test_its_controller_is_tried_on_held_out_episodes(folder, tmp_path):

@@ -5,12 +5,12 @@ import pytest
 
 from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.liquid.controller import new_controller
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
 
-NCP = zoo("hover_ncp.safetensors")
+NCP = shipped_model("hover/ncp.safetensors")
 
 
 @pytest.mark.parametrize("perturbation", ["clean", "drop30", "noise_latency1"])

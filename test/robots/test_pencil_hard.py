@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liquid_spike_control.bench.robot import RobotBenchmark
 from liquid_spike_control.errors import ModelError, TaskError
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import robot_named, task_named
-from liquid_spike_control.robots.pencil_hard.benchmark import PencilHardBenchmark
 from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr, PencilHardExpert
 from liquid_spike_control.robots.pencil_hard.streams import Onboard
 from liquid_spike_control.robots.pencil_hard.task import (
@@ -132,7 +132,7 @@ def on_estimates(seed: int, forgets_s: float) -> PencilHard:
     """LQR on the true angle, of which what stands still is forgotten with this time constant (inf: never)."""
     plant = task_named("pencil-hard")
     plant.reset(seed)
-    lqr, onboard, slow = EstimateLatePencilLqr(ROBOT), Onboard(plant), 0.0
+    lqr, onboard, slow = EstimateLatePencilLqr(plant), Onboard(plant), 0.0
 
     def act(elapsed_s: float) -> float:
         nonlocal slow
@@ -215,12 +215,9 @@ def test_the_shipped_models_run_without_torch_and_ros():
 import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
-from liquid_spike_control.robots.pencil.benchmark import _run_one
-from liquid_spike_control.robots.catalogue import robot_named, task_named
-from liquid_spike_control.robots.pencil_hard.benchmark import PencilHardBenchmark
-from liquid_spike_control.robots.pencil_hard.task import PencilHardEpisodes
+from liquid_spike_control.bench.robot import RobotBenchmark
 variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi", "spiking_loihi")
-benchmark = PencilHardBenchmark(PencilHardEpisodes(duration_s=0.5), range(7, 8), variants, jobs=1)
+benchmark = RobotBenchmark("pencil-hard", range(7, 8), variants, duration_s=0.5, jobs=1)
 for name, figures in benchmark.episodes():
     assert figures.success and figures.n_events > 500, (name, figures)
 print("ran")
@@ -233,17 +230,18 @@ print("ran")
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"variants": ("cfc_frames",)}, "unknown variant 'cfc_frames'; known variants: expert"),
+        ({"names": ("cfc_frames",)}, "unknown variant 'cfc_frames'; known variants: expert"),
         ({"seeds": range(1_500_000_000, 1_500_000_001)}, "meet the training seeds"),
         ({"seeds": range(5, 5)}, "is empty"),
     ],
 )
 def test_what_cannot_be_benchmarked_is_refused(changes, named):
-    given = {"task": TASK, "seeds": range(5, 6), "variants": ("cfc_loihi",)} | changes
+    given = {"source": "pencil-hard", "seeds": range(5, 6), "names": ("cfc_loihi",)} | changes
     with pytest.raises(TaskError, match=named):
-        PencilHardBenchmark(**given)
+        RobotBenchmark(**given)
 
 
 def test_the_pencil_s_controller_is_refused():
-    with pytest.raises(ModelError, match=r"pencil_controller.safetensors: observation_names"):
-        PencilHardBenchmark(TASK, range(5, 6), ("cfc_loihi",), controller_model=zoo("pencil_controller.safetensors"))
+    other = shipped_model("pencil/controller.safetensors")
+    with pytest.raises(ModelError, match=r"pencil/controller.safetensors: observation_names"):
+        RobotBenchmark("pencil-hard", range(5, 6), ("cfc_loihi",), controller=other)

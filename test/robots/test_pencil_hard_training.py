@@ -16,7 +16,7 @@ from liquid_spike_control.checkpoint import write_controller  # noqa: E402
 from liquid_spike_control.errors import TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.options import TrainOptions  # noqa: E402
-from liquid_spike_control.resources import zoo  # noqa: E402
+from liquid_spike_control.resources import shipped_model  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.description import ROBOT  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
@@ -45,7 +45,7 @@ def test_the_perception_starts_from_the_pencil_s_and_can_be_repeated(tmp_path):
 
 
 def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
-    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     config = HardImitationTraining(n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
     trainer = HardImitationTrainer(config, model, lambda: new_backend(model))
     figures = trainer.collect()
@@ -65,7 +65,7 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
 
 
 def test_a_spiking_controller_learns_and_fits(tmp_path):
-    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     recipe = hard_recipe("spiking", seed=1)
     config = replace(recipe, n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
     hashes = []
@@ -85,7 +85,7 @@ def test_a_spiking_controller_learns_and_fits(tmp_path):
 
 
 def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
-    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     config = replace(hard_recipe("spiking", seed=1), n_rounds=1, n_streams=2, round_s=0.8, n_variants=1)
     trainer = new_hard_trainer(config, model, lambda: new_backend(model))
     trainer.collect()
@@ -105,7 +105,7 @@ def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
 
 
 def test_conductances_of_liquid_neurons_stay_positive():
-    model = read_robot_perception(ROBOT, zoo("pencil_hard_perception.nir"))
+    model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     config = HardImitationTraining(
         n_rounds=1, n_streams=2, round_s=0.8, n_variants=1, passes=2, learning_rate=0.1, controller="ncp"
     )

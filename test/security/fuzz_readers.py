@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from liquid_spike_control.errors import LiquidSpikeError
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "test/data"
@@ -257,7 +257,7 @@ def _read_checkpoint(path: Path) -> None:
     read_checkpoint(path, {"task": "a"})
 
 
-CONTROLLER, PERCEPTION = zoo("pencil_controller.safetensors"), zoo("pencil_perception.nir")
+CONTROLLER, PERCEPTION = shipped_model("pencil/controller.safetensors"), shipped_model("pencil/perception.nir")
 _model = _lazily("neuromorphic.model", "read_model", None, None, None, None)
 _euler = _lazily("spiking.nir_import", "read_nir", "euler", 1e-6)
 _of_70 = _lazily("neuromorphic.files.spike_files", "read_spikes", 70, 1e-3)
@@ -265,9 +265,9 @@ _of_70 = _lazily("neuromorphic.files.spike_files", "read_spikes", 70, 1e-3)
 #: Name to the suffix, what makes a whole file, and what reads one.
 TARGETS: dict[str, tuple[str, Callable[[Path], None], Read]] = {
     "controller, cfc": (".safetensors", _copy(CONTROLLER), _lazily("checkpoint", "read_controller")),
-    "controller, ncp": (".safetensors", _copy(zoo("hover_ncp.safetensors")),
+    "controller, ncp": (".safetensors", _copy(shipped_model("hover/ncp.safetensors")),
                         _lazily("control.files", "read_controller_file")),
-    "controller, spiking": (".nir", _copy(zoo("swing_up_spiking.nir")),
+    "controller, spiking": (".nir", _copy(shipped_model("swing_up/spiking.nir")),
                             _lazily("control.files", "read_controller_file")),
     "perception": (".nir", _copy(PERCEPTION), _lazily("spiking.nir_io", "read_perception_model")),
     "model, our nir": (".nir", _copy(PERCEPTION), _model),

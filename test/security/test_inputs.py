@@ -80,7 +80,7 @@ def test_json_and_yaml_are_bounded_in_depth(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("perception: pencil_perception.nir", "perception: 5", "perception: "),
+        ("perception: pencil/perception.nir", "perception: 5", "perception: "),
         ("topic: /joint_states", "topic: 7", "readings[0].ros.topic: "),
         ("topic: /effort_controller/commands", "topic: [/a]", "commands[0].ros.topic: "),
         ("topic: /event_camera/events", 'topic: ""', "cameras[0] (event_camera).topic: ''; give a topic's name"),

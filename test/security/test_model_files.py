@@ -20,7 +20,7 @@ from hostile import TERA
 from liquid_spike_control import hdf5
 from liquid_spike_control.errors import LiquidSpikeError
 from liquid_spike_control.hdf5 import open_hdf5
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 
 PACKAGE = Path(__file__).parents[2] / "liquid_spike_control"
 #: Address space of a process that reads a hostile file, above what it has after its imports [bytes].
@@ -163,7 +163,7 @@ def test_nir_files_that_claim_too_much(tmp_path):
 
 
 def test_a_whole_file_that_is_within_bounds_is_open(tmp_path):
-    with open_hdf5(zoo("pencil_perception.nir")) as file:
+    with open_hdf5(shipped_model("pencil/perception.nir")) as file:
         assert "node" in file
     hostile.with_nodes(tmp_path / "plain.nir", hostile.affine())
     with open_hdf5(tmp_path / "plain.nir") as file:
@@ -200,7 +200,7 @@ def test_netx_files_that_claim_too_much(tmp_path):
 
 
 def test_safetensors_that_claim_too_much(tmp_path):
-    whole = zoo("pencil_controller.safetensors").read_bytes()
+    whole = shipped_model("pencil/controller.safetensors").read_bytes()
     length = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + length])
     metadata = header.pop("__metadata__")
@@ -274,7 +274,8 @@ def test_a_sparse_file_of_many_gigabytes_is_not_read(tmp_path):
 
 
 def test_what_is_within_bounds_is_still_read_in_a_process_with_little_memory():
-    models = (("controller", zoo("pencil_controller.safetensors")), ("perception", zoo("pencil_perception.nir")))
+    files = {"controller": "pencil/controller.safetensors", "perception": "pencil/perception.nir"}
+    models = ((kind, shipped_model(file)) for kind, file in files.items())
     assert all(line.endswith(": read") for line in read_bounded(*models))
 
 

@@ -15,7 +15,7 @@ from small_policies import PERIOD, SLOW, SMALL, lively, new_policy, sinking, to_
 from liquid_spike_control.control.spiking import SpikingController
 from liquid_spike_control.errors import TaskError, WorkerError
 from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.spiking import control_period
 from liquid_spike_control.spiking.policy_file import SpikingArchitecture, read_spiking_controller
@@ -171,10 +171,20 @@ def test_the_kernel_adds_in_the_order_of_the_reference():
     assert max(bottom) > 0, "the lowest potential must have been reached to mean anything"
 
 
-@pytest.mark.parametrize("name", ["double-pendulum", "half-cheetah", "hopper", "hover", "swing-up", "swing-up-full"])
+SPIKING = {
+    "double-pendulum": "double_pendulum/spiking.nir",
+    "half-cheetah": "half_cheetah/spiking.nir",
+    "hopper": "hopper/spiking.nir",
+    "hover": "hover/spiking.nir",
+    "swing-up": "swing_up/spiking.nir",
+    "swing-up-full": "swing_up/spiking_full.nir",
+}
+
+
+@pytest.mark.parametrize("name", SPIKING)
 def test_shipped_ones_do_nearly_as_their_experts_on_the_chip(name):
     task = task_named(name)
-    controller = trained_controller(zoo(f"{name.replace('-', '_')}_spiking.nir"), task)
+    controller = trained_controller(shipped_model(SPIKING[name]), task)
     results = [run_episode(task, controller, perturbation_named("clean"), seed) for seed in range(10)]
     assert sum(r.success for r in results) >= 5 and not any(r.n_unsafe for r in results)  # a hopper falls now and then
     assert np.mean([score(name, r.total_reward) for r in results]) > 85

@@ -14,7 +14,7 @@ from liquid_spike_control.errors import ModelError
 from liquid_spike_control.liquid.architecture import ELAPSED_RANGE
 from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.neuromorphic.model import read_model
-from liquid_spike_control.resources import zoo
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.spiking import policy_file
 from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
@@ -56,8 +56,8 @@ def test_the_tools_for_networks_take_the_file(saved):
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="pencil_perception.nir: kind: expected spiking_controller"):
-        read_spiking_controller(zoo("pencil_perception.nir"))
+    with pytest.raises(ModelError, match="pencil/perception.nir: kind: expected spiking_controller"):
+        read_spiking_controller(shipped_model("pencil/perception.nir"))
     with pytest.raises(ModelError, match="no such file"):
         read_spiking_controller(tmp_path / "none.nir")
 
@@ -133,7 +133,7 @@ def test_a_robot_refuses_what_was_made_for_another(saved):
 def test_a_file_of_any_kind_gives_its_controller(saved):
     file = read_controller_file(saved)
     assert isinstance(controller_of(file), SpikingController)
-    liquid = read_controller_file(zoo("pencil_controller.safetensors"))
+    liquid = read_controller_file(shipped_model("pencil/controller.safetensors"))
     assert isinstance(controller_of(liquid), LiquidController)
     with pytest.raises(ModelError, match="no such file"):
         read_controller_file("none.nir")

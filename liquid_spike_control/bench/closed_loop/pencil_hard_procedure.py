@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...assembly import new_backend, read_robot_controller, read_robot_perception
+from ...assembly import loop_of, new_backend, read_robot_controller, read_robot_perception
 from ...errors import TaskError
 from ...liquid.architecture import Architecture
 from ...loop import Decider, Estimator, SpikingEstimator, TruthEstimator
 from ...perception import Perception
-from ...resources import zoo
-from ...robots.pencil_hard.benchmark import ExpertController, run_hard_episode
+from ...resources import shipped_model
 from ...robots.pencil_hard.description import ROBOT
 from ...robots.pencil_hard.expert import EstimateLatePencilLqr
 from ...robots.pencil_hard.task import PencilHard, PencilHardEpisodes
 from ...sim.world import World
 from ...spiking.policy_file import SpikingArchitecture
+from ...tasks.episode import ExpertController
 from ...tasks.perturbations import Perturbation
 from ...training.controller_files import write_controller_file
-from ..episodes import EpisodeFigures
+from ..episodes import EpisodeFigures, run_episode
 from .candidates import Candidate
 from .procedure import described_training, evaluation, training_command, training_key, with_work_of
 from .provenance import file_version
@@ -37,7 +37,7 @@ from .record import Evaluation, Training
 if TYPE_CHECKING:
     from ...robots.pencil_hard.imitation import HardImitationTraining
 
-PERCEPTION = "pencil_hard_perception.nir"
+PERCEPTION = "pencil_hard/perception.nir"
 
 
 class HardDriver:
@@ -58,17 +58,17 @@ class HardDriver:
         self.estimator: Estimator = TruthEstimator(self.world)
         self.controller: Decider
         if candidate.name == "expert":
-            self.controller = ExpertController(task)
+            self.controller = ExpertController(task.expert(), task)
             return
-        model = read_robot_perception(ROBOT, zoo(PERCEPTION))
+        model = read_robot_perception(ROBOT, shipped_model(PERCEPTION))
         self.estimator = SpikingEstimator(Perception(model), new_backend(model, "loihi"))
-        self.controller = EstimateLatePencilLqr(ROBOT)
+        self.controller = EstimateLatePencilLqr(task)
         if path is not None:
             self.controller = read_robot_controller(ROBOT, path, candidate.backend or "loihi")
 
     def episode(self, seed: int) -> EpisodeFigures:
         """Run one."""
-        return run_hard_episode(self.controller, self.estimator, seed, self.world)
+        return run_episode(loop_of(self.world, self.estimator, self.controller), seed)
 
 
 class PencilHardProcedure:
@@ -80,7 +80,7 @@ class PencilHardProcedure:
 
     def __init__(self) -> None:
         self.duration_s = PencilHardEpisodes().duration_s
-        files = (ROBOT.file(str(ROBOT.scene)), zoo(PERCEPTION))
+        files = (ROBOT.file(str(ROBOT.scene)), shipped_model(PERCEPTION))
         self.identity = {"name": self.name, "version": PencilHardEpisodes.version,
                          "files": sorted(map(file_version, files)), "code": ""}  # fmt: skip
 
@@ -107,7 +107,7 @@ class PencilHardProcedure:
 
         torch.set_num_threads(1)
         config = _recipe(candidate, seed, rounds)
-        model = read_robot_perception(ROBOT, zoo(PERCEPTION))
+        model = read_robot_perception(ROBOT, shipped_model(PERCEPTION))
         begin = time.process_time()
         trainer = new_hard_trainer(config, model, lambda: new_backend(model, "loihi"))
         for _ in range(config.n_rounds):
@@ -136,9 +136,9 @@ class PencilHardProcedure:
         return evaluation(
             perturbation, seeds,
             success=[r.success for r in results],
-            reward=[r.balanced_s for r in results],
+            reward=[r.lasted_s for r in results],
             unsafe=0,  # the gate lets none through
-            simulated_s=sum(r.balanced_s for r in results),
+            simulated_s=sum(r.lasted_s for r in results),
             wall_s=sum(r.wall_s for r in results),
             latencies_us=np.concatenate([r.latencies_us for r in results]),
             work=work or None,

@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
 
 from ...events.codec import encode
-from ...resources import zoo
+from ...resources import shipped_model
 from ...types import EVENT
 from .. import graph
 from ..convert import to_ns, to_packet, to_time
@@ -38,8 +38,8 @@ STORM = 10
 
 def nodes(*names: str, backend: str = "offload") -> tuple[NodeSpec, ...]:
     """Some nodes of the graph in real time on the system's clock, in the order of activation."""
-    perception = str(zoo("pencil_perception.nir"))
-    controller = {"controller_model": str(zoo("pencil_controller.safetensors"))}
+    perception = str(shipped_model("pencil/perception.nir"))
+    controller = {"controller_model": str(shipped_model("pencil/controller.safetensors"))}
     parameters: dict[str, dict[str, object]] = {
         "gate": {**controller, "use_sim_time": False},
         "controller": {**controller},

@@ -12,7 +12,7 @@ from ...control.gate import GateLimits, GateState, Verdict, admit, initial_state
 from ...errors import TaskError
 from ...liquid.architecture import ELAPSED_RANGE
 from ...liquid.controller import LiquidController
-from ...resources import zoo
+from ...resources import shipped_model
 from .measurement import Measurement
 
 PERIOD_NS = 5_000_000
@@ -62,7 +62,7 @@ def _until_admitted(limits: GateLimits, state: GateState, values: np.ndarray, no
 
 def poisoned_numbers() -> list[Measurement]:
     """NaN in each number of the liquid network's state: state reset, and a finite command a period later."""
-    controller = LiquidController.from_file(zoo("pencil_controller.safetensors"))
+    controller = LiquidController.from_file(shipped_model("pencil/controller.safetensors"))
     observation = np.array([0.05, -0.1, 0.02, 0.3])
     controller.reset()
     fresh = controller.step(observation, controller.nominal_period_s)
@@ -159,7 +159,7 @@ def check_output(
 def jumped_stamps() -> list[Measurement]:
     """Stamps that run back a second, jump ten ahead, or repeat: bounded commands, and accepted a period later."""
     limits = gate_of_two()
-    controller = LiquidController.from_file(zoo("pencil_controller.safetensors"))
+    controller = LiquidController.from_file(shipped_model("pencil/controller.safetensors"))
     longest = ELAPSED_RANGE[1] * controller.nominal_period_s
     found = []
     for name, jump_ns in (("-1 s", -1_000_000_000), ("+10 s", 10_000_000_000), ("equal stamps", -PERIOD_NS)):
@@ -196,7 +196,7 @@ def dt_batch(thorough: bool = False) -> list[Measurement]:
         from ...liquid.policies import read_policy
     except ModuleNotFoundError:
         raise TaskError("dt_batch is about training; install the extra [train], or choose others with --only") from None
-    network = read_policy(read_controller(zoo("pencil_controller.safetensors")))
+    network = read_policy(read_controller(shipped_model("pencil/controller.safetensors")))
     rng = np.random.default_rng(0)
     worst, sizes = 0.0, (1, 8, network.architecture.units)
     for batch in sizes:

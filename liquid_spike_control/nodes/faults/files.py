@@ -19,18 +19,18 @@ from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Log
 
 from ...checkpoint import ControllerFile, read_controller, write_controller
-from ...resources import zoo
+from ...resources import shipped_model
 from ..graph import NodeSpec
 from .lost_nodes import worst
 from .measurement import Measurement
 from .rig import Rig, wait_for
 
-SHIPPED = "pencil_controller.safetensors"
+SHIPPED = "pencil/controller.safetensors"
 
 
 def _rewritten(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> None:
     """The shipped file with some of its content changed and the rest, also its hash, as it was."""
-    data = zoo(SHIPPED).read_bytes()
+    data = shipped_model(SHIPPED).read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = json.loads(header["__metadata__"]["controller"]) | changes
     everything = safetensors.numpy.load(data) | tensors
@@ -39,7 +39,7 @@ def _rewritten(path: Path, tensors: dict[str, np.ndarray], **changes: object) ->
 
 def _other(**changes) -> Callable[[Path], None]:
     """A sound file for another robot: its hash is right."""
-    return lambda path: write_controller(path, replace(read_controller(zoo(SHIPPED)), **changes))
+    return lambda path: write_controller(path, replace(read_controller(shipped_model(SHIPPED)), **changes))
 
 
 def _spoilt(file: ControllerFile) -> dict[str, tuple[str, Callable[[Path], None]]]:
@@ -56,7 +56,7 @@ def _spoilt(file: ControllerFile) -> dict[str, tuple[str, Callable[[Path], None]
         "wrong shape": ("project.bias", lambda path: _rewritten(path, {"project.bias": np.zeros(7, np.float32)})),
         "NaN in a weight": ("project.bias", lambda path: _rewritten(path, {"project.bias": nan})),
         "wrong hash": ("sha256", lambda path: _rewritten(path, {"project.bias": bias + np.float32(1e-3)})),
-        "cut off": ("header", lambda path: path.write_bytes(zoo(SHIPPED).read_bytes()[:100])),
+        "cut off": ("header", lambda path: path.write_bytes(shipped_model(SHIPPED).read_bytes()[:100])),
     }
 
 
@@ -69,7 +69,7 @@ def bad_checkpoint(thorough: bool = False) -> list[Measurement]:
         with Rig((NodeSpec("controller", {"controller_model": str(path)}),), up=False) as rig:
             log = rig.observer.hear(Log, "/rosout")
             rig.observer.change("controller", Transition.TRANSITION_CONFIGURE)  # empty; until here it was discovered
-            spoilt = _spoilt(read_controller(zoo(SHIPPED)))
+            spoilt = _spoilt(read_controller(shipped_model(SHIPPED)))
             for wrong, (field, write) in spoilt.items():
                 write(path)
                 said = len(log)
@@ -80,7 +80,7 @@ def bad_checkpoint(thorough: bool = False) -> list[Measurement]:
                 lines = [h.message.msg for h in log[said:] if h.message.name == "controller"]
                 if not refused or not any(field in line and str(path) in line for line in lines):
                     unnamed.append(wrong)
-            path.write_bytes(zoo(SHIPPED).read_bytes())
+            path.write_bytes(shipped_model(SHIPPED).read_bytes())
             sound = rig.observer.change("controller", Transition.TRANSITION_CONFIGURE)
     with Rig((NodeSpec("gate", {"max_age_s": 0.0}),), up=False) as rig:
         wait_for(lambda: rig.ended("gate") is not None, 20, "the end of a gate without a timeout")

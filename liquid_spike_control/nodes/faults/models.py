@@ -12,7 +12,7 @@ from ...neuromorphic.emulator.loihi2 import Loihi2Emulator
 from ...neuromorphic.integers.random_network import SCOPES, random_case
 from ...neuromorphic.model import of_perception
 from ...neuromorphic.workers.backend import new_worker
-from ...resources import zoo
+from ...resources import shipped_model
 from ...spiking.nir_io import read_perception_model
 from ...types import SpikeTrain
 from .measurement import Measurement
@@ -27,7 +27,7 @@ def backend_parity(thorough: bool = False) -> list[Measurement]:
     """The shipped perception for 10^4 steps on both engines of our own; if thorough, a random network on the simulators
     of others too, where they are installed.
     """
-    network = of_perception(read_perception_model(zoo("pencil_perception.nir"))).network()
+    network = of_perception(read_perception_model(shipped_model("pencil/perception.nir"))).network()
     spikes = _chance(network.n_inputs)
     found = [_compared("perception on", "general emulator", LoihiEmulator(network), Loihi2Emulator(network), spikes)]
     for kind, scope in SCOPES.items() if thorough else ():

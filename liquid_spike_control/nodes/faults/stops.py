@@ -15,7 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from ...resources import zoo
+from ...resources import shipped_model
 from ...types import Quantities
 from .. import graph
 from ..convert import to_joint_state
@@ -36,7 +36,7 @@ class DrivenGate:
     def __enter__(self) -> Self:
         self._closing = ExitStack()
         parameters = {"mode": "realtime", "use_sim_time": False,
-                      "controller_model": str(zoo("pencil_controller.safetensors"))}  # fmt: skip
+                      "controller_model": str(shipped_model("pencil/controller.safetensors"))}  # fmt: skip
         try:
             self.rig = self._closing.enter_context(Rig((NodeSpec("gate", parameters),), up=False))
             node = self.rig.observer.node

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...control.lqr import Lqr, linearise
-from ...robot import Robot
-from ...tasks.mujoco_task import load_scene
+from ...robot import Robot, names
+from ...tasks.mujoco_task import MujocoTask, load_scene
 
 #: Costs of 1 m, 1 m/s, 1 rad and 1 rad/s of deviation, against that of 1 N. On the pencil task with its spreads all
 #: of 16 episodes survive pushes of 0.11 N s and 10 those of 0.115. Ten times these costs make that 15, but double the
@@ -32,3 +34,28 @@ def cart_pole_lqr(robot: Robot, period_s: float) -> Lqr:
     lower, upper = model.actuator_ctrlrange.T
     # MuJoCo's order is cart and pole position, then cart and pole velocity.
     return Lqr.design(a, b, (0, 2, 1, 3), STATE_WEIGHTS, COMMAND_WEIGHTS, lower, upper)
+
+
+class PencilLqr:
+    """The expert as a controller, on whatever estimates it is given.
+
+    Args:
+        task: the pencil.
+
+    Attributes:
+        observation_names, command_names, nominal_period_s, command_limits: see
+            :class:`~..liquid.controller.Controller`.
+    """
+
+    def __init__(self, task: MujocoTask) -> None:
+        robot = task.robot
+        self.observation_names, self.command_names = names(robot.observations), names(robot.commands)
+        self.command_limits, self.nominal_period_s = robot.greatest_commands, robot.period_s
+        self._lqr = cart_pole_lqr(robot, robot.period_s)
+
+    def reset(self) -> None:
+        """It has no state."""
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Force [N], ``(1,)``, for the observation; the time step does not matter to it."""
+        return self._lqr.step(observation)

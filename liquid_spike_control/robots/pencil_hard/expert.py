@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...control.lqr import Lqr, linearise
-from ...robot import Robot
+from ...tasks.mujoco_task import MujocoTask
 from .task import GRAVITY, POLE_LENGTH_M, POLE_MASS_KG, PencilHard
 
 #: Costs of 1 m, 1 m/s, 1 rad and 1 rad/s of deviation, against that of 1 N.
@@ -94,7 +94,7 @@ class EstimateLatePencilLqr:
     that it commanded itself.
 
     Args:
-        robot: pencil-hard.
+        task: pencil-hard; only its robot counts.
 
     Attributes:
         observation_names, command_names, nominal_period_s, command_limits: see
@@ -105,9 +105,9 @@ class EstimateLatePencilLqr:
     #: Assumed latency [ms], and time constant of the velocity's low-pass [s].
     LATENCY_MS, VELOCITY_TAU_S = 15, 0.03
 
-    def __init__(self, robot: Robot) -> None:
+    def __init__(self, task: MujocoTask) -> None:
         mass, length = (POLE_MASS_KG,) * 2, (POLE_LENGTH_M,) * 2
-        plant = PencilHard(robot, pole_mass_kg=mass, pole_length_m=length, friction_spread=0)
+        plant = PencilHard(task.robot, pole_mass_kg=mass, pole_length_m=length, friction_spread=0)
         self.nominal_period_s, self.command_names = plant.period_s, plant.command_names
         self.command_limits = plant.command_limits
         self._lqr = LatePencilLqr(plant, self.LATENCY_MS, 0.0)

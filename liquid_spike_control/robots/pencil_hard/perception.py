@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...events.binning import SpikeBinner
-from ...resources import zoo
+from ...resources import shipped_model
 from ...spiking.graph import Linear
 from ...spiking.network import SpikingNetwork
 from ...spiking.nir_io import read_perception_model
@@ -96,7 +96,7 @@ def _network_of_the_pencil(config: HardPerceptionTraining) -> SpikingNetwork:
 
     It sees the pole where there is no wall already, which is half of what is to be learnt.
     """
-    camera, model = CAMERA, read_perception_model(config.start or zoo("pencil_perception.nir"))
+    camera, model = CAMERA, read_perception_model(config.start or shipped_model("pencil/perception.nir"))
     population, readout = model.graph.populations["pole"], model.readout
     weights = {c.source: c.weight.T for c in model.graph.connections if isinstance(c, Linear)}
     band = oriented_bands(

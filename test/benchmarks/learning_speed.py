@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "plasticity"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "neuromorphic/learning"))
 from plastic_networks import ask, axons, driven, random_spikes
 
 from liquid_spike_control.errors import WorkerError

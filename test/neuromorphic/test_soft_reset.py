@@ -19,7 +19,7 @@ from liquid_spike_control.spiking.nir_import import read_nir
 from liquid_spike_control.spiking.presets import preset_of
 from liquid_spike_control.types import SpikeTrain
 
-DATA = Path(__file__).parent / "data" / "nir"
+DATA = Path(__file__).parents[1] / "data" / "nir"
 
 
 def _layer(weight, **options):

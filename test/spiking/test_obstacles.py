@@ -12,7 +12,7 @@ from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGr
 from liquid_spike_control.spiking.loihi_limits import programmable_neurons, unsupported_on_loihi
 from liquid_spike_control.spiking.nir_import import read_nir
 
-DATA = Path(__file__).parent / "data" / "nir"
+DATA = Path(__file__).parents[1] / "data" / "nir"
 
 
 @pytest.mark.parametrize(("case", "preset"), [("snntorch_dense", "snntorch"), ("sinabs_conv", "sinabs")])

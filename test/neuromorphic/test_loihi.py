@@ -17,7 +17,7 @@ from liquid_spike_control.neuromorphic.emulator.loihi import (
 )
 from liquid_spike_control.types import SpikeTrain
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 DENSE = np.load(DATA / "loihi_lif_dense.npz")
 OTHERS = np.load(DATA / "loihi_conv_delay_sdn_rf.npz")
 

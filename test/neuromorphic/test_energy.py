@@ -35,7 +35,7 @@ def test_davies2018_prices_the_traffic_inside_a_chip_and_says_what_it_cannot():
     assert estimate(STATS, 1e-3, "kerasspiking:loihi", traffic=traffic).traffic is None
 
 
-RECORDED = json.loads((Path(__file__).parent / "data" / "keras_spiking.json").read_text())
+RECORDED = json.loads((Path(__file__).parents[1] / "data" / "keras_spiking.json").read_text())
 
 
 @pytest.mark.parametrize("device", RECORDED["devices"])

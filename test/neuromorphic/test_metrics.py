@@ -28,7 +28,7 @@ from liquid_spike_control.neuromorphic.reference import FloatReference
 from liquid_spike_control.spiking.graph import Correlation, CubaPopulation, Linear, SpikingGraph, Synapses
 from liquid_spike_control.types import SpikeTrain
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 RECORDED = HERE / "data" / "neurobench.npz"
 SCRIPT = HERE / "frameworks" / "record_neurobench.py"
 

@@ -29,8 +29,8 @@ from liquid_spike_control.neuromorphic.workers.oracles import find_oracle
 from liquid_spike_control.resources import shipped_model
 
 PENCIL = str(shipped_model("pencil/perception.nir"))
-NIR = Path(__file__).parent / "data/nir"
-NETX = Path(__file__).parent / "data/netx"
+NIR = Path(__file__).parents[1] / "data/nir"
+NETX = Path(__file__).parents[1] / "data/netx"
 NORSE = ("--preset", "norse")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from liquid_spike_control import neuromorphic
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = (ROOT / "docs/neuromorphic/README.md").read_text()
 
 

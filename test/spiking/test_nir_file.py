@@ -14,7 +14,7 @@ from liquid_spike_control.errors import ModelError
 from liquid_spike_control.spiking.nir_file import read_nir_file
 from liquid_spike_control.spiking.nir_import import read_nir
 
-DATA = Path(__file__).parent / "data" / "nir"
+DATA = Path(__file__).parents[1] / "data" / "nir"
 WHOLE = DATA / "spikingjelly_conv.nir"
 
 

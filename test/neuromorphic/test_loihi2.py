@@ -24,7 +24,7 @@ from liquid_spike_control.neuromorphic.integers.neurons import (
 from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
 from liquid_spike_control.types import SpikeTrain
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 FIRST = np.load(DATA / "loihi_conv_delay_sdn_rf.npz")
 CHAINS = np.load(DATA / "loihi2.npz")  # made by record_loihi2.py
 # Recorded states, as Lava calls them and as we do.

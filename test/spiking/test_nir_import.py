@@ -16,7 +16,7 @@ from liquid_spike_control.spiking.nir_io import read_perception_model, write_per
 from liquid_spike_control.spiking.readout import Readout
 from liquid_spike_control.types import SpikeTrain
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 DATA = HERE / "data" / "nir"
 CASES = sorted(path.stem for path in DATA.glob("*.npz"))
 

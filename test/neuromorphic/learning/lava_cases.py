@@ -7,7 +7,7 @@ import numpy as np
 from plastic_networks import ask, random_spikes
 
 #: Lava 0.10.0, LearningDense, fixed_pt (bit_approximate_loihi).
-RECORDED = Path(__file__).parents[1] / "data/lava_learning.npz"
+RECORDED = Path(__file__).parents[2] / "data/lava_learning.npz"
 N_STEPS = 48
 LAVA = {
     "pairs": {"dw": "2^-2*x1*y0 - 2^-2*y1*x0", "x1": (16, 10), "y1": (20, 8)},

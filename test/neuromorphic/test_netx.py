@@ -14,7 +14,7 @@ from liquid_spike_control.neuromorphic.files.netx import read_netx
 from liquid_spike_control.neuromorphic.integers.neurons import AdaptivePopulation
 from liquid_spike_control.types import SpikeTrain
 
-DATA = Path(__file__).parent / "data" / "netx"
+DATA = Path(__file__).parents[1] / "data" / "netx"
 SLAYER = np.load(DATA / "slayer.npz")
 
 

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 #: The hash that ros-event-camera's definition has; renaming, moving or retyping a field changes it.
 UPSTREAM_HASH = "RIHS01_d6fa176260b1f37e5a40845305315e150a0f18191241eb64f407442aa29844aa"
-SOURCE = Path(__file__).parents[1] / "interfaces/event_camera_msgs/msg/EventPacket.msg"
+SOURCE = Path(__file__).parents[2] / "interfaces/event_camera_msgs/msg/EventPacket.msg"
 
 
 @pytest.fixture(scope="module")

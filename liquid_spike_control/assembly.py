@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .checkpoint import check_fits
 from .control.files import controller_of, read_controller_file
 from .errors import TaskError
+from .events.filters import FrontEnd
 from .loop import Decider, Estimator, Loop, NoEstimator, SpikingEstimator, TruthEstimator
 from .neuromorphic.backend import Backend
 from .neuromorphic.model import new_backend as model_backend
@@ -44,8 +45,21 @@ def read_robot_perception(robot: Robot, path: str | Path | None = None) -> Perce
         ModelError: the file is damaged or does not fit.
     """
     model = read_perception_model(path or robot.model("perception"))
-    Perception(model).check_fits(names(robot.estimates), units(robot.estimates), picture_size(robot.cameras))
+    new_perception(robot, model)
     return model
+
+
+def new_perception(robot: Robot, model: PerceptionModel) -> Perception:
+    """A perception behind the robot's front end.
+
+    Raises:
+        RobotError: a file of the front end is missing, damaged or does not fit.
+        ModelError: the model does not fit the robot's cameras and estimates.
+    """
+    sensors = robot.sensors()
+    perception = Perception(model, FrontEnd(sensors) if sensors else None)
+    perception.check_fits(names(robot.estimates), units(robot.estimates), picture_size(robot.cameras))
+    return perception
 
 
 def read_robot_controller(
@@ -92,7 +106,7 @@ def new_estimator(
     if truth:
         return TruthEstimator(world)
     model = read_robot_perception(robot, perception)
-    return SpikingEstimator(Perception(model), new_backend(model, backend), robot.cameras)
+    return SpikingEstimator(new_perception(robot, model), new_backend(model, backend), robot.cameras)
 
 
 def new_loop(

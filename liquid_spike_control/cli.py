@@ -32,6 +32,7 @@ from .options import (
     FaultsOptions,
     FuzzOptions,
     HopsOptions,
+    HotPixelsOptions,
     InspectOptions,
     KeystoreOptions,
     NewOptions,
@@ -331,6 +332,14 @@ def events_convert(options: Annotated[EventsConvertOptions, tyro.conf.arg(name="
     from .records.events_entry import convert_command
 
     return convert_command(options)
+
+
+@events.command(name="hot-pixels")
+def events_hot_pixels(options: Annotated[HotPixelsOptions, tyro.conf.arg(name="")]) -> int:
+    """Find the pixels that fire whatever they look at, as a mask for a camera's front end."""
+    from .records.events_entry import hot_pixels_command
+
+    return hot_pixels_command(options)
 
 
 @events.command(name="play")

@@ -14,6 +14,7 @@ from .events.binning import SpikeBinner
 from .types import Quantities, SpikeTrain
 
 if TYPE_CHECKING:
+    from .events.filters import FrontEnd
     from .neuromorphic.backend import Backend
     from .spiking.nir_io import PerceptionModel
 
@@ -23,13 +24,17 @@ class Perception:
 
     Args:
         model: a perception model, from :func:`~liquid_spike_control.spiking.nir_io.read_perception_model`.
+        front_end: of the cameras; none takes their events as they are.
+
+    Attributes:
+        width, height: columns and rows of the picture that the network takes.
 
     Raises:
         ModelError: the model's metadata does not say how its input is encoded.
     """
 
-    def __init__(self, model: PerceptionModel) -> None:
-        self.model = model
+    def __init__(self, model: PerceptionModel, front_end: FrontEnd | None = None) -> None:
+        self.model, self.front_end = model, front_end
         try:
             encoding = model.metadata["input_encoding"]
             self.width, self.height = int(encoding["width"]), int(encoding["height"])
@@ -67,6 +72,8 @@ class Perception:
         Raises:
             ModelError: the first misfit.
         """
+        if self.front_end is not None and picture == self.picture:
+            picture = self.front_end.width, self.front_end.height
         for field, found, wanted in (
             ("feature_names", self.feature_names, tuple(feature_names)),
             ("feature_units", self.feature_units, tuple(feature_units)),
@@ -78,27 +85,38 @@ class Perception:
                 )
 
     @property
+    def picture(self) -> tuple[int, int]:
+        """Columns and rows of the cameras, side by side, whose events are taken."""
+        front_end = self.front_end
+        return (self.width, self.height) if front_end is None else (front_end.camera_width, front_end.camera_height)
+
+    @property
     def n_axons(self) -> int:
         """Number of input axons of the network."""
         return self.binner.n_axons
 
     @property
     def rejected(self) -> int:
-        """Events outside the picture or the window since the start."""
-        return self.binner.rejected
+        """Events outside the picture or the window since the start; what the front end drops on purpose is none."""
+        outside = 0 if self.front_end is None else self.front_end.outside
+        return self.binner.rejected + outside
 
     def reset(self, stamp_ns: int) -> None:
         """Forget all; the next events are later than ``stamp_ns``."""
         self._until_ns = stamp_ns
         self._readout.reset()
+        if self.front_end is not None:
+            self.front_end.reset()
 
     def encode(self, events: np.ndarray, stamp_ns: int) -> SpikeTrain:
         """Axon spikes of the steps from the last stamp to this one.
 
         Args:
-            events: EVENT array, sorted by time.
+            events: EVENT array, sorted by time, of the cameras side by side.
             stamp_ns: end of the window [ns]; part of a step is left for the next window.
         """
+        if self.front_end is not None:
+            events = self.front_end.apply(events)
         n_steps = max(0, (stamp_ns - self._until_ns) // self.step_ns)
         spikes = self.binner.bin(events, self._until_ns, n_steps)
         self._until_ns += n_steps * self.step_ns

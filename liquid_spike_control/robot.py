@@ -18,7 +18,8 @@ import msgspec
 import numpy as np
 
 from .control.gate import GateLimits
-from .errors import RobotError
+from .errors import RobotError, TaskError
+from .events.front_end import FrontEndSettings, Sensor
 from .joints import JOINT_STATE, MULTI_ARRAY
 from .resources import PACKAGE_FOLDER, shipped_model
 
@@ -186,6 +187,7 @@ class Camera(_Entry, frozen=True):
         encoding: of the packets that the simulator publishes: mono (exact to the nanosecond) or evt3 (microseconds).
         clock: of a real camera's packets: sensor, as drivers have it, or stamp.
         qos: of a real camera's topic.
+        front_end: between the camera and the network, simulated or real.
     """
 
     name: str
@@ -199,6 +201,7 @@ class Camera(_Entry, frozen=True):
     encoding: str = "evt3"
     clock: str = "sensor"
     qos: Qos = EVENTS_QOS
+    front_end: FrontEndSettings = FrontEndSettings()
 
     @property
     def events_topic(self) -> str:
@@ -460,6 +463,10 @@ class Robot(_Entry, frozen=True):
         self._check_qos(f"{where}.qos", camera.qos)
         if min(camera.supersample) < 1:
             self._refuse(f"{where}.supersample", list(camera.supersample), "give whole numbers of at least 1")
+        try:
+            camera.front_end.check(camera.width, camera.height)
+        except TaskError as error:
+            raise RobotError(f"{self.source}: {where}.front_end.{error}") from None
         for field, known in (("encoding", EVENT_ENCODINGS), ("clock", ("sensor", "stamp"))):
             if getattr(camera, field) not in known:
                 self._refuse(f"{where}.{field}", f"'{getattr(camera, field)}'", f"give {' or '.join(known)}")
@@ -537,6 +544,21 @@ class Robot(_Entry, frozen=True):
     def seen(self) -> tuple[Reading | Setpoint, ...]:
         """What is known without a perception, in order."""
         return (*self.readings, *self.setpoints)
+
+    def sensors(self) -> tuple[Sensor, ...]:
+        """The cameras with their front ends, whose files are read; empty where no camera has one.
+
+        Raises:
+            RobotError: a file is missing, damaged, or of a sensor of another size.
+        """
+        found = []
+        for i, camera in enumerate(self.cameras):
+            try:
+                settings = camera.front_end.with_contents(Path(self.folder), camera.width, camera.height)
+            except TaskError as error:
+                raise RobotError(f"{self.source}: cameras[{i}] ({camera.name}).front_end.{error}") from None
+            found.append(Sensor(camera.width, camera.height, settings))
+        return tuple(found) if any(sensor.settings != FrontEndSettings() for sensor in found) else ()
 
     def file(self, name: str) -> Path:
         """Path of a file of the folder; an absolute name stays as it is."""

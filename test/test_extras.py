@@ -57,6 +57,7 @@ WORKS = {
     "neuromorphic compare": ["neuromorphic", "compare", PERCEPTION, "--steps", "20"],
     "neuromorphic energy": ["neuromorphic", "energy", PERCEPTION, "--steps", "20"],
     "events info": ["events", "info", "{events}", "--size", "8", "8"],
+    "events hot-pixels": ["events", "hot-pixels", "{events}", "--size", "8", "8", "--rate", "1e6"],
     "events convert": ["events", "convert", "{events}", "{out}/b.mcap", "--size", "8", "8"],
     "security policy": ["security", "policy"],
 }  # fmt: skip

@@ -248,6 +248,14 @@ WRONG = [
      "cameras[0] (eye).model: event camera: shot_noise_hz must be a finite number 0 or more, not -1.0"),
     ("cameras.0.model", {"contrast_threshold": 0.0},
      "cameras[0] (eye).model: event camera: contrast_threshold must be a finite number greater than 0, not 0.0"),
+    ("cameras.0.front_end", 3, "cameras[0].front_end: expected `object`, got `int`; give fields with values"),
+    ("cameras.0.front_end", {"blur": 1}, f"cameras[0].front_end.blur: {UNKNOWN}"),
+    ("cameras.0.front_end", {"crop": {"left": 0, "top": 0, "width": 8}},
+     f"cameras[0].front_end.crop.height: {NO_DEFAULT}"),
+    ("cameras.0.front_end", {"crop": {"left": 0, "top": 1, "width": 32, "height": 24}},
+     "cameras[0] (eye).front_end.crop: 32 x 24 pixels from column 0 and row 1; give a part of the sensor's 32 x 24"),
+    ("cameras.0.front_end", {"group": [2, 5]},
+     "cameras[0] (eye).front_end.group: [2, 5]; give a divisor of the 24 rows, or another crop"),
     ("cameras", [], "estimates: 1; add cameras: estimates come from event cameras"),
     # estimates
     ("estimates", {"name": "x"}, "estimates: expected `array`, got `object`; give a list"),
@@ -292,6 +300,22 @@ def test_a_wrong_field_is_named_with_its_remedy(folder, path, value, says):
 def test_every_field_is_in_the_table(kind, where):
     tried = {path for path, _, _ in WRONG} | set(REQUIRED)
     assert [field for field in kind.__struct_fields__ if where + field not in tried] == []
+
+
+@pytest.mark.parametrize(("field", "content", "says"), [
+    ("hot_pixels", '{"width": 64, "height": 48, "pixels": []}',
+     "64 x 48 pixels; give the mask of the sensor's 32 x 24"),
+    ("camera_info", "{image_width: 64, image_height: 48, distortion_model: plumb_bob, camera_matrix: &m {rows: 3, "
+     "cols: 3, data: [9, 0, 9, 0, 9, 9, 0, 0, 1]}, distortion_coefficients: *m}",
+     "64 x 48 pixels; give the calibration of the sensor's 32 x 24"),
+    ("hot_pixels", None, "mask: No such file or directory; make it with liquid-spike events hot-pixels"),
+])  # fmt: skip
+def test_a_front_end_s_file_of_another_sensor(folder, field, content, says):
+    write(folder, ("cameras.0.front_end", {field: "mask"}))
+    if content is not None:
+        (folder / "mask").write_text(content)
+    said = refused(folder, lambda folder: read_robot(folder).sensors())
+    assert said.startswith(f"robot.yaml: cameras[0] (eye).front_end.{field}: ") and said.endswith(says)
 
 
 def test_without_anything_to_observe(folder):

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from ..errors import GraphError, TaskError
+from ..events.front_end import to_json
 from ..joints import MULTI_ARRAY
 from ..resources import PACKAGE
 from ..robot import Qos, Robot, RosPlace, names, units
@@ -400,6 +401,8 @@ def _perception(options: GraphOptions) -> dict[str, object]:
             "camera_widths": [camera.width for camera in cameras],
             "camera_heights": [camera.height for camera in cameras],
         }
+    if (front_end := to_json([sensor.settings for sensor in options.description.sensors()])):
+        values["front_end"] = front_end
     # the simulated world slows down instead, and events that are missing would be a fault of the camera's
     values["sheds"] = not options.simulated
     if options.simulated:

@@ -14,8 +14,10 @@ from event_camera_msgs.msg import EventPacket
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
-from ..errors import GraphError
+from ..errors import GraphError, TaskError
 from ..events.codec import DECODED, ENCODINGS, STEP_NS, Decoder, PacketSequence, encode
+from ..events.filters import FrontEnd
+from ..events.front_end import from_json
 from ..events.stream import EventStream
 from ..events.windows import Windows
 from ..neuromorphic.model import of_perception
@@ -87,6 +89,9 @@ class PerceptionNode(GraphNode):
         self._heights = self.parameter("camera_heights", numbers, "rows of each of several cameras")
         self._width = self.parameter("camera_width", Parameter.Type.INTEGER, "columns of the camera", 1, 65535)
         self._height = self.parameter("camera_height", Parameter.Type.INTEGER, "rows of the camera", 1, 65535)
+        self._front_end = self.parameter(
+            "front_end", "", "crop, groups, filters, undistortion of each camera: JSON out of the robot's description"
+        )
         self._realtime = self.mode == "realtime"
         sheds = self.parameter(
             "sheds", True, "in real time late packets are dropped and events shed; false: the world waits for this node"
@@ -107,7 +112,7 @@ class PerceptionNode(GraphNode):
         if self._on_sensor_clock and not self._window_ns:
             raise GraphError("parameter window_s: 0 is for event_clock stamp; give the controller's period")
         model = read_perception_model(self._file)
-        self._perception = Perception(model)
+        self._perception = Perception(model, self._new_front_end())
         self._perception.check_fits(self._names, self._units, size)
         if self._window_ns % self._perception.step_ns:
             raise GraphError(f"parameter window_s: give a multiple of the model's step, {self._perception.step_ns} ns")
@@ -141,6 +146,18 @@ class PerceptionNode(GraphNode):
             raise GraphError("parameters events_topics, camera_widths, camera_heights: give one for each camera")
         return [Eye(*place) for place in zip(self._topics, self._widths, self._heights, strict=True)]
 
+    def _new_front_end(self) -> FrontEnd | None:
+        """What lies between the cameras and the network.
+
+        Raises:
+            GraphError: the parameter is damaged or does not fit the cameras.
+        """
+        try:
+            sensors = from_json(self._front_end, [(eye.width, eye.height) for eye in self._eyes])
+        except TaskError as error:
+            raise GraphError(f"parameter {error}") from None
+        return FrontEnd(sensors) if sensors else None
+
     def _warm(self) -> None:
         """Compile every kernel that a packet passes, or load it from the cache."""
         perception = self._perception
@@ -148,16 +165,18 @@ class PerceptionNode(GraphNode):
         events["t"] = (1, 2, perception.step_ns)
         for encoding in ENCODINGS:
             packet = to_packet(
-                encode(events, encoding, 0), encoding, 0, 0, perception.width, perception.height, 0
+                encode(events, encoding, 0), encoding, 0, 0, *perception.picture, 0
             )
-            decoded = decoder.decode(packet.events, encoding, 0, perception.width, perception.height)
+            decoded = decoder.decode(packet.events, encoding, 0, *perception.picture)
             decoder.reset()
         for encoding in DECODED:
-            decoder.decode(b"", encoding, 0, perception.width, perception.height)
+            decoder.decode(b"", encoding, 0, *perception.picture)
         spikes = perception.encode(decoded, 5 * perception.step_ns)
         packet_to_spikes(spikes_to_packet(spikes, perception.n_axons, "", 0, 0, 0), perception.n_axons, "")
         silent = SpikeTrain(np.zeros(6, np.int64), np.empty(0, np.int32))
         perception.decode(self._backend.run(spikes) if self._backend else silent, 0)
+        if perception.front_end is not None:
+            perception.front_end.counts.fill(0)
 
     def activate(self) -> None:
         """Begin an episode."""
@@ -325,6 +344,7 @@ class PerceptionNode(GraphNode):
             "duplicated": self._sequence.duplicated,
             "reordered": self._sequence.reordered,
             "rejected": self._perception.rejected,
+            **({} if self._perception.front_end is None else self._perception.front_end.dropped),
             **self._stream.decoder.dropped,
         }
         if self._backend is not None:

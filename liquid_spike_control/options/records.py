@@ -79,6 +79,18 @@ class EventsInfoOptions(EventsOptions):
 
 
 @dataclass
+class HotPixelsOptions(EventsOptions):
+    """Options of a search for hot pixels."""
+
+    out: OutputFile = None
+    """Write the mask, a .json file for a camera's front_end in a robot's description."""
+    rate: Annotated[float, Range(1e-3, 1e6, "Hz")] = 2.0
+    """Least rate of a hot pixel [Hz]; none has fewer than 10 events."""
+    factor: Annotated[float, Range(1.0, 1e6)] = 10.0
+    """How many times the events of the pixels around it a hot one has."""
+
+
+@dataclass
 class PacketOptions(EventsOptions):
     """How events become packets."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike events info`` and ``convert``: what is in a recording, and the same in another format."""
+"""``liquid-spike events info``, ``hot-pixels`` and ``convert``: what is in a recording, and the same otherwise."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from ..errors import TaskError
 from ..events.files import write_events
+from ..events.filters import count_pixels
+from ..events.hot_pixels import FEWEST_EVENTS, find_hot_pixels, write_hot_pixels
+from ..events.words import to_words
 from ..outputs import write_json
 from ..terminal import Console
 from .event_account import EventAccount
@@ -21,9 +24,11 @@ from .event_source import EventSource, open_source
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
-    from ..options import EventsConvertOptions, EventsInfoOptions
+    from ..options import EventsConvertOptions, EventsInfoOptions, HotPixelsOptions
 
 SECOND_NS = 1_000_000_000
+#: Hot pixels that are listed.
+SHOWN = 10
 
 
 def info_command(options: EventsInfoOptions) -> int:
@@ -49,6 +54,46 @@ def info_command(options: EventsInfoOptions) -> int:
         told = {k: v for k, v in asdict(account).items() if not k.startswith("_")}
         write_json(options.json, told | {"duration_s": account.duration_s})
     return 1 if account.backward or account.outside else 0
+
+
+def hot_pixels_command(options: HotPixelsOptions) -> int:
+    """Find the hot pixels of a recording, and write them as a mask; 0.
+
+    Raises:
+        LiquidSpikeError: something that the user can mend.
+    """
+    source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
+    account = EventAccount(source.width, source.height)
+    counts = np.zeros((source.height, source.width), np.int64)
+    with ProgressBar("reading", "events") as patience:
+        for piece in source.pieces():
+            account.add(piece)
+            count_pixels(to_words(piece), counts)
+            patience.show(account.events, None)
+    _demand_events(source, account)
+    duration_s = account.duration_s
+    if duration_s * options.rate < 1:
+        remedy = f"record {FEWEST_EVENTS / options.rate:g} s, or give a greater --rate"
+        raise TaskError(f"{source.path}: {duration_s:.3f} s are too short for pixels of {options.rate:g} Hz; {remedy}")
+    found = find_hot_pixels(counts, duration_s, options.rate, options.factor)
+    console = Console(highlight=False, soft_wrap=True)
+    n = len(found.pixels)
+    console.print(
+        f"{options.file}: {n} hot pixel{'' if n == 1 else 's'} of {source.width} x {source.height} in {duration_s:.3f}"
+        f" s, {100 * found.share:.1f} % of {account.events} events"
+    )
+    for (x, y), rate in sorted(zip(found.pixels.tolist(), found.rates, strict=True), key=lambda pair: -pair[1])[:SHOWN]:
+        console.print(f"  column {x}, row {y}: {rate:.1f} Hz")
+    if n > SHOWN:
+        console.print(f"  and {n - SHOWN} more")
+    _tell(console, source)
+    if options.out is not None:
+        facts = {
+            "recording": options.file.name, "duration_s": duration_s, "rate_hz": options.rate, "factor": options.factor,
+            "share": found.share,
+        }  # fmt: skip
+        write_hot_pixels(options.out, found, facts)
+    return 0
 
 
 def convert_command(options: EventsConvertOptions) -> int:

@@ -20,6 +20,7 @@ import numpy as np
 from ..assembly import new_backend
 from ..control.files import controller_of, read_controller_file
 from ..errors import ModelError, TaskError
+from ..events.filters import FrontEnd
 from ..joints import MULTI_ARRAY, to_ns
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
@@ -231,10 +232,10 @@ def _replay_perception(
     outcome: Replay, topics: Topics, bag: Bag, model: PerceptionModel, backend: Backend, progress: Progress
 ) -> None:
     contents, setup = outcome.contents, outcome.setup
-    perception = Perception(model)
+    perception = Perception(model, FrontEnd(setup.sensors) if setup.sensors else None)
     encoder = EncoderReplay(perception, setup.sensor_clock, setup.window_ns)
     accounts = [Comparison(topic) for topic in (topics.spikes_in, topics.spikes_out, topics.estimate)]
-    taken = _taken(outcome, bag, (perception.width, perception.height), progress)
+    taken = _taken(outcome, bag, perception.picture, progress)
     made = stages.encode(taken, encoder, contents.spikes_in, accounts[0], setup.lockstep)
     if setup.window_ns and 0 < accounts[0].differing <= WINDOWS_A_PACKET * contents.dropped:
         outcome.notes.append(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..control.gate import GateLimits
 from ..errors import TaskError
+from ..events.front_end import Sensor, from_json
 from ..inputs import parse_json
 from ..joints import JOINT_STATE, Readings, setpoints_of
 from ..robot import Robot, names
@@ -89,6 +90,7 @@ class Setup:
         estimate_names, command_names: of the perception and the controller.
         tolerance_ns: how far a joint state may be from the estimate [ns].
         sensor_clock, window_ns: how the perception takes a camera's stream.
+        sensors: the cameras with their front ends; empty where there is none.
         backend: what ran the network.
         limits: of the gate, before those of the controller.
     """
@@ -104,6 +106,7 @@ class Setup:
     tolerance_ns: int
     sensor_clock: bool
     window_ns: int
+    sensors: tuple[Sensor, ...]
     backend: str
     limits: GateLimits
 
@@ -151,6 +154,7 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
             tolerance_ns=round(told("controller", "tolerance_s", 0.0) * 1e9),
             sensor_clock=told("perception", "event_clock", "stamp") == "sensor",
             window_ns=max(0, round(told("perception", "window_s", 0.0) * 1e9)),
+            sensors=_sensors(description, robot),
             backend=told("neuromorphic", "backend", "loihi"),
             limits=GateLimits(
                 commands,
@@ -167,6 +171,14 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
 
 def _events_topic(robot: Robot) -> str:
     return robot.cameras[0].events_topic if robot.cameras else ""
+
+
+def _sensors(description: Description, robot: Robot) -> tuple[Sensor, ...]:
+    """As the perception node had them, or the robot's where the bag does not know that node."""
+    told = description.parameter
+    if (width := told("perception", "camera_width")) is None:
+        return robot.sensors()
+    return from_json(told("perception", "front_end", ""), [(width, told("perception", "camera_height"))])
 
 
 def _absolute(topic: str) -> str:

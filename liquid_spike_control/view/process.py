@@ -10,11 +10,10 @@ import socket
 import sys
 import time
 
-from ..assembly import new_backend, read_robot_perception
+from ..assembly import new_backend, new_perception, read_robot_perception
 from ..errors import LiquidSpikeError
 from ..neuromorphic.emulator.loihi import LoihiEmulator
 from ..parent_death import end_with_parent
-from ..perception import Perception
 from ..robot import Robot
 from ..robot_file import read_robot
 from ..tasks.of_robot import task_of
@@ -47,7 +46,7 @@ def new_screen(robot: Robot, settings: dict, duration_s: float | None, perceptio
     backend = new_backend(model)
     # an emulator of other neuron models has no rasters by layer
     layers = backend if isinstance(backend, LoihiEmulator) else None
-    return Screen(robot, task, Perception(model), layers)
+    return Screen(robot, task, new_perception(robot, model), layers)
 
 
 def main() -> None:

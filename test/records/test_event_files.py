@@ -13,6 +13,7 @@ import pytest
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.events.codec import encode
 from liquid_spike_control.events.files import open_events, write_events
+from liquid_spike_control.events.front_end import FrontEndSettings
 from liquid_spike_control.events.stream import EventStream
 from liquid_spike_control.joints import to_ns
 from liquid_spike_control.options import EventsConvertOptions
@@ -518,6 +519,28 @@ def test_info_of_events_that_run_back(tmp_path):
     done = run("info", tmp_path / "o.h5")
     assert done.returncode == 1
     assert "no: 1 events run back" in done.stdout
+
+
+def test_hot_pixels(tmp_path):
+    """Two pixels of 200 Hz in a recording of 20 s beside noise: the mask holds them, and a front end takes it."""
+    rng = np.random.default_rng(0)
+    made = np.zeros(18_000, EVENT)
+    made["t"] = np.sort(rng.integers(0, 20_000_000, len(made))) * 1000
+    made["x"], made["y"], made["p"] = rng.integers(0, 60, len(made)), rng.integers(0, 40, len(made)), 1
+    hot = rng.choice(len(made), 8000, replace=False)
+    made["x"][hot], made["y"][hot] = np.where(np.arange(8000) % 2, 17, 59), np.where(np.arange(8000) % 2, 5, 39)
+    recording, mask = tmp_path / "o.csv", tmp_path / "hot_pixels.json"
+    write_events(recording, iter([made]), 60, 40)
+    done = run("hot-pixels", recording, "--size", "60", "40", "--out", mask)
+    assert done.returncode == 0, done.stderr
+    pixel = made["x"] + 60 * made["y"].astype(int)
+    share = 100 * np.isin(pixel, (17 + 60 * 5, 59 + 60 * 39)).mean()
+    assert "o.csv: 2 hot pixels of 60 x 40 in 20.0" in done.stdout and f"{share:.1f} % of 18000 events" in done.stdout
+    settings = FrontEndSettings(hot_pixels=str(mask)).with_contents(tmp_path, 60, 40)
+    assert settings.hot_pixels == ((17, 5), (59, 39))
+    short = run("hot-pixels", recording, "--size", "60", "40", "--rate", "0.01")
+    assert short.returncode == 2 and short.stderr.count("\n") == 1
+    assert "s are too short for pixels of 0.01 Hz; record 1000 s, or give a greater --rate" in short.stderr
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def robot(tmp_path) -> Path:
     values = yaml.safe_load(PENCIL.read_text())
     values["cameras"][0] |= {"width": 160, "height": 144, "supersample": [2, 1], "front_end": FRONT_END}
     values["cameras"][0]["model"] |= {"hot_pixel_fraction": 0.001}
-    values |= {"scene": str(PENCIL.parent / "scene.xml"), "perception": "pencil_perception.nir"}
-    values["controller"] = "pencil_controller.safetensors"
+    values |= {"scene": str(PENCIL.parent / "scene.xml"), "perception": str(PENCIL.parent / "perception.nir")}
+    values["controller"] = str(PENCIL.parent / "controller.safetensors")
     (folder / "robot.yaml").write_text(yaml.safe_dump(values))
     (folder / "task.py").write_text("from liquid_spike_control.robots.pencil.task import Pencil\n")
     (folder / "eye.yaml").write_text(yaml.safe_dump(CALIBRATION))

@@ -19,7 +19,8 @@ from liquid_spike_control.options.fields import Options, Output, Range
 CLASSES = sorted({getattr(options, name) for name in options.__all__}, key=lambda kind: kind.__name__)
 #: Paths that are read, and folders that are made.
 NOT_OUTPUTS = {"config", "params", "perception_model", "controller_model", "perception", "folder", "bag", "file",
-               "model", "spikes", "calibration", "payloads", "models", "cache", "results", "logs"}  # fmt: skip
+               "model", "spikes", "calibration", "payloads", "models", "cache", "results", "logs",
+               "network"}  # fmt: skip
 
 
 def leaves(hint, metadata=()):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Count, Options, OutputFile, Range, Seed
+from .fields import Count, Jobs, Options, OutputFile, Range, Seed
 
 
 @dataclass
@@ -17,7 +17,7 @@ class TrainOptions(Options):
     """Training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """What for: pencil or pencil-hard; controller: any robot, its folder or its yaml file."""
+    """A robot's name, its folder or its yaml file. pencil and pencil-hard have trainings of their own."""
     out: OutputFile = None
     """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
     perception: Path | None = None
@@ -27,7 +27,17 @@ class TrainOptions(Options):
     seed: Seed = 1
     """Of everything that chance decides."""
     updates: Count | None = None
-    """perception: optimiser steps of the first stage, if not the full training; the others follow in proportion."""
+    """perception: optimiser steps, if not the full training; of the pencil those of the first stage, the others follow
+    in proportion.
+    """
+    network: Path | None = None
+    """perception: yaml file of a layered network and its training; network.yaml in the robot's folder if not given, or
+    a small one.
+    """
+    random_features: bool = False
+    """perception: random receptive fields, of which only the readout is fitted: quick, coarse, without torch."""
+    workers: Jobs = 1
+    """perception: processes that record episodes."""
     rounds: Count | None = None
     """controller: DAgger rounds, if not the full training."""
     controller: str = "cfc_mm"

@@ -2,8 +2,8 @@
 """Read and write perception models: one NIR file with the spiking network, the readout and the metadata.
 
 ``Input -> Linear -> CubaLIF [-> Linear -> CubaLIF ...]`` with optional recurrence (``CubaLIF -> Linear ->
-the same CubaLIF``), ``Conv2d`` or ``LIF`` too; then, from one population or several, ``Linear -> LI ->
-Linear -> Output``.
+the same CubaLIF``), ``Conv2d`` or ``LIF`` too, with a ``Delay`` before the weights where there is one; then,
+from one population or several, ``Linear -> LI -> Linear -> Output``.
 
 NIR (Pedersen et al. 2024, Nature Communications 15) states differential equations; a step must be chosen:
 
@@ -31,12 +31,12 @@ import numpy as np
 from ..errors import ModelError
 from ..hdf5 import open_hdf5
 from ..outputs import write_file
-from .graph import INPUT, Linear, SpikingGraph
+from .graph import INPUT, Connection, Correlation, Linear, SpikingGraph
 from .nir_reader import NEURONS, WEIGHTS, Reader
 from .readout import Readout
 
 _KEY = "liquid_spike_control"
-_KNOWN = (nir.Input, nir.Output, nir.Flatten, nir.LI, *WEIGHTS, *NEURONS)
+_KNOWN = (nir.Input, nir.Output, nir.Flatten, nir.Delay, nir.LI, *WEIGHTS, *NEURONS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ def write_perception_model(
 
     Args:
         path: where to; replaced at once or not at all.
-        graph: linear connections only; its outputs feed the readout.
+        graph: linear connections and convolutions, each with one delay; its outputs feed the readout.
         readout: takes the spikes of ``graph.outputs``.
         metadata: JSON values; ``dt``, ``rule`` and ``hash`` are added.
         dt: time step [s].
@@ -107,7 +107,7 @@ def write_perception_model(
         The hash of what was written.
 
     Raises:
-        ModelError: the graph has convolutions, or a decay of 0, which has no time constant.
+        ModelError: the graph has other connections, or a decay of 0, which has no time constant.
     """
     if readout.n_neurons != graph.n_outputs:
         raise ModelError(
@@ -115,26 +115,25 @@ def write_perception_model(
         )
     nodes: dict[str, Any] = {INPUT: nir.Input({"input": np.array([graph.n_inputs])})}
     edges: list[tuple[str, str]] = []
+    images = {c.target: c.output_shape for c in graph.connections if isinstance(c, Correlation)}
     for name, p in graph.populations.items():
         if min(p.du.min(), p.dv.min()) <= 0:
             raise ModelError(
                 f"{path}: {name} has a decay of 0, which has no time constant; use at least 1/4096"
             )
+        image = images.get(name)
+        tau_syn, tau_mem = _each(dt / p.du, image), _each(dt / p.dv, image)
         nodes[name] = nir.CubaLIF(
-            tau_syn=dt / p.du,
-            tau_mem=dt / p.dv,
-            r=1 / p.dv,
-            v_leak=p.bias / p.dv,
-            v_reset=np.zeros(p.n),
-            v_threshold=p.vth,
-            w_in=1 / p.du,
+            tau_syn=tau_syn,
+            tau_mem=tau_mem,
+            r=_each(1 / p.dv, image),
+            v_leak=_each(p.bias / p.dv, image),
+            v_reset=_each(np.zeros(p.n), image),
+            v_threshold=_each(p.vth, image),
+            w_in=_each(1 / p.du, image),
         )
     for c in graph.connections:
-        if not isinstance(c, Linear):
-            raise ModelError(
-                f"{path}: {c.source} -> {c.target}: convolutions are read, not written; unroll it"
-            )
-        _join(nodes, edges, c.source, nir.Linear(c.weight), c.target)
+        _join(nodes, edges, c.source, _weights(c, images, path), c.target, _delay(c, path) * dt)
     if readout.decay.min() <= 0:
         raise ModelError(f"{path}: the readout has a decay of 0, which has no time constant; use more")
     keep = np.zeros_like(readout.decay)
@@ -142,7 +141,8 @@ def write_perception_model(
     first = 0
     for name in graph.outputs:
         n = graph.size(name)
-        _join(nodes, edges, name, nir.Linear(readout.weight[:, first : first + n]), "readout")
+        _join(nodes, edges, name, nir.Linear(_channels_first(readout.weight[:, first : first + n], images.get(name))),
+              "readout")  # fmt: skip
         first += n
     nodes["output"] = nir.Output({"output": np.array([readout.n_features])})
     _join(nodes, edges, "readout", nir.Affine(readout.mix, readout.offset), "output")
@@ -158,10 +158,52 @@ def write_perception_model(
     return metadata["hash"]
 
 
-def _join(nodes: dict, edges: list, source: str, weight: Any, target: str) -> None:
+def _join(nodes: dict, edges: list, source: str, weight: Any, target: str, delay: float = 0.0) -> None:
     name = f"{source}_to_{target}"
+    if name in nodes:
+        name = f"{name}_{sum(known.startswith(name) for known in nodes)}"
     nodes[name] = weight
+    if delay:
+        nodes[f"{name}_delay"] = nir.Delay(np.array([delay]))
+        edges.append((source, f"{name}_delay"))
+        source = f"{name}_delay"
     edges += [(source, name), (name, target)]
+
+
+def _each(x: np.ndarray, image: tuple[int, int, int] | None) -> np.ndarray:
+    """A parameter of each neuron; of an image, where it is the same in a channel, of each channel ``(C, 1, 1)``."""
+    if image is None:
+        return x
+    channels = x.reshape(-1, image[0])
+    if (channels == channels[:1]).all():
+        return channels[0][:, None, None].copy()
+    return x.reshape(*image[1:], image[0]).transpose(2, 0, 1).copy()
+
+
+def _channels_first(weight: np.ndarray, image: tuple[int, int, int] | None) -> np.ndarray:
+    """Columns in NIR's order, which flattens images with the channels first."""
+    if image is None:
+        return weight
+    return np.ascontiguousarray(
+        weight.reshape(len(weight), *image[1:], image[0]).transpose(0, 3, 1, 2).reshape(weight.shape)
+    )
+
+
+def _weights(c: Connection, images: dict[str, tuple[int, int, int]], path: str | Path) -> Any:
+    if isinstance(c, Linear):
+        return nir.Linear(_channels_first(c.weight, images.get(c.source)))
+    if not isinstance(c, Correlation):
+        raise ModelError(f"{path}: {c.source} -> {c.target}: single synapses are read, not written; give a Linear")
+    if c.channels_first != (c.source == INPUT):
+        raise ModelError(f"{path}: {c.source} -> {c.target}: channels come first from the input, and only there")
+    shape, one, bias = np.array(c.input_shape[1:]), np.array([1, 1]), np.zeros(len(c.weight))
+    return nir.Conv2d(shape, c.weight, np.array(c.stride), np.array(c.padding), one, 1, bias)
+
+
+def _delay(c: Connection, path: str | Path) -> int:
+    if np.ndim(c.delay):
+        raise ModelError(f"{path}: {c.source} -> {c.target}: give all its synapses one delay, or several connections")
+    return int(np.asarray(c.delay))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]], dict[str, Any]]:

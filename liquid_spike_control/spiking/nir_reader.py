@@ -88,29 +88,46 @@ class Reader:
         return self.before[name]
 
     def _source(self, weight: str) -> str:
-        """The population, or the input, whose spikes a weight node takes; Flatten is passed over."""
-        at = weight
+        """The population, or the input, whose spikes a weight node takes; Flatten and Delay are passed over."""
+        return self._path(weight)[0]
+
+    def _path(self, weight: str) -> tuple[str, int]:
+        """The source of a weight node, and the delay between them [steps]."""
+        at, delay = weight, 0
         while True:
             before = self.before[at]
             if len(before) != 1:
                 raise ModelError(f"node {at}: {len(before)} nodes reach it; give it one source")
             at = before[0]
             if at == self.input:
-                return INPUT
+                return INPUT, delay
             if isinstance(self.nodes[at], NEURONS):
-                return at
+                return at, delay
+            if isinstance(self.nodes[at], nir.Delay):
+                delay += self._steps(at)
+                continue
             if not isinstance(self.nodes[at], nir.Flatten):
                 raise ModelError(f"node {weight}: its source {at} does not spike; put neurons between them")
 
+    def _steps(self, name: str) -> int:
+        """A delay in whole steps."""
+        delays = np.ravel(np.asarray(self.nodes[name].delay, float)) / self.dt
+        if delays.size < 1 or not (delays == delays[0]).all() or not np.isfinite(delays[0]):
+            raise ModelError(f"node {name}: its delays differ; give each connection one")
+        if abs(delays[0] - round(delays[0])) > 1e-6 or delays[0] < 0:
+            raise ModelError(f"node {name}: a delay of {delays[0]:g} steps of {self.dt} s; give whole steps")
+        return round(delays[0])
+
     def _connection(self, name: str, target: str) -> Linear | Correlation:
-        node, source = self.nodes[name], self._source(name)
+        node = self.nodes[name]
+        source, delay = self._path(name)
         bias = getattr(node, "bias", None)
         if bias is not None and np.any(bias):
             raise ModelError(
                 f"node {name}: its bias would flow into the current; give v_leak of {target} instead"
             )
         if not isinstance(node, nir.Conv2d):
-            return Linear(source, target, self._columns(name, np.asarray(node.weight, float), source))
+            return Linear(source, target, self._columns(name, np.asarray(node.weight, float), source), delay)
         shape = self.shapes.get(source)
         if shape is None and getattr(node, "input_shape", None) is not None and source == INPUT:
             shape = (node.weight.shape[1], *(int(n) for n in np.ravel(node.input_shape)))
@@ -127,7 +144,7 @@ class Reader:
         weight = np.asarray(node.weight, float)
         if weight.shape[1] != shape[0]:
             raise ModelError(f"node {name}: it takes {weight.shape[1]} channels, {source} has {shape[0]}")
-        return Correlation(source, target, weight, shape, (sy, sx), (py, px), channels_first=source == INPUT)
+        return Correlation(source, target, weight, shape, (sy, sx), (py, px), source == INPUT, delay)
 
     def _columns(self, name: str, weight: np.ndarray, source: str) -> np.ndarray:
         """Columns of a Linear in the order of our neurons; NIR flattens images with the channels first."""
@@ -187,14 +204,16 @@ class Reader:
         if (gain == 1).all():
             return c
         if isinstance(c, Linear):
-            return Linear(c.source, c.target, c.weight * gain[:, None])
+            return Linear(c.source, c.target, c.weight * gain[:, None], c.delay)
         channels = gain.reshape(-1, len(c.weight))
         if not (channels == channels[:1]).all():
             raise ModelError(
                 f"node {c.target}: r or w_in differ inside a channel; make them alike for a convolution"
             )
         weight = c.weight * channels[0][:, None, None, None]
-        return Correlation(c.source, c.target, weight, c.input_shape, c.stride, c.padding, c.channels_first)
+        return Correlation(
+            c.source, c.target, weight, c.input_shape, c.stride, c.padding, c.channels_first, c.delay
+        )
 
     def _integrator(self) -> str:
         names = [name for name, node in self.nodes.items() if isinstance(node, nir.LI)]

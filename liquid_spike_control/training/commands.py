@@ -13,12 +13,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from ..assembly import new_backend
 from ..outputs import check_outputs
+from ..robot import Robot
 from ..robots.pencil.imitation import ImitationTrainer, ImitationTraining
 from ..robots.pencil.perception import PerceptionTrainer
 from ..robots.pencil.recipe import PerceptionTraining
+from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
 from .controller_files import write_controller_file
+from .layers import CHECKPOINT_EVERY, LayersTrainer, neurons_and_weights
+from .recorded_episodes import cache_folder
 
 
 def progress_bars(console: Console) -> Progress:
@@ -70,6 +74,55 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
             f" {np.mean(recent['operations_per_s']) / 1e3:.0f} k synaptic operations/s"
         )
         progress.update(bar, completed=k + 1, figures=text)
+
+
+def train_layers(
+    robot: Robot, network: LayeredNetwork, seed: int, out: Path, command: str, n_workers: int, console: Console
+) -> None:
+    """Train a layered perception of any robot and write it to ``out``, as made by ``command``.
+
+    A checkpoint lies beside it while it is made: the same training goes on from there.
+
+    Raises:
+        TaskError: see :class:`~.layers.LayersTrainer`; the folder of ``out`` does not exist, or the checkpoint is
+            another training's.
+    """
+    check_outputs(out=out)
+    torch.set_num_threads(1)
+    begin, checkpoint = time.monotonic(), out.with_name(f"{out.name}.checkpoint")
+    with progress_bars(console) as progress:
+        bar = progress.add_task("episodes", total=1.0, figures="")
+        trainer = LayersTrainer(
+            robot, network, seed, cache_folder(), n_workers, lambda part: progress.update(bar, completed=part)
+        )
+        progress.update(bar, completed=1.0)
+        if checkpoint.exists():
+            trainer.restore(checkpoint)
+            console.print(f"going on from {checkpoint}", soft_wrap=True)
+        n_updates = network.training.updates
+        bar = progress.add_task("updates", total=n_updates, completed=trainer.done, figures="")
+        recent: list[dict[str, float]] = []
+        while trainer.done < n_updates:
+            recent = [*recent[-49:], trainer.update()]
+            means = {name: float(np.mean([figures[name] for figures in recent])) for name in recent[0]}
+            work = f"{means.pop('operations_per_s') / 1e6:.1f} M synaptic operations/s"
+            text = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
+            progress.update(bar, completed=trainer.done, figures=f"{text}, {work}")
+            if trainer.done % CHECKPOINT_EVERY == 0:
+                trainer.save(checkpoint)
+        bar = progress.add_task("readout", total=1.0, figures="")
+        accuracy = trainer.finish(out, command, lambda part: progress.update(bar, completed=part))
+    checkpoint.unlink(missing_ok=True)
+    n_neurons, n_weights = neurons_and_weights(trainer.net.graph())
+    console.print(f"{out}: {n_neurons} neurons, {n_weights} weights, {time.monotonic() - begin:.0f} s", soft_wrap=True)
+    console.print(
+        f"on {len(trainer.held_out)} held-out episodes, {accuracy.seconds:.0f} s, on the Loihi emulator:"
+        f" {accuracy.events_per_s / 1e3:.1f} k input spikes/s, {accuracy.spikes_per_s / 1e3:.1f} k spikes/s,"
+        f" {accuracy.operations_per_s / 1e6:.2f} M synaptic operations/s", soft_wrap=True,
+    )  # fmt: skip
+    for name, rms in accuracy.integers.items():
+        floats, spread = accuracy.floats[name], accuracy.spread[name]
+        console.print(f"  {name}: error {rms:.3g} rms in integers, {floats:.3g} in floats; it varies by {spread:.3g}")
 
 
 def train_controller(

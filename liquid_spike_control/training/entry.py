@@ -10,6 +10,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
@@ -32,12 +34,13 @@ def train_command(what: str, options: TrainOptions) -> int:
     Raises:
         LiquidSpikeError: torch or ncps is missing, or an option is out of range.
     """
-    if options.task == "pencil-hard":
+    layered = what == "perception" and (options.network is not None or options.random_features)
+    if options.task == "pencil-hard" and not layered:
         return _train_hard(what, options)
     if options.task != "pencil" and what == "controller":
         return policy_command(_as_policy(options))
-    if options.task != "pencil":
-        return _train_random_features(options)
+    if what == "perception" and (layered or options.task != "pencil"):
+        return _train_random_features(options) if options.random_features else _train_layers(options)
     if options.controller != "cfc_mm" or options.hide_elapsed:
         raise TaskError(f"--controller and --hide-elapsed belong to pencil-hard, not to {options.task}; leave them out")
     for name in ("updates", "rounds"):
@@ -70,15 +73,37 @@ def train_command(what: str, options: TrainOptions) -> int:
     return 0
 
 
+def _train_layers(options: TrainOptions) -> int:
+    """A perception of layers that are learnt, for any robot with cameras."""
+    from ..spiking.layers import default_network, read_layers
+
+    for name in ("perception", "rounds"):
+        if getattr(options, name) is not None:
+            raise TaskError(f"--{name} belongs to other trainings, not to a layered perception; leave it out")
+    with _training_installed():
+        from .commands import train_layers
+    robot = robot_named(options.task)
+    path = options.network or robot.file("network.yaml")
+    network = read_layers(path) if options.network or path.is_file() else default_network(robot.period_s)
+    if options.updates is not None:
+        network = msgspec.structs.replace(
+            network, training=msgspec.structs.replace(network.training, updates=options.updates)
+        )
+    command = _command("perception", options) + (f" --network {options.network.name}" if options.network else "")
+    out = options.out or robot.file("perception.nir")
+    train_layers(robot, network, options.seed, out, command, options.workers, Console())
+    return 0
+
+
 def _train_random_features(options: TrainOptions) -> int:
     """A perception of random features for any robot with cameras."""
     from rich.progress import Progress
 
     from .random_features import RandomFeatures, train_random_features
 
-    for name in ("perception", "rounds", "updates"):
+    for name in ("perception", "rounds", "updates", "network"):
         if getattr(options, name) is not None:
-            raise TaskError(f"--{name} belongs to the pencil's trainings, not to {options.task}; leave it out")
+            raise TaskError(f"--{name} does not belong to --random-features; leave one out")
     robot, console = robot_named(options.task), Console()
     out = options.out or robot.file("perception.nir")
     check_outputs(out=out)
@@ -86,7 +111,7 @@ def _train_random_features(options: TrainOptions) -> int:
         bar = progress.add_task("recording episodes", total=1.0)
         errors = train_random_features(
             robot, RandomFeatures(seed=options.seed), out, f"liquid-spike train perception {robot.name}"
-            f" --seed {options.seed}", lambda part: progress.update(bar, completed=part),
+            f" --random-features --seed {options.seed}", lambda part: progress.update(bar, completed=part),
         )  # fmt: skip
     console.print(f"{out}; on held-out episodes, on the Loihi emulator:", soft_wrap=True)
     for name, (rms, spread) in errors.items():

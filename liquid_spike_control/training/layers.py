@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train a layered spiking perception for any robot: surrogate gradients on recorded episodes, weights on Loihi's grid.
+
+Many episodes run side by side in random order; after every chunk the gradient is taken, truncated at its start, and the
+state is carried on. Then the network runs on the Loihi emulator, and the readout is solved anew by least squares on the
+spikes that it gives there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+from ..assembly import new_backend
+from ..errors import TaskError
+from ..perception import Perception
+from ..robot import Robot, names, scales, units
+from ..sim.world import picture_size
+from ..spiking.graph import SpikingGraph
+from ..spiking.layered_network import LayersState, TrainableLayers
+from ..spiking.layers import LayeredNetwork
+from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
+from ..spiking.readout import Readout
+from ..types import SpikeTrain
+from .recorded_episodes import RecordedEpisode, Recording, recorded
+from .resume import read_checkpoint, write_checkpoint
+from .seeds import PERCEPTION_SEEDS
+
+#: First held-out seed, and the part of the training's episodes that are held out.
+HELD_OUT_SEED, HELD_OUT_PART = 1000, 8
+#: Errors above so many times the allowed one count linearly.
+KNEE = 3.0
+#: Nothing is asked of a network in the first part of an episode [s].
+SETTLING_S = 0.16
+#: Episodes on which the readout is solved, at most.
+FITTED = 64
+#: Updates between two checkpoints.
+CHECKPOINT_EVERY = 50
+#: Weight of the budget of synaptic operations in the loss.
+BUDGET_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Errors on held-out episodes.
+
+    Attributes:
+        integers, floats: root mean square error of each estimate on the Loihi emulator and in float64, in its unit.
+        spread: standard deviation of its truth.
+        operations_per_s, spikes_per_s, events_per_s: of the emulator and its input.
+        seconds: how long the episodes lasted.
+    """
+
+    integers: dict[str, float]
+    floats: dict[str, float]
+    spread: dict[str, float]
+    operations_per_s: float
+    spikes_per_s: float
+    events_per_s: float
+    seconds: float
+
+
+class Streams:
+    """Recorded episodes side by side, each begun anew as another when it ends.
+
+    Args:
+        episodes: from which they are drawn.
+        network: its training says how they are varied.
+        shape: of the input, ``(2, rows, columns)``.
+        estimates: names, in order.
+        target_scales: of the estimates.
+        seed: of the order.
+    """
+
+    def __init__(
+        self, episodes: Sequence[RecordedEpisode], network: LayeredNetwork, shape: tuple[int, int, int],
+        estimates: Sequence[str], target_scales: np.ndarray, seed: int,
+    ) -> None:  # fmt: skip
+        self._episodes, self._shape, self._scales = episodes, shape, target_scales
+        self._training = network.training
+        self._per_tick = episodes[0].steps_per_tick
+        tick_s = self._per_tick * network.step_s
+        self.ticks = max(1, round(network.training.chunk_s / tick_s))
+        self._settling = math.ceil(SETTLING_S / tick_s)
+        self._mirrors = [
+            None if given is None else np.array([given.get(name, 1.0) for name in estimates])
+            for given in (network.training.mirror_columns, network.training.mirror_rows)
+        ]
+        self._rng = np.random.default_rng([seed, 11])
+        #: Episode, tick, and whether columns, rows and polarities are swapped, of each stream.
+        self.places = [self._new() for _ in range(network.training.streams)]
+        for place in self.places:  # they do not all begin at once
+            place[1] = int(self._rng.integers(max(1, len(episodes[place[0]].truth) - self.ticks)))
+
+    def _new(self) -> list[int]:
+        swaps = [self._mirrors[0] is not None, self._mirrors[1] is not None, self._training.swap_polarity]
+        drawn, number = self._rng.integers(2, size=3), int(self._rng.integers(len(self._episodes)))
+        return [number, 0, *(int(may and drawn[k]) for k, may in enumerate(swaps))]
+
+    def chunk(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
+        """The next chunk.
+
+        Returns:
+            Input spikes, float32 ``(B, T, 2, rows, columns)``; truths in their scales ``(B, ticks, n)`` and their
+            weights ``(B, ticks)``; and which streams begin an episode after it.
+        """
+        n, ticks, per = len(self.places), self.ticks, self._per_tick
+        x = np.zeros((n, ticks * per, *self._shape), np.float32)
+        truth, weight = np.zeros((n, ticks, len(self._scales)), np.float32), np.zeros((n, ticks), np.float32)
+        over = []
+        for b, place in enumerate(self.places):
+            number, tick, columns, rows, polarity = place
+            episode = self._episodes[number]
+            end = min(tick + ticks, len(episode.truth))
+            first, last = tick * per, end * per
+            indptr = episode.spikes.indptr[first : last + 1]
+            steps = np.repeat(np.arange(last - first), np.diff(indptr))
+            own = x[b].reshape(ticks * per, -1)
+            own[steps, episode.spikes.ids[indptr[0] : indptr[-1]]] = 1
+            sign = np.ones(len(self._scales))
+            for axis, (swapped, mirror) in enumerate(((columns, self._mirrors[0]), (rows, self._mirrors[1]))):
+                if swapped and mirror is not None:
+                    x[b] = np.flip(x[b], 3 - axis)
+                    sign = sign * mirror
+            if polarity:
+                x[b] = np.flip(x[b], 1)
+            truth[b, : end - tick] = episode.truth[tick:end] * sign / self._scales
+            weight[b, : end - tick] = np.arange(tick, end) >= self._settling
+            place[1] = end
+            if end == len(episode.truth):
+                over.append(b)
+                self.places[b] = self._new()
+        return x, truth, weight, over
+
+
+class LayersTrainer:
+    """Trains a network; :meth:`update` as often as its description says, then :meth:`finish`.
+
+    Args:
+        robot: with cameras and estimates, and a task with an expert.
+        network: the description.
+        seed: of everything.
+        folder: of the cache of episodes.
+        n_workers: processes that record.
+        progress: called with the part of the episodes that is recorded.
+
+    Raises:
+        TaskError: the robot has no estimates, a truth is not finite, or no events come.
+    """
+
+    def __init__(
+        self, robot: Robot, network: LayeredNetwork, seed: int, folder: Path, n_workers: int,
+        progress: Callable[[float], None] = lambda part: None,
+    ) -> None:  # fmt: skip
+        if not robot.estimates:
+            remedy = "add cameras and what is to be estimated from their events"
+            raise TaskError(f"{robot.source}: estimates: none; {remedy}")
+        self.robot, self.network, self._seed = robot, network, seed
+        training = network.training
+        self._check_mirrors()
+        width, height = picture_size(robot.cameras)
+        if height % network.row_group:
+            raise TaskError(f"row_group: {network.row_group}; give a divisor of the picture's height, {height}")
+        recording = Recording(
+            network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints
+        )
+        n_held_out = max(2, training.episodes // HELD_OUT_PART)
+        first = PERCEPTION_SEEDS[0] + (seed - 1) % 400 * 1_000_000
+        self.seeds = range(first, first + training.episodes)
+        seeds = [*range(HELD_OUT_SEED, HELD_OUT_SEED + n_held_out), *self.seeds]
+        episodes = recorded(robot, recording, seeds, folder, n_workers, progress)
+        self.held_out, self.episodes = episodes[:n_held_out], episodes[n_held_out:]
+        self.episodes = [episode for episode in self.episodes if len(episode.truth) > 1]
+        if not any(len(episode.spikes.ids) for episode in self.episodes):
+            raise TaskError(f"{robot.source}: cameras: they gave no event; does the camera see what moves?")
+        torch.manual_seed(seed)
+        self.scales = scales(robot.estimates)
+        self.net = TrainableLayers(network, width, height, len(self.scales), seed)
+        self.streams = Streams(
+            self.episodes, network, self.net.shapes[0], names(robot.estimates), self.scales, seed
+        )
+        self.net.calibrate(torch.from_numpy(self.streams.chunk()[0]))
+        self._check_budget()
+        self._state = self.net.initial_state(training.streams)
+        self._optimiser = torch.optim.Adam(self.net.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
+        self.done = 0
+
+    def _check_mirrors(self) -> None:
+        known = names(self.robot.estimates)
+        for field in ("mirror_columns", "mirror_rows"):
+            for name in getattr(self.network.training, field) or {}:
+                if name not in known:
+                    raise TaskError(f"training.{field}: '{name}'; name one of the estimates: {', '.join(known)}")
+
+    def _check_budget(self) -> None:
+        """Refuse a budget that the events of the recorded episodes exceed in the first layer alone."""
+        budget = self.network.operations_per_s
+        events = sum(len(e.spikes.ids) for e in self.episodes)
+        rate = events / (sum(len(e.truth) for e in self.episodes) * self.robot.period_s)
+        least = rate * self.net.fan_out(0)
+        if budget is not None and least > budget:
+            found = f"{rate:.3g} input spikes/s cost {least:.3g} in the first layer alone"
+            raise TaskError(f"operations_per_s: {budget:g}: {found}; give more, or the layer fewer channels and delays")
+
+    def update(self) -> dict[str, float]:
+        """One chunk of all streams and one step of the optimiser; returns figures worth logging."""
+        training, net = self.network.training, self.net
+        cosine = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * self.done / training.updates))
+        for group in self._optimiser.param_groups:
+            group["lr"] = training.learning_rate * cosine * min(1.0, (self.done + 1) / 30)
+        x, truth, weight, over = self.streams.chunk()
+        per_tick = x.shape[1] // truth.shape[1]
+        estimates, spikes = net(torch.from_numpy(x), self._state)
+        target, counts = torch.from_numpy(truth), torch.from_numpy(weight)[..., None]
+        error = estimates[:, per_tick - 1 :: per_tick] - target
+        allowed = training.floor + training.fraction * target.abs()
+        scaled = (torch.sqrt(1 + (error / allowed / KNEE) ** 2) - 1) * KNEE**2
+        loss = (scaled * counts).sum() / counts.sum().clamp(min=1) / len(self.scales)
+        operations = net.operations(spikes) / (len(x) * x.shape[1] * self.network.step_s)
+        total = loss
+        if self.network.operations_per_s:
+            total = total + BUDGET_WEIGHT * torch.relu(operations / self.network.operations_per_s - 1)
+        self._optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        self._optimiser.step()
+        for b in over:
+            self._state.forget(b)
+        self.done += 1
+        rms = torch.sqrt((error.detach() ** 2 * counts).sum((0, 1)) / counts.sum().clamp(min=1)).numpy() * self.scales
+        figures = {"loss": float(loss.detach()), "operations_per_s": float(operations.detach())}
+        return figures | dict(zip(names(self.robot.estimates), rms.tolist(), strict=True))
+
+    # a training that was interrupted
+
+    def _recipe(self) -> dict[str, Any]:
+        network = msgspec.json.decode(msgspec.json.encode(self.network))
+        return {"robot": self.robot.name, "network": network, "seed": self._seed}
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        state = self._state
+        write_checkpoint(path, self._recipe(), {
+            "network": self.net.state_dict(), "optimiser": self._optimiser.state_dict(), "done": self.done,
+            "thresholds": self.net.thresholds, "places": self.streams.places,
+            "order": self.streams._rng.bit_generator.state, "before": state.before, "traces": state.traces,
+            "neurons": [[torch.from_numpy(part) for part in layer] for layer in state.neurons],
+        })  # fmt: skip
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            TaskError: the file is damaged, or of another training.
+        """
+        state = read_checkpoint(path, self._recipe())
+        self.net.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.done, self.net.thresholds, self.streams.places = state["done"], state["thresholds"], state["places"]
+        self.streams._rng.bit_generator.state = state["order"]
+        neurons = [[part.numpy() for part in layer] for layer in state["neurons"]]
+        self._state = LayersState(state["before"], neurons, state["traces"])
+
+    # the end of it
+
+    def write(self, path: Path, command: str, readout: Readout | None = None) -> PerceptionModel:
+        """Write the network, with the trained readout or another one; returns it as it reads back."""
+        width, height = picture_size(self.robot.cameras)
+        metadata = {
+            "task": self.robot.name,
+            "feature_names": list(names(self.robot.estimates)),
+            "feature_units": list(units(self.robot.estimates)),
+            "input_encoding": {"width": width, "height": height, "row_group": self.network.row_group},
+            "camera": [msgspec.to_builtins(camera.model) for camera in self.robot.cameras],
+            "weight_scale": self.net.weight_scale(),
+            "training_command": command,
+            "training_seeds": [self.seeds[0], self.seeds[-1]],
+            "training": {"network": msgspec.to_builtins(self.network), "seed": self._seed},
+        }
+        readout = readout or self.net.to_readout(self.scales)
+        write_perception_model(path, self.net.graph(), readout, metadata, dt=self.network.step_s)
+        return read_perception_model(path)
+
+    def finish(self, path: Path, command: str, progress: Callable[[float], None] = lambda part: None) -> Accuracy:
+        """Solve the readout on the emulator's spikes, write the model, and measure it on the held-out episodes."""
+        model = self.write(path, command)
+        fitted = self.episodes[:FITTED]
+        total = len(fitted) + 2 * len(self.held_out)
+        readout = self._solve(model, fitted, lambda n: progress(n / total))
+        model = self.write(path, command, readout)
+        integers, stats = _errors(model, "loihi", self.held_out, lambda n: progress((len(fitted) + n) / total))
+        floats, _ = _errors(
+            model, "float", self.held_out, lambda n: progress((len(fitted) + len(self.held_out) + n) / total)
+        )
+        truth = np.concatenate([episode.truth for episode in self.held_out])
+        seconds = len(truth) * self.robot.period_s
+        each = names(self.robot.estimates)
+        return Accuracy(
+            dict(zip(each, integers.tolist(), strict=True)), dict(zip(each, floats.tolist(), strict=True)),
+            dict(zip(each, truth.std(0).tolist(), strict=True)), stats[0] / seconds, stats[1] / seconds,
+            stats[2] / seconds, seconds,
+        )  # fmt: skip
+
+    def _solve(
+        self, model: PerceptionModel, episodes: Sequence[RecordedEpisode], progress: Callable[[int], None]
+    ) -> Readout:
+        """The readout whose weighted squared error is least, held back towards the trained one by a ridge."""
+        training, trained = self.network.training, model.readout
+        n_taus, n = len(self.network.readout_taus_s), trained.n_neurons
+        keep = 1 - trained.decay[:n_taus]
+        size = n_taus * n + 1
+        grams = [np.zeros((size, size)) for _ in self.scales]
+        moments = [np.zeros(size) for _ in self.scales]
+        old = [np.append(trained.weight[f * n_taus : (f + 1) * n_taus].ravel(), trained.offset[f] / self.scales[f])
+               for f in range(len(self.scales))]  # fmt: skip
+        settling = math.ceil(SETTLING_S / self.robot.period_s)
+        with new_backend(model) as backend:
+            for number, episode in enumerate(episodes):
+                x = _traces(backend, episode, keep, n)[settling:]
+                y = episode.truth[settling:] / self.scales
+                for f, weights in enumerate(old):
+                    worth = 1 / (training.floor + training.fraction * np.abs(y[:, f])) ** 2
+                    grams[f] += (x * worth[:, None]).T @ x
+                    moments[f] += x.T @ (worth * (y[:, f] - x @ weights))
+                progress(number + 1)
+        weight, offset = trained.weight.copy(), trained.offset.copy()
+        for f, (gram, moment, weights) in enumerate(zip(grams, moments, old, strict=True)):
+            penalty = np.full(size, training.ridge * np.diag(gram)[:-1].mean() + 1e-12)
+            penalty[-1] = 1e-12
+            solved = weights + np.linalg.solve(gram + np.diag(penalty), moment)
+            weight[f * n_taus : (f + 1) * n_taus] = solved[:-1].reshape(n_taus, n)
+            offset[f] = solved[-1] * self.scales[f]
+        return Readout(weight, trained.decay, trained.mix, offset)
+
+
+def _traces(backend: Any, episode: RecordedEpisode, keep: np.ndarray, n: int) -> np.ndarray:
+    """Leaky sums of the output spikes at each tick with every time constant, and a 1; ``(n_ticks, n_taus n + 1)``."""
+    backend.reset()
+    out = backend.run(episode.spikes)
+    x = np.ones((len(episode.truth), len(keep) * n + 1))
+    sums = np.zeros((len(keep), n))
+    for step in range(len(episode.truth) * episode.steps_per_tick):
+        sums *= keep[:, None]
+        sums[:, out.ids[out.indptr[step] : out.indptr[step + 1]]] += 1
+        if step % episode.steps_per_tick == episode.steps_per_tick - 1:
+            x[step // episode.steps_per_tick, :-1] = sums.ravel()
+    return x
+
+
+def _errors(
+    model: PerceptionModel, kind: str, episodes: Sequence[RecordedEpisode], progress: Callable[[int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean square errors ``(n_estimates,)``; and synaptic operations, spikes and input spikes."""
+    readout, errors, work = Perception(model)._readout, [], np.zeros(3)
+    with new_backend(model, kind) as backend:
+        for number, episode in enumerate(episodes):
+            backend.reset()
+            readout.reset()
+            out = backend.run(episode.spikes)
+            for tick, truth in enumerate(episode.truth):
+                first, last = tick * episode.steps_per_tick, (tick + 1) * episode.steps_per_tick
+                estimate = readout.step(SpikeTrain(out.indptr[first : last + 1], out.ids))
+                if last * float(model.metadata["dt"]) > SETTLING_S:
+                    errors.append(estimate - truth)
+            stats = backend.stats()
+            work += stats.synaptic_operations, stats.spikes, stats.input_spikes
+            progress(number + 1)
+    return np.sqrt((np.array(errors) ** 2).mean(0)), work
+
+
+def neurons_and_weights(graph: SpikingGraph) -> tuple[int, int]:
+    """How many neurons a graph has, and how many weights are stored for it."""
+    return sum(p.n for p in graph.populations.values()), sum(int((c.weight != 0).sum()) for c in graph.connections)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes for the training of a perception: input spikes and the truths of the estimates, as the task's expert drives.
+
+Episodes are recorded by worker processes, each with its own world, and kept in a cache under the hash of all that
+decides them: the robot's folder, this recorder, the encoding of the input, the seed. Beside noise on the expert's
+commands, half of the episodes have setpoints of their own, so that more is seen than what the expert does by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ..errors import LiquidSpikeError, TaskError
+from ..events.binning import SpikeBinner
+from ..outputs import write_file
+from ..robot import Robot, names
+from ..robots.catalogue import robot_named
+from ..sim.world import World, picture_size, side_by_side
+from ..tasks.of_robot import task_of
+from ..types import SpikeTrain
+
+#: Raise it when what is recorded for a seed changes.
+VERSION = 1
+#: Files of a robot's folder that decide an episode, beside its description.
+_SUFFIXES = (".xml", ".py", ".png", ".obj", ".stl")
+#: Names the cache's folder.
+CACHE_VARIABLE = "LIQUID_SPIKE_CACHE"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How episodes are recorded.
+
+    Attributes:
+        step_s: length of a step of the network [s]; a whole part of the control period.
+        row_group: rows that share an axon.
+        seconds: how long an episode is at most [s].
+        exploration: standard deviation of the noise on the expert's commands, as a part of their range.
+        setpoints: standard deviation of setpoints about their defaults in every other episode, in their scales.
+    """
+
+    step_s: float
+    row_group: int
+    seconds: float
+    exploration: float = 0.2
+    setpoints: float = 1.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RecordedEpisode:
+    """One episode.
+
+    Attributes:
+        spikes: of the input, from the beginning.
+        truth: float64 ``(n_ticks, n_estimates)``, at the end of each control period.
+        steps_per_tick: steps of the network in a control period.
+    """
+
+    spikes: SpikeTrain
+    truth: np.ndarray
+    steps_per_tick: int
+
+
+def cache_folder() -> Path:
+    """Where recorded episodes are kept: ``$LIQUID_SPIKE_CACHE``, or a folder of the user's cache."""
+    given = os.environ.get(CACHE_VARIABLE)
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else base / "liquid_spike_control" / "episodes"
+
+
+def episode_key(robot: Robot, recording: Recording, seed: int) -> str:
+    """Hex SHA-256 of all that decides an episode."""
+    sha = hashlib.sha256(f"episode {VERSION} {sorted(asdict(recording).items())} {seed}".encode())
+    bare = msgspec.structs.replace(robot, perception=None, controller=None, description="", folder="", source="")
+    sha.update(msgspec.json.encode(bare))
+    for path in sorted(Path(robot.folder).glob("*")):
+        if path.suffix in _SUFFIXES and path.is_file():
+            sha.update(path.name.encode() + path.read_bytes())
+    return sha.hexdigest()
+
+
+def recorded(
+    robot: Robot, recording: Recording, seeds: Sequence[int], folder: Path, n_workers: int,
+    progress: Callable[[float], None] = lambda part: None,
+) -> list[RecordedEpisode]:  # fmt: skip
+    """Episodes out of the cache, those that are missing recorded first.
+
+    Args:
+        robot: with cameras and estimates, and a task with an expert.
+        recording: see :class:`Recording`.
+        seeds: one an episode.
+        folder: of the cache.
+        n_workers: processes; with 1, this one records.
+        progress: called with the part that is done.
+
+    Raises:
+        TaskError: a truth is not finite, a camera sees nothing, or the step does not fit the control period.
+        RobotError: the task has no expert.
+        LiquidSpikeError: the cache cannot be written.
+    """
+    steps = robot.period_s / recording.step_s
+    if not 0.5 < steps or abs(steps - round(steps)) > 1e-6:
+        raise TaskError(f"step_s: {recording.step_s}; give a whole part of the control period, {robot.period_s} s")
+    paths = {seed: folder / f"{episode_key(robot, recording, seed)}.npz" for seed in seeds}
+    missing = [seed for seed, path in paths.items() if not path.is_file()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LiquidSpikeError(f"{folder}: {error.strerror}; name a folder in {CACHE_VARIABLE}") from None
+    for number, (seed, content) in enumerate(_record_all(robot, recording, missing, n_workers)):
+        write_file(paths[seed], content)
+        progress((number + 1) / len(missing))
+    return [_read(path) for path in paths.values()]
+
+
+def _record_all(
+    robot: Robot, recording: Recording, seeds: Sequence[int], n_workers: int
+) -> Iterator[tuple[int, bytes]]:
+    if n_workers < 2 or len(seeds) < 2:
+        with World(task_of(robot), rendered=False) as world:
+            for seed in seeds:
+                yield seed, record_episode(world, recording, seed)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_workers, context, _open_world, (str(robot.source), recording)) as pool:
+        waiting = {pool.submit(_record_in_worker, seed): seed for seed in seeds}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+
+
+_WORKER: list[tuple[World, Recording]] = []
+
+
+def _open_world(source: str, recording: Recording) -> None:
+    _WORKER.append((World(task_of(robot_named(source)), rendered=False), recording))
+
+
+def _record_in_worker(seed: int) -> bytes:
+    return record_episode(*_WORKER[0], seed)
+
+
+def record_episode(world: World, recording: Recording, seed: int) -> bytes:
+    """Drive one episode; returns the file for the cache.
+
+    Raises:
+        TaskError: a truth is not finite.
+    """
+    robot, task = world.robot, world.task
+    expert = task.expert()
+    width, height = picture_size(robot.cameras)
+    binner = SpikeBinner(width, height, recording.row_group, round(recording.step_s * 1e9))
+    per_tick = round(robot.period_s / recording.step_s)
+    rng = np.random.default_rng([seed, 5])
+    spread = recording.exploration * (task.most - task.least) / 2
+    wander, stamp_ns = np.zeros(len(spread)), 0
+    world.reset(seed)
+    expert.reset()
+    if rng.random() < 0.5:
+        for setpoint in robot.setpoints:
+            task.give_setpoint(setpoint.name, setpoint.default + recording.setpoints * setpoint.scale * rng.normal())
+    counts, ids, truths = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], []
+    for _ in range(math.ceil(min(recording.seconds, task.duration_s) / robot.period_s)):
+        wander += 0.1 * (spread * rng.standard_normal(len(spread)) - wander)
+        sensing = world.advance(expert.act(task) + 3 * wander)
+        if world.over:  # the last period may have seen a collision
+            break
+        spikes = binner.bin(side_by_side(sensing.events, robot.cameras), stamp_ns, per_tick)
+        stamp_ns += per_tick * binner.step_ns
+        truth = world.truth
+        if not np.isfinite(truth).all():
+            bad = names(robot.estimates)[int(np.flatnonzero(~np.isfinite(truth))[0])]
+            remedy = "give its mujoco place, or the task a method estimates()"
+            raise TaskError(f"{robot.source}: estimates ({bad}): its truth is not finite; {remedy}")
+        counts.append(np.diff(spikes.indptr))
+        ids.append(spikes.ids)
+        truths.append(truth)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, counts=np.concatenate(counts)[1:].astype(np.uint16), ids=np.concatenate(ids).astype(np.int32),
+        truth=np.array(truths).reshape(-1, len(robot.estimates)), per_tick=per_tick,
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _read(path: Path) -> RecordedEpisode:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            indptr = np.concatenate([[0], np.cumsum(file["counts"].astype(np.int64))])
+            return RecordedEpisode(SpikeTrain(indptr, file["ids"]), file["truth"], int(file["per_tick"]))
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise LiquidSpikeError(f"{path}: not a whole recorded episode ({reason}); remove it") from None

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layered networks: their description, their compiled gradients, what is written, and their training on a robot."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from liquid_spike_control.assembly import new_backend, read_robot_perception
+from liquid_spike_control.errors import LiquidSpikeError, ModelError, TaskError
+from liquid_spike_control.options import TrainOptions
+from liquid_spike_control.robot_file import read_robot
+from liquid_spike_control.spiking.layers import (
+    Layer,
+    LayeredNetwork,
+    Training,
+    check_layers,
+    default_network,
+    read_layers,
+    shapes,
+)
+from liquid_spike_control.spiking.nir_io import read_perception_model, write_perception_model
+from liquid_spike_control.types import SpikeTrain
+
+torch = pytest.importorskip("torch")
+
+from liquid_spike_control.spiking.bptt import SURROGATE_GAIN, SURROGATE_SLOPE  # noqa: E402
+from liquid_spike_control.spiking.layer_bptt import EventConvolution, LayerSpikes  # noqa: E402
+from liquid_spike_control.spiking.layered_network import TrainableLayers  # noqa: E402
+from liquid_spike_control.training.entry import train_command  # noqa: E402
+from liquid_spike_control.training.layers import LayersTrainer  # noqa: E402
+from liquid_spike_control.training.recorded_episodes import CACHE_VARIABLE, Recording, recorded  # noqa: E402
+
+ARM = Path(__file__).parent / "robots/arm"
+SMALL = LayeredNetwork(
+    step_s=0.002,
+    layers=(
+        Layer(kernel=5, stride=4, channels=4, delays_s=(0.0, 0.008), start="gabor"),
+        Layer(kernel=3, stride=2, channels=6),
+        Layer(neurons=8, delays_s=(0.0, 0.002)),
+    ),
+    training=Training(episodes=4, seconds=1.0, updates=6, streams=3, chunk_s=0.1),
+)
+
+
+# ---- the description ----
+
+
+def test_quadrotor_and_default_networks_are_sound():
+    from liquid_spike_control.robots.catalogue import robot_named
+
+    network = read_layers(robot_named("quadrotor").file("network.yaml"))
+    assert sum(int(np.prod(s)) for s in shapes(network, 64, 64)[1:]) <= 20_000
+    for period_s in (0.001, 0.005, 0.02, 0.033):
+        check_layers(default_network(period_s), "default")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layers: []", "layers: none; give at least one"),
+        ("layers: [{}]", "layers[0]: neither; give a kernel or neurons"),
+        ("layers: [{kernel: 4, channels: 2}]", "give an odd kernel"),
+        ("layers: [{neurons: 0}]", "layers[0].neurons: 0; give at least 1"),
+        ("layers: [{neurons: 4}, {kernel: 3, channels: 2}]", "put convolutions before dense layers"),
+        ("layers: [{neurons: 4, start: gabor}]", "layers[0].start: gabor"),
+        ("layers: [{neurons: 4, delays_s: [0.0015]}]", "give whole steps of 0.001 s, at most 0.061 s"),
+        ("layers: [{neurons: 4, delays_s: [0.2]}]", "layers[0].delays_s: 0.2"),
+        ("layers: [{neurons: 4, delays_s: [0, 0]}]", "each once"),
+        ("layers: [{neurons: 4, membrane_s: [0.01, .nan]}]", "layers[0].membrane_s: nan"),
+        ("layers: [{neurons: 4}]\nstep_s: 0", "step_s: 0"),
+        ("layers: [{neurons: 4}]\noperations_per_s: -1", "operations_per_s: -1"),
+        ("layers: [{neurons: 4}]\nreadout_taus_s: []", "readout_taus_s: none"),
+        ("layers: [{neurons: 4}]\ntraining: {updates: 0}", "training.updates: 0; give at least 1"),
+        ("layers: [{neurons: 4}]\ntraining: {exploration: .inf}", "training.exploration: inf"),
+        ("layers: [{neurons: 4, colour: red}]", "colour"),
+        ("layers: {", "correct it"),
+    ],
+)
+def test_a_wrong_description_names_file_and_field(tmp_path, text, message):
+    path = tmp_path / "network.yaml"
+    path.write_text(text)
+    with pytest.raises(ModelError) as refusal:
+        read_layers(path)
+    assert str(refusal.value).startswith(str(path)) and message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_description_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"none.yaml: No such file"):
+        read_layers(tmp_path / "none.yaml")
+
+
+# ---- compiled gradients ----
+
+
+@pytest.mark.parametrize(("kernel", "stride", "rows"), [(5, 4, 16), (3, 2, 9), (3, 1, 7), (1, 1, 4)])
+def test_convolution_of_events_is_torch_s(kernel, stride, rows):
+    rng, delays, steps = np.random.default_rng(0), [0, 2, 5], 6
+    whole = torch.from_numpy((rng.random((2, steps + 6, 2, rows, rows + 3)) < 0.2).astype(np.float32))
+    weight = torch.randn(4, 6, kernel, kernel, requires_grad=True)
+    due = torch.cat([whole[:, 5 - d : 5 - d + steps] for d in delays], 2).flatten(0, 1)
+    wanted = torch.nn.functional.conv2d(due, weight, stride=stride, padding=kernel // 2).unflatten(0, (2, steps))
+    each = weight.unflatten(1, (3, -1)).permute(1, 2, 3, 4, 0)
+    found = EventConvolution.apply(each, whole, delays, stride, kernel // 2, wanted.shape[2:]).permute(0, 1, 4, 2, 3)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    worth = torch.randn(wanted.shape)
+    gradients = [torch.autograd.grad((x * worth).sum(), weight)[0] for x in (found, wanted)]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+class _Surrogate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v):
+        ctx.save_for_backward(v)
+        return (v > 1).float()
+
+    @staticmethod
+    def backward(ctx, g):
+        (v,) = ctx.saved_tensors
+        return g * float(SURROGATE_GAIN) / (1 + float(SURROGATE_SLOPE) * (v - 1).abs()) ** 2
+
+
+def test_gradients_of_a_layer_are_autograd_s():
+    torch.manual_seed(0)
+    batch, steps, n = 3, 20, 7
+    a = (0.5 * torch.randn(batch, steps, n)).requires_grad_()
+    numbers = [torch.rand(n).mul(0.5).add(0.1).requires_grad_() for _ in range(2)]
+    numbers.append(torch.zeros(n, requires_grad=True))
+    u, v, s = (torch.zeros(batch, n) for _ in range(3))
+    spikes = []
+    for t in range(steps):
+        u = (1 - numbers[0]) * u + a[:, t]
+        v = (1 - numbers[1]) * v * (1 - s.detach()) + u + numbers[2]
+        s = _Surrogate.apply(v)
+        spikes.append(s)
+    wanted = torch.stack(spikes, 1)
+    carried = [np.zeros((batch, n), np.float32) for _ in range(3)]
+    found = LayerSpikes.apply(a, *numbers, carried)
+    assert torch.equal(found, wanted) and 0.02 < float(found.detach().mean()) < 0.9
+    assert np.array_equal(carried[2], wanted[:, -1].detach().numpy())
+    worth = torch.randn(wanted.shape)
+    for one, other in zip(
+        torch.autograd.grad((found * worth).sum(), [a, *numbers]),
+        torch.autograd.grad((wanted * worth).sum(), [a, *numbers]),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+# ---- what is written ----
+
+
+def test_the_file_s_network_gives_the_spikes_that_were_trained(tmp_path):
+    rng = np.random.default_rng(1)
+    net = TrainableLayers(SMALL, 32, 32, 2, seed=3)
+    x = (rng.random((1, 60, 2, 32, 32)) < 0.03).astype(np.float32)
+    with torch.no_grad():
+        net.calibrate(torch.from_numpy(x))
+        state = net.initial_state(1)
+        pieces = [net(torch.from_numpy(x[:, k : k + 20]), state) for k in (0, 20, 40)]
+    wanted = torch.cat([spikes[-1] for _, spikes in pieces], 1)[0].flatten(1).numpy()
+    assert 5 < wanted.sum() < wanted.size / 2
+    metadata = {"feature_names": ["a", "b"], "weight_scale": net.weight_scale()}
+    path = tmp_path / "n.nir"
+    write_perception_model(path, net.graph(), net.to_readout(np.array([2.0, 0.5])), metadata, dt=0.002)
+    model = read_perception_model(path)
+    assert model.graph.hash == net.graph().hash and {c.delay for c in model.graph.connections} == {0, 4, 1}
+    steps, ids = np.nonzero(x[0].reshape(60, -1))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(steps, minlength=60))])
+    with new_backend(model, "float") as backend:
+        out = backend.run(SpikeTrain(indptr.astype(np.int64), ids.astype(np.int32)))
+    found = np.zeros_like(wanted)
+    found[np.repeat(np.arange(60), np.diff(out.indptr)), out.ids] = 1
+    assert np.array_equal(found, wanted)
+    estimate = pieces[-1][0][0, -1].numpy() * [2.0, 0.5]
+    np.testing.assert_allclose(model.readout.step(out), estimate, atol=1e-5)
+    spikes = [torch.cat(part, 1) for part in zip(*(part for _, part in pieces), strict=True)]
+    operations = float(net.operations(spikes).detach())
+    with new_backend(model) as chip:  # integers: the same network but for the rounding of its state
+        chip.run(SpikeTrain(indptr.astype(np.int64), ids.astype(np.int32)))
+        stats = chip.stats()
+    assert stats.synaptic_operations == pytest.approx(operations, rel=0.15)  # at the edges fields are smaller
+
+
+# ---- training ----
+
+
+@pytest.fixture
+def arm(tmp_path, monkeypatch):
+    """A copy of the arm, with a cache of episodes of its own."""
+    folder = tmp_path / "arm"
+    shutil.copytree(ARM, folder)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    return folder
+
+
+def test_train_write_and_run(arm, capsys):
+    (arm / "small.yaml").write_bytes(msgspec.yaml.encode(SMALL))
+    out = arm / "perception.nir"
+    assert train_command("perception", TrainOptions(str(arm), network=arm / "small.yaml", updates=3)) == 0
+    said = capsys.readouterr().out
+    assert "on the Loihi emulator" in said and "ball_x: error" in said and "in floats" in said
+    assert not out.with_name("perception.nir.checkpoint").exists()
+    model = read_robot_perception(read_robot(arm))
+    assert model.metadata["training_command"].endswith("--updates 3 --network small.yaml")
+    assert model.metadata["training_seeds"] == [1_000_000_000, 1_000_000_003]
+    assert model.metadata["training"]["network"]["layers"][0]["kernel"] == 5
+
+
+def test_a_training_that_was_interrupted_ends_alike(arm, tmp_path):
+    robot, folder = read_robot(arm), tmp_path / "cache"
+    whole = LayersTrainer(robot, SMALL, 1, folder, 1)
+    losses = [whole.update()["loss"] for _ in range(4)]
+    first = LayersTrainer(robot, SMALL, 1, folder, 1)
+    for _ in range(2):
+        first.update()
+    first.save(tmp_path / "c")
+    second = LayersTrainer(robot, SMALL, 1, folder, 1)
+    second.restore(tmp_path / "c")
+    assert second.done == 2 and [second.update()["loss"] for _ in range(2)] == losses[2:]
+    for one, other in zip(whole.net.parameters(), second.net.parameters(), strict=True):
+        assert torch.equal(one, other)
+    other = LayersTrainer(robot, SMALL, 2, folder, 1)
+    with pytest.raises(TaskError, match="seed differs"):
+        other.restore(tmp_path / "c")
+
+
+def test_episodes_are_recorded_once(arm, tmp_path):
+    robot, recording = read_robot(arm), Recording(0.002, 1, 0.3)
+    one = recorded(robot, recording, range(2), tmp_path / "a", 1)
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
+    recorded(robot, recording, range(2), tmp_path / "a", 1)
+    assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
+    finer = recorded(robot, dataclasses.replace(recording, step_s=0.001), range(1), tmp_path / "a", 1)
+    assert finer[0].truth.tobytes() == one[0].truth.tobytes() and finer[0].spikes.n_steps == 2 * one[0].spikes.n_steps
+    assert len(one[0].spikes.ids) and len(list((tmp_path / "a").iterdir())) == 3
+    next(iter(stamps)).write_bytes(b"PK")
+    with pytest.raises(LiquidSpikeError, match="not a whole recorded episode"):
+        recorded(robot, recording, range(2), tmp_path / "a", 1)
+
+
+@pytest.mark.slow
+def test_workers_record_the_same(arm, tmp_path):
+    robot, recording = read_robot(arm), Recording(0.002, 1, 0.3)
+    one, many = (recorded(robot, recording, range(2), tmp_path / str(n), n) for n in (1, 2))
+    for a, b in zip(one, many, strict=True):
+        assert np.array_equal(a.spikes.ids, b.spikes.ids) and np.array_equal(a.truth, b.truth)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rounds": 3}, "--rounds belongs to other trainings"),
+        ({"random_features": True, "updates": 3}, "--updates does not belong to --random-features"),
+        ({"network": Path("none.yaml")}, "none.yaml: No such file"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(arm, options, message):
+    with pytest.raises(LiquidSpikeError, match=message):
+        train_command("perception", TrainOptions(str(arm), **options))
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "change", "message"),
+    [
+        (", mujoco: {body: ball, field: y}", "", {}, "estimates (ball_y): its truth is not finite"),
+        ("name: eye, ", "name: eye, mujoco: blind, ", {}, "cameras: they gave no event"),
+        ("estimates:", "estimates: []\nunused:", {}, "unused"),
+        ("", "", {"step_s": 0.003}, "give a whole part of the control period"),
+        ("", "", {"row_group": 5}, "give a divisor of the picture's height, 32"),
+        ("", "", {"operations_per_s": 1.0}, "in the first layer alone; give more"),
+        ("", "", {"training": Training(mirror_rows={"ball": -1.0})}, "name one of the estimates: ball_x, ball_y"),
+    ],
+)
+def test_bad_input_is_named(arm, tmp_path, found, instead, change, message):
+    description = arm / "robot.yaml"
+    description.write_text(description.read_text().replace(found, instead) if found else description.read_text())
+    scene = (arm / "scene.xml").read_text()
+    blind = '<camera name="blind" pos="0 0 5" xyaxes="1 0 0 0 -1 0"/>'
+    (arm / "scene.xml").write_text(scene.replace("</worldbody>", f"{blind}</worldbody>"))
+    layers = SMALL.layers if "step_s" not in change else (Layer(neurons=4),)
+    with pytest.raises(LiquidSpikeError) as refusal:
+        robot = read_robot(arm)
+        robot = msgspec.structs.replace(
+            robot, cameras=tuple(
+                msgspec.structs.replace(c, model=msgspec.structs.replace(c.model, shot_noise_hz=0.0, leak_hz=0.0))
+                for c in robot.cameras
+            ),
+        )  # fmt: skip
+        LayersTrainer(robot, msgspec.structs.replace(SMALL, layers=layers, **change), 1, tmp_path / "cache", 1)
+    assert message in str(refusal.value) and "\n" not in str(refusal.value)

@@ -14,6 +14,7 @@ from . import __version__, kernel_cache
 from .errors import LiquidSpikeError
 from .extras import missing_package
 from .options import (
+    BenchAdaptationOptions,
     BenchEnergyOptions,
     BenchOptions,
     BenchPolicyOptions,
@@ -189,6 +190,14 @@ def bench_policy(options: Annotated[BenchPolicyOptions, tyro.conf.arg(name="")])
     from .bench.policy import policy_command
 
     return policy_command(options)
+
+
+@bench.command(name="adaptation")
+def bench_adaptation(options: Annotated[BenchAdaptationOptions, tyro.conf.arg(name="")]) -> int:
+    """PD, PID, PD with a spiking term that learns, and computed torque on an arm whose payload or motor changes."""
+    from .robots.arm.benchmark import adaptation_command
+
+    return adaptation_command(options)
 
 
 @bench.command(name="sequence")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Controllers out of files of any kind: liquid and gated networks (safetensors) and spiking ones (NIR).
+"""Controllers out of files of any kind: liquid and gated networks (safetensors), spiking ones (NIR), and gains with
+what is learnt while they run (yaml).
 
-What only spiking ones need is imported when one comes: NIR, HDF5 and the emulator take half a second.
+What only some need is imported when one comes: NIR, HDF5 and the emulator take half a second.
 """
 
 from __future__ import annotations
@@ -16,37 +17,49 @@ from ..resources import model_file
 if TYPE_CHECKING:
     from ..spiking.policy_file import SpikingControllerFile
     from .spiking import SpikingController
+    from .tracking import TrackingController, TrackingFile
+
+    AnyFile = ControllerFile | SpikingControllerFile | TrackingFile
+    AnyController = LiquidController | SpikingController | TrackingController
 
 
-def read_controller_file(path: str | Path) -> ControllerFile | SpikingControllerFile:
-    """Read and check a controller; one whose name ends in ``.nir`` is a spiking one, a shipped one may be named alone.
+def read_controller_file(path: str | Path) -> AnyFile:
+    """Read and check a controller; one whose name ends in ``.nir`` is a spiking one, in ``.yaml`` gains. A shipped
+    one may be named alone.
 
     Raises:
         ModelError: it is missing, damaged, no controller, or not fit for use.
     """
     path = model_file(path)
-    if path.suffix.lower() != ".nir":
-        return read_controller(path)
-    from ..spiking.policy_file import read_spiking_controller
+    suffix = path.suffix.lower()
+    if suffix == ".nir":
+        from ..spiking.policy_file import read_spiking_controller
 
-    return read_spiking_controller(path)
+        return read_spiking_controller(path)
+    if suffix in (".yaml", ".yml"):
+        from .tracking_file import read_tracking
+
+        return read_tracking(path)
+    return read_controller(path)
 
 
-def controller_of(
-    file: ControllerFile | SpikingControllerFile, backend: str = "loihi"
-) -> LiquidController | SpikingController:
+def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
     """The controller of a file that has been read.
 
     Args:
         file: from :func:`read_controller_file`.
-        backend: what runs a spiking one, see :class:`.spiking.SpikingController`.
+        backend: what runs the neurons of a spiking one, see :class:`.spiking.SpikingController`.
 
     Raises:
-        TaskError: there is no such backend.
+        TaskError: there is no such backend, or it cannot learn.
         ModelError: the network does not fit it.
     """
     if isinstance(file, ControllerFile):
         return LiquidController(file)
+    from .tracking import TrackingController, TrackingFile
+
+    if isinstance(file, TrackingFile):
+        return TrackingController(file, backend)
     from .spiking import SpikingController
 
     return SpikingController(file, backend)

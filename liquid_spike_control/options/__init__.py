@@ -2,6 +2,7 @@
 """The options of each ``liquid-spike`` command; their docstrings are its help texts."""
 
 from .benchmarks import (
+    BenchAdaptationOptions,
     BenchEnergyOptions,
     BenchOptions,
     BenchPolicyOptions,
@@ -46,6 +47,7 @@ from .records import (
 from .training import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
 
 __all__ = [
+    "BenchAdaptationOptions",
     "BenchEnergyOptions",
     "BenchOptions",
     "BenchPolicyOptions",

@@ -66,6 +66,26 @@ class BenchEnergyOptions(BenchOptions):
 
 
 @dataclass
+class BenchAdaptationOptions(Options):
+    """Options of the comparison of controllers on an arm that changes."""
+
+    controllers: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Files of tracking controllers; PD, PID, PD with a spiking term that learns, and computed torque if not given."""
+    seeds: str = "1000:1020"
+    """Held-out seeds, first:last+1."""
+    change: Literal["both", "payload", "motor", "none"] = "both"
+    """What changes during an episode: the payload at 20 and 40 s, or a motor that gives half from 20 s on."""
+    duration: Seconds = 60.0
+    """Simulated seconds of an episode."""
+    jobs: Jobs = 2
+    """Processes."""
+    json: OutputFile = None
+    """Write the figures."""
+    plot: OutputFile = None
+    """Write a picture of the errors over time."""
+
+
+@dataclass
 class HopsOptions(Options):
     """Options of the measuring of the graph's hops."""
 

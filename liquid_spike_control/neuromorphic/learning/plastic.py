@@ -77,6 +77,9 @@ class PlasticSynapses:
             c.DRAWS: np.zeros((1, 6)),
             c.CHANGES: self._changes,
         }
+        self._table = np.zeros((c.N_ARRAYS, 3), np.int64)
+        for k, array in self._arrays.items():
+            self._table[k] = _row(array)
 
     def _options(self, place: tuple[int, int, int, int, int], number: int) -> np.ndarray:
         rule = self.rule
@@ -96,8 +99,25 @@ class PlasticSynapses:
 
     @property
     def weights(self) -> np.ndarray:
-        """Copies of the weights, int64 ``(n_target, n_source)``."""
+        """Copies of the weights, int64 ``(n_target, n_source)``; assign others of that shape, within the bounds.
+
+        Raises:
+            LearningRuleError: one is beyond the rule's bounds, or they are of another shape; nothing has then changed.
+        """
         return self._weights.T.astype(np.int64)
+
+    @weights.setter
+    def weights(self, weights: np.ndarray) -> None:
+        given, (low, high) = np.asarray(weights), self.rule.weight_range
+        if given.shape != self.shape or given.dtype.kind not in "iu":
+            raise LearningRuleError(
+                f"{self.rule.name}: weights {given.dtype} {given.shape}; give integers of shape {self.shape}"
+            )
+        if given.size and not low <= int(given.min()) <= int(given.max()) <= high:
+            raise LearningRuleError(
+                f"{self.rule.name}: weights of {given.min()} .. {given.max()}; its bounds are {low} .. {high}"
+            )
+        self._weights[:] = given.T
 
     @property
     def delays(self) -> np.ndarray:
@@ -160,11 +180,9 @@ class PlasticSynapses:
         """The table of addresses that the engine reads, int64 ``(N_ARRAYS, 3)``, good up to a step."""
         if self._lava is not None:
             self._lava.extend(n_steps)
-            self._arrays[c.DRAWS] = self._lava.table
-        table = np.zeros((c.N_ARRAYS, 3), np.int64)
-        for k, array in self._arrays.items():
-            table[k] = array.ctypes.data, *array.shape, *[1] * (2 - array.ndim)
-        return table
+            self._arrays[c.DRAWS] = self._lava.table  # grows, so that it moves
+            self._table[c.DRAWS] = _row(self._arrays[c.DRAWS])
+        return self._table
 
     @property
     def changing(self) -> tuple[np.ndarray, ...]:
@@ -188,6 +206,11 @@ class PlasticSynapses:
         """Let spikes travel by the delays that stand here."""
         if self._pairs is not None:
             self._pairs[:, 1] = self._delays.ravel()
+
+
+def _row(array: np.ndarray) -> tuple[int, ...]:
+    """Where an array is, and its shape."""
+    return array.ctypes.data, *array.shape, *[1] * (2 - array.ndim)
 
 
 def _tables(rule: LearningRule) -> tuple[np.ndarray, np.ndarray]:

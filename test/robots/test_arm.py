@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arm with an unknown payload: its trajectories, what changes, its expert, and what is learnt on it."""
+
+import numpy as np
+import pytest
+
+from liquid_spike_control.assembly import read_robot_controller
+from liquid_spike_control.errors import TaskError
+from liquid_spike_control.robots.arm.benchmark import ROBOT, Trial, run_trial
+from liquid_spike_control.robots.arm.trajectory import MIDDLE, SWING, Trajectory
+from liquid_spike_control.robots.catalogue import task_named
+from liquid_spike_control.tasks.episode import ExpertController, run_episode
+from liquid_spike_control.tasks.perturbations import Perturbation, perturbation_named
+
+
+def test_rates_and_accelerations_are_the_derivatives():
+    trajectory = Trajectory.random(np.random.default_rng(3))
+    h, at = 1e-5, 7.3
+    before, now, after = (trajectory.at(at + k * h) for k in (-1, 0, 1))
+    for k in (0, 1):
+        np.testing.assert_allclose((after[k] - before[k]) / (2 * h), now[k + 1], atol=1e-8)
+    angles = np.array([trajectory.at(t)[0] for t in np.arange(0, 60, 0.1)])
+    assert (np.abs(angles - MIDDLE) <= SWING).all()
+    assert (np.ptp(angles, axis=0) > SWING / 2).all()
+
+
+def test_the_payload_changes_twice():
+    task, masses = task_named("arm"), []
+    task.reset(5)
+    for at in (19.98, 20.0, 39.98, 40.0):
+        while task.elapsed_s < at - 1e-9:
+            task.advance(task.expert().act(task), task.period_s)
+        task.advance(task.expert().act(task), task.period_s)
+        masses.append(task.model.body("payload").mass[0])
+    assert masses == [task.payloads[0], task.payloads[1], task.payloads[1], task.payloads[2]]
+    task.reset(5)
+    assert task.model.body("payload").mass[0] == task.payloads[0]
+
+
+def test_a_motor_weakens_once_and_is_whole_again_in_the_next_episode():
+    task = task_named("arm", change="motor")
+    task.set_duration(20.5)
+    result = run_episode(task, ExpertController(task.expert(), task), perturbation_named("clean"), 2)
+    assert result.success
+    assert sorted(task.model.actuator_gainprm[:, 0]) == [0.5, 1.0, 1.0]
+    assert task.model.actuator_gainprm[task.weak, 0] == 0.5
+    task.reset(2)
+    assert (task.model.actuator_gainprm[:, 0] == 1.0).all()
+
+
+def test_computed_torque_with_the_true_model_follows():
+    task = task_named("arm")
+    task.set_duration(5.0)
+    for plant in ({}, {"friction": 2.0}):
+        result = run_episode(task, ExpertController(task.expert(), task), Perturbation("p", **plant), 4)
+        assert result.success and task.error < 2e-3
+
+
+def test_a_joint_that_is_lost_ends_the_episode():
+    task = task_named("arm")
+    task.reset(1)
+    while not task.over:
+        task.advance(np.array([40.0, 0.0, 0.0]), task.period_s)
+    assert task.failed and not task.success and task.elapsed_s < 5
+
+
+def test_an_unknown_change_is_refused():
+    with pytest.raises(TaskError, match=r"settings\.change: 'colour'; give payload, motor or none"):
+        task_named("arm", change="colour")
+
+
+def test_spiking_neurons_learn_what_the_pd_lacks():
+    """Held-out payload; the benchmark's figures are of 200."""
+    errors = {}
+    for name in ("pd", "pid", "adaptive"):
+        _, outcome = run_trial(Trial(name, str(ROBOT.file(f"{name}.yaml")), "payload", 1000, 20.0))
+        assert outcome.stable
+        errors[name] = outcome.errors[1]  # 15 to 20 s
+    assert errors["adaptive"] < errors["pd"] / 5
+    assert errors["adaptive"] < errors["pid"]
+
+
+def test_without_learning_it_is_the_pd():
+    pd, adaptive = (read_robot_controller(ROBOT, ROBOT.file(name)) for name in ("pd.yaml", "adaptive.yaml"))
+    adaptive.learning = False
+    task = task_named("arm")
+    task.reset(1001)
+    for controller in (pd, adaptive):
+        controller.reset()
+    for _ in range(100):
+        one, other = (c.step(task.observe(), task.period_s) for c in (pd, adaptive))
+        assert np.abs(one - other).max() < 2.0  # what spikes of the output neurons' bias add
+        task.advance(one, task.period_s)
+    assert not adaptive.adaptation.weights.any()

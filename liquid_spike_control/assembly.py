@@ -24,8 +24,7 @@ from .tasks.sensed import SensedTask
 from .tasks.task import ControlTask
 
 if TYPE_CHECKING:
-    from .control.spiking import SpikingController
-    from .liquid.controller import LiquidController
+    from .control.files import AnyController
 
 
 def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
@@ -64,7 +63,7 @@ def new_perception(robot: Robot, model: PerceptionModel) -> Perception:
 
 def read_robot_controller(
     robot: Robot, path: str | Path | None = None, backend: str = "loihi"
-) -> LiquidController | SpikingController:
+) -> AnyController:
     """A robot's controller, checked against what it observes and takes.
 
     Args:

@@ -132,7 +132,7 @@ class Adaptation:
         bias = np.clip(np.rint(-intercepts * drive / 64), -4096, 4095).astype(int)
         hidden = Population(n, du=HIDDEN_DU, dv=HIDDEN_DV, vth=vth, bias_mant=bias, bias_exp=6)
         n_outputs = 2 * self.pairs * len(self.limits)
-        vth_out = VTH_PER_NEURON * n * rng.uniform(1 - SPREAD, 1 + SPREAD, n_outputs)  # so that they do not spike as one
+        vth_out = VTH_PER_NEURON * n * rng.uniform(1 - SPREAD, 1 + SPREAD, n_outputs)  # lest they spike as one
         output = Population(
             n_outputs, du=4095, dv=OUTPUT_DV, vth=np.rint(vth_out).astype(int),
             bias_mant=np.rint(BIAS * vth_out / 2).astype(int), bias_exp=7,

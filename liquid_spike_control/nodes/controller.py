@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
 
 from ..checkpoint import check_fits
 from ..control.files import controller_of, read_controller_file
@@ -24,6 +25,9 @@ from .diagnostics import ERROR, WARN
 from .graph_node import EPISODE_GAP_NS, GraphNode
 from .interfaces import JOINT_STATE, Interfaces
 from .process import run
+
+#: Of ~/set_learning, so many are kept for the diagnostics.
+MOST_CHANGES = 100
 
 
 @dataclass
@@ -68,16 +72,17 @@ class Source:
 
 class ControllerNode(GraphNode):
     """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is
-    there.
+    there. Where the controller learns while it runs, ~/set_learning turns that on and off.
     """
 
     def __init__(self) -> None:
         super().__init__("controller")
-        self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors, or .nir)")
+        self._file = self.parameter("controller_model", "", "path of the controller file (.safetensors, .nir or .yaml)")
         self._backend = self.parameter(
             "spiking_backend", "loihi", "what runs the network of a spiking controller (.nir): loihi or float",
             choices=("loihi", "float"),
         )  # fmt: skip
+        self._learns = self.parameter("learning", True, "whether a controller that can learn while it runs does")
         self._tolerance_s = self.parameter(
             "tolerance_s", Parameter.Type.DOUBLE,
             "how far a joint state's stamp may be from the estimate's [s]; 0: it must be the same", 0.0, 1.0,
@@ -130,6 +135,12 @@ class ControllerNode(GraphNode):
         )
         self._controller = controller_of(file, self._backend)
         self._controller.warm()
+        self._learner = getattr(self._controller, "adaptation", None)
+        if self._learner is not None:
+            self._learner.learning = self._learns
+        self._to_learn: bool | None = None
+        self._learning_changes: deque[str] = deque(maxlen=MOST_CHANGES)
+        self.create_service(SetBool, "~/set_learning", self._on_set_learning)
         self._publisher = self.speak(JointState, graph.relative(graph.COMMAND))
         self._sources = self._new_sources()
         self._pace = next((i for i, source in enumerate(self._sources) if source.default is None), -1)
@@ -170,6 +181,24 @@ class ControllerNode(GraphNode):
             source.begin()
         self._waiting: Quantities | None = None
         self._last_stamp_ns: int | None = None
+        self._frozen = ""
+
+    def _on_set_learning(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Learn or not from the next command on."""
+        response.success = self._learner is not None
+        if response.success:
+            self._to_learn = request.data
+            response.message = f"learning {'on' if request.data else 'off'}, from the next command on"
+        else:
+            response.message = f"{self._file}: nothing in this controller learns while it runs; give one that does"
+        return response
+
+    def _change_learning(self, stamp: int) -> None:
+        """Do what ~/set_learning asked for; a replay finds in the diagnostics at which stamp."""
+        if self._to_learn is not None and self._learner is not None:
+            self._learner.learning = self._to_learn
+            self._learning_changes.append(f"{stamp}:{'on' if self._to_learn else 'off'}")
+            self._to_learn = None
 
     def _on_joints(self, number: int, message: Any) -> None:
         source = self._sources[number]
@@ -222,11 +251,17 @@ class ControllerNode(GraphNode):
         self._waiting = None
         observation = observation_for(self._controller.observation_names, *readings, estimate)
         poisoned = self._controller.poisoned
+        self._change_learning(stamp)
         command = self._controller.step(observation, self._elapsed_s(stamp))
         if self._controller.poisoned > poisoned:
             named = zip(self._controller.observation_names, observation, strict=True)
             broken = ", ".join(name for name, value in named if not np.isfinite(value)) or "the controller's state"
             self.diagnostics.complain(ERROR, f"{broken} was not finite: state reset, command withheld")
+        if self._learner is not None and self._learner.frozen != self._frozen:
+            self._frozen = self._learner.frozen
+            if self._frozen:
+                remedy = "what was learnt before stays; ~/set_learning lets it learn again"
+                self.diagnostics.complain(ERROR, f"learning has frozen itself: {self._frozen}; {remedy}")
         names = self._controller.command_names
         self._publisher.publish(to_joint_state(Quantities(stamp, names, command)))
         self.diagnostics.count("commands")
@@ -245,6 +280,9 @@ class ControllerNode(GraphNode):
         if not self.active:
             return
         self.diagnostics.values |= {"poisoned": self._controller.poisoned, "clamped": self._controller.clamped}
+        if self._learner is not None:
+            self.diagnostics.values |= self._learner.account()
+            self.diagnostics.values["learning_changes"] = " ".join(self._learning_changes)
 
 
 def main() -> None:

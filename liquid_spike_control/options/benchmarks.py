@@ -69,7 +69,7 @@ class BenchEnergyOptions(BenchOptions):
 class BenchAdaptationOptions(Options):
     """Options of the comparison of controllers on an arm that changes."""
 
-    controllers: tyro.conf.Positional[tuple[Path, ...]] = ()
+    models: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Files of tracking controllers; PD, PID, PD with a spiking term that learns, and computed torque if not given."""
     seeds: str = "1000:1020"
     """Held-out seeds, first:last+1."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,14 +13,13 @@ from ..events.codec import STEP_NS, PacketSequence, decode_spikes, encode_spikes
 from ..events.stream import EventStream
 from ..events.windows import Windows
 from ..joints import to_ns
-from ..liquid.controller import LiquidController
 from ..loop import observation_for
 from ..neuromorphic.backend import Backend
 from ..perception import Perception
 from ..types import EPISODE_GAP_NS, Quantities, SpikeTrain, begins_episode
 
 if TYPE_CHECKING:
-    from ..control.spiking import SpikingController
+    from ..control.files import AnyController
 
 #: Steps that a packet of spikes may hold, as the nodes have it.
 MAX_STEPS = 10_000
@@ -177,8 +176,15 @@ class ReadoutReplay:
 class ControllerReplay:
     """Estimates and joint states to commands, as the controller node does it."""
 
-    def __init__(self, controller: LiquidController | SpikingController) -> None:
+    def __init__(self, controller: AnyController, learning: Mapping[int, bool] | None = None) -> None:
+        """Set it up.
+
+        Args:
+            controller: that decides.
+            learning: stamps [ns] from which on it learns, or does not.
+        """
         self._controller = controller
+        self._learning = sorted((learning or {}).items())
         self._last_ns: int | None = None
 
     def command(self, estimate: Quantities, candidates: list[tuple[Quantities, ...]], recorded: bytes) -> np.ndarray:
@@ -200,6 +206,8 @@ class ControllerReplay:
         else:
             elapsed = (stamp - self._last_ns) * 1e-9  # type: ignore[operator]
         self._last_ns = stamp
+        while self._learning and self._learning[0][0] <= stamp:
+            controller.learning = self._learning.pop(0)[1]  # type: ignore[union-attr]  # only of one that learns
         before, first = controller.state, None
         for readings in candidates:
             controller.state = before

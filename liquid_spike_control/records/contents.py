@@ -38,6 +38,7 @@ class Contents:
         spikes_in, spikes_out: of the network, likewise.
         e_stops: times [ns] at which the e-stop was pressed.
         dropped: packets of events that the perception lost or dropped, by its diagnostics.
+        learning: stamps [ns] from which on the controller learns, or does not, by its diagnostics.
         network: hash of the network that the packets of spikes name, or empty.
         n_events: packets of events.
     """
@@ -50,6 +51,7 @@ class Contents:
     spikes_out: list[SpikePacket] = field(default_factory=list)
     e_stops: list[int] = field(default_factory=list)
     dropped: int = 0
+    learning: dict[int, bool] = field(default_factory=dict)
     network: str = ""
     n_events: int = 0
 
@@ -107,6 +109,8 @@ def _take(contents: Contents, topics: Topics, raw: Raw, message: Any) -> None:
         return
     if raw.topic == topics.diagnostics:
         contents.dropped = max([contents.dropped, *map(_dropped, message.status)])
+        for status in message.status:
+            contents.learning |= _learning(status)
         return
     spikes = contents.spikes_in if raw.topic == topics.spikes_in else contents.spikes_out
     data = message.events.tobytes()
@@ -122,6 +126,16 @@ def _dropped(status: Any) -> int:
     # of another program's diagnostics, they need not be numbers
     counts = (told.get(name, "0") for name in ("lost", "too_old", "out_of_order", "packets_shed_from"))
     return sum(int(count) for count in counts if count.isdecimal() and len(count) < 20)
+
+
+def _learning(status: Any) -> dict[int, bool]:
+    """When learning was turned on and off, out of the controller's status; nothing out of another's."""
+    if not status.name.startswith("controller:"):
+        return {}
+    told = next((pair.value for pair in status.values if pair.key == "learning_changes"), "")
+    changes = (change.partition(":") for change in told.split())
+    # of another program's diagnostics, they need not be stamps
+    return {int(at): on == "on" for at, _, on in changes if at.isdecimal() and len(at) < 20 and on in ("on", "off")}
 
 
 def event_packets(bag: Bag, topic: str) -> Iterator[Any]:

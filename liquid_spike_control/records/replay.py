@@ -120,6 +120,8 @@ def replay(
         model = read_perception_model(files["perception_model"])
         known.insert(0, (files["perception_model"], Perception(model).feature_names, setup.estimate_names))
     controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"))
+    if getattr(controller, "adaptation", None) is not None:
+        controller.learning = bool(description.parameter("controller", "learning", True))  # type: ignore[union-attr]
     for source, found, wanted in known:
         if found != wanted:
             names = f"{', '.join(found)}, the bag has {', '.join(wanted)}"
@@ -139,7 +141,7 @@ def replay(
         estimates = {e.quantities.stamp_ns: e.quantities for e in contents.estimates}
     near = stages.Nearby(contents.joints, setup.tolerance_ns, setup.defaults)
     outcome.commands = stages.decide(
-        estimates, near, ControllerReplay(controller), contents.commands, account, setup.lockstep
+        estimates, near, ControllerReplay(controller, contents.learning), contents.commands, account, setup.lockstep
     )
     outcome.comparisons.append(account)
     commands = outcome.commands

@@ -17,20 +17,17 @@ import numpy as np
 from rich.progress import Progress
 from rich.table import Table
 
-from ...assembly import check_seeds_are_held_out, read_robot_controller
+from ...assembly import check_seeds_are_held_out, new_loop, read_robot_controller
 from ...bench.entry import seed_range
 from ...control.files import read_controller_file
 from ...errors import TaskError
-from ...loop import Decider, Loop, NoEstimator
+from ...loop import Loop
 from ...options import BenchAdaptationOptions
 from ...outputs import save_figure, write_json
 from ...parent_death import end_with_parent
 from ...robot_file import read_robot
-from ...sim.world import World
-from ...tasks.episode import ExpertController
-from ...tasks.of_robot import task_of
 from ...terminal import Console
-from .task import CHANGES_S
+from .task import CHANGES_S, Track
 
 ROBOT = read_robot(Path(__file__).parent)
 #: The controllers' files by name; None is the expert, computed torque with the true model.
@@ -94,6 +91,7 @@ def run_trial(trial: Trial) -> tuple[Trial, Outcome]:
     """Run an episode in one process, through the gate."""
     loop = _loop(trial)
     task = loop.world.task
+    assert isinstance(task, Track)
     loop.reset(trial.seed)
     errors = []
     while not task.over:
@@ -108,7 +106,7 @@ def run_trial(trial: Trial) -> tuple[Trial, Outcome]:
 
     n = round(POINT_S * per_s)
     curve = np.sqrt(square[: len(square) // n * n].reshape(-1, n).mean(1))
-    account = getattr(loop.controller, "account", dict)()
+    account: dict[str, object] = getattr(loop.controller, "account", dict)()
     return trial, Outcome(np.array([between(*window) for window in WINDOWS]), task.failed, account, curve)
 
 
@@ -119,14 +117,10 @@ _loops: dict[tuple[str | None, str, float], Loop] = {}
 def _loop(trial: Trial) -> Loop:
     key = trial.path, trial.change, trial.duration_s
     if key not in _loops:
-        task = task_of(ROBOT, trial.duration_s, change=trial.change)
-        controller: Decider
-        if trial.path is None:
-            controller = ExpertController(task.expert(), task)
-            controller.observation_names = task.observation_names  # type: ignore[attr-defined]
-        else:
-            controller = read_robot_controller(ROBOT, trial.path)
-        _loops[key] = Loop(World(task), NoEstimator(), controller, ROBOT.gate_limits())
+        expert = trial.path is None
+        _loops[key] = new_loop(
+            ROBOT, controller=trial.path, duration_s=trial.duration_s, expert=expert, change=trial.change
+        )
     return _loops[key]
 
 
@@ -149,13 +143,13 @@ def adaptation_command(options: BenchAdaptationOptions) -> int:
     controllers: dict[str, str | None] = {
         name: None if file is None else str(ROBOT.file(file)) for name, file in CONTROLLERS.items()
     }
-    if options.controllers:
-        controllers = {str(path): str(path) for path in options.controllers}
+    if options.models:
+        controllers = {str(path): str(path) for path in options.models}
     for path in filter(None, controllers.values()):
         read_robot_controller(ROBOT, path)
         check_seeds_are_held_out(seeds, read_controller_file(path).training_seeds, path)
     if options.duration < WINDOWS[SETTLED][1]:
-        raise TaskError(f"--duration {options.duration:g}: nothing has settled; give at least {WINDOWS[SETTLED][1]:g} s")
+        raise TaskError(f"--duration {options.duration:g}: give at least {WINDOWS[SETTLED][1]:g} s")
     changes = ("payload", "motor") if options.change == "both" else (options.change,)
     trials = [
         Trial(name, path, change, seed, options.duration)

@@ -94,8 +94,7 @@ class Track(MujocoTask):
             model.actuator_gainprm[self.weak, 0] *= WEAKENED
 
     def advance(self, command: np.ndarray, duration_s: float) -> None:
-        """Hold a command; the payload or the motor changes between two of them. See :meth:`.task.ControlTask.advance`.
-        """
+        """Hold a command; payload and motors change between two of them. See :meth:`.task.ControlTask.advance`."""
         self._enter(sum(self.elapsed_s > at - 1e-9 for at in CHANGES_S))
         super().advance(command, duration_s)
 

@@ -44,7 +44,7 @@ MOST_INPUTS_OF_A_NEURON = 3
 INTERCEPTS = (-0.9, 0.7)
 #: Voltage threshold of the output neurons for each hidden one, so that weights of about half their range reach the
 #: limit; their decay; their spread; and the bias as a part of the threshold, by which neither sign has a dead zone.
-VTH_PER_NEURON, OUTPUT_DV, SPREAD, BIAS = 21.25, 100, 0.2, 0.07
+VTH_PER_NEURON, OUTPUT_DV, SPREAD, BIAS = 21.25, 150, 0.2, 0.07
 #: Spikes a step that the neurons of one sign have more than those of the other where the term is at its limit.
 FULL_RATE = 0.3
 #: The largest third factor of the chip.

@@ -3,8 +3,8 @@
 
 The safetensors metadata has one entry, ``controller``, a JSON object with the fields of
 :class:`ControllerFile` (except the tensors), ``kind``, ``version`` and ``sha256``, the hash of everything
-else in the file. A file is read whole, within bounds, and checked before it is used; whatever is wrong is a
-:class:`ModelError` of one line that names the file, the field, what was expected, what was found and the
+else in the file. A file is read whole, within bounds, and checked before use; every fault raises a
+:class:`ModelError` of one line that names the file, the field, the expected and the found value, and the
 remedy.
 """
 
@@ -126,7 +126,7 @@ def read_controller(path: str | Path) -> ControllerFile:
     try:
         tensors = safetensors.numpy.load(data)
         header = parse_json(data[8 : 8 + header_bytes])
-    # numpy has no name for some of the types that safetensors allows, hence more than ValueError.
+    # numpy has no name for some of the types that safetensors allows; this raises more than ValueError.
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         refuse(path, "tensors", "a whole safetensors file", str(error).replace("\n", " "), _RECOPY)
     metadata = _parse(path, header.get("__metadata__") or {})
@@ -137,7 +137,7 @@ def read_controller(path: str | Path) -> ControllerFile:
 
 
 def _parse(path: str, entries: Mapping[str, str]) -> dict[str, Any]:
-    """The metadata of a controller file, as Python values of whatever type."""
+    """Return the metadata of a controller file, as unchecked Python values."""
     if _ENTRY not in entries:
         refuse(path, "metadata", f"an entry '{_ENTRY}'", sorted(entries) or "none", "give a controller file")
     try:
@@ -184,14 +184,14 @@ def check_fits(
         ModelError: the first misfit.
     """
     remedy = "give a controller trained for this robot and task, or change the configuration"
-    for field, wanted in (
+    for field, expected in (
         ("observation_names", observation_names),
         ("observation_units", observation_units),
         ("command_names", command_names),
         ("command_units", command_units),
     ):
-        if getattr(controller, field) != tuple(wanted):
-            refuse(controller.source, field, list(wanted), list(getattr(controller, field)), remedy)
+        if getattr(controller, field) != tuple(expected):
+            refuse(controller.source, field, list(expected), list(getattr(controller, field)), remedy)
     if not math.isclose(controller.nominal_period_s, period_s, rel_tol=1e-6):
         refuse(controller.source, "nominal_period_s", period_s, controller.nominal_period_s, remedy)
     if command_limits is not None:
@@ -214,6 +214,6 @@ def check_commands(controller: ControllerDescription, names: Sequence[str], unit
         ModelError: the first misfit.
     """
     remedy = "give a controller trained for this robot, or change the configuration"
-    for field, wanted in (("command_names", names), ("command_units", units)):
-        if getattr(controller, field) != tuple(wanted):
-            refuse(controller.source, field, list(wanted), list(getattr(controller, field)), remedy)
+    for field, expected in (("command_names", names), ("command_units", units)):
+        if getattr(controller, field) != tuple(expected):
+            refuse(controller.source, field, list(expected), list(getattr(controller, field)), remedy)

@@ -249,7 +249,7 @@ def controller_export(options: Annotated[ControllerExportOptions, tyro.conf.arg(
     return export_command(options)
 
 
-app.command(controller, name="controller", help="Look into controllers, hand them to other runtimes.")
+app.command(controller, name="controller", help="Inspect controllers, export them to other runtimes.")
 
 
 neuromorphic = tyro.extras.SubcommandApp()
@@ -257,7 +257,7 @@ neuromorphic = tyro.extras.SubcommandApp()
 
 @neuromorphic.command
 def inspect(options: Annotated[InspectOptions, tyro.conf.arg(name="")]) -> int:
-    """What is in a network, whether Loihi can run it, and how many cores it takes."""
+    """Describe a network: its contents, whether Loihi can run it, and how many cores it takes."""
     from .neuromorphic.commands.inspect import inspect_command
 
     return inspect_command(options)
@@ -265,7 +265,7 @@ def inspect(options: Annotated[InspectOptions, tyro.conf.arg(name="")]) -> int:
 
 @neuromorphic.command(name="compile")
 def compile_(options: Annotated[CompileOptions, tyro.conf.arg(name="")]) -> int:
-    """Make integers of a network, tell what that cost, and write them to one file."""
+    """Quantise a network to integers, report the loss of accuracy, and write one file."""
     from .neuromorphic.commands.compile import compile_command
 
     return compile_command(options)
@@ -281,7 +281,7 @@ def emulate(options: Annotated[EmulateOptions, tyro.conf.arg(name="")]) -> int:
 
 @neuromorphic.command
 def compare(options: Annotated[CompareOptions, tyro.conf.arg(name="")]) -> int:
-    """How well the integers of a network agree with its floats."""
+    """Measure how well the quantised network agrees with the float network."""
     from .neuromorphic.commands.compare import compare_command
 
     return compare_command(options)
@@ -289,7 +289,7 @@ def compare(options: Annotated[CompareOptions, tyro.conf.arg(name="")]) -> int:
 
 @neuromorphic.command
 def energy(options: Annotated[EnergyOptions, tyro.conf.arg(name="")]) -> int:
-    """Energy of one inference on several devices, by published prices: estimates, side by side."""
+    """Estimate the energy of one inference on several devices, from published figures."""
     from .neuromorphic.commands.energy import energy_command
 
     return energy_command(options)
@@ -297,14 +297,14 @@ def energy(options: Annotated[EnergyOptions, tyro.conf.arg(name="")]) -> int:
 
 @neuromorphic.command
 def fuzz(options: Annotated[FuzzOptions, tyro.conf.arg(name="")]) -> int:
-    """Random networks here and on another simulator. Exit status 0: all the same, 1: a mismatch."""
+    """Compare random networks with another simulator. Exit status 0: identical results, 1: a mismatch."""
     from .neuromorphic.commands.fuzz import fuzz_command
 
     return fuzz_command(options)
 
 
 app.command(
-    neuromorphic, name="neuromorphic", help="Bring a spiking network, look into it, run it on Loihi's arithmetic."
+    neuromorphic, name="neuromorphic", help="Inspect, quantise and run a spiking network on Loihi's arithmetic."
 )
 
 
@@ -329,7 +329,7 @@ events = tyro.extras.SubcommandApp()
 
 @events.command(name="info")
 def events_info(options: Annotated[EventsInfoOptions, tyro.conf.arg(name="")]) -> int:
-    """Length, picture, rates and order of a recording. Exit status 1: its events are not in order, or outside."""
+    """Print duration, picture size, event rates and order. Exit status 1: events out of order or out of the picture."""
     from .records.events_entry import info_command
 
     return info_command(options)
@@ -359,12 +359,12 @@ def events_play(options: Annotated[EventsPlayOptions, tyro.conf.arg(name="")]) -
     return play_command(options)
 
 
-app.command(events, name="events", help="Recordings of event cameras: look into them, convert them, play them.")
+app.command(events, name="events", help="Inspect, convert and play recordings of event cameras.")
 
 
 @app.command
 def doctor(options: Annotated[DoctorOptions, tyro.conf.arg(name="")]) -> int:
-    """Look at this machine, its ROS domain and its cameras. Exit status 0: no error, 1: an error, with its remedy."""
+    """Check this machine, its ROS domain and its cameras. Exit status 0: no error, 1: an error, with its remedy."""
     from .nodes.doctor.command import doctor_command
 
     return doctor_command(options)
@@ -372,7 +372,7 @@ def doctor(options: Annotated[DoctorOptions, tyro.conf.arg(name="")]) -> int:
 
 @app.command
 def faults(options: Annotated[FaultsOptions, tyro.conf.arg(name="")]) -> int:
-    """Inject faults, some into real processes, and print what was promised beside what was measured."""
+    """Inject faults, some into real processes, and print the measured values beside their bounds."""
     from .nodes.faults.table import faults_command
 
     return faults_command(options)
@@ -383,7 +383,7 @@ security = tyro.extras.SubcommandApp()
 
 @security.command
 def policy(options: Annotated[PolicyOptions, tyro.conf.arg(name="")]) -> int:
-    """The graph's permissions as a policy of SROS2: each node may say and hear what it needs, and no more."""
+    """Write the graph's permissions as an SROS2 policy: each node may publish and subscribe only what it needs."""
     from .nodes.security.command import policy_command
 
     return policy_command(options)
@@ -391,7 +391,7 @@ def policy(options: Annotated[PolicyOptions, tyro.conf.arg(name="")]) -> int:
 
 @security.command
 def keystore(options: Annotated[KeystoreOptions, tyro.conf.arg(name="")]) -> int:
-    """Keys, certificates and signed permissions for every process of the graph. Needs the extra [security]."""
+    """Create keys, certificates and signed permissions for every process of the graph. Needs the extra [security]."""
     from .nodes.security.command import keystore_command
 
     return keystore_command(options)
@@ -413,7 +413,7 @@ def _refuse(error: LiquidSpikeError) -> NoReturn:
 
 
 def main() -> None:
-    """Console script: status 2 and one line for what the user can mend, 130 after Ctrl-C."""
+    """Console script: status 2 and one line for an error that the user can correct, 130 after Ctrl-C."""
     try:
         status = _command()
         sys.stdout.flush()  # here, where a full disk behind it can be reported
@@ -431,7 +431,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("liquid-spike: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # whoever read has seen enough, as in `liquid-spike --help | head`
+    except BrokenPipeError:  # the reader closed the pipe, as in `liquid-spike --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
         sys.exit(141)  # as a process that SIGPIPE ended
     except OSError as error:

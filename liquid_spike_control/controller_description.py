@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every controller file says of itself, whatever network is in it; nothing that is wrong gets past it."""
+"""Description of a controller, common to all kinds of controller files; every field is checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETRAIN = "train it again (liquid-spike train)"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ControllerDescription:
-    """What a controller takes and gives, and what it was trained for.
+    """Inputs and outputs of a controller, and the task that it was trained for.
 
     Attributes:
         observation_names, observation_units: of each input, in order, e.g. ``"cart_position"``, ``"m"``.

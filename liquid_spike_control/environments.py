@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Robots as Gymnasium environments, for other people's learners: ``LiquidSpike/<Name>-v0`` for each in the catalogue.
+"""Robots as Gymnasium environments, for other learning libraries: ``LiquidSpike/<Name>-v0`` for each robot listed.
 
 >>> import gymnasium, liquid_spike_control.environments
 >>> env = gymnasium.make("LiquidSpike/SwingUp-v0")
@@ -28,7 +28,7 @@ OVERVIEWS = ("overview", "track")
 
 
 class RobotEnv(gymnasium.Env):
-    """A robot in its world; one step is one control period, as long as the task says.
+    """A robot in its world; one step is one control period of the task.
 
     Observation: float32 ``(n,)``, readings and setpoints in the description's order and units. Of a robot with event
     cameras a dict instead: ``readings``, the same; and ``events``, uint8 (2, height, width): how many OFF (0) and ON

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors that a user can mend. The command line prints them as one line and exits with status 2."""
+"""Errors that a user can correct. The command line prints them as one line and exits with status 2."""
 
 
 class LiquidSpikeError(Exception):
-    """Something is wrong with what the user gave; the message names it and the remedy."""
+    """An option, a file or a value from the user is wrong; the message names it and the remedy."""
 
     #: Exit status of the command.
     status = 2
@@ -28,16 +28,16 @@ class OutputError(LiquidSpikeError):
 
 
 class RenderingError(LiquidSpikeError):
-    """No off-screen GL is to be had."""
+    """Off-screen GL is not available."""
 
 
 class GraphError(LiquidSpikeError):
-    """The ROS graph cannot be started: a port, a domain or a package is in the way."""
+    """The ROS graph cannot be started, because of a port, a domain or a package."""
 
 
 class WorkerError(LiquidSpikeError):
-    """Another simulator is not installed, does not answer, or has failed."""
+    """An external simulator is not installed, does not answer, or has failed."""
 
 
 class LearningRuleError(ModelError):
-    """A learning rule asks for what the chip's learning engine does not have, or does not fit its synapses."""
+    """A learning rule uses a feature that the chip's learning engine lacks, or does not fit its synapses."""

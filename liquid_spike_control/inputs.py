@@ -22,7 +22,7 @@ def open_input(path: str | Path) -> BinaryIO:
     """Open a regular file to be read; a FIFO, a device or a folder is refused at once.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file; ``strerror`` says so.
+        OSError: it cannot be opened, or is no regular file; ``strerror`` has the reason.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would be waited for
     mode = os.fstat(descriptor).st_mode
@@ -37,7 +37,7 @@ def read_input(path: str | Path, most: int) -> bytes:
     """All of a regular file of at most ``most`` bytes.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is larger; ``strerror`` says so.
+        OSError: it cannot be read, is no regular file, or is larger; ``strerror`` has the reason.
     """
     with open_input(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -76,6 +76,6 @@ def read_yaml(path: str | Path) -> Any:
             if depth > MAX_YAML_DEPTH or n > MAX_YAML_VALUES:
                 raise ValueError(f"more than {MAX_YAML_DEPTH} levels or {MAX_YAML_VALUES} values")
         return yaml.safe_load(data)
-    # of dates, numbers and keys that Python does not have, hence more than yaml's own
+    # of dates, numbers and keys that Python does not have, so more than yaml's own
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from None

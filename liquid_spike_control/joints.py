@@ -23,7 +23,7 @@ def to_ns(stamp: Any) -> int:
 
 def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
     """Read the quantities ``names`` of the graph's own sensor_msgs/JointState, where each is the position of a joint of
-    its name, whatever its unit; one that is not there comes out as NaN.
+    its name, in its own unit; a missing one becomes NaN.
     """
     found = dict(zip(message.name, message.position, strict=False))
     return Quantities(to_ns(message.header.stamp), names, np.array([found.get(name, np.nan) for name in names]))

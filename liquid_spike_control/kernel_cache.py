@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where compiled kernels are kept where neither this package nor the home directory can be written.
+"""The cache folder of compiled kernels where neither this package nor the home directory can be written.
 
-numba keeps a kernel beside its module or under ``~/.cache``, and refuses to compile one that is to be kept where it
-can write to neither: on the read-only file system of a hardened container no kernel would run.
+numba caches a kernel beside its module or under ``~/.cache``, and refuses to compile a cached kernel if it can write
+to neither: on the read-only file system of a hardened container no kernel would run.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _writable(folder: Path) -> bool:
 
 
 def _make_private(folder: Path) -> bool:
-    """Make a folder that nobody else can write, as what is read from it is run; whether it is one now."""
+    """Create a folder that only this user can write, as its files are executed; return whether it is one now."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

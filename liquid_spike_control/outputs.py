@@ -79,7 +79,7 @@ def check_outputs(**outputs: Path | None) -> None:
     """Refuse files that could not be written, see :func:`check_output`.
 
     Args:
-        outputs: path by the name of its option; None is not wanted. ``plot`` and ``video`` must have the
+        outputs: path by the name of its option; None if not requested. ``plot`` and ``video`` must have the
             suffix of a picture, and ``record`` that of a bag.
 
     Raises:
@@ -200,7 +200,7 @@ def _is_stream(path: Path) -> bool:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether a file is to be written to, not to be replaced."""
+    """Whether to write to the file in place instead of replacing it."""
     if _is_stream(path):
         return True
     try:
@@ -220,7 +220,7 @@ def _special(path: Path) -> Iterator[io.BufferedIOBase]:
             yield file
         return
     number = 1 if found[1] else 2 if found[2] else int(found[3] or found[4])
-    with open(os.dup(number), "wb") as file:  # opened by its name, a redirected file would begin anew
+    with open(os.dup(number), "wb") as file:  # opened by its name, a redirected file would be truncated
         yield file
 
 

@@ -4,10 +4,10 @@
 A command passes in the order finite -> range -> rate -> age -> e-stop, where the checks that drop a command
 (is it finite, is it new, is it recent, is the e-stop pressed) come before those that bend it (range, rate):
 
-- A command that is not finite, or has the wrong number of values, tells that its source is broken: the safe
-  command goes out at once and the watchdog is not refreshed. The next valid command is accepted.
-- A command is as old as its stamp says. One older than ``max_age_ns``, or stamped further ahead than that, or
-  not newer than the last admitted one, is dropped as if it had never come.
+- A command that is not finite, or has the wrong number of values, means that its source is broken: the safe
+  command goes out immediately and the watchdog is not refreshed. The next valid command is accepted.
+- The age of a command is counted from its stamp. One older than ``max_age_ns``, or stamped further ahead than that,
+  or not newer than the last admitted one, is dropped as if it had never arrived.
 - When the last admitted command is older than ``max_age_ns`` the safe command goes out until a valid one
   comes.
 - A clock that runs back (a new bag, a set clock) makes the gate forget stamps, not hold out until time
@@ -31,17 +31,17 @@ import numpy as np
 
 from ..errors import TaskError
 
-#: A command older than this is stale whatever the configuration says; a longer timeout would mean "off".
+#: A command older than this is stale in every configuration; a longer timeout would mean "off".
 LONGEST_MAX_AGE_NS = 1_000_000_000
 
 
 class Verdict(IntEnum):
-    """What the gate made of a command, or of a tick without one."""
+    """Decision of the gate on a command, or on a tick without one."""
 
     ACCEPTED = 0  # out as it came
     CLIPPED_RANGE = 1
     CLIPPED_RATE = 2
-    HELD = 3  # no command in this tick; the last one still stands
+    HELD = 3  # no command in this tick; the last one remains valid
     WAITING = 4  # no command yet: safe command
     STALE = 5  # command too old: dropped, or safe command when it was the last
     DROPPED_NONFINITE = 6  # safe command
@@ -53,7 +53,7 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class GateLimits:
-    """What may leave the gate. There is no way to say "no limit". Arrays have shape ``(n_commands,)``.
+    """Limits of the commands that leave the gate; "no limit" is not possible. Arrays have shape ``(n_commands,)``.
 
     Attributes:
         names: of the commands, in order.
@@ -100,10 +100,10 @@ class GateState:
 
     Attributes:
         output: float64 ``(n_commands,)``, what went out last; not writable.
-        stamp_ns: of the last admitted command that may still stand, or None.
+        stamp_ns: of the last admitted command that may still be valid, or None.
         changed_ns: when the output last changed: rate is counted from here; None when unknown.
         now_ns: the latest time seen, or None.
-        safe: whether ``output`` is the safe command for want of a better one.
+        safe: whether ``output`` is the safe command because no valid one is available.
         stopped: whether the e-stop is latched.
         counts: how often each :class:`Verdict` was given, by its number.
     """

@@ -45,7 +45,7 @@ class SpikingController:
         self.command_limits = np.array(file.command_limits, float)
         self.clamped = 0
         self.poisoned = 0
-        # Any, as not every backend has a state that can be had
+        # Any, as not every backend has a readable state
         self.backend: Any = _floats(file) if backend == "float" else new_backend(spiking_model(file), backend)
         self._architecture = file.architecture
         self._scales = np.array(file.observation_scales, float)

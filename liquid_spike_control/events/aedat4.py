@@ -30,7 +30,7 @@ def check_frame(path: Path) -> None:
         n = int.from_bytes(length, "little")
         header = file.read(min(n, MAX_HEADER))
         if len(length) < 4 or len(header) < n:
-            raise TaskError(f"{path}: its header is said to have {n} bytes; fetch the file afresh")
+            raise TaskError(f"{path}: the header claims a size of {n} bytes; copy or download the file again")
         table = _table_position(header)
         end = table if _LINE + 4 + n <= table <= size else size
         at = _LINE + 4 + n
@@ -38,12 +38,14 @@ def check_frame(path: Path) -> None:
             file.seek(at)
             _, claimed = struct.unpack("<iI", file.read(8))
             if claimed > size:
-                raise TaskError(f"{path}: the packet at byte {at} is said to have {claimed} bytes; fetch it afresh")
+                raise TaskError(
+                    f"{path}: the packet at byte {at} claims a size of {claimed} bytes; copy or download the file again"
+                )
             at += 8 + claimed
 
 
 def _table_position(header: bytes) -> int:
-    """Where the packets end and the table of them begins, by the header, a flatbuffer; -1 where it does not say."""
+    """Return where the packets end and their table begins, from the header, a flatbuffer; -1 if it is not given."""
     try:
         (root,) = struct.unpack_from("<I", header, 0)
         (back,) = struct.unpack_from("<i", header, root)

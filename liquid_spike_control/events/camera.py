@@ -14,14 +14,14 @@ pixel adds:
   the dark (v2e);
 - a first-order low-pass whose cutoff grows with the light, ``f = cutoff_hz * (I + 20) / 275`` (v2e),
   integrated exactly at any frame interval, the light of a frame taken for that of the interval;
-- a leak that makes ``M`` sink by ``leak_hz * contrast_threshold`` a second, hence ON events of a still
+- a leak that makes ``M`` sink by ``leak_hz * contrast_threshold`` a second, which causes ON events of a still
   picture. It is computed as a ramp added to ``L``, so leak events too carry their exact times. With a leak, a
   pixel starts at a random phase of it, as a pixel that has looked at the same picture for long;
 - shot noise: a Poisson process of events, ON and OFF alike, anywhere in the picture;
 - hot pixels: a few pixels that fire ON events by a Poisson process of their own;
 - thresholds that differ from pixel to pixel and from ON to OFF;
 - a refractory period: an event that follows the previous one of its pixel too soon is not sent. ``M`` follows
-  all the same (as ESIM does), and noise does not move ``M``.
+  nevertheless (as in ESIM), and noise does not move ``M``.
 
 Noise is drawn in continuous time: it does not depend on how the time is cut into frames, and costs nothing
 between its events.
@@ -62,7 +62,7 @@ from .camera_kernels import (
 from .words import from_words
 
 _LEAST_THRESHOLD = 0.01
-#: The leak's ramp begins anew when it is so high [log intensity]: 67 minutes at the default leak.
+#: The leak's ramp restarts at this height [log intensity]: 67 minutes at the default leak.
 _HIGHEST_RAMP = 8.0
 _MAY_BE_ZERO = ("threshold_mismatch", "shot_noise_hz", "leak_hz", "hot_pixel_fraction", "hot_pixel_hz",
                 "stray_light", "refractory_ns")  # fmt: skip
@@ -146,7 +146,7 @@ class EventCamera:
         self._was_reset = False
 
     def reset(self, intensity: np.ndarray, stamp_ns: int, seed: int) -> None:
-        """Begin anew with a first frame; the seed decides mismatch, hot pixels and noise.
+        """Restart with a first frame; the seed decides mismatch, hot pixels and noise.
 
         Args:
             intensity: shape ``(height, width)``, 0..255.

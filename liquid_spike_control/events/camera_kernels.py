@@ -104,7 +104,7 @@ def start_pixels(log, pixels):
 
 @numba.njit(cache=True, nogil=True)
 def lower_ramp(pixels, noise, clock):
-    """Let the leak's ramp begin anew at the last frame; float32 would soon have no digits left for a contrast."""
+    """Restart the leak's ramp at the last frame; float32 would soon have no digits left for a contrast."""
     ramp = np.float32(noise[LEAK] * (clock[STAMP_NS] - clock[RAMP_NS]))
     for i in range(pixels.shape[1]):
         pixels[MEMORY, i] -= ramp

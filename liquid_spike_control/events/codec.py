@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events to and from the bytes of ``event_camera_msgs/EventPacket``.
 
-What arrives from a topic is not to be trusted: whatever the bytes, decoding does not raise. What it drops it
-counts, and the time of the events it gives never runs back, within a packet or from one to the next.
+Data from a topic is untrusted: decoding raises for no input. It counts the events that it drops, and the times of
+the events that it returns never run back, within a packet or from one to the next.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WORDS = {"evt3": np.uint16, "mono": np.uint64, "libcaer": np.uint64, "libcaer_c
 #: half a turn of the clock of ``evt3``.
 MAX_SPAN_NS = 4_000_000_000
 
-#: A clock that is off by more than this was set anew [ns].
+#: A clock that is off by more than this was reset [ns].
 STEP_NS = 50_000_000
 #: What a :class:`Decoder` counts.
 DROPPED = ("malformed", "skipped", "incomplete", "out_of_picture", "backward", "out_of_span")
@@ -217,17 +217,17 @@ class Decoder:
 
 
 class PacketSequence:
-    """Counts what a best-effort topic did to the packets of one publisher, from their ``seq``.
+    """Counts lost, duplicated and reordered packets of one publisher on a best-effort topic, from their ``seq``.
 
     Exact for packets that come up to ``window`` packets late. A seq further back than that is a publisher
-    that has started anew.
+    that has restarted.
 
     Attributes:
         received: packets seen.
         lost: packets that have not come, so far.
         duplicated: packets that had come before.
         reordered: packets that came after a later one; they are no longer counted as lost.
-        restarts: times that the publisher began anew.
+        restarts: times that the publisher restarted.
     """
 
     def __init__(self, window: int = 1024):

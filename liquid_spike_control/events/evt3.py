@@ -32,7 +32,7 @@ _CROWD = 32
 _UNKNOWN = -1
 
 #: Entries of a decoder's state, int64: the time [us, unwrapped], the last TIME_HIGH, row, vector base and polarity,
-#: each -1 while unknown, and the time of the first event of the last packet, wanted or not [ns], -1 if it had none.
+#: each -1 while unknown, and the time of the first event of the last packet, kept or not [ns], -1 if it had none.
 TIME, HIGH, ROW, BASE, POLARITY, FIRST_NS = range(6)
 
 
@@ -48,7 +48,7 @@ def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
     """Events of one packet, or of one piece of a stream.
 
     The 24 bits of time are unwrapped to the time nearest to ``anchor_us``. Without an anchor, a TIME_HIGH that falls
-    begins a new turn of the clock, whatever the gap, and a TIME_LOW that falls runs back (the rule of openeb).
+    begins a new turn of the clock, for any gap, and a TIME_LOW that falls runs back (the rule of openeb).
 
     Words of reserved codes are skipped: cameras pad with them. So is a TIME_HIGH that the next one contradicts, as
     damage to one word would move all events until then.
@@ -134,7 +134,7 @@ def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
         else:
             continue
 
-        # The rare rest: something is unknown, or some of the events are not wanted.
+        # The rare rest: some state is unknown, or some of the events are outside the limits.
         if high == _UNKNOWN or row == _UNKNOWN:
             incomplete += _ones(mask)
             continue
@@ -171,7 +171,7 @@ def _contradicted(data, i, high, value):
 
 @numba.njit(cache=True, nogil=True)
 def _most_events(data):
-    """The most events that the words stand for, and how many of the words have reserved codes."""
+    """Return an upper bound of the events in the words, and how many of the words have reserved codes."""
     count, reserved = 0, 0
     for word in data:
         code, bits = np.uint32(word >> 12), np.uint32(word & 0xFFF)

@@ -84,12 +84,15 @@ class EventFile:
 
 
 def open_events(path: str | Path, size: tuple[int, int] | None = None, track: str | None = None) -> EventFile:
-    """A recording, by its suffix.
+    """Open a recording of an event camera; the suffix selects the format.
 
     Args:
         path: of the file.
-        size: width and height of the picture [pixels], for files that do not say.
-        track: which camera of a file with several: the number of an AEDAT4 track, ``left`` or ``right`` of M3ED.
+        size: width and height of the picture [pixels], for files that do not contain it.
+        track: the camera, in a file with several: the number of an AEDAT4 track, ``left`` or ``right`` of M3ED.
+
+    Returns:
+        The recording; its events are read in pieces, on iteration.
 
     Raises:
         TaskError: the file is missing, of another format, or damaged; one line that names it.
@@ -119,22 +122,22 @@ def open_events(path: str | Path, size: tuple[int, int] | None = None, track: st
             stream = _faery(path).events_stream_from_file(path, dimensions_fallback=size or (0, 0), track_id=number)
             width, height = stream.dimensions()
     if not width or not height:
-        raise TaskError(f"{path}: the file does not say how large its picture is; give --size WIDTH HEIGHT")
+        raise TaskError(f"{path}: the file does not contain the size of its picture; give --size WIDTH HEIGHT")
     return EventFile(path, width, height, track)
 
 
-def _track(path: Path, wanted: str | None) -> int | None:
-    """The track of an AEDAT4 file that is meant; None for the only one.
+def _track(path: Path, requested: str | None) -> int | None:
+    """Return the requested track of an AEDAT4 file; None for the only one.
 
     Raises:
         TaskError: there are several and none is named, or not this one.
     """
     with _faery(path).aedat.Decoder(path) as decoder:
         tracks = [track.id for track in decoder.tracks() if track.data_type == "events"]
-    if wanted is None and len(tracks) <= 1:
+    if requested is None and len(tracks) <= 1:
         return None
     for track in tracks:
-        if str(track) == wanted:
+        if str(track) == requested:
             return track
     raise TaskError(f"{path}: its event cameras are tracks {', '.join(map(str, tracks))}; give --track with one")
 

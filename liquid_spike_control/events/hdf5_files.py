@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings in HDF5: one layout a data set or tool, told apart by the names in the file.
+"""Recordings in HDF5: one layout per data set or tool, distinguished by the names in the file.
 
 ==============  =====================================================================================================
 DSEC, TUM-VIE   ``events/t, x, y, p``, microseconds since ``t_offset``, where that is there
@@ -29,7 +29,7 @@ from ..types import EVENT
 
 #: Events that are read at once.
 PIECE = 1 << 20
-#: Width and height of the cameras of data sets whose files do not say.
+#: Width and height of the cameras of data sets whose files do not contain them.
 _SIZES = {"DSEC": (640, 480), "M3ED": (1280, 720)}
 _M3ED = ("prophesee/left", "prophesee/right")
 
@@ -91,8 +91,8 @@ def _find(file: h5py.File, path: Path, track: str | None) -> Layout:
     if track is not None:
         raise TaskError(f"{path}: --track {track}, but it is the recording of one camera; leave it out")
     if "CD/events" in file and set(file["CD/events"].dtype.names or ()) >= set("txyp"):
-        said = file.attrs.get("geometry", "")
-        parts = (said.decode() if isinstance(said, bytes) else str(said)).partition("x")[::2]
+        geometry = file.attrs.get("geometry", "")
+        parts = (geometry.decode() if isinstance(geometry, bytes) else str(geometry)).partition("x")[::2]
         size = (int(parts[0]), int(parts[1])) if all(part.isdecimal() for part in parts) else None
         return Layout("Metavision", {name: ("CD/events", name) for name in "txyp"}, None, size)
     events = file.get("events")
@@ -113,9 +113,9 @@ def _find(file: h5py.File, path: Path, track: str | None) -> Layout:
     )
 
 
-def _numbers(said: Any) -> tuple[int, int] | None:
-    """Two numbers of a data set or attribute, or None."""
-    values = np.asarray(said[()] if isinstance(said, h5py.Dataset) else said if said is not None else ()).ravel()
+def _numbers(value: Any) -> tuple[int, int] | None:
+    """Return the two numbers of a data set or attribute, or None."""
+    values = np.asarray(value[()] if isinstance(value, h5py.Dataset) else value if value is not None else ()).ravel()
     return (int(values[0]), int(values[1])) if values.size == 2 and values.dtype.kind in "iuf" else None
 
 

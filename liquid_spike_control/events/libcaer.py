@@ -6,9 +6,9 @@ Facts from event_camera_codecs (``libcaer_decoder.h``, ``libcaer_cmp_types.h``) 
 the driver's time of the sensor's zero (``libcaer``) or of the first event (``libcaer_cmp``).
 
 - ``libcaer``: bit 0 valid, 1 polarity, 2..16 row, 17..31 column, 32..62 time; where times fall, 2**31 us have passed.
-- ``libcaer_cmp``: bits 12..15 say what the other twelve are: 0 and 1 the upper and the lower half of the time, 2 a
-  column, 3 a row and, in bit 11, the polarity of one event, 4 the row and polarity at which a vector begins, 5 a vector
-  of eight rows, one bit an event.
+- ``libcaer_cmp``: bits 12..15 select the meaning of the other twelve: 0 and 1 the upper and the lower half of the
+  time, 2 a column, 3 a row and, in bit 11, the polarity of one event, 4 the row and polarity at which a vector begins,
+  5 a vector of eight rows, one bit an event.
 """
 
 from __future__ import annotations

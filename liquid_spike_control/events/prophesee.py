@@ -28,13 +28,13 @@ _MOST_HEADER = 1 << 16
 
 @dataclass(frozen=True)
 class RawHeader:
-    """What the header says.
+    """Contents of the header.
 
     Attributes:
         size: of the header [bytes].
         version: ``evt2``, ``evt21`` or ``evt3``.
-        picture: width and height [pixels]; None if it does not say.
-        swapped: the halves of EVT 2.1 words are swapped; None if it does not say.
+        picture: width and height [pixels]; None if not given.
+        swapped: the halves of EVT 2.1 words are swapped; None if not given.
         start_ns: what faery's files add to the times of the stream [ns].
     """
 
@@ -46,7 +46,7 @@ class RawHeader:
 
 
 def read_header(path: Path) -> RawHeader:
-    """The header of a ``.raw`` file.
+    """Read the header of a ``.raw`` file.
 
     Raises:
         TaskError: it names no version, or one that is not read.
@@ -62,11 +62,11 @@ def read_header(path: Path) -> RawHeader:
             break
         fields[key.lower()] = value.strip()
     form, *options = (part.strip() for part in fields.get("format", "").split(";"))
-    said = form or fields.get("evt", "")
-    version = _VERSIONS.get(said.lower())
+    name = form or fields.get("evt", "")
+    version = _VERSIONS.get(name.lower())
     if version is None:
         raise TaskError(
-            f"{path}: the header says {f'format {said[:40]!r}' if said else 'no format'}; give a recording of"
+            f"{path}: the header has {f'format {name[:40]!r}' if name else 'no format'}; give a recording of"
             " EVT 2.0, 2.1 or 3.0"
         )
     extra = dict(option.partition("=")[::2] for option in options)

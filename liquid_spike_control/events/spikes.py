@@ -18,10 +18,10 @@ def encode_spikes(spikes: SpikeTrain) -> bytes:
 
 
 def decode_spikes(data, n_steps: int, n_neurons: int) -> SpikeTrain | None:
-    """The spike train in ``data``.
+    """Decode a spike train.
 
     Args:
-        data: any bytes whatever.
+        data: any bytes.
         n_steps: steps in the packet.
         n_neurons: neurons of the population.
 

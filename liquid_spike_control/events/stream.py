@@ -48,8 +48,8 @@ class SensorClock:
             stamp_ns: the robot's [ns].
 
         Returns:
-            Whether the packet's times are to be believed. One that is off by more than :data:`.codec.STEP_NS` is not,
-            until the next one agrees with it: then a clock was set anew.
+            Whether the packet's times are plausible. One that is off by more than :data:`.codec.STEP_NS` is not,
+            until the next one agrees with it: then a clock was reset.
         """
         offset = stamp_ns - first_ns
         if self.offset_ns is None:
@@ -74,7 +74,7 @@ class EventStream:
 
     Args:
         sensor_clock: events carry the sensor's time, and the stamp is the first one's; else the stamp ends the packet.
-        translate: give the robot's time. Otherwise, for recordings, the sensor's, which goes on where it starts anew;
+        translate: give the robot's time. Otherwise, for recordings, the sensor's, which continues when it restarts;
             and without ``sensor_clock`` the packet's, which the stamp then does not bound.
 
     Attributes:

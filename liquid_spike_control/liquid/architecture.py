@@ -165,7 +165,7 @@ class Architecture:
         return [self.wiring.build(n, self.units, n_commands, k) for k, n in enumerate(widths)]
 
 
-#: What each name stands for. A CfC's backbone is twice as wide as the cell unless it is given.
+#: The architecture of each name. A CfC's backbone is twice as wide as the cell unless it is given.
 NAMES: dict[str, dict[str, Any]] = {
     "cfc": {"cell": "cfc", "units": 32},
     "cfc_mm": {"cell": "cfc", "units": 32, "mixed_memory": True},

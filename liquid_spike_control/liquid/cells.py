@@ -209,7 +209,7 @@ class LTC(nn.Module):
         """The states after each step, ``(batch, time, units)``, compiled; float32 on the processor.
 
         Args:
-            x, span: as for :meth:`over`, which tells the same step by step.
+            x, span: as for :meth:`over`, which computes the same step by step.
             potential: ``(batch, units)``, the state carried in.
         """
         w, sensory_w = self._conductances()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike controller``: look into a controller file, hand it to other runtimes."""
+"""``liquid-spike controller``: inspect a controller file, export it to other runtimes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLERANCE = 1e-5
 
 
 def summary(file: ControllerFile) -> dict[str, Any]:
-    """What ``controller inspect --json`` writes: the file without its weights, and what can be counted in it."""
+    """Return the output of ``controller inspect --json``: the file without its weights, and counts of its parts."""
     a, n_commands = file.architecture, len(file.command_names)
     counts = used(a, tensor_shapes(a, len(file.observation_names), n_commands), wirings_of(a, file.tensors, n_commands))
     parts: dict[str, int] = {}
@@ -48,23 +48,23 @@ def summary(file: ControllerFile) -> dict[str, Any]:
 
 
 def inspect_command(options: ControllerInspectOptions) -> int:
-    """Print what a controller is for and what it is made of, and write what was asked for.
+    """Print the interface and the structure of a controller, and write the requested files.
 
     Raises:
         ModelError: the file is no controller, or there is no wiring to draw.
     """
     console, file = Console(), read_controller(options.model)
-    told = summary(file)
+    report = summary(file)
     if options.plot:
         from .wiring_figure import figure
 
         save_figure(figure(file), options.plot, dpi=150)
-    _print(file, told, console)
-    write_json(options.json, told)
+    _print(file, report, console)
+    write_json(options.json, report)
     return 0
 
 
-def _print(file: ControllerFile, told: dict[str, Any], console: Console) -> None:
+def _print(file: ControllerFile, report: dict[str, Any], console: Console) -> None:
     a = file.architecture
     console.print(f"{file.source}: {file.task}, every {file.nominal_period_s * 1e3:g} ms", soft_wrap=True)
     table = Table()
@@ -87,10 +87,10 @@ def _print(file: ControllerFile, told: dict[str, Any], console: Console) -> None
     made += [f"inputs projected to {a.encoder_units}"] * (a.encoder_units > 0)
     hidden = [f"elapsed time not as {w}" for w, on in (("input", a.elapsed_input), ("span", a.elapsed_span)) if not on]
     lines = ["network      " + ", ".join(made + hidden)]
-    parts = ", ".join(f"{name} {count}" for name, count in told["parameters_of"].items())
-    lines.append(f"parameters   {told['parameters']} in use: {parts}")
-    lines.append(f"synapses     {told['weighted_connections']} weighted connections")
-    for wiring in told["wirings"]:
+    parts = ", ".join(f"{name} {count}" for name, count in report["parameters_of"].items())
+    lines.append(f"parameters   {report['parameters']} in use: {parts}")
+    lines.append(f"synapses     {report['weighted_connections']} weighted connections")
+    for wiring in report["wirings"]:
         stages = ", ".join(map(str, wiring["stages"]))
         lines.append(
             f"wiring       layers of {stages} neurons; {wiring['sensory_synapses']} synapses from inputs, "
@@ -101,12 +101,12 @@ def _print(file: ControllerFile, told: dict[str, Any], console: Console) -> None
             lines.append(f"             {n} more are drawn within a layer, whose neurons a CfC joins anyway")
     first, last = file.training_seeds
     lines.append(f"trained by   {file.training_command}, on seeds {first} to {last}")
-    lines.append(f"sha256       {told['sha256']}")
+    lines.append(f"sha256       {report['sha256']}")
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
 
 
 def export_command(options: ControllerExportOptions) -> int:
-    """Write a controller as ONNX, run it on onnxruntime beside ours, and tell how far they are apart.
+    """Write a controller as ONNX, run it on onnxruntime beside ours, and print their difference.
 
     Exit status 1: further than :data:`TOLERANCE` of a command's limit.
 

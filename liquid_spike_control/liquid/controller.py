@@ -14,7 +14,7 @@ from .program import Program
 
 
 class Controller(Protocol):
-    """Whatever turns observations into commands.
+    """Interface of everything that turns observations into commands.
 
     Attributes:
         observation_names, command_names: order of the values.
@@ -122,7 +122,7 @@ class LiquidController:
 
 
 def new_controller(file: ControllerFile | str | Path) -> LiquidController:
-    """The controller of a file that has been read, or is to be read, whatever its architecture.
+    """Build the controller of a file, given as path or already read, for any architecture.
 
     Raises:
         ModelError: the file is missing, damaged or not fit for use.

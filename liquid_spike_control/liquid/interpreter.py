@@ -48,7 +48,7 @@ def run(block, dt):
 
     Returns:
         0, or CLAMPED if ``dt`` was out of range, and NOT_FINITE if an input, an output or the new state is not finite:
-        then none of them is to be used.
+        then discard all of them.
     """
     memory, header = block.view(np.float32), block.view(np.int32)
     n_observations, inputs, outputs = header[N_OBSERVATIONS], header[INPUTS], header[OUTPUTS]

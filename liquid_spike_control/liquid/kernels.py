@@ -29,8 +29,8 @@ GRU (Cho et al., arXiv:1406.1078), in torch's form, with gates of the input and 
     r, z = s(x_r + h_r), s(x_z + h_z);  n = tanh(x_n + r . h_n);  h <- (1 - z) . n + z . h
 
 Everything is float32, as the networks were trained, and differs from ncps and torch by rounding only. The same input
-gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, so no mathematical library has a
-say; only the activation gelu asks one, for the error function.
+gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, independent of mathematical
+libraries; only the activation gelu calls one, for the error function.
 
 All of it lies in one float32 memory, and the functions take places in it: handing over slices would take longer than
 a small layer does. An affine layer lies there as its bias (outputs) followed by its weights (inputs, outputs), as
@@ -252,7 +252,7 @@ def conduct_sparse(synapses, sources_of, lengths, sources, gathered, numerator, 
     """Add a few synapses to each neuron, in jagged diagonal storage.
 
     Neurons are in the order of falling numbers of synapses. Diagonal k has the k-th synapse of the first
-    ``lengths[k]`` neurons, and ``sources_of`` says where each comes from.
+    ``lengths[k]`` neurons, and ``sources_of`` has the source of each.
     """
     for j in range(len(sources_of)):  # apart, so that the rest vectorises
         gathered[j] = sources[sources_of[j]]

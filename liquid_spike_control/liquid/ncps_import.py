@@ -5,8 +5,8 @@
 elsewhere is folded into the weights: the positive functions of an LTC's parameters, its output mapping, and the
 projection of a CfC. Neurons are put in the order inter, command, motor, which ncps has for CfC but not for LTC.
 
-Time spans: ncps takes numbers without a unit. A controller takes seconds, so say what one nominal period was in
-training: ``timespan_of_period``, or None where the module was trained without time spans.
+Time spans: ncps takes numbers without a unit. A controller takes seconds, so give the time span of one nominal period
+in training: ``timespan_of_period``, or None where the module was trained without time spans.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def from_ncps(
         _refuse("modules", "layers of the same kind and size", found)
     n_inputs = len(observation_names) + elapsed_input
     if layers[0].n_inputs != n_inputs:
-        told = f"{len(observation_names)} observations" + (" and elapsed time" if elapsed_input else "")
-        _refuse("inputs", f"{n_inputs}, {told}", layers[0].n_inputs)
+        inputs = f"{len(observation_names)} observations" + (" and elapsed time" if elapsed_input else "")
+        _refuse("inputs", f"{n_inputs}, {inputs}", layers[0].n_inputs)
     for below, above in zip(layers, layers[1:], strict=False):
         _fold(below, above)
     last = layers[-1]
@@ -212,7 +212,7 @@ def _ltc(cell: LTCCell) -> _Layer:
     n_inputs, n_outputs = cell.sensory_size, cell.motor_size
     for name, default in (("input_w", 1.0), ("input_b", 0.0)):
         tensors[f"cell.{name}"] = _parameter(cell, name, np.full(n_inputs, default))
-    # Motor neurons come first in ncps, whatever their layer is called.
+    # Motor neurons come first in ncps, under any layer name.
     stage = order[n - ours.stages[-1] :] if plan else order
     weight = np.zeros((n_outputs, len(stage)))
     for k in range(n_outputs):

@@ -238,7 +238,7 @@ def write_onnx(path: str | Path, file: ControllerFile) -> None:
 def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, seed: int = 0) -> float:
     """Greatest difference between an ONNX model on onnxruntime and our controller, in parts of the command's limit.
 
-    Both run freely, each on its own state, on random observations and irregular periods.
+    Both run independently, each with its own state, on random observations and irregular periods.
 
     Raises:
         LiquidSpikeError: onnxruntime is not installed.

@@ -81,9 +81,9 @@ class Policy(nn.Module):
             ValueError: an argument has another shape.
         """
         if observation.ndim != 2 or elapsed.ndim != 1:
-            wanted = f"(batch, {len(self.scales)}) and (batch,)"
+            expected = f"(batch, {len(self.scales)}) and (batch,)"
             raise ValueError(
-                f"observation and elapsed have shapes {wanted}, not {tuple(observation.shape)} and "
+                f"observation and elapsed have shapes {expected}, not {tuple(observation.shape)} and "
                 f"{tuple(elapsed.shape)}"
             )
         command, state = self(observation.unsqueeze(1), elapsed.unsqueeze(1), state)
@@ -110,7 +110,7 @@ class Policy(nn.Module):
         return self.project(hidden), state
 
     def features(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """What the last layer tells, ``(batch, time, n_outputs)``, and the new state."""
+        """Return the output of the last layer, ``(batch, time, n_outputs)``, and the new state."""
         self._check(observation, elapsed, state)
         x, span = self.inputs(observation, elapsed)
         left = self.initial_state(len(x)) if state is None else state
@@ -135,9 +135,9 @@ class Policy(nn.Module):
         if elapsed.shape != observation.shape[:2]:
             raise ValueError(f"elapsed has shape {tuple(observation.shape[:2])}, not {tuple(elapsed.shape)}")
         sizes = self.architecture.state_sizes
-        wanted = [(len(observation), size) for size in sizes]
-        if state is not None and [tuple(part.shape) for part in state] != wanted:
-            raise ValueError(f"state has parts of shapes {wanted}, not {[tuple(part.shape) for part in state]}")
+        expected = [(len(observation), size) for size in sizes]
+        if state is not None and [tuple(part.shape) for part in state] != expected:
+            raise ValueError(f"state has parts of shapes {expected}, not {[tuple(part.shape) for part in state]}")
 
     def constrain(self) -> None:
         """Bring the weights back to where they mean something; to be called after each step of an optimiser."""

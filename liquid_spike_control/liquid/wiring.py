@@ -149,7 +149,7 @@ class Wiring:
         """What drives the neurons of a stage of CfC cells: bool ``(stage size, n_below + stage size)``.
 
         Below the first stage are the inputs, below another one the stage before. As in ncps, the neurons of one
-        stage see each other's states, whatever the wiring says.
+        stage see each other's states, independently of the wiring.
         """
         first = sum(self.stages[:stage])
         here = slice(first, first + self.stages[stage])
@@ -160,7 +160,7 @@ class Wiring:
     def within_stages(self) -> Wiring:
         """The synapses that have an effect on CfC cells: those into a stage from below it.
 
-        Neurons of one stage see each other whatever is drawn among them, and a synapse that leaves out a stage has no
+        Neurons of one stage see each other with any wiring among them, and a synapse that skips a stage has no
         weight.
         """
         sensory, synapses, first = np.zeros_like(self.sensory), np.zeros_like(self.synapses), 0

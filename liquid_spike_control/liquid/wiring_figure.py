@@ -26,8 +26,8 @@ def figure(file: ControllerFile) -> Figure:
 
     From left to right: what it observes (sensory neurons), its layers of neurons, its commands. A line is as wide as
     its synapse is strong beside the others between the same two columns. Of an LTC the strength is conductance times
-    reversal potential, whose sign tells excitatory from inhibitory; of a CfC it is the mean of the weights of its two
-    candidates, and that neurons of one layer see each other is not drawn, as all do.
+    reversal potential, positive if excitatory; of a CfC it is the mean of the weights of its two candidates, and
+    synapses within a layer are not drawn, as all its neurons see each other.
 
     Raises:
         ModelError: it is not wired.

@@ -75,8 +75,8 @@ class Overview(Renderer):
 
 
 def _reach(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray | None:
-    """Points around what is to be seen, float64 ``(n, 3)`` [m]: boxes of what cannot turn, balls of what a hinge turns;
-    planes are background. None if there is nothing else.
+    """Return points around the visible scene, float64 ``(n, 3)`` [m]: boxes of fixed geoms, balls of geoms that a hinge
+    turns; planes are background. None if there is nothing else.
     """
     found = []
     signs = np.array(np.meshgrid(*[(-1, 1)] * 3)).reshape(3, 8).T

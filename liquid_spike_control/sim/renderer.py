@@ -6,7 +6,7 @@ and gives no edge (multisampling, shadows, reflections) and gets sub-pixel edges
 averaging boxes of ``supersample`` pixels.
 
 On a machine without a GPU Mesa's llvmpipe draws. Its threads cost more than they give at these sizes and take
-cores from other simulators, so ``LP_NUM_THREADS=0`` is set unless the environment says otherwise.
+cores from other simulators, so ``LP_NUM_THREADS=0`` is set unless the environment sets it.
 """
 
 from __future__ import annotations

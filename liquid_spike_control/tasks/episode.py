@@ -41,7 +41,7 @@ class ExpertController:
         self._expert.reset()
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
-        """Command ``(m,)`` for the task's present state, whatever the observation."""
+        """Return the command ``(m,)`` for the task's present state; the observation is ignored."""
         return self._expert.act(self._task)
 
 

@@ -101,7 +101,7 @@ class GymnasiumTask(MujocoTask):
 def _environment(name: str, environment: str):
     import gymnasium
 
-    # The half-cheetah's file has an attribute of an older MuJoCo, which would say so in a file wherever one works
+    # The half-cheetah's file has an attribute of an older MuJoCo, which would log a warning into the working directory
     handler = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda message: None)
     try:

@@ -17,7 +17,7 @@ import numpy as np
 from .perturbations import Perturbation
 from .task import ControlTask
 
-#: Told apart from the seed's other use, which is the task's own.
+#: Separates this random stream from the task's own, of the same seed.
 _STREAM = 0x7065
 
 

@@ -129,7 +129,7 @@ def anchors_of(task_name: str) -> Anchors:
 
 
 def has_scale(task_name: str) -> bool:
-    """Whether anchors of a robot's task are recorded, of whatever version.
+    """Whether anchors of a robot's task are recorded, of any version.
 
     Raises:
         TaskError: the file of scales is damaged.

@@ -95,7 +95,7 @@ class SensedTask:
 
 
 class _InTheWorld:
-    """An expert that looks at the task in the world, whatever task it is asked about."""
+    """An expert that always acts on the task in the world, ignoring the task of the call."""
 
     def __init__(self, expert: Expert, task: ControlTask) -> None:
         self._expert, self._task = expert, task

@@ -97,7 +97,7 @@ class ControlTask(Protocol):
 
 
 class Expert(Protocol):
-    """Whoever knows the true state and what to do."""
+    """Computes commands from the true state."""
 
     def reset(self) -> None:
         """Begin an episode."""
@@ -122,7 +122,7 @@ class Law(Protocol):
 
 
 class StateExpert:
-    """An expert that is a control law on the true state, designed anew when the plant has been varied.
+    """An expert that is a control law on the true state, redesigned when the plant has been varied.
 
     Args:
         design: the law for a task as it is.

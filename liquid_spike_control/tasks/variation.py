@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a plant may differ from its nominal model: factors on what its MuJoCo model says."""
+"""Variation of a plant from its nominal model: factors on quantities of its MuJoCo model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A spiking network out of any model file, and the backends that run it.
 
-The suffix says what a file is: ``.nir`` is a NIR graph, of ours or foreign; ``.net`` and ``.h5`` are lava-dl's netx;
+The suffix selects the format: ``.nir`` is a NIR graph, of ours or foreign; ``.net`` and ``.h5`` are lava-dl's netx;
 ``.safetensors`` is a compiled network. The first holds floats, which are quantised on the way to the integer
 backends; the others hold integers already.
 """
@@ -31,20 +31,20 @@ from .quantisation.quantize import quantise_reported
 from .quantisation.report import QuantisationReport
 from .reference import FloatReference
 
-#: What can run a model: the emulator, float64, and other people's simulators in processes of their own.
+#: Backends that run a model: the emulator, float64, and external simulators in processes of their own.
 BACKENDS = ("loihi", "float", "lava", "nengo_loihi", "brian2_loihi")
 SUFFIXES = (".nir", ".net", ".h5", ".safetensors")
 
 
 @dataclass(frozen=True, eq=False)
 class SpikingModel:
-    """What a model file holds, whatever its format.
+    """A spiking network from a model file of any format.
 
     Attributes:
         graph: float64; None where the file holds integers.
         compiled: integers; None where the file holds floats.
         hash: hex SHA-256 of the content; spike packets name the network by it.
-        step_s: how long a step lasts [s]; None where nothing says.
+        step_s: length of a step [s]; None if neither file nor option gives it.
         input_shape: as the input is flattened, ``(channels, height, width)`` of pictures, where it is known.
         weight_scale: grid that the weights were trained on, for :func:`~.quantize.quantise_reported`.
         notes: what was assumed or lost on reading, one line each.
@@ -67,7 +67,7 @@ class SpikingModel:
         return (self.graph or self.network()).n_inputs
 
     def network(self) -> LoihiNetwork:
-        """The integer network: the compiled one, or the graph quantised as the file says.
+        """Return the integer network: the compiled one, or the graph quantised by the file's settings.
 
         Raises:
             ModelError: the graph does not fit Loihi's arithmetic.
@@ -113,10 +113,13 @@ def read_model(
     Args:
         path: ``.nir``, ``.net``, ``.h5`` or ``.safetensors``; a shipped model by its name alone.
         preset: whose discretisation a foreign NIR graph follows, a key of :data:`~..spiking.presets.PRESETS`.
-        dt: step of a NIR graph, in the unit of its time constants, where preset and file do not say.
-        step_s: how long a step lasts [s], where the file does not say. ``dt`` says nothing about it: time constants of
+        dt: step of a NIR graph, in the unit of its time constants, if preset and file do not give it.
+        step_s: length of a step [s], if the file does not contain it. It is independent of ``dt``: time constants of
             a foreign file may be in any unit.
-        input_shape: where the file does not say.
+        input_shape: ``(channels, height, width)`` of pictures, if the file does not contain it.
+
+    Returns:
+        The network, as float graph, as integers, or both.
 
     Raises:
         ModelError: the file is missing, damaged, of another kind, or holds what cannot be run.
@@ -217,7 +220,7 @@ def _netx(path: Path, step_s: float | None, input_shape: tuple[int, ...] | None)
 def _payloads(network: LoihiNetwork) -> tuple[str, ...]:
     """A note about outputs that are more than spikes."""
     graded = [name for name in network.outputs if network.populations[name].graded]
-    return (f"payloads of {', '.join(graded)} stay inside; spike trains say when, not how much",) if graded else ()
+    return (f"payloads of {', '.join(graded)} are not output; spike trains have no payloads",) if graded else ()
 
 
 def _foreign(

@@ -2,7 +2,7 @@
 """The float64 reference: a :class:`~..spiking.graph.SpikingGraph` as it stands, without rounding.
 
 Same connections, same delays, same interface as the emulator; plain loops, meant to be read. Where a neuron sends
-several spikes in a step, they count inside; spike trains say that it did.
+several spikes in a step, they count inside; a spike train has one spike.
 """
 
 from __future__ import annotations

@@ -37,11 +37,11 @@ from .process import Claim, ignore_interrupts
 #: Compiling the kernels of a new machine takes a minute; with the kernels cached, configuring takes a second.
 CONFIGURE_TIMEOUT_S = 300.0
 ACTIVATE_TIMEOUT_S = 15.0
-#: The whole graph is down within this, whatever its nodes do [s].
+#: The whole graph is down within this time, even if nodes do not answer [s].
 DOWN_S = 2.0
-#: Between two requests to a node that gives no sign of having heard the first [s]: to one that discovery has shown,
-#: whose request or answer can still be lost, and to one in the place of a process that was killed, for which discovery
-#: takes it for 20 s.
+#: Between two requests to a node that does not react to the first [s]: to one that discovery has shown, whose request
+#: or answer can still be lost, and to one in the place of a process that was killed, for which discovery takes it for
+#: 20 s.
 INSIST_S, INSIST_AFTER_LOSS_S = 3.0, 0.5
 #: Where a transition leads, or what is beyond it: nothing is left to do.
 GOALS = {
@@ -63,7 +63,7 @@ NAME = "liquid_spike_bringup"
 
 
 class Refusal(GraphError):
-    """A node did not make a transition, and says why in its log."""
+    """A node did not make a transition; its log has the reason."""
 
 
 class Request:
@@ -86,7 +86,7 @@ class Request:
         self._goals = GOALS[transition]
         self._asked: list[Future] = []
         self._looked: list[Future] = []
-        self._began = self._heard_at = time.monotonic()
+        self._began = self._answered_s = time.monotonic()
 
     def poll(self) -> None:
         """Ask where it is time to."""
@@ -99,10 +99,10 @@ class Request:
             self._look(now, self._insist_s)
         elif len(self._asked) * self._insist_s <= now - self._began:
             self._asked.append(self._change.call_async(self._request))
-            self._heard_at = now
+            self._answered_s = now
 
     def _look(self, now: float, after_s: float) -> None:
-        if len(self._looked) * self._insist_s <= now - self._heard_at - after_s:
+        if len(self._looked) * self._insist_s <= now - self._answered_s - after_s:
             self._looked.append(self._read.call_async(GetState.Request()))
 
     @property
@@ -163,17 +163,17 @@ class Bringup:
         """Configure all at once, then activate one after the other. A node that is configured or active is left so.
 
         Args:
-            ready: whether whoever watches the topics has found their publishers; waited for in between.
-            patience_s: how long activation is tried again: until the robot is there [s].
+            ready: whether the monitor of the topics has found their publishers; waited for in between.
+            patience_s: how long activation is retried until the robot is there [s].
 
         Raises:
-            GraphError: a node refused or did not answer; its log says why.
+            GraphError: a node refused or did not answer; its log has the reason.
         """
         clients = [*self._clients.values(), *self._readers.values()]
         self._wait(lambda: all(client.service_is_ready() for client in clients), 30.0, "start")
         states = self.states()
         if gone := [name for name, state in states.items() if state == State.PRIMARY_STATE_FINALIZED]:
-            raise GraphError(f"{gone[0]} is finalized; start it anew")
+            raise GraphError(f"{gone[0]} is finalized; restart its process")
         fresh = [name for name in self._names if states[name] == State.PRIMARY_STATE_UNCONFIGURED]
         self._change(fresh, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
         self._wait(ready, ACTIVATE_TIMEOUT_S, "find each other")
@@ -191,13 +191,13 @@ class Bringup:
         futures: dict[str, list[Future]] = {name: [] for name in self._names}
         began = time.monotonic()
 
-        def told() -> bool:
+        def all_answered() -> bool:
             for name, asked in futures.items():
                 if not any(f.done() for f in asked) and len(asked) * INSIST_S <= time.monotonic() - began:
                     asked.append(self._readers[name].call_async(GetState.Request()))
             return all(any(future.done() for future in asked) for asked in futures.values())
 
-        self._wait(told, 30.0, "report their state")
+        self._wait(all_answered, 30.0, "report their state")
         return {
             name: next(future.result().current_state.id for future in asked if future.done())
             for name, asked in futures.items()
@@ -219,7 +219,7 @@ class Bringup:
         while now - failures[0] > WHILE_S:
             failures.popleft()
         if len(failures) > ATTEMPTS:
-            raise GraphError(f"{name} failed {len(failures)} times in {WHILE_S:.0f} s; its log says why")
+            raise GraphError(f"{name} failed {len(failures)} times in {WHILE_S:.0f} s; see its log for the reason")
         self._activated.discard(name)
         self._change(
             (name,), Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S, insist_s=INSIST_AFTER_LOSS_S
@@ -303,8 +303,8 @@ class Bringup:
 
 
 def attend(bringup: Bringup, pulse: Heartbeat, node: Node, check: Callable[[], None], patience_s: float) -> None:
-    """Bring nodes back until ``check`` raises: one that failed, one that a launch file started anew after its process
-    ended, and one that hangs, whose process is killed so that the launch file does.
+    """Bring nodes back until ``check`` raises: one that failed, one that a launch file restarted after its process
+    ended, and one that hangs, whose process is killed so that the launch file restarts it.
 
     Raises:
         GraphError: a node fails again and again, or refuses.
@@ -371,7 +371,7 @@ def main() -> None:
         except KeyboardInterrupt:
             pass
         except LiquidSpikeError as error:
-            reason = str(error) if bringup is None else f"{error}; the log of that node says why"
+            reason = str(error) if bringup is None else f"{error}; see that node's log for the reason"
             node.get_logger().error(reason)
             status = 1
         if bringup is not None and (status or options.stay or interrupts.came):

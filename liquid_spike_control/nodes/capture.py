@@ -2,7 +2,7 @@
 """Takes serialised messages off topics in batches, without waking for each of them.
 
 The subscriptions belong to a node that no executor spins: the middleware keeps the messages until
-:meth:`drain` takes them, so whoever watches a graph costs it next to nothing.
+:meth:`drain` takes them, so watching a graph costs it next to nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Capture:
     Args:
         name: of the node.
         topics: their names.
-        types: of each, where :data:`graph.TOPICS` has them not.
+        types: of each, if not in :data:`graph.TOPICS`.
     """
 
     def __init__(self, name: str, topics: Sequence[str] = (), types: Sequence[str] = ()) -> None:
@@ -41,10 +41,10 @@ class Capture:
             self.add(topic, known[topic], graph.relative(topic))
 
     def add(self, topic: str, kind: str, name: str = "") -> None:
-        """Hear a topic of type ``kind``, with the quality of service that its publishers of the moment offer.
+        """Subscribe to a topic of type ``kind``, with the quality of service that its present publishers offer.
 
         Args:
-            topic: what :meth:`drain` calls it.
+            topic: its name in :meth:`drain`.
             kind: type of its messages.
             name: of the topic as the node names it, below its namespace; ``topic`` if empty.
 
@@ -56,7 +56,7 @@ class Capture:
         self._subscribe(topic)
 
     def mend(self) -> None:
-        """Subscribe anew to topics whose publishers offer less than was asked for, as a camera's best effort."""
+        """Resubscribe to topics whose publishers offer less than was requested, as a camera's best effort."""
         for topic, subscription in self._subscriptions.items():
             name = self._names[topic]
             if subscription.get_publisher_count() < self.node.count_publishers(name):
@@ -82,7 +82,7 @@ class Capture:
                     yield topic, info[STAMP], data
 
     def matched(self) -> bool:
-        """Whether every topic that somebody publishes in a quiet graph is connected to its publisher."""
+        """Whether every topic that has a publisher in a quiet graph is connected to it."""
         return all(
             s.get_publisher_count() for topic, s in self._subscriptions.items() if topic != graph.E_STOP
         )
@@ -110,4 +110,4 @@ def _offered(node: Node, topic: str) -> QoSProfile:
 
 
 def _never(_message) -> None:
-    raise AssertionError("nobody spins the node of a capture")
+    raise AssertionError("the node of a capture must not be spun")

@@ -37,7 +37,7 @@ class Receiver:
     with two arguments; this takes both.
 
     Attributes:
-        heard: when the last message came, by the steady clock [s]; None if none has.
+        received_s: when the last message came, by the steady clock [s]; None if none has.
     """
 
     __signature__ = inspect.Signature(
@@ -46,13 +46,13 @@ class Receiver:
 
     def __init__(self, stage: GraphNode, topic: str, callback: Callable, always: bool) -> None:
         self._stage, self._topic, self._callback, self._always = stage, topic, callback, always
-        self.heard: float | None = None
+        self.received_s: float | None = None
 
     def __call__(self, *received) -> None:
         """Take (message, info), or one tuple of the two."""
         message, info = received if len(received) == 2 else received[0]
         stage = self._stage
-        self.heard = time.monotonic()
+        self.received_s = time.monotonic()
         if not (stage.active or self._always):
             return
         stage.hop_ns = time.time_ns() - info["source_timestamp"]
@@ -75,20 +75,20 @@ class Connections:
     def __init__(self, stage: GraphNode) -> None:
         self._stage = stage
         self._speaking: list[tuple] = []
-        self._heard_by: dict[str, tuple[str, ...]] = {}
+        self._subscribers: dict[str, tuple[str, ...]] = {}
         self._listening: list[tuple[Subscription, Receiver, bool, bool]] = []
 
-    def speak(self, message_type, topic: str, needed: bool, heard_by: tuple[str, ...] = ()):
-        """A publisher that is silent while the node is not active; ``needed``: somebody must listen; ``heard_by``:
-        nodes that must hear its first message, besides those of :data:`.graph.LISTENERS`.
+    def add_publisher(self, message_type, topic: str, needed: bool, subscribers: tuple[str, ...] = ()):
+        """Create a publisher that is silent while the node is not active; ``needed``: it must have a subscriber;
+        ``subscribers``: nodes that must receive its first message, besides those of :data:`.graph.LISTENERS`.
         """
         qos = QoSProfile(depth=DEPTH)
         publisher = self._made(topic, self._stage.create_lifecycle_publisher, message_type, topic, qos)
         self._speaking.append((publisher, needed))
-        self._heard_by[publisher.topic_name] = heard_by or graph.LISTENERS.get(graph.absolute(topic), ())
+        self._subscribers[publisher.topic_name] = subscribers or graph.LISTENERS.get(graph.absolute(topic), ())
         return publisher
 
-    def listen(
+    def add_subscription(
         self,
         message_type,
         topic: str,
@@ -98,7 +98,7 @@ class Connections:
         live: bool,
         always: bool = False,
     ) -> None:
-        """Call ``callback(message)`` while the node is active, or ``always``; see :meth:`GraphNode.listen`."""
+        """Subscribe; see :meth:`GraphNode.add_subscription`."""
         qos = QoSProfile(depth=DEPTH)
         if best_effort:
             qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
@@ -122,12 +122,12 @@ class Connections:
         self._speaking.clear()
 
     def missing(self) -> list[str]:
-        """What is wrong with each topic, in words; empty when every neighbour is there."""
+        """Return the fault of each topic, as text; empty when every peer is connected."""
         complaints = []
         for subscription, receiver, optional, live in self._listening:
             if not subscription.get_publisher_count():
                 if not optional:
-                    complaints.append(self._why_unheard(subscription))
+                    complaints.append(self._why_unmatched(subscription))
             elif live and not _live(subscription, receiver):
                 complaints.append(f"{subscription.topic_name}: no message in {LIVE_S} s; is the driver running?")
         for publisher, needed in self._speaking:
@@ -135,25 +135,25 @@ class Connections:
             known, matched = self._stage.count_subscribers(topic), publisher.get_subscription_count()
             # as many as the graph knows of, so that a recorder does not pass for the node that is meant
             if absent := self._absent(topic):
-                complaints.append(f"{topic}: {', '.join(absent)} does not listen; start the whole graph")
+                complaints.append(f"{topic}: {', '.join(absent)} does not subscribe; start the whole graph")
             elif matched < known:
-                complaints.append(f"{topic}: {known - matched} of {known} listeners ask for another QoS or type")
+                complaints.append(f"{topic}: {known - matched} of {known} subscribers request another QoS or type")
             elif needed and not known:
-                complaints.append(f"{topic}: nobody listens; is the robot's controller running?")
+                complaints.append(f"{topic}: no subscriber; is the robot's controller running?")
         return complaints
 
     def _absent(self, topic: str) -> list[str]:
-        """Who must hear the first message and is not known to listen yet."""
-        wanted = [name for name in self._heard_by.get(topic, ()) if name in self._stage.peers]
+        """Return the nodes that must receive the first message and have not subscribed yet."""
+        required = [name for name in self._subscribers.get(topic, ()) if name in self._stage.peers]
         if "recorder" in self._stage.peers:
-            wanted.append(graph.CAPTURE)
-        if not wanted:
+            required.append(graph.CAPTURE)
+        if not required:
             return []
         found = self._stage.get_subscriptions_info_by_topic(topic)
         known = {info.node_name for info in found if info.node_namespace == self._stage.get_namespace()}
-        return [name for name in wanted if name not in known]
+        return [name for name in required if name not in known]
 
-    def _why_unheard(self, subscription: Subscription) -> str:
+    def _why_unmatched(self, subscription: Subscription) -> str:
         topic, own = subscription.topic_name, getattr(subscription.msg_type, "__name__", "")
         for info in self._stage.get_publishers_info_by_topic(topic):
             if not info.topic_type.endswith(f"/{own}"):
@@ -161,7 +161,7 @@ class Connections:
             fits, reason = qos_check_compatible(info.qos_profile, subscription.qos_profile)
             if fits == QoSCompatibility.ERROR:
                 return f"{topic}: {reason}; set qos_overrides.{topic}.subscription.*"
-        return f"{topic}: nobody is at the other end; start the whole graph, and the robot"
+        return f"{topic}: no publisher; start the whole graph, and the robot"
 
 
 def _bounded(qos: QoSProfile) -> SetParametersResult:
@@ -171,8 +171,8 @@ def _bounded(qos: QoSProfile) -> SetParametersResult:
 
 
 def _live(subscription: Subscription, receiver: Receiver) -> bool:
-    """Whether a message came lately; in a lifecycle transition nobody spins, so the topic itself is looked at."""
+    """Whether a message came recently; nothing spins during a lifecycle transition, so this polls the topic itself."""
     with subscription.handle:
         if subscription.handle.take_message(subscription.msg_type, True) is not None:
-            receiver.heard = time.monotonic()
-    return receiver.heard is not None and time.monotonic() - receiver.heard <= LIVE_S
+            receiver.received_s = time.monotonic()
+    return receiver.received_s is not None and time.monotonic() - receiver.received_s <= LIVE_S

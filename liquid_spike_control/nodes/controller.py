@@ -37,7 +37,7 @@ class Source:
     Attributes:
         topic: its name.
         interfaces: which numbers of its messages are read.
-        heard: the last readings.
+        recent: the last readings.
         merger: joins messages of which each holds some of the joints.
         default: the setpoints of the topic until one is given; None where it has readings. A setpoint holds until the
             next one, however old it is.
@@ -45,28 +45,28 @@ class Source:
 
     topic: str
     interfaces: Interfaces
-    heard: deque[Quantities] = field(default_factory=lambda: deque(maxlen=16))
+    recent: deque[Quantities] = field(default_factory=lambda: deque(maxlen=16))
     merger: Merger = field(default_factory=Merger)
     default: Quantities | None = None
 
     def begin(self) -> None:
-        """Forget what was heard."""
-        self.heard.clear()
+        """Forget the readings."""
+        self.recent.clear()
         self.merger = Merger(self.default)
         if self.default is not None:
-            self.heard.append(self.default)
+            self.recent.append(self.default)
 
     def take(self, readings: Quantities) -> Quantities | None:
         """Keep a message's readings; what is known with them, or None while something has never come."""
         if (whole := self.merger.add(readings)) is not None:
-            self.heard.append(whole)
+            self.recent.append(whole)
         return whole
 
     def at(self, stamp_ns: int, tolerance_ns: int) -> Quantities | None:
         """The readings nearest to a stamp; None where none is within the tolerance. The last setpoints."""
         if self.default is not None:
-            return self.heard[-1]
-        nearest = min(self.heard, key=lambda readings: abs(readings.stamp_ns - stamp_ns), default=None)
+            return self.recent[-1]
+        nearest = min(self.recent, key=lambda readings: abs(readings.stamp_ns - stamp_ns), default=None)
         return nearest if nearest is not None and abs(nearest.stamp_ns - stamp_ns) <= tolerance_ns else None
 
 
@@ -90,7 +90,7 @@ class ControllerNode(GraphNode):
         self._period_s = self.parameter("period_s", 0.005, "control period of the robot [s]", 0.0001, 1.0)
         texts = Parameter.Type.STRING_ARRAY
         joints = graph.relative(graph.JOINT_STATES)
-        self._topic = self.parameter("joint_topic", joints, "where the robot tells its own state")
+        self._topic = self.parameter("joint_topic", joints, "topic of the robot's own state")
         self._type = self.parameter("joint_type", JOINT_STATE, "type of those messages; any that carries a stamp")
         self._joint_names = self.parameter("joint_names", texts, "quantities read there, as the controller calls them")
         self._joint_units = self.parameter("joint_units", texts, "unit of each")
@@ -103,9 +103,9 @@ class ControllerNode(GraphNode):
         self._setpoint_defaults = self.parameter(
             "setpoint_defaults", Parameter.Type.DOUBLE_ARRAY, "value of each until one is given"
         )
-        self._estimate_names = self.parameter("estimate_names", texts, "what the perception tells")
+        self._estimate_names = self.parameter("estimate_names", texts, "estimates of the perception")
         self._estimate_units = self.parameter("estimate_units", texts, "unit of each")
-        self._command_names = self.parameter("command_names", texts, "what the robot takes")
+        self._command_names = self.parameter("command_names", texts, "commands of the robot")
         self._command_units = self.parameter("command_units", texts, "unit of each")
 
     def configure(self) -> None:
@@ -141,15 +141,17 @@ class ControllerNode(GraphNode):
         self._to_learn: bool | None = None
         self._learning_changes: deque[str] = deque(maxlen=MOST_CHANGES)
         self.create_service(SetBool, "~/set_learning", self._on_set_learning)
-        self._publisher = self.speak(JointState, graph.relative(graph.COMMAND))
+        self._publisher = self.add_publisher(JointState, graph.relative(graph.COMMAND))
         self._sources = self._new_sources()
         self._pace = next((i for i, source in enumerate(self._sources) if source.default is None), -1)
         for number, source in enumerate(self._sources):
             take = partial(self._on_joints, number)
-            given = source.default is None  # nobody need give a setpoint
-            self.listen(source.interfaces.message_type, source.topic, take, from_robot=given, optional=not given)
+            needed = source.default is None  # a setpoint is optional
+            self.add_subscription(
+                source.interfaces.message_type, source.topic, take, from_robot=needed, optional=not needed
+            )
         if self._estimate_names is not None:
-            self.listen(JointState, graph.relative(graph.ESTIMATE), self._on_estimate)
+            self.add_subscription(JointState, graph.relative(graph.ESTIMATE), self._on_estimate)
 
     def _new_sources(self) -> list[Source]:
         """The topics of the readings, each with the readings that it carries."""
@@ -226,12 +228,12 @@ class ControllerNode(GraphNode):
         self._decide(estimate)
 
     def _why_unanswered(self, stamp: int) -> str:
-        """What is wrong with the readings, for an estimate that none came for."""
+        """Return why an estimate has no readings of its stamp."""
         (source, *_) = (source for source in self._sources if source.at(stamp, self._tolerance_ns) is None)
-        if not source.heard:
+        if not source.recent:
             missing = ", ".join(source.merger.missing(source.interfaces.names))
-            return f"{source.topic}: nothing has come about {missing}"
-        nearest = min((readings.stamp_ns for readings in source.heard), key=lambda at: abs(at - stamp))
+            return f"{source.topic}: no message has contained {missing}"
+        nearest = min((readings.stamp_ns for readings in source.recent), key=lambda at: abs(at - stamp))
         if nearest == 0:
             return f"{source.topic}: its stamps are 0; let the robot's driver stamp its messages"
         offset_ms, tolerance_ms = (nearest - stamp) / 1e6, self._tolerance_ns / 1e6
@@ -276,7 +278,7 @@ class ControllerNode(GraphNode):
         return (stamp - last) * 1e-9
 
     def diagnose(self) -> None:
-        """Tell of steps that were not as they should be."""
+        """Report steps with values that were not finite or out of range."""
         if not self.active:
             return
         self.diagnostics.values |= {"poisoned": self._controller.poisoned, "clamped": self._controller.clamped}

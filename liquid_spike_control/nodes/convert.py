@@ -22,7 +22,7 @@ __all__ = [
 SPIKES = "spikes"
 #: Hex digits of a network's hash that a packet carries in ``header.frame_id``.
 HASH_DIGITS = 16
-#: Steps that a packet of spikes may hold, unless the reader says otherwise.
+#: Default limit of the steps in a packet of spikes.
 MAX_STEPS = 10_000
 
 
@@ -73,13 +73,13 @@ def packet_to_spikes(
     """Read address-event spikes and check them.
 
     Args:
-        message: anything whatever.
+        message: any packet.
         n_neurons: neurons of the population.
         network_hash: of the network that they must be of.
         max_steps: most steps of a packet; the number that a packet states decides how much memory is taken.
 
     Raises:
-        ValueError: the packet is of another network or population, or is malformed; the message says which.
+        ValueError: the packet is of another network or population, or is malformed; the error names the fault.
     """
     if message.encoding != SPIKES:
         raise ValueError(f"encoding '{message.encoding}' instead of '{SPIKES}'")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node tells about itself: counts, rates and latency percentiles as diagnostic_msgs."""
+"""Diagnostics of a node: counts, rates and latency percentiles as diagnostic_msgs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Diagnostics:
     def __init__(self, node: str) -> None:
         self.node = node
         self.level, self.message = OK, "ok"
-        self._told = ""
+        self._last_kind = ""
         self.counts: dict[str, int] = {}
         self.values: dict[str, Any] = {}
         self.latencies: dict[str, Latency] = {}
@@ -89,7 +89,7 @@ class Diagnostics:
 
     def restart(self) -> None:
         """Forget the counts and latencies of an earlier activation."""
-        self.level, self.message, self._told = OK, "ok", ""
+        self.level, self.message, self._last_kind = OK, "ok", ""
         self.counts.clear()
         self.latencies.clear()
         self._began = time.monotonic()
@@ -105,18 +105,18 @@ class Diagnostics:
         return self.latencies[name]
 
     def complain(self, level: bytes, message: str) -> None:
-        """Raise the level; the worst complaint since the last report is the one that is told."""
+        """Raise the level; the next report contains the worst complaint since the last one."""
         if level >= self.level:
             self.level, self.message = level, message
 
     @property
     def urgent(self) -> bool:
-        """Whether there is an error or a silence that the last report did not tell of: it must not wait for the next
+        """Whether there is an error or a silence that was not in the last report: it must not wait for the next
         period.
         """
         return (
             self.level >= ERROR
-            and self._kind() != self._told
+            and self._kind() != self._last_kind
             and time.monotonic() - self._reported >= URGENT_S
         )
 
@@ -125,7 +125,7 @@ class Diagnostics:
         return re.sub(r"[-+]?\b(\d[\d.]*(e[-+]?\d+)?|nan|inf)\b|\s|[-+.]", "", self.message)
 
     def report(self, stamp) -> DiagnosticArray:
-        """The status since activation; complaints are told once."""
+        """Return the status since activation; each complaint is reported once."""
         elapsed = max(time.monotonic() - self._began, 1e-9)
         values = dict(self.values)
         for name, n in self.counts.items():
@@ -139,7 +139,7 @@ class Diagnostics:
             hardware_id="liquid_spike_control",
             values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
         )  # fmt: skip
-        self._told, self._reported = self._kind(), time.monotonic()
+        self._last_kind, self._reported = self._kind(), time.monotonic()
         self.level, self.message = OK, "ok"
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate node: whatever the controller says, what leaves here is finite, in range and recent, or safe."""
+"""The gate node: for any input of the controller, its output is finite, in range and recent, or the safe command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .process import run
 CLOCK_SLACK_NS = 20_000_000
 #: How long the last message waits to be acknowledged, where the topic is reliable [ns].
 ACKNOWLEDGE_NS = 100_000_000
-#: Verdicts that tell of a broken controller.
+#: Verdicts that indicate a broken controller.
 BROKEN = (Verdict.DROPPED_NONFINITE, Verdict.DROPPED_SHAPE, Verdict.DROPPED_FUTURE)
 
 
@@ -84,9 +84,9 @@ class GateNode(GraphNode):
             limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
         self._limits, self._robot = limits, robot
         self._warm()
-        self._publisher = self.speak(robot.message_type, self._topic, to_robot=True, heard_by=("simulator",))
-        self.listen(JointState, graph.relative(graph.COMMAND), self._on_command)
-        self.listen(Bool, graph.relative(graph.E_STOP), self._on_e_stop, optional=True, always=True)
+        self._publisher = self.add_publisher(robot.message_type, self._topic, to_robot=True, subscribers=("simulator",))
+        self.add_subscription(JointState, graph.relative(graph.COMMAND), self._on_command)
+        self.add_subscription(Bool, graph.relative(graph.E_STOP), self._on_e_stop, optional=True, always=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
         self.create_timer(self._watchdog_s, self._look, clock=self._steady)
 
@@ -100,7 +100,7 @@ class GateNode(GraphNode):
         self._state = initial_state(self._limits)
         if self._pressed:
             self._state = press(self._limits, self._state, self._stamp_ns)
-        self._heard = self._pacing_ns()
+        self._last_command_ns = self._pacing_ns()
 
     def deactivate(self) -> None:
         """The safe command is the last one sent, and waits for the robot to have it."""
@@ -114,7 +114,7 @@ class GateNode(GraphNode):
         return stamp_ns if 0 < stamp_ns - now <= CLOCK_SLACK_NS else now
 
     def _pacing_ns(self) -> int:
-        """What tells how long no command came: /clock where there is one, else the steady clock, which nobody sets."""
+        """Return the time that commands age by: /clock if there is one, else the steady clock, which is never set."""
         return self.get_clock().now().nanoseconds if self._sim_time else time.monotonic_ns()
 
     def _on_command(self, message: JointState) -> None:
@@ -125,7 +125,7 @@ class GateNode(GraphNode):
         )
         self.diagnostics.count(verdict.name.lower())
         if self._state.stamp_ns == stamp:
-            self._heard = self._pacing_ns()
+            self._last_command_ns = self._pacing_ns()
         elif verdict in (Verdict.STALE, Verdict.DROPPED_ORDER):
             return  # as if it had never come; the watchdog looks after the age
         elif verdict in BROKEN:
@@ -141,9 +141,9 @@ class GateNode(GraphNode):
         if not self.active or self._lockstep:
             return
         now = self._pacing_ns()
-        if not self._heard:
-            self._heard = now  # /clock has only begun: no command could come before
-        silent = now - self._heard
+        if not self._last_command_ns:
+            self._last_command_ns = now  # /clock has only begun: no command could come before
+        silent = now - self._last_command_ns
         if silent <= self._limits.max_age_ns:
             return
         self._state, output, verdict = watchdog(self._limits, self._state, self._stamp_ns + silent)
@@ -174,10 +174,10 @@ class GateNode(GraphNode):
         self._publisher.publish(message)
 
     def diagnose(self) -> None:
-        """Tell of the e-stop."""
+        """Report the e-stop."""
         self.diagnostics.values["e_stop_pressed"] = self._pressed  # "e_stop" counts the commands that it stopped
         if self.active and self._sim_time and not self._lockstep and not self._pacing_ns():
-            self.diagnostics.complain(ERROR, "use_sim_time is true and nothing has come on /clock; the gate keeps safe")
+            self.diagnostics.complain(ERROR, "use_sim_time is true, but /clock has no messages; safe command sent")
         if self._pressed:
             self.diagnostics.complain(ERROR, "e-stop pressed")
 

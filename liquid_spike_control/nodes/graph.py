@@ -41,7 +41,7 @@ GROUND_TRUTH = "/ground_truth"
 POSE = "/simulation/pose"
 DIAGNOSTICS = "/diagnostics"
 E_STOP = "/e_stop"
-#: What a person does to the simulated world; nobody of the graph speaks there.
+#: Inputs of a user to the simulated world; no node of the graph publishes them.
 PUSH, SETPOINT = "/simulation/push", "/simulation/setpoint"
 
 #: Every topic of a graph and its type; those of events, readings and gated commands are the robot's own, these are
@@ -104,7 +104,7 @@ class GraphOptions:
         settings: of the task.
         mode: lockstep or realtime.
         backend: offload or in_process: where the spiking network runs.
-        simulator: what runs it on its own node.
+        simulator: backend of the offload node.
         perception_model, controller_model: other files than the description's.
         record: an .mcap file to write.
         priority: SCHED_RR priority of the nodes, 0 for ordinary scheduling.
@@ -248,7 +248,7 @@ def topics(options: GraphOptions) -> dict[str, str]:
 
 
 def relative(topic: str) -> str:
-    """A topic of the graph as its nodes name it: below whatever namespace they are in."""
+    """Return a topic of the graph as its nodes name it, relative to their namespace."""
     return topic.lstrip("/")
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every node of the graph does alike: parameters, lifecycle, subscriptions that measure, and the main
-loop.
+"""Base of every node of the graph: parameters, lifecycle, subscriptions that measure latency, and the main loop.
 
-A stage says in :meth:`GraphNode.configure` which files it reads and which topics it hears and speaks on; an error
-that the user can mend makes the transition fail with one line in the log. It acts on messages, never on a
+A stage declares in :meth:`GraphNode.configure` which files it reads and which topics it subscribes to and publishes; an
+error that the user can correct makes the transition fail with one line in the log. It acts on messages, never on a
 timer.
 """
 
@@ -27,7 +26,7 @@ from .connections import Connections
 from .diagnostics import ERROR, Diagnostics
 from .parameter_node import ParameterNode
 
-#: How long activation waits for the nodes that a stage hears and is heard by, and for the robot's messages [s].
+#: How long activation waits for a stage's publishers and subscribers, and for the robot's messages [s].
 MATCH_TIMEOUT_S = 10.0
 #: A node that rested so lately will soon do so again [s].
 BUSY_S = 0.05
@@ -40,10 +39,10 @@ class GraphNode(ParameterNode):
         active: whether the node is in the active state.
         finalized: whether it was shut down.
         configuring: whether it reads files and compiles kernels now.
-        diagnostics: what it tells about itself.
+        diagnostics: of the node.
         hop_ns: how long the message of the running callback was under way, by the system's clock [ns].
         failure: the exception that ended a callback, if any; the main loop then calls :meth:`recover`.
-        live_inputs: whether activation waits for the robot's messages, and for somebody to take the commands.
+        live_inputs: whether activation waits for the robot's messages, and for a subscriber of the commands.
         peers: nodes that activation waits for wherever they listen, see :data:`.graph.LISTENERS`.
     """
 
@@ -94,13 +93,13 @@ class GraphNode(ParameterNode):
         """Read the files, warm the kernels, make publishers and subscriptions."""
 
     def activate(self) -> None:
-        """Begin; runs when everybody that the stage hears and is heard by is matched."""
+        """Begin; runs when all publishers and subscribers of the stage are matched."""
 
     def deactivate(self) -> None:
         """End; publishers still work."""
 
     def release(self) -> None:
-        """Let go of what :meth:`configure` took, besides the topics; runs at cleanup and at shutdown."""
+        """Release the resources of :meth:`configure`, besides the topics; runs at cleanup and at shutdown."""
 
     def diagnose(self) -> None:
         """Put into :attr:`diagnostics` what is not counted as it happens."""
@@ -111,17 +110,17 @@ class GraphNode(ParameterNode):
 
     # topics
 
-    def speak(self, message_type, topic: str, to_robot: bool = False, heard_by: tuple[str, ...] = ()):
-        """A publisher that is silent while the node is not active.
+    def add_publisher(self, message_type, topic: str, to_robot: bool = False, subscribers: tuple[str, ...] = ()):
+        """Create a publisher that is silent while the node is not active.
 
         Args:
-            message_type, topic: what is published, and where.
-            to_robot: activation waits for a listener, where ``live_inputs`` says so.
-            heard_by: nodes of the graph that must hear the first message.
+            message_type, topic: type of the messages, and name of the topic.
+            to_robot: activation waits for a subscriber, if ``live_inputs`` is set.
+            subscribers: nodes of the graph that must receive the first message.
         """
-        return self._connections.speak(message_type, topic, to_robot and self.live_inputs, heard_by)
+        return self._connections.add_publisher(message_type, topic, to_robot and self.live_inputs, subscribers)
 
-    def listen(
+    def add_subscription(
         self,
         message_type,
         topic: str,
@@ -134,14 +133,15 @@ class GraphNode(ParameterNode):
         """Call ``callback(message)`` while active.
 
         Args:
-            message_type, topic, callback: what is called with what.
+            message_type, topic: type of the messages, and name of the topic.
+            callback: called with each message.
             best_effort: the default quality of service, as of sensors.
             optional: activation does not wait for a publisher.
-            from_robot: activation waits for a message, where ``live_inputs`` says so.
+            from_robot: activation waits for a message, if ``live_inputs`` is set.
             always: call it while the node is configured, active or not.
         """
         live = from_robot and self.live_inputs
-        self._connections.listen(message_type, topic, callback, best_effort, optional, live, always)
+        self._connections.add_subscription(message_type, topic, callback, best_effort, optional, live, always)
 
     # lifecycle
 
@@ -209,7 +209,7 @@ class GraphNode(ParameterNode):
         return self._transition(end, lambda: super(GraphNode, self).on_deactivate(state))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of all that configure took, so that the node can be configured anew."""
+        """Release all resources of configure, so that the node can be configured again."""
         return self._transition(self._forget, lambda: super(GraphNode, self).on_cleanup(state))
 
     def _forget(self) -> None:
@@ -241,11 +241,11 @@ class GraphNode(ParameterNode):
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it
-            self._tell(traceback.format_exc())
+            self._log_error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
         return then()
 
-    # errors that nobody foresaw
+    # unexpected errors
 
     def fail(self, error: Exception) -> None:
         """Keep an exception of a callback for the main loop, which then calls :meth:`recover`."""
@@ -255,14 +255,14 @@ class GraphNode(ParameterNode):
     def recover(self) -> None:
         """Leave by ErrorProcessing for the unconfigured state: a node must not go on with half of its state.
 
-        The gate's safe command goes out on the way. Whoever brought the node up configures it anew, or does not.
+        The gate's safe command goes out during the transition. The supervisor or the user may configure it again.
         """
         if self.active:
             self.trigger_deactivate()
         elif self._configured:
             self.trigger_cleanup()
         else:
-            self._tell("".join(traceback.format_exception(self.failure)))
+            self._log_error("".join(traceback.format_exception(self.failure)))
             self.failure = None
 
     def _raise_failure(self) -> None:
@@ -270,13 +270,13 @@ class GraphNode(ParameterNode):
         if failure is not None:
             raise failure
 
-    def _tell(self, text: str) -> None:
+    def _log_error(self, text: str) -> None:
         lines = text.rstrip().splitlines()
-        self.get_logger().error(f"{lines[-1]}; the node is unconfigured now, configure it anew")
+        self.get_logger().error(f"{lines[-1]}; the node is unconfigured now; configure it again")
         self.get_logger().info(text)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Fall silent and let go of everything; a node that cannot even do that is finalized, and ends."""
+        """Stop publishing and release all resources; a node that fails to do so is finalized, and ends."""
         self.active, self.failure = False, None
         gc.enable()
         try:
@@ -295,13 +295,13 @@ class GraphNode(ParameterNode):
         self.rest()
 
     def rest(self) -> None:
-        """A moment in which nobody waits for this node: a report that is due delays no message."""
+        """Mark a moment without pending work: a report that is due delays no message."""
         self._rested = time.monotonic()
         if self._report_due:
             self.report()
 
     def _on_period(self) -> None:
-        """Report at the next rest, or now where none is to be expected."""
+        """Report at the next rest, or now if none is expected."""
         if self.active and time.monotonic() - self._rested < BUSY_S:
             self._report_due = True
         else:

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from . import graph
 from .diagnostics import read_status
 
-#: A node is hung when it has told nothing for so long [s], and for so many of its own periods.
+#: A node is hung when it has published no diagnostics for so long [s], and for so many of its own periods.
 LEAST_S, PERIODS = 1.0, 3.0
 
 
@@ -23,13 +23,13 @@ class Heartbeat:
     """Watches the diagnostics of some nodes.
 
     Args:
-        node: hears them; somebody must spin it.
+        node: subscribes to them; the caller spins it.
         names: of the nodes that are watched.
     """
 
     def __init__(self, node: Node, names: Sequence[str]) -> None:
         self._names = frozenset(names)
-        self._heard: dict[str, float] = {}
+        self._last_s: dict[str, float] = {}
         self._pids: dict[str, int] = {}
         self._active: set[str] = set()
         self._restarted: list[str] = []
@@ -38,12 +38,12 @@ class Heartbeat:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         now = time.monotonic()
-        told = read_status(message)
-        for name in self._names & told.keys():
-            self._look(name, told[name])
-            if name in self._heard:
-                self._period[name] = max(now - self._heard[name], 0.5 * self._period.get(name, 0.0))
-            self._heard[name] = now
+        statuses = read_status(message)
+        for name in self._names & statuses.keys():
+            self._look(name, statuses[name])
+            if name in self._last_s:
+                self._period[name] = max(now - self._last_s[name], 0.5 * self._period.get(name, 0.0))
+            self._last_s[name] = now
 
     def _look(self, name: str, values: dict[str, str]) -> None:
         if values.get("pid", "").isdecimal():
@@ -56,8 +56,8 @@ class Heartbeat:
             self._restarted.append(name)
 
     def forget(self, name: str) -> None:
-        """Begin anew with a node, which was started again."""
-        for known in (self._heard, self._period, self._pids):
+        """Forget a node, which was restarted."""
+        for known in (self._last_s, self._period, self._pids):
             known.pop(name, None)
         self._active.discard(name)
         self._restarted = [restarted for restarted in self._restarted if restarted != name]
@@ -67,10 +67,10 @@ class Heartbeat:
         return self._restarted.pop(0) if self._restarted else None
 
     def pid(self, name: str) -> int | None:
-        """The process that a node says it is."""
+        """Return the process id that a node reports."""
         return self._pids.get(name)
 
     def hung(self) -> list[str]:
-        """The nodes that have told something, and then nothing for too long."""
+        """Return the nodes that have published diagnostics, and then none for too long."""
         now = time.monotonic()
-        return [n for n, at in self._heard.items() if now - at > max(LEAST_S, PERIODS * self._period.get(n, 0.0))]
+        return [n for n, at in self._last_s.items() if now - at > max(LEAST_S, PERIODS * self._period.get(n, 0.0))]

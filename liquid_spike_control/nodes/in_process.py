@@ -53,7 +53,7 @@ def run(
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
     """
-    progress.say("loading the models (the first time kernels are compiled, a minute)")
+    progress.message("loading the models (the first time kernels are compiled, a minute)")
     robot = options.description
     history = History(robot)
     loop = new_loop(

@@ -17,7 +17,7 @@ from .graph import BACKENDS, ENCLAVE, ENVIRONMENT, MODES, SIMULATORS, GraphOptio
 
 #: From the end of a node's process to its restart [s].
 RESPAWN_DELAY_S = 0.5
-#: Exit status of a node that refuses to start, as one whose name is taken; starting it anew is of no use.
+#: Exit status of a node that refuses to start, as one whose name is taken; restarting it is of no use.
 REFUSED = 2
 FLAGS = ("true", "false")
 #: Arguments of the graph: name to (default, description) and, where they are few, the choices. An empty
@@ -30,7 +30,7 @@ LAUNCH_ARGUMENTS: dict[str, tuple] = {
     "settings": ("", "of the task, e.g. push=0.02,tilt=0.1"),
     "mode": ("realtime", "lockstep: as fast as it goes, the same bytes every time; or realtime", MODES),
     "backend": ("offload", "where the spiking network runs: on its own node, or in the perception's process", BACKENDS),
-    "simulator": ("loihi", "what runs it on its own node", SIMULATORS),
+    "simulator": ("loihi", "backend of the offload node", SIMULATORS),
     "perception_model": ("", "path of a .nir file"),
     "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
     "record": ("", "path of an .mcap file to write"),
@@ -90,7 +90,7 @@ def launch_description():
             RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end_of(name, respawn)))
             for node, name in zip(nodes, names, strict=False)
         ]
-        return [*watches, *nodes]  # whoever ends at once is seen
+        return [*watches, *nodes]  # in this order, to see a node that ends immediately
 
     threads = [SetEnvironmentVariable(k, v) for k, v in ENVIRONMENT.items() if k.endswith("_NUM_THREADS")]
     declared = [
@@ -103,7 +103,7 @@ def launch_description():
 
 
 def _end_of(name: str, respawn: bool) -> Callable:
-    """What the end of a process does: an error ends the launch with status 1, and a node that is started again does
+    """Return the handler of a process's end: an error ends the launch with status 1, and a node that is restarted does
     not.
     """
     managed = "manager" not in name
@@ -112,7 +112,7 @@ def _end_of(name: str, respawn: bool) -> Callable:
         if context.is_shutdown or (event.returncode == 0 and not managed):
             return
         if not managed or not respawn or event.returncode == REFUSED:
-            raise GraphError(f"{name} ended with status {event.returncode}: its last lines say why")
+            raise GraphError(f"{name} ended with status {event.returncode}; see its last lines for the reason")
 
     return on_exit
 
@@ -123,7 +123,7 @@ def as_launch_arguments(text: str) -> str:
 
 
 def options_of(arguments: dict[str, str]) -> GraphOptions:
-    """The options that launch arguments, which are texts, ask for.
+    """Convert launch arguments, which are texts, to options.
 
     Raises:
         GraphError: an argument is not what it should be.
@@ -137,8 +137,8 @@ def options_of(arguments: dict[str, str]) -> GraphOptions:
         try:
             values[name] = kinds.get(name, str)(text)
         except ValueError:
-            wanted = {int: "a whole number, ", float: "a number, "}.get(numbers.get(name, str), "")
-            raise GraphError(f"{name}:={text}; give {wanted}{LAUNCH_ARGUMENTS[name][1]}") from None
+            kind = {int: "a whole number, ", float: "a number, "}.get(numbers.get(name, str), "")
+            raise GraphError(f"{name}:={text}; give {kind}{LAUNCH_ARGUMENTS[name][1]}") from None
     renamed = {"duration": "duration_s", "sim": "simulated", "wait": "wait_s"}
     return GraphOptions(**{renamed.get(name, name): value for name, value in values.items()})
 
@@ -150,6 +150,6 @@ def _truth(text: str) -> bool:
 
 
 def bringup_arguments(options: GraphOptions) -> list[str]:
-    """Arguments of the program that activates the nodes in order, for whoever starts them without the supervisor."""
+    """Return the arguments of the program that activates the nodes in order, to start them without the supervisor."""
     wait = [] if options.simulated else ["--stay", "--wait", f"{options.wait_s:g}"]
     return [*wait, *(spec.name for spec in describe(options))]

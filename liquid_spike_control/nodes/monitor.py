@@ -15,7 +15,7 @@ from .convert import from_joint_state, to_ns
 from .diagnostics import read_status
 from .graph import GraphOptions
 from .interfaces import Interfaces
-from .network import energy_text, told_work
+from .network import energy_text, read_work
 from .report import Report
 
 
@@ -41,14 +41,14 @@ class Monitor:
         lefts = np.cumsum([0, *(camera.width for camera in robot.cameras)]).tolist()
         #: Topic of each camera, and the column where its picture begins beside the others.
         self._event_topics = {graph.absolute(c.events_topic): x for c, x in zip(robot.cameras, lefts, strict=False)}
-        wanted = {graph.GROUND_TRUTH, graph.ESTIMATE, self._command_topic, graph.DIAGNOSTICS}
+        topics = {graph.GROUND_TRUTH, graph.ESTIMATE, self._command_topic, graph.DIAGNOSTICS}
         if keep:
-            wanted |= {graph.SPIKES_OUT, *self._event_topics}
+            topics |= {graph.SPIKES_OUT, *self._event_topics}
         if posed:
-            wanted.add(graph.POSE)
+            topics.add(graph.POSE)
         self._capture = Capture("liquid_spike_monitor")
         for topic, kind in graph.topics(options).items():
-            if topic in wanted:
+            if topic in topics:
                 self._capture.add(topic, kind, graph.relative(topic))
         self._decoder = Decoder()
 
@@ -87,12 +87,12 @@ class Monitor:
         return self._capture.matched()
 
     def number(self, node: str, key: str) -> float:
-        """A number of a node's diagnostics; 0 where it has not been told."""
+        """Return a number of a node's diagnostics; 0 if it has not been reported."""
         return float(self.status.get(node, {}).get(key, 0))
 
     @property
     def finished(self) -> bool:
-        """Whether the simulator says that the episode is over."""
+        """Whether the simulator reports the end of the episode."""
         return self.status.get("simulator", {}).get("finished") == "True"
 
     @property
@@ -104,7 +104,7 @@ class Monitor:
         """The outcome, from the history and the last diagnostics."""
         elapsed = self.number("simulator", "elapsed_s")
         network = "neuromorphic" if self._options.backend == "offload" else "perception"
-        stats, step_ns = told_work(self.status.get(network, {}))
+        stats, step_ns = read_work(self.status.get(network, {}))
         realtime = self._options.mode == "realtime"
 
         seconds = max(elapsed, 1e-9)

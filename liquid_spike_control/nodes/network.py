@@ -27,13 +27,13 @@ def load_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
     return backend
 
 
-def tell_work(diagnostics: Diagnostics, stats: BackendStats, step_ns: int) -> None:
+def report_work(diagnostics: Diagnostics, stats: BackendStats, step_ns: int) -> None:
     """Put a backend's work since its reset into a node's diagnostics."""
     diagnostics.values |= asdict(stats) | {"step_ns": step_ns}
 
 
-def told_work(values: Mapping[str, str]) -> tuple[BackendStats, int]:
-    """Work and length of a step [ns] out of a node's diagnostics; zeros where nothing was told."""
+def read_work(values: Mapping[str, str]) -> tuple[BackendStats, int]:
+    """Read work and length of a step [ns] from a node's diagnostics; zeros where they are missing."""
     stats = BackendStats(**{f.name: int(values.get(f.name, 0)) for f in fields(BackendStats)})
     return stats, int(values.get("step_ns", 0))
 

@@ -17,7 +17,7 @@ from . import graph
 from .convert import HASH_DIGITS, MAX_STEPS, packet_to_spikes, spikes_to_packet, to_ns
 from .diagnostics import ERROR, WARN
 from .graph_node import EPISODE_GAP_NS, GraphNode
-from .network import load_backend, tell_work
+from .network import load_backend, report_work
 from .process import run
 
 
@@ -39,7 +39,7 @@ class NeuromorphicNode(GraphNode):
         self.parameter("perception_model", "", "the same, where model is empty", fixed=False)
         self.parameter("preset", "", "whose discretisation a foreign .nir follows", fixed=False)
         self.parameter("dt", 0.0, "step of a foreign .nir in its own unit; 0: the preset's", 0.0, 1e3, fixed=False)
-        self.parameter("step_s", 0.0, "how long a step lasts [s]; 0: as the file says", 0.0, 10.0, fixed=False)
+        self.parameter("step_s", 0.0, "length of a step [s]; 0: the file's", 0.0, 10.0, fixed=False)
         self.parameter("backend", "loihi", "what runs the network", choices=graph.SIMULATORS, fixed=False)
         self._max_steps = self.parameter("max_steps", MAX_STEPS, "most steps of a packet", 1, 1_000_000)
 
@@ -53,12 +53,12 @@ class NeuromorphicNode(GraphNode):
             raise GraphError("parameter model: it is empty; give the path of a network")
         model = read_model(file, preset, dt, step_s)
         if model.step_s is None:
-            raise ModelError(f"{file}: it does not say how long a step lasts; give parameter step_s")
+            raise ModelError(f"{file}: it does not contain the length of a step; give parameter step_s")
         self._hash, self._step_ns = model.hash, round(model.step_s * 1e9)
         self._kind = self._value("backend")
         self._backend = load_backend(model, self._kind)
-        self._publisher = self.speak(EventPacket, graph.relative(graph.SPIKES_OUT))
-        self.listen(EventPacket, graph.relative(graph.SPIKES_IN), self._on_spikes)
+        self._publisher = self.add_publisher(EventPacket, graph.relative(graph.SPIKES_OUT))
+        self.add_subscription(EventPacket, graph.relative(graph.SPIKES_IN), self._on_spikes)
         self.get_logger().info(f"{file} ({self._hash[:HASH_DIGITS]}) on {self._kind}")
         for note in model.notes:
             self.get_logger().warning(note)
@@ -67,7 +67,7 @@ class NeuromorphicNode(GraphNode):
         return self.get_parameter(name).value
 
     def release(self) -> None:
-        """Let go of the backend and whatever process it has."""
+        """Close the backend and its process."""
         if self._backend is not None:
             self._backend.__exit__(None, None, None)
             self._backend = None
@@ -128,10 +128,10 @@ class NeuromorphicNode(GraphNode):
         return backend.run(spikes)
 
     def diagnose(self) -> None:
-        """Tell of the load and of the work done since the last reset."""
+        """Report the load and the work done since the last reset."""
         if self._backend is None:
             if self.active:
-                self.diagnostics.complain(ERROR, "the backend has failed; configure the node anew")
+                self.diagnostics.complain(ERROR, "the backend has failed; configure the node again")
             return
         if not self.active and not self.diagnostics.counts:
             return
@@ -147,7 +147,7 @@ class NeuromorphicNode(GraphNode):
             "duplicated": self._sequence.duplicated,
             "refused": counts.get("refused", 0),
         }
-        tell_work(self.diagnostics, self._backend.stats(), self._step_ns)
+        report_work(self.diagnostics, self._backend.stats(), self._step_ns)
 
 
 def main() -> None:

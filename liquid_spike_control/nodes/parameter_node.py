@@ -13,7 +13,7 @@ from .parameter_file import unknown
 
 
 class ParameterNode(LifecycleNode):
-    """See above; whatever can be set is declared by :meth:`parameter`."""
+    """See above; :meth:`parameter` declares every parameter."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -43,8 +43,8 @@ class ParameterNode(LifecycleNode):
 
         Args:
             name, description: of the parameter.
-            default: its value where nobody sets it; a :class:`Parameter.Type` instead has no default, the value is
-                then None and :meth:`demand` refuses it.
+            default: its value if not set; a :class:`Parameter.Type` instead means no default, the value is then None
+                and :meth:`demand` refuses it.
             least, most: range of a number.
             choices: the texts that it may be.
             fixed: see above.
@@ -73,8 +73,8 @@ class ParameterNode(LifecycleNode):
         return value
 
     def get_parameter(self, name: str) -> Parameter:
-        """A parameter; one that nobody set comes without a value, where rclpy raises: for want of one value
-        `ros2 param dump` would show none.
+        """Return a parameter; one that is not set has no value, where rclpy raises: one missing value would make
+        `ros2 param dump` show none.
 
         Raises:
             ParameterNotDeclaredException: the node has none of that name.
@@ -82,7 +82,7 @@ class ParameterNode(LifecycleNode):
         return self.get_parameter_or(name) if self.has_parameter(name) else super().get_parameter(name)
 
     def refuse_unknown(self) -> None:
-        """Refuse what was set for this node and no node of the graph has: a typing error would leave a default.
+        """Refuse parameters of this node that no node of the graph has: a typing error would leave a default.
 
         Raises:
             GraphError: names the parameter.
@@ -91,7 +91,7 @@ class ParameterNode(LifecycleNode):
             raise GraphError(f"parameter {complaint}")
 
     def demand(self, *names: str) -> None:
-        """Refuse to go on without these parameters.
+        """Refuse to continue without these parameters.
 
         Raises:
             GraphError: one of them has no value; names it.

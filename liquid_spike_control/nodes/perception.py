@@ -29,10 +29,10 @@ from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
 from .diagnostics import ERROR, STALE, WARN
 from .graph_node import GraphNode
-from .network import load_backend, tell_work
+from .network import load_backend, report_work
 from .process import run
 
-#: A camera sends packets in a still scene too; one that is silent for so long is dead, which is told within 0.2 s [s].
+#: A camera sends packets in a still scene too; after so long a silence it is dead, which is reported within 0.2 s [s].
 SILENCE_S = 0.15
 #: Between two looks at the silence [s].
 LOOK_S = 0.02
@@ -97,8 +97,8 @@ class PerceptionNode(GraphNode):
             "sheds", True, "in real time late packets are dropped and events shed; false: the world waits for this node"
         )
         self._sheds = self._realtime and sheds
-        self._names = self.parameter("estimate_names", texts, "what the perception tells, as its model has it")
-        self._units = self.parameter("estimate_units", texts, "unit of each, as the model has it")
+        self._names = self.parameter("estimate_names", texts, "names of the estimates, as in the model")
+        self._units = self.parameter("estimate_units", texts, "unit of each, as in the model")
 
     def configure(self) -> None:
         """Read the model, warm the kernels."""
@@ -121,16 +121,16 @@ class PerceptionNode(GraphNode):
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
-        self._estimate_publisher = self.speak(JointState, graph.relative(graph.ESTIMATE))
+        self._estimate_publisher = self.add_publisher(JointState, graph.relative(graph.ESTIMATE))
         for number, eye in enumerate(self._eyes):
             take = self._on_events if len(self._eyes) == 1 else partial(self._on_one_of_several, number)
-            self.listen(EventPacket, eye.topic, take, best_effort=self._realtime, from_robot=True)
+            self.add_subscription(EventPacket, eye.topic, take, best_effort=self._realtime, from_robot=True)
         if self._realtime:
             self.create_timer(LOOK_S, self._look, clock=self._steady)
         if self._offload:
             self._n_outputs = model.readout.n_neurons
-            self._spikes_publisher = self.speak(EventPacket, graph.relative(graph.SPIKES_IN))
-            self.listen(EventPacket, graph.relative(graph.SPIKES_OUT), self._on_spikes)
+            self._spikes_publisher = self.add_publisher(EventPacket, graph.relative(graph.SPIKES_IN))
+            self.add_subscription(EventPacket, graph.relative(graph.SPIKES_OUT), self._on_spikes)
 
     def _new_eyes(self) -> list[Eye]:
         """The cameras.
@@ -189,12 +189,12 @@ class PerceptionNode(GraphNode):
         self._streams = [EventStream(False) for _ in self._eyes]
         self._partly: dict[int, dict[int, np.ndarray]] = {}
         self._missed = False
-        self._heard = time.monotonic()
+        self._last_packet_s = time.monotonic()
         self._seq = 0
 
     def _on_events(self, message: EventPacket) -> None:
         stamp = to_ns(message.header.stamp)
-        self._heard = time.monotonic()
+        self._last_packet_s = time.monotonic()
         lost = self._sequence.lost
         newest = self._sequence.update(message.seq)
         if self._sequence.lost > lost:
@@ -210,7 +210,7 @@ class PerceptionNode(GraphNode):
         if (message.width, message.height) != (self._width, self._height):
             self.diagnostics.count("refused")
             size = f"{message.width}x{message.height}"
-            self.diagnostics.complain(ERROR, f"{self._topic}: {size} pixels, camera_width and camera_height say other")
+            self.diagnostics.complain(ERROR, f"{self._topic}: {size} pixels, camera_width and camera_height differ")
             return
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
         begins = begins_episode(last, stamp, STEP_NS if self._on_sensor_clock else 0)
@@ -233,11 +233,11 @@ class PerceptionNode(GraphNode):
     def _on_one_of_several(self, number: int, message: EventPacket) -> None:
         """Wait for the packets of one stamp from all cameras, which are then one picture side by side."""
         stamp, eye = to_ns(message.header.stamp), self._eyes[number]
-        self._heard = time.monotonic()
+        self._last_packet_s = time.monotonic()
         if (message.width, message.height) != (eye.width, eye.height):
             self.diagnostics.count("refused")
             size = f"{message.width}x{message.height}"
-            self.diagnostics.complain(ERROR, f"{eye.topic}: {size} pixels, camera_widths and camera_heights say other")
+            self.diagnostics.complain(ERROR, f"{eye.topic}: {size} pixels, camera_widths and camera_heights differ")
             return
         parts = self._partly.setdefault(stamp, {})
         parts[number] = self._streams[number].read(message, stamp, False)
@@ -308,13 +308,13 @@ class PerceptionNode(GraphNode):
         self._look_for_answers(stamp)
 
     def _look_for_answers(self, stamp: int) -> None:
-        """Without the offload node there are no estimates, hence no commands, and the gate sends the safe one."""
+        """Without the offload node there are no estimates and no commands, and the gate sends the safe one."""
         silent = stamp - max(self._began_ns, self.diagnostics.values.get("answered_ns", 0))
         if self._realtime and silent > ANSWER_S * 1e9:
             self.diagnostics.complain(ERROR, "the offload node does not answer: no estimates, the gate keeps safe")
 
     def _look(self) -> None:
-        if self.active and (silent := time.monotonic() - self._heard) > SILENCE_S:
+        if self.active and (silent := time.monotonic() - self._last_packet_s) > SILENCE_S:
             self.diagnostics.complain(STALE, f"no event packets for {silent:.1f} s")
 
     def _on_spikes(self, message: EventPacket) -> None:
@@ -335,7 +335,7 @@ class PerceptionNode(GraphNode):
         self.answered(estimate.stamp_ns)
 
     def diagnose(self) -> None:
-        """Tell of losses, of what could not be read, and of neighbours that are silent."""
+        """Report losses, packets that could not be read, and peers that are silent."""
         if not self.active:
             return
         self._look()
@@ -348,7 +348,7 @@ class PerceptionNode(GraphNode):
             **self._stream.decoder.dropped,
         }
         if self._backend is not None:
-            tell_work(self.diagnostics, self._backend.stats(), self._perception.step_ns)
+            report_work(self.diagnostics, self._backend.stats(), self._perception.step_ns)
 
 
 def main() -> None:

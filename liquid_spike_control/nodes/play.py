@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SECOND_NS = 1_000_000_000
 #: KeepLast depth, as camera drivers have it.
 DEPTH = 10
-#: How long somebody is waited for who listens: discovery takes up to 2 s [s].
+#: How long to wait for a subscriber: discovery takes up to 2 s [s].
 WAIT_S = 3.0
 #: How long the last packets are given to leave [s].
 LINGER_S = 0.2
@@ -39,7 +39,7 @@ def play_command(options: EventsPlayOptions) -> int:
     With a ``speed`` other than 1 the times between events are divided by it, as if the scene had moved so fast.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: an option or the recording is wrong.
     """
     if not 0.001 <= options.speed <= 1000:
         raise TaskError(f"--speed {options.speed:g}; give 0.001 to 1000")
@@ -63,10 +63,10 @@ def _play(source: EventSource, form: PacketForm, options: EventsPlayOptions, end
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     camera = _Camera(source, form, options)
     try:
-        with ProgressBar("playing", "packets") as patience:
+        with ProgressBar("playing", "packets") as bar:
             camera.prepare(ended)
             while not ended():
-                if not camera.play(ended, patience) or not options.repeat:
+                if not camera.play(ended, bar) or not options.repeat:
                     break
         if not camera.packets:
             raise LiquidSpikeError(f"{options.file}: there is no event in it; was it recorded to its end?")
@@ -98,12 +98,12 @@ class _Camera:
         while not (self._publisher.get_subscription_count() or ended() or time.monotonic() > until):
             time.sleep(0.01)
 
-    def play(self, ended, patience: ProgressBar) -> bool:
+    def play(self, ended, bar: ProgressBar) -> bool:
         """From beginning to end; returns whether it got there.
 
         Args:
             ended: whether to give up.
-            patience: is shown the packets.
+            bar: is shown the packets.
         """
         from .convert import to_packet
 
@@ -125,7 +125,7 @@ class _Camera:
             )
             self.packets += 1
             self.events += packet.n_events
-            patience.show(self.packets, None)
+            bar.show(self.packets, None)
             if ended():
                 return False
         return True

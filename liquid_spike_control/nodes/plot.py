@@ -66,10 +66,10 @@ def plot(history: History, report: Report, path: Path) -> None:
 
 
 def _estimate(panel: Any, history: History, start: int, k: int, unit: str) -> None:
-    told = np.array(sorted(history.estimates))
-    values = np.array([history.estimates[t][k] for t in told.tolist()])
+    stamps = np.array(sorted(history.estimates))
+    values = np.array([history.estimates[t][k] for t in stamps.tolist()])
     values = np.degrees(values) if unit == "deg" else values
-    panel.plot((told - start) * 1e-9, values, label="estimate from spikes", color="C1", lw=0.9)
+    panel.plot((stamps - start) * 1e-9, values, label="estimate from spikes", color="C1", lw=0.9)
     panel.legend(loc="lower left", ncols=2)
 
 

@@ -60,8 +60,8 @@ def new_executor() -> Executor:
 
 
 def ignore_interrupts() -> None:
-    """Let no signal end this process any more: it is about to, with a status that says how it went. At its end Python
-    takes its own handlers away, and a second Ctrl-C would count as its death.
+    """Ignore signals: this process is about to exit with a status of its own. At its end Python removes its handlers,
+    and a second Ctrl-C would kill it.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -91,14 +91,14 @@ def run(stage: Callable[[], GraphNode]) -> None:
         if not stopping:
             stopping = True
             if idle():
-                os._exit(0)  # in the middle of imports or of compiling, where nobody depends on it yet
+                os._exit(0)  # in the middle of imports or of compiling, where nothing depends on it yet
             signal.alarm(3)  # a callback that never returns must not make an orphan; SIGALRM kills
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     parent = _bind_to_parent()
     remove_stale_segments()
-    os.environ.update(profile_variables(os.environ))  # `ros2 run` and launch files say nothing of it
+    os.environ.update(profile_variables(os.environ))  # `ros2 run` and launch files do not set it
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = stage()

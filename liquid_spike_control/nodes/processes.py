@@ -24,7 +24,7 @@ from .graph import PARENT, NodeSpec, environment
 
 #: From the first signal to SIGKILL [s].
 STOP_S = 2.0
-#: A line that says why a node ends: its own, or rclpy's with time and name.
+#: A line with the reason why a node ends: its own, or rclpy's with time and name.
 _ERROR = re.compile(r"\[(?:ERROR|FATAL)\] (?:\[\d+\.\d+\] \[[^]]*\]: )?(.*)")
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red")
 
@@ -46,7 +46,7 @@ class Processes:
         self.children: dict[str, subprocess.Popen] = {}
 
     def start(self, specs: tuple[NodeSpec, ...]) -> None:
-        """Start a process for each node, with the parameters of its spec; one that has ended is started anew."""
+        """Start a process for each node, with the parameters of its spec; one that has ended is restarted."""
         env = environment() | {PARENT: str(os.getpid())}
         for spec in specs:
             colour = self._colours.setdefault(spec.name, COLOURS[len(self._colours) % len(COLOURS)])
@@ -77,7 +77,7 @@ class Processes:
                 self._print(name, colour, line)
 
     def release(self) -> None:
-        """Print the lines so far, and from now on at once, whatever their level."""
+        """Print the lines so far, and all later ones immediately, at any level."""
         self._up.set()
         while self._held:
             self._print(*self._held.popleft())
@@ -86,7 +86,7 @@ class Processes:
         self._console.print(Text.assemble((f"{name:>12} ", colour), line))
 
     def why(self, failure: str) -> str:
-        """The failure, or what the node itself said of it where it said something."""
+        """Return the node's own error message, if it logged one, or else the failure."""
         time.sleep(0.1)  # for the line to come through the pipe
         named = failure.split()[0].rstrip(":")
         # before all are up, one that refuses keeps the others waiting

@@ -47,7 +47,7 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Draw a line of text, until there are numbers."""
         if self._live:
             self._live.update(Text(text), refresh=True)

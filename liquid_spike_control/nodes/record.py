@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike record``: whatever graph is on the ROS domain, into one MCAP file, with live figures."""
+"""``liquid-spike record``: record the graph on the ROS domain into one MCAP file, with live figures."""
 
 from __future__ import annotations
 
@@ -118,6 +118,6 @@ def _summary(console: Console, recording: Recording, options: RecordOptions) -> 
     for name, digest in sorted(recording.description.models.items()):
         console.print(f"{name} {digest[:16]}", highlight=False)
     for topic, kind in sorted(recording.skipped.items()):
-        console.print(f"{topic} was not recorded: the definition of {kind} is not at hand", highlight=False)
+        console.print(f"{topic} was not recorded: the definition of {kind} is not installed", highlight=False)
     for topic in sorted(set(options.topics) - set(recording.counts)):
-        console.print(f"nothing was said on {topic}", highlight=False)
+        console.print(f"no message on {topic}", highlight=False)

@@ -45,12 +45,12 @@ class RecorderNode(GraphNode):
         """Open the file and subscribe."""
         everything: set[str] | None = None if self._topics else set()
         self._recording = Recording(self._output, self, tuple(self._topics or ()), everything, tuple(self._types or ()))
-        self._recording.description.tell(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
+        self._recording.description.add(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
 
     def activate(self) -> None:
         """Begin when every topic given is connected, so that the first message is not lost."""
         if self._recording is None:
-            raise GraphError(f"{self._output} is closed; configure the node anew, with another output")
+            raise GraphError(f"{self._output} is closed; configure the node again, with another output")
         wait_until(
             self._recording.matched, lambda: "some recorded topics have no publisher; start the whole graph"
         )
@@ -77,10 +77,10 @@ class RecorderNode(GraphNode):
             self._recording = None
 
     def diagnose(self) -> None:
-        """Tell how much was written."""
+        """Report how much was written."""
         if self._recording is None:
             if self.active:
-                self.diagnostics.complain(ERROR, f"{self._output}: nothing more is recorded; the log says why")
+                self.diagnostics.complain(ERROR, f"{self._output}: recording has stopped; see the log for the reason")
         else:
             self.diagnostics.values["messages"] = self._recording.counts.total()
             self.diagnostics.values["bytes"] = self._recording.file.size

@@ -21,7 +21,7 @@ from .capture import Capture
 FLUSH_S = 0.5
 #: Between two looks for new topics and nodes [s].
 DISCOVER_S = 0.5
-#: A node that has not told its parameters for so long is asked again [s].
+#: A node that has not reported its parameters for so long is asked again [s].
 ANSWER_S = 1.0
 #: Parameters that name model files.
 MODELS = ("perception_model", "controller_model", "model")
@@ -40,11 +40,11 @@ _FIELDS = {
 
 
 class Description:
-    """The parameters of all nodes, asked for until each has told them, and the hashes of the model files that they
+    """The parameters of all nodes, requested until each has reported them, and the hashes of the model files that they
     name.
 
     Args:
-        node: is spun by somebody, so that answers come in; it is not asked itself.
+        node: spun by the caller, so that answers come in; it is not asked itself.
     """
 
     def __init__(self, node: Node) -> None:
@@ -93,14 +93,14 @@ class Description:
     def _on_values(self, path: str, names: list[str], future: Future) -> None:
         values = list(future.result().values) if future.exception() is None else []
         if len(values) == len(names):
-            self.tell(path, dict(zip(names, map(_plain, values), strict=True)))
-        elif len(names) > 1:  # rclpy tells none of them if one has no value
+            self.add(path, dict(zip(names, map(_plain, values), strict=True)))
+        elif len(names) > 1:  # rclpy returns none of them if one has no value
             half = len(names) // 2
             self._get(path, names[:half])
             self._get(path, names[half:])
 
-    def tell(self, path: str, values: dict[str, Any]) -> None:
-        """Take some of a node's parameters, and hash the model files that they name where this machine has them."""
+    def add(self, path: str, values: dict[str, Any]) -> None:
+        """Add some of a node's parameters, and hash the model files that they name, if this machine has them."""
         self.nodes[path] = self.nodes.get(path, {}) | values
         for name in MODELS:
             file = values.get(name)
@@ -123,8 +123,9 @@ class Recording:
     Args:
         output: the file.
         node: see :class:`Description`.
-        topics: names that are recorded, from :data:`graph.TOPICS`; they are heard at once, before anybody speaks.
-        types: of the topics, where :data:`graph.TOPICS` has them not.
+        topics: names that are recorded, from :data:`graph.TOPICS`; they are subscribed to immediately, before any node
+            publishes.
+        types: of the topics, if not in :data:`graph.TOPICS`.
         discover: also record other topics as they appear: those named, or all where the set is empty.
 
     Attributes:
@@ -145,7 +146,7 @@ class Recording:
         self.skipped: dict[str, str] = {}
         self._capture = Capture(graph.CAPTURE, topics, types)
         self._kinds = {topic: _kind(message) for topic, message in self._capture.types.items()}
-        self._wanted = discover
+        self._discover = discover
         self._flushed = self._discovered = 0.0
 
     def matched(self) -> bool:
@@ -153,16 +154,16 @@ class Recording:
         return self._capture.matched()
 
     def look(self) -> None:
-        """Ask nodes, mend subscriptions and find new topics, at most every :data:`DISCOVER_S`."""
+        """Ask nodes, renew subscriptions and find new topics, at most every :data:`DISCOVER_S`."""
         if time.monotonic() - self._discovered < DISCOVER_S:
             return
         self._discovered = time.monotonic()
         self.description.ask()
         self._capture.mend()
-        if self._wanted is None:
+        if self._discover is None:
             return
         for topic, kinds in self._capture.node.get_topic_names_and_types():
-            if topic in self._kinds or topic in self.skipped or (self._wanted and topic not in self._wanted):
+            if topic in self._kinds or topic in self.skipped or (self._discover and topic not in self._discover):
                 continue
             if not self._capture.node.count_publishers(topic):
                 continue
@@ -182,8 +183,8 @@ class Recording:
             self.counts[topic] += 1
         if self.description.changed:
             self.description.changed = False
-            told = {"nodes": self.description.nodes, "models": self.description.models}
-            self.file.write_graph(time.time_ns(), told)
+            description = {"nodes": self.description.nodes, "models": self.description.models}
+            self.file.write_graph(time.time_ns(), description)
         if time.monotonic() - self._flushed > FLUSH_S:
             self._flushed = time.monotonic()
             self.file.flush()

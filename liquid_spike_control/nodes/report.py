@@ -102,7 +102,7 @@ class Report:
         table.add_section()
         table.add_row("latency", "p50     p99 ms")
         for name, (p50, p99) in self.latencies_us.items():
-            # the last part of the topic says enough beside the node; JSON has it whole
+            # the last part of the topic is enough beside the node; JSON has the whole name
             start, slash, topic = name.partition("/")
             name = start + topic.rpartition("/")[2] if slash else name
             table.add_row(name, f"{p50 / 1e3:.3f} {p99 / 1e3:7.3f}   ")

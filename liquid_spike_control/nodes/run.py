@@ -34,7 +34,7 @@ def run_command(options: RunOptions) -> int:
     """Run and report; 0 if the episode was a success, 1 if not. A real robot is run until Ctrl-C.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: an option or a file is wrong, or the graph cannot be started.
     """
     graph_options = _graph_options(options)
     if options.real:

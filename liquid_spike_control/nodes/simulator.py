@@ -118,22 +118,22 @@ class SimulatorNode(GraphNode):
         for camera, events in zip(self._cameras, self._world.advance(self._safe).events, strict=False):
             self._encode(events, camera.encoding, 0)
         self._gated = Interfaces(self._type, names(robot.commands), self._interfaces or (), "command")
-        self._clock_publisher = self.speak(ClockMessage, graph.CLOCK)
+        self._clock_publisher = self.add_publisher(ClockMessage, graph.CLOCK)
         self._readings = [
-            (self.speak(interfaces.message_type, topic, heard_by=("controller",)), numbers, interfaces)
+            (self.add_publisher(interfaces.message_type, topic, subscribers=("controller",)), numbers, interfaces)
             for topic, numbers, interfaces in _by_topic(robot)
         ]
         self._events = [
-            (self.speak(EventPacket, camera.events_topic, heard_by=("perception",)), camera)
+            (self.add_publisher(EventPacket, camera.events_topic, subscribers=("perception",)), camera)
             for camera in self._cameras
         ]
-        self._truth_publisher = self.speak(JointState, graph.relative(graph.GROUND_TRUTH))
-        self._pose_publisher = self.speak(JointState, graph.relative(graph.POSE))
-        self.listen(self._gated.message_type, self._topic, self._on_command)
-        self.listen(WrenchStamped, graph.relative(graph.PUSH), self._on_push, optional=True)
-        self.listen(JointState, graph.relative(graph.SETPOINT), self._on_setpoint, optional=True)
+        self._truth_publisher = self.add_publisher(JointState, graph.relative(graph.GROUND_TRUTH))
+        self._pose_publisher = self.add_publisher(JointState, graph.relative(graph.POSE))
+        self.add_subscription(self._gated.message_type, self._topic, self._on_command)
+        self.add_subscription(WrenchStamped, graph.relative(graph.PUSH), self._on_push, optional=True)
+        self.add_subscription(JointState, graph.relative(graph.SETPOINT), self._on_setpoint, optional=True)
         if not self._realtime:
-            self.listen(DiagnosticArray, graph.relative(graph.DIAGNOSTICS), self._on_diagnostics)
+            self.add_subscription(DiagnosticArray, graph.relative(graph.DIAGNOSTICS), self._on_diagnostics)
         self.create_service(Trigger, "~/reset_world", self._on_reset_world)
         self.create_service(SetBool, "~/set_pause", self._on_set_pause)
         self.create_service(Trigger, "~/step_simulation", self._on_step)
@@ -141,7 +141,7 @@ class SimulatorNode(GraphNode):
     def activate(self) -> None:
         """Begin the episode of the seed at 1 s: in ROS a stamp of 0 means that there is none."""
         self._seq = 0
-        self._told: dict[str, dict[str, str]] = {}
+        self._statuses: dict[str, dict[str, str]] = {}
         self._published: dict[int, int] = {}  # stamp to time, of what is not answered yet
         self._deadlines: dict[int, int] = {}  # the same, of what is not late yet
         self._begin(self._seed, SECOND_NS)
@@ -310,7 +310,7 @@ class SimulatorNode(GraphNode):
         self.diagnostics.count("events", sum(map(len, sensing.events)))
         truth = np.concatenate([values, self._world.truth])
         self._truth_publisher.publish(to_joint_state(Quantities(stamp, self._truth_names, truth)))
-        if self._pose_publisher.get_subscription_count():  # for whoever draws the scene, and only then
+        if self._pose_publisher.get_subscription_count():  # only for a subscriber that draws the scene
             self._pose_publisher.publish(to_joint_state(Quantities(stamp, (), self._world.task.pose())))
 
     def _on_command(self, message: Any) -> None:
@@ -335,13 +335,13 @@ class SimulatorNode(GraphNode):
         self._stopped, self._attended = False, True
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self._told |= read_status(message)
+        self._statuses |= read_status(message)
 
     def _silent_stage(self, stamp: int) -> str:
-        """The first in the chain that did not tell of having answered ``stamp``."""
+        """Return the first node in the chain that did not report an answer to ``stamp``."""
         chain = CHAIN if self._cameras else CHAIN[-2:]
         for node, answer in chain:
-            if node in self._told and self._told[node].get(answer) != str(stamp):
+            if node in self._statuses and self._statuses[node].get(answer) != str(stamp):
                 return node
         return "no node"
 

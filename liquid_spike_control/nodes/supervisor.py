@@ -36,7 +36,7 @@ class Supervisor:
         patience_s: how long activation waits for the robot [s].
 
     Raises:
-        GraphError: the domain is in use, or a node refuses; the message says why.
+        GraphError: the domain is in use, or a node refuses; the message has the reason.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class Supervisor:
         self._console.print(failure if why == failure else f"{why} ({what_next})", style="bold", highlight=False)
 
     def _attend(self) -> None:
-        """Begin to watch the topics, before the nodes speak."""
+        """Begin to watch the topics, before the nodes publish."""
 
     def _attended(self) -> bool:
-        """Whether all that is to be watched is found."""
+        """Whether all watched topics are found."""
         return True
 
     def _check(self) -> None:
@@ -184,5 +184,5 @@ class EpisodeSupervisor(Supervisor):
                 raise GraphError(self._processes.why(str(error))) from None
         if self.monitor.silent:
             raise GraphError(self._processes.why("simulator: lock-step came to a halt"))
-        self._bringup.down()  # every node tells its last diagnostics
+        self._bringup.down()  # every node publishes its last diagnostics
         self.monitor.poll()

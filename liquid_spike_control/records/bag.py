@@ -131,7 +131,7 @@ class Bag:
                 for connection, stamp_ns, data in reader.messages():
                     yield Raw(connection.topic, connection.msgtype, stamp_ns, bytes(data))
         except Exception as error:  # sqlite, zstd, yaml and rosbags each have errors of their own
-            raise TaskError(f"{file}: not a whole bag ({_line(error)}); ros2 bag reindex may mend it") from None
+            raise TaskError(f"{file}: not a whole bag ({_line(error)}); ros2 bag reindex may repair it") from None
 
     def read(self, raw: Raw) -> Any:
         """The message, with the fields of its ROS type.
@@ -141,7 +141,7 @@ class Bag:
         """
         try:
             return self._types.deserialize_cdr(raw.data, raw.kind)
-        except Exception as error:  # rosbags: whatever its unpacking of foreign bytes raises
+        except Exception as error:  # rosbags: any error of unpacking foreign bytes
             where = f"{self.path}: {raw.topic} at {raw.stamp_ns} ns"
             raise TaskError(f"{where}: no {raw.kind} ({_line(error)}); record it again") from None
 

@@ -116,7 +116,7 @@ class EncoderReplay:
 
 
 class NetworkReplay:
-    """Spikes in, spikes out, as the offload node makes them: steps that nobody sent are run without input.
+    """Spikes in, spikes out, as the offload node computes them: missing steps are run without input.
 
     Args:
         backend: runs the network.

@@ -12,7 +12,7 @@ class Difference:
 
     Attributes:
         stamp_ns: of the message.
-        recorded, replayed: what it says, as text; empty where it is missing.
+        recorded, replayed: its content as text; empty where it is missing.
     """
 
     stamp_ns: int
@@ -53,7 +53,7 @@ class Comparison:
         self.differing, self.first, self.last = 0, None, None
 
     def compare(self, stamp_ns: int, recorded: bytes, replayed: bytes, texts: tuple[str, str]) -> bool:
-        """Count a message; ``texts`` say what was recorded and replayed. Returns whether it is the same."""
+        """Count a message and return whether it is the same; ``texts`` describe the recorded and the replayed one."""
         if recorded == replayed:
             self.identical += 1
             return True

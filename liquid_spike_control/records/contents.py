@@ -35,7 +35,7 @@ class Contents:
     Attributes:
         joints: readings by source, see :attr:`.setup.Setup.joints`, each in the order of the bag.
         estimates, commands, gated: in the order of the bag.
-        spikes_in, spikes_out: of the network, likewise.
+        spikes_in, spikes_out: of the network, in the order of the bag.
         e_stops: times [ns] at which the e-stop was pressed.
         dropped: packets of events that the perception lost or dropped, by its diagnostics.
         learning: stamps [ns] from which on the controller learns, or does not, by its diagnostics.
@@ -122,9 +122,9 @@ def _dropped(status: Any) -> int:
     """Packets that the perception has lost, dropped or taken a part of so far; 0 for the status of another."""
     if not status.name.startswith("perception:"):
         return 0
-    told = {pair.key: pair.value for pair in status.values}
+    values = {pair.key: pair.value for pair in status.values}
     # of another program's diagnostics, they need not be numbers
-    counts = (told.get(name, "0") for name in ("lost", "too_old", "out_of_order", "packets_shed_from"))
+    counts = (values.get(name, "0") for name in ("lost", "too_old", "out_of_order", "packets_shed_from"))
     return sum(int(count) for count in counts if count.isdecimal() and len(count) < 20)
 
 

@@ -22,14 +22,14 @@ def replay_command(options: ReplayOptions) -> int:
     """Replay a bag and report; 0 if it is identical, 1 if it differs.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: an option, the bag or a model is wrong.
     """
     if options.video is not None:
         from ..video.encoding import check_encoder
 
         check_encoder(options.video)
     topics = Topics(events=options.events, joints=options.joints, command=options.command, gated=options.gated)
-    with ProgressBar("replaying", "packets") as patience:
+    with ProgressBar("replaying", "packets") as bar:
         outcome = replay(
             options.bag,
             options.perception_model,
@@ -37,7 +37,7 @@ def replay_command(options: ReplayOptions) -> int:
             topics,
             options.mode,
             options.other_models,
-            patience.show,
+            bar.show,
         )
     _print(outcome)
     write_json(options.json, numbers(outcome))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What there is to say about a recording of events: length, size, rates, polarity, order."""
+"""Statistics of a recording of events: length, size, rates, polarity, order."""
 
 from __future__ import annotations
 

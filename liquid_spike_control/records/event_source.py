@@ -32,7 +32,7 @@ class EventSource:
         path: of the file or bag.
         width, height: of the picture [pixels].
         cut: why a bag ended before its end, or None; known when the events were read.
-        dropped: how many events, packets and words could not be decoded, by the reason, likewise.
+        dropped: number of events, packets and words that could not be decoded, by the reason; known after reading.
     """
 
     path: Path
@@ -68,13 +68,13 @@ class EventSource:
 def open_source(
     path: Path, topic: str, size: tuple[int, int] | None = None, sensor_clock: bool = False, track: str | None = None
 ) -> EventSource:
-    """A recording of an event camera, or a bag with its packets.
+    """Open a recording of an event camera, or a bag with its packets.
 
     Args:
         path: of the file, or of a bag's folder.
         topic: of the packets, in a bag.
-        size: width and height [pixels], for files that do not say.
-        sensor_clock: a bag's evt3 packets are on the camera's own clock, whatever their time base.
+        size: width and height [pixels], for files that do not contain it.
+        sensor_clock: a bag's evt3 packets are on the camera's own clock, with any time base.
         track: which camera of a file with several.
 
     Raises:

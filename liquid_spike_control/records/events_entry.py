@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike events info``, ``hot-pixels`` and ``convert``: what is in a recording, and the same otherwise."""
+"""``liquid-spike events info``, ``hot-pixels`` and ``convert``: describe a recording, or write it in another format."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ SHOWN = 10
 
 
 def info_command(options: EventsInfoOptions) -> int:
-    """Read a recording through and tell what is in it; 0 if its events are in order and inside the picture, or 1.
+    """Read a recording and print its statistics; 0 if its events are in order and inside the picture, or 1.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: an option or the recording is wrong.
     """
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
-    with ProgressBar("reading", "events") as patience:
+    with ProgressBar("reading", "events") as bar:
         for piece in source.pieces():
             account.add(piece)
-            patience.show(account.events, None)
+            bar.show(account.events, None)
     _demand_events(source, account)
     table = Table(title=str(options.file), show_header=False)
     for row in account.rows():
         table.add_row(*row)
     console = Console(highlight=False)
     console.print(table)
-    _tell(console, source)
+    _print_losses(console, source)
     if options.json is not None:
-        told = {k: v for k, v in asdict(account).items() if not k.startswith("_")}
-        write_json(options.json, told | {"duration_s": account.duration_s})
+        statistics = {k: v for k, v in asdict(account).items() if not k.startswith("_")}
+        write_json(options.json, statistics | {"duration_s": account.duration_s})
     return 1 if account.backward or account.outside else 0
 
 
@@ -60,7 +60,7 @@ def hot_pixels_command(options: HotPixelsOptions) -> int:
     """Find the hot pixels of a recording, and write them as a mask; 0.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: an option or the recording is wrong.
     """
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
@@ -100,14 +100,14 @@ def convert_command(options: EventsConvertOptions) -> int:
     """Write a recording in another format; 0.
 
     Raises:
-        LiquidSpikeError: something that the user can mend; what was read before stays in the output.
+        LiquidSpikeError: an option or the recording is wrong; events read before the fault remain in the output.
     """
     if options.out.exists():
         raise TaskError(f"{options.out} exists; give another name")
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
-    with ProgressBar("converting", "events") as patience:
-        pieces = _counted(source, account, patience)
+    with ProgressBar("converting", "events") as bar:
+        pieces = _counted(source, account, bar)
         if options.out.suffix == ".mcap":
             start_ns = None if options.start is None else round(options.start * SECOND_NS)
             form = PacketForm(options.encoding, round(options.window * SECOND_NS), options.driver)
@@ -119,17 +119,17 @@ def convert_command(options: EventsConvertOptions) -> int:
     _demand_events(source, account)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{options.out}: {account.events} events, {account.duration_s:.3f} s, {made}, {_size(options.out)}")
-    _tell(console, source)
+    _print_losses(console, source)
     return 0
 
 
-def _counted(source: EventSource, account: EventAccount, patience: ProgressBar) -> Iterator[np.ndarray]:
+def _counted(source: EventSource, account: EventAccount, bar: ProgressBar) -> Iterator[np.ndarray]:
     for piece in source.pieces():
         account.add(piece)
         if account.outside:
             size = f"{source.width} x {source.height} pixels"
             raise TaskError(f"{source.path}: {account.outside} events lie outside of {size}; give a greater --size")
-        patience.show(account.events, None)
+        bar.show(account.events, None)
         yield piece
 
 
@@ -138,7 +138,7 @@ def _demand_events(source: EventSource, account: EventAccount) -> None:
         raise TaskError(f"{source.path}: there is no event in it; was it recorded to its end?")
 
 
-def _tell(console: Console, source: EventSource) -> None:
+def _print_losses(console: Console, source: EventSource) -> None:
     if source.cut:
         console.print(f"cut: {source.cut}; read up to there")
     if source.dropped:

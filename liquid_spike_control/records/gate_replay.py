@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate in this process, beside what left the recorded one.
 
-What leaves the gate follows from the commands and their stamps alone, except for age: how old a command is when it
-comes is the business of the gate's clock, which is not in a bag. In lock-step the gate's time is the command's stamp,
-and every message can be told. In real time a command that was not answered was dropped for its age; and when the safe
-command set in for want of commands is not known, so how fast the first commands after it may rise is known within
-bounds only. Those messages are counted as ``outside``, and must still be the safe command, or between it and the
-command.
+The gate's output follows from the commands and their stamps alone, except for age: the age of a command on arrival
+depends on the gate's clock, which is not in a bag. In lock-step the gate's time is the command's stamp, and every
+message is determined. In real time a command that was not answered was dropped for its age; and the time at which the
+safe command began for lack of commands is unknown, so the rise of the first commands after it is known within bounds
+only. Those messages are counted as ``outside``, and must still be the safe command, or between it and the command.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from .comparison import Comparison
 from .contents import Contents, Published
 from .node_comparison import ends
 
-#: A command without a stamp is looked for among those published so long before, and as long as one may stand [ns].
+#: A command without a stamp is looked for among those published so long before, and as long as one may be valid [ns].
 UNDER_WAY_NS = 50_000_000
 
 
 class GateReplay:
-    """Compares ``contents.gated`` with what the gate makes of commands.
+    """Compares ``contents.gated`` with the gate's output for the commands.
 
     Args:
         limits: of the gate.
@@ -39,7 +38,7 @@ class GateReplay:
     def __init__(self, limits: GateLimits, strict: bool, stamped: bool = True) -> None:
         self._limits, self._strict, self._stamped = limits, strict, stamped
         self._state = initial_state(limits)
-        self._ramp = False  # the safe command set in, and nobody knows when
+        self._ramp = False  # the safe command began at an unknown time
         self._safe = limits.safe.tobytes()
 
     def compare(self, contents: Contents, commands: dict[int, np.ndarray], topic: str) -> Comparison:

@@ -29,8 +29,8 @@ string encoding
 bool is_bigendian
 uint8[] events
 """
-#: Topic on which a recording tells of the graph that it is of: a std_msgs/String, JSON with ``nodes`` (the
-#: parameters of each) and ``models`` (SHA-256 of each file). Within the data, so that a cut file has it too.
+#: Topic on which a recording describes its graph: a std_msgs/String, JSON with ``nodes`` (the parameters of each) and
+#: ``models`` (SHA-256 of each file). Within the data, so that a cut file has it too.
 GRAPH_TOPIC = "/recorder/graph"
 STRING = "std_msgs/msg/String"
 #: The last bytes of a whole .mcap file.
@@ -100,7 +100,7 @@ class McapFile:
             raise LiquidSpikeError(f"{path}: {error.strerror}; record to a folder that can be written") from None
 
     def knows(self, kind: str) -> bool:
-        """Whether the definition of a message type is at hand."""
+        """Whether the definition of a message type is available."""
         return kind in self.types.fielddefs
 
     def write(self, topic: str, kind: str, stamp_ns: int, data: bytes) -> None:
@@ -121,7 +121,7 @@ class McapFile:
         self.write(topic, kind, stamp_ns, bytes(self.types.serialize_cdr(message, kind)))
 
     def write_graph(self, stamp_ns: int, description: dict[str, Any]) -> None:
-        """Tell of the graph that the messages are of, see :data:`GRAPH_TOPIC`."""
+        """Write the description of the recorded graph, see :data:`GRAPH_TOPIC`."""
         string = self.types.types[STRING]
         self.write_message(GRAPH_TOPIC, stamp_ns, string(data=json.dumps(description, sort_keys=True)))
 

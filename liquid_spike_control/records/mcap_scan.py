@@ -2,8 +2,8 @@
 """Reads the messages of an .mcap file from its beginning on, whole or cut off by a crash.
 
 A cut file has no summary, so libraries that begin with it refuse the file. Here every record is taken as it comes,
-and the end of the file ends the reading wherever it is: also within a chunk, compressed or not. Whatever the bytes,
-no more is allocated than the file's size and :data:`MAX_CHUNK`. Format: https://mcap.dev/spec
+and the end of the file ends the reading wherever it is: also within a chunk, compressed or not. For any input, the
+allocation is bounded by the file's size and :data:`MAX_CHUNK`. Format: https://mcap.dev/spec
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ def encode(
     packets: Iterable, stage: EncoderReplay, recorded: list[SpikePacket], account: Comparison, lockstep: bool
 ) -> list[SpikePacket]:
     """Packets of events to packets of spikes; compared where spikes were recorded."""
-    told = {packet.stamp_ns: packet for packet in recorded}
+    by_stamp = {packet.stamp_ns: packet for packet in recorded}
     made = [packet for taken in packets if (packet := stage.take(taken)) is not None]
-    _compare_spikes(made, told, account, lockstep)
+    _compare_spikes(made, by_stamp, account, lockstep)
     return made
 
 
@@ -31,53 +31,53 @@ def run(
     packets: list[SpikePacket], stage: NetworkReplay, recorded: list[SpikePacket], account: Comparison, lockstep: bool
 ) -> list[SpikePacket]:
     """Packets of spikes through the network; one that was not answered never came, and its steps are silent."""
-    told = {packet.stamp_ns: packet for packet in recorded}
-    made = [stage.run(packet) for packet in packets if not told or lockstep or packet.stamp_ns in told]
+    by_stamp = {packet.stamp_ns: packet for packet in recorded}
+    made = [stage.run(packet) for packet in packets if not by_stamp or lockstep or packet.stamp_ns in by_stamp]
     account.unanswered += len(packets) - len(made)
-    _compare_spikes(made, told, account, lockstep)
+    _compare_spikes(made, by_stamp, account, lockstep)
     return made
 
 
 def _compare_spikes(
-    made: list[SpikePacket], told: dict[int, SpikePacket], account: Comparison, lockstep: bool
+    made: list[SpikePacket], by_stamp: dict[int, SpikePacket], account: Comparison, lockstep: bool
 ) -> None:
-    if not told:
+    if not by_stamp:
         return
     final = ends([packet.stamp_ns for packet in made])
     for packet in made:
-        held = told.get(packet.stamp_ns)
+        held = by_stamp.get(packet.stamp_ns)
         if held is not None:
             account.compare(packet.stamp_ns, held.data, packet.data, (_spikes(held), _spikes(packet)))
         elif lockstep and packet.stamp_ns not in final:
             account.differs(packet.stamp_ns, "", _spikes(packet))
         else:
             account.unanswered += 1
-    for stamp in sorted(told.keys() - {packet.stamp_ns for packet in made}):
-        account.differs(stamp, _spikes(told[stamp]), "")
+    for stamp in sorted(by_stamp.keys() - {packet.stamp_ns for packet in made}):
+        account.differs(stamp, _spikes(by_stamp[stamp]), "")
 
 
 def decode(
     packets: list[SpikePacket], stage: ReadoutReplay, recorded: list[Published], account: Comparison, lockstep: bool
 ) -> dict[int, Quantities]:
     """The network's spikes to estimates, by stamp."""
-    told = {message.quantities.stamp_ns: message.quantities.values for message in recorded}
+    by_stamp = {message.quantities.stamp_ns: message.quantities.values for message in recorded}
     estimates = {}
     final = ends([packet.stamp_ns for packet in packets])
     for packet in packets:
         stamp = packet.stamp_ns
-        if told and stamp not in told and (not lockstep or stamp in final):
+        if by_stamp and stamp not in by_stamp and (not lockstep or stamp in final):
             account.unanswered += 1
             continue
         estimates[stamp] = estimate = stage.decode(packet)
-        if stamp in told:
-            texts = text(told[stamp]), text(estimate.values)
-            account.compare(stamp, told[stamp].tobytes(), estimate.values.tobytes(), texts)
-        elif told:
+        if stamp in by_stamp:
+            texts = text(by_stamp[stamp]), text(estimate.values)
+            account.compare(stamp, by_stamp[stamp].tobytes(), estimate.values.tobytes(), texts)
+        elif by_stamp:
             account.differs(stamp, "", text(estimate.values))
         else:
             account.unanswered += 1
-    for stamp in sorted(told.keys() - estimates.keys()):
-        account.differs(stamp, text(told[stamp]), "")
+    for stamp in sorted(by_stamp.keys() - estimates.keys()):
+        account.differs(stamp, text(by_stamp[stamp]), "")
     return estimates
 
 
@@ -145,7 +145,7 @@ class Nearby:
             return [default, *given][: -CANDIDATES - 1 : -1]
         begin = np.searchsorted(self._stamps[source], stamp_ns - self._tolerance_ns)
         end = np.searchsorted(self._stamps[source], stamp_ns + self._tolerance_ns, "right")
-        exact = not self._tolerance_ns  # then there is no choice, whatever the clocks of two machines say
+        exact = not self._tolerance_ns  # then there is no choice, independently of the clocks of two machines
         found = [j.quantities for j in self._sources[source][begin:end] if exact or j.at_ns <= before_ns]
         return sorted(found, key=lambda quantities: abs(quantities.stamp_ns - stamp_ns))[:CANDIDATES]
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag through the same models in this process: is every message the recorded one, byte for byte?
+"""Replay of a bag through the same models in this process, compared with the recorded messages byte for byte.
 
 Events go through perception and emulator, the estimates with the recorded joint states through the controller, the
 commands through the gate. In lock-step nothing may be lost: each stage is given what the stage before it made in the
 replay, from the events to the robot's command, and a missing answer is a difference. In real time messages are lost or
-dropped on their way, which no bag tells: each stage is given what the bag says that it was given, and what it did not
-answer counts as lost. So a stage's state follows the node's, and what differs differs where it was made.
+dropped on their way, which no bag contains: each stage gets the recorded inputs of its node, and an input without an
+answer counts as lost. So a stage's state follows the node's, and a difference appears at the stage that causes it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Replay:
     Attributes:
         path: of the bag.
         robot: whose graph it was.
-        description, setup, contents: what the bag tells and holds.
+        description, setup, contents: of the bag.
         comparisons: one a topic, in the direction of the data.
         estimates, commands: replayed, by stamp [ns].
         notes: what bears on the outcome.
@@ -88,11 +88,11 @@ def replay(
         path: of the bag.
         perception_model, controller_model: their files; by default those that the bag names, if they are still there
             and the same, or the robot's.
-        topics: where the messages are; by default as the bag or the robot's description has them.
-        mode: "lockstep" or "realtime"; as the bag tells if not given, or else realtime.
+        topics: of the messages; default: as in the bag or the robot's description.
+        mode: "lockstep" or "realtime"; the bag's by default, or else realtime.
         other_models: replay although the models' hashes are not those of the bag.
         progress: is called with the packets that are done, and all of them.
-        robot: whose graph it was, where the bag does not say; the simulated one of the bag, or the pencil.
+        robot: of the recorded graph, if the bag does not contain it; the simulated one of the bag, or the pencil.
 
     Raises:
         TaskError: there is no such bag, or nothing in it to replay.
@@ -122,10 +122,10 @@ def replay(
     controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"))
     if getattr(controller, "adaptation", None) is not None:
         controller.learning = bool(description.parameter("controller", "learning", True))  # type: ignore[union-attr]
-    for source, found, wanted in known:
-        if found != wanted:
-            names = f"{', '.join(found)}, the bag has {', '.join(wanted)}"
-            raise ModelError(f"{source}: it tells {names}; give the model that was recorded")
+    for source, found, expected in known:
+        if found != expected:
+            names = f"{', '.join(found)}, the bag has {', '.join(expected)}"
+            raise ModelError(f"{source}: its outputs are {names}; give the model that was recorded")
     outcome.notes += _check_models(outcome, files, model.hash if model else "", other_models)
 
     if model is not None:
@@ -177,13 +177,13 @@ def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_m
     Raises:
         ModelError: a file is not the one of the bag, and ``other_models`` is not given.
     """
-    told, unknown, wrong = outcome.description.models, [], []
+    recorded, unknown, wrong = outcome.description.models, [], []
     for name, path in files.items():
         sha = file_hash(path)
-        if name not in told:
-            unknown.append(f"the bag does not tell the hash of its {name.replace('_', ' ')}")
-        elif sha != told[name]:
-            wrong.append(f"{path}: its hash is {sha[:16]}, the bag was recorded with {told[name][:16]}")
+        if name not in recorded:
+            unknown.append(f"the bag does not contain the hash of its {name.replace('_', ' ')}")
+        elif sha != recorded[name]:
+            wrong.append(f"{path}: its hash is {sha[:16]}, the bag was recorded with {recorded[name][:16]}")
     if network and not network.startswith(outcome.contents.network):
         wrong.append(f"the network is {network[:16]}, the bag's spikes are of {outcome.contents.network}")
     if wrong and not other_models:
@@ -192,7 +192,7 @@ def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_m
 
 
 def _taken(outcome: Replay, bag: Bag, size: tuple[int, int], progress: Progress) -> Iterator[Any]:
-    """The packets of events that the perception took: those that it answered, where the bag tells.
+    """Yield the packets of events that the perception took: those that it answered, if the bag has the answers.
 
     With a packet a window, an answer has the packet's stamp. Where the perception cuts windows of its own, they begin
     at the stamp of the first packet that it took, and every later one counts as taken.
@@ -222,7 +222,7 @@ def _taken(outcome: Replay, bag: Bag, size: tuple[int, int], progress: Progress)
         if late and not begun:
             outcome.notes.append(
                 f"the bag begins in mid-run (packet {packet.seq}): the state of network and controller before it is"
-                " unknown, and not forgotten to the last bit, so what they say differs a little"
+                " unknown, and not forgotten to the last bit, so their outputs differ a little"
             )
         begun = True
         yield packet
@@ -242,7 +242,7 @@ def _replay_perception(
     if setup.window_ns and 0 < accounts[0].differing <= WINDOWS_A_PACKET * contents.dropped:
         outcome.notes.append(
             f"the perception lost or dropped {contents.dropped} packets of events, by its diagnostics, and a bag does"
-            f" not tell which: {accounts[0].differing} packets of spikes were made without them"
+            f" not contain which: {accounts[0].differing} packets of spikes were made without them"
         )
         accounts[0].excuse()
     offloaded = bool(contents.spikes_in or contents.spikes_out)

@@ -33,12 +33,12 @@ def write_video(outcome: Replay, topics: Topics, path: Path) -> None:
         TaskError: the bag has no poses or truth of a simulation.
         LiquidSpikeError: there is no off-screen GL, no encoder, or the file cannot be written.
     """
-    told = outcome.description.parameter
+    parameter = outcome.description.parameter
     history = history_of(outcome, topics)
     title = f"{outcome.robot.name}, {outcome.path.name}: {'identical' if outcome.identical else 'differs'}"
     try:
-        settings = dict(parse_json(str(told("simulator", "settings", "{}"))))
-        seed, duration_s = int(told("simulator", "seed", 0)), float(told("simulator", "duration_s", 0.0))
+        settings = dict(parse_json(str(parameter("simulator", "settings", "{}"))))
+        seed, duration_s = int(parameter("simulator", "seed", 0)), float(parameter("simulator", "duration_s", 0.0))
     except (TypeError, ValueError) as error:
         remedy = "record it with liquid-spike run --record"
         raise TaskError(f"{outcome.path}: the simulator's parameters cannot be read ({error}); {remedy}") from None

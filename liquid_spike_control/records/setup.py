@@ -38,7 +38,7 @@ class Topics:
 
 @dataclass
 class Description:
-    """What the recorder found out about the graph.
+    """Description of the graph that the recorder wrote.
 
     Attributes:
         nodes: path of each node, and its parameters.
@@ -49,7 +49,7 @@ class Description:
     models: dict[str, str] = field(default_factory=dict)
 
     def parameter(self, node: str, name: str, default: Any = None) -> Any:
-        """A parameter of the node of that name, whatever its namespace."""
+        """Return a parameter of the node of that name, in any namespace."""
         for path, values in self.nodes.items():
             if path.rpartition("/")[2] == node and values.get(name) is not None:
                 return values[name]
@@ -57,7 +57,7 @@ class Description:
 
 
 def read_description(bag: Bag) -> Description:
-    """What a bag tells of its graph; empty where another program recorded it.
+    """Read the bag's description of its graph; empty if another program recorded it.
 
     Raises:
         TaskError: it is damaged.
@@ -67,11 +67,11 @@ def read_description(bag: Bag) -> Description:
         if raw.topic != GRAPH_TOPIC:
             continue
         try:
-            told = parse_json(bag.read(raw).data)
-            nodes, models = dict(told["nodes"]), dict(told["models"])
+            content = parse_json(bag.read(raw).data)
+            nodes, models = dict(content["nodes"]), dict(content["models"])
         except (ValueError, KeyError, TypeError, AttributeError):
             remedy = "record it with liquid-spike record"
-            raise TaskError(f"{bag.path}: {GRAPH_TOPIC} does not tell nodes and models; {remedy}") from None
+            raise TaskError(f"{bag.path}: {GRAPH_TOPIC} does not contain nodes and models; {remedy}") from None
         description.nodes |= {str(path): values for path, values in nodes.items() if isinstance(values, dict)}
         description.models |= {str(name): str(sha) for name, sha in models.items()}
     return description
@@ -118,51 +118,51 @@ class Setup:
 
 
 def setup_of(description: Description, topics: Topics, mode: str | None, robot: Robot) -> Setup:
-    """The setup of a recorded graph.
+    """Derive the setup of a recorded graph.
 
     Args:
         description: of the bag.
         topics: names that were given win.
-        mode: "lockstep" or "realtime", likewise.
-        robot: whose graph it was, where the bag does not say.
+        mode: "lockstep" or "realtime"; the bag's by default.
+        robot: of the recorded graph, if the bag does not contain it.
 
     Raises:
         TaskError: a parameter is not what a node would have taken.
     """
-    told = description.parameter
+    parameter = description.parameter
     command_place = robot.command_places()[0]
-    recorded = told("controller", "command_names") is not None
-    estimates = told("controller", "estimate_names", () if recorded else names(robot.estimates))
-    commands = tuple(told("gate", "command_names", names(robot.commands)))
+    recorded = parameter("controller", "command_names") is not None
+    estimates = parameter("controller", "estimate_names", () if recorded else names(robot.estimates))
+    commands = tuple(parameter("gate", "command_names", names(robot.commands)))
     limits = robot.gate_limits()
     try:
         joints = _sources(description, topics, robot)
-        setpoints = told("controller", "setpoint_names", ()), told("controller", "setpoint_defaults", ())
+        setpoints = parameter("controller", "setpoint_names", ()), parameter("controller", "setpoint_defaults", ())
         return Setup(
-            events=topics.events or _absolute(told("perception", "events_topic", _events_topic(robot))),
+            events=topics.events or _absolute(parameter("perception", "events_topic", _events_topic(robot))),
             joints=joints,
             defaults=tuple(setpoints_of(readings.names, *setpoints) for _, readings in joints),
-            gated=topics.gated or _absolute(told("gate", "command_topic", command_place.topic)),
+            gated=topics.gated or _absolute(parameter("gate", "command_topic", command_place.topic)),
             # the recorder knows at once what the gate answers when it is asked, which a short run may end before
-            lockstep=(mode or told("gate", "mode", told("recorder", "mode", "realtime"))) == "lockstep",
+            lockstep=(mode or parameter("gate", "mode", parameter("recorder", "mode", "realtime"))) == "lockstep",
             gated_readings=Readings(
-                told("gate", "command_type", command_place.type), commands,
-                tuple(told("gate", "command_interfaces", [place.field for place in robot.command_places()])),
+                parameter("gate", "command_type", command_place.type), commands,
+                tuple(parameter("gate", "command_interfaces", [place.field for place in robot.command_places()])),
             ),
             estimate_names=tuple(estimates),
             command_names=commands,
-            tolerance_ns=round(told("controller", "tolerance_s", 0.0) * 1e9),
-            sensor_clock=told("perception", "event_clock", "stamp") == "sensor",
-            window_ns=max(0, round(told("perception", "window_s", 0.0) * 1e9)),
+            tolerance_ns=round(parameter("controller", "tolerance_s", 0.0) * 1e9),
+            sensor_clock=parameter("perception", "event_clock", "stamp") == "sensor",
+            window_ns=max(0, round(parameter("perception", "window_s", 0.0) * 1e9)),
             sensors=_sensors(description, robot),
-            backend=told("neuromorphic", "backend", "loihi"),
+            backend=parameter("neuromorphic", "backend", "loihi"),
             limits=GateLimits(
                 commands,
-                np.array(told("gate", "lower", limits.lower)),
-                np.array(told("gate", "upper", limits.upper)),
-                np.array(told("gate", "rate", limits.rate)),
-                round(told("gate", "max_age_s", limits.max_age_ns * 1e-9) * 1e9),
-                np.array(told("gate", "safe", limits.safe)),
+                np.array(parameter("gate", "lower", limits.lower)),
+                np.array(parameter("gate", "upper", limits.upper)),
+                np.array(parameter("gate", "rate", limits.rate)),
+                round(parameter("gate", "max_age_s", limits.max_age_ns * 1e-9) * 1e9),
+                np.array(parameter("gate", "safe", limits.safe)),
             ),
         )  # fmt: skip
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -189,23 +189,23 @@ def _absolute(topic: str) -> str:
 def _sources(description: Description, topics: Topics, robot: Robot) -> tuple[tuple[str, Readings], ...]:
     """The topics of the readings, as the controller node has them."""
     places, seen = robot.reading_places(), robot.seen
-    told = tuple(description.parameter("controller", "joint_names", names(seen)))
+    joint_names = tuple(description.parameter("controller", "joint_names", names(seen)))
     fields = tuple(description.parameter("controller", "joint_interfaces", [place.field for place in places]))
-    if not told:
+    if not joint_names:
         return ()
     first = places[0] if places else None
     topic = topics.joints or description.parameter(
         "controller", "joint_topic", first.topic if first else ""
     )
     kind = description.parameter("controller", "joint_type", first.type if first else JOINT_STATE)
-    each = description.parameter("controller", "joint_topics", [topic] * len(told))
-    kinds = description.parameter("controller", "joint_types", [kind] * len(told))
+    each = description.parameter("controller", "joint_topics", [topic] * len(joint_names))
+    kinds = description.parameter("controller", "joint_types", [kind] * len(joint_names))
     grouped: dict[tuple[str, str], list[int]] = {}
     for i, place in enumerate(zip(each, kinds, strict=True)):
         grouped.setdefault((_absolute(place[0]), place[1]), []).append(i)
-    if len(fields) != len(told):
-        raise ValueError(f"{len(fields)} joint_interfaces for {len(told)} joint_names")
+    if len(fields) != len(joint_names):
+        raise ValueError(f"{len(fields)} joint_interfaces for {len(joint_names)} joint_names")
     return tuple(
-        (where, Readings(of, tuple(told[i] for i in mine), tuple(fields[i] for i in mine)))
+        (where, Readings(of, tuple(joint_names[i] for i in mine), tuple(fields[i] for i in mine)))
         for (where, of), mine in grouped.items()
     )

@@ -2,7 +2,7 @@
 """One step of a NIR neuron: from time constants, resistances and leaks to a :class:`~.graph.CubaPopulation`.
 
 With d = dt / tau or 1 - exp(-dt / tau), ``tau v' = v_leak - v + r I`` becomes ``v <- (1 - d) v + g r I + d v_leak``,
-where the gain g is d unless the preset tells otherwise. Voltages are counted from ``v_reset``, which makes the reset
+where the gain g is d unless the preset sets it. Voltages are counted from ``v_reset``, which makes the reset
 one to 0; the neurons then start at ``v_reset``.
 """
 

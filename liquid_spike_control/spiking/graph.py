@@ -22,7 +22,7 @@ import numpy as np
 
 from ..errors import ModelError
 
-#: Name of the source that stands for the input spikes.
+#: Name of the source that represents the input spikes.
 INPUT = "input"
 #: Most extra steps of a connection; chips have fewer (:mod:`.loihi_limits`).
 LONGEST_DELAY = 4095

@@ -59,7 +59,7 @@ def read_nir(
         path: the file.
         preset: who wrote it, a key of :data:`~.presets.PRESETS`, or as :func:`~.presets.preset_of` takes it.
         dt: step, in the unit of the file's time constants; by default the preset's.
-        input_shape: without batch and time, if the file does not tell.
+        input_shape: without batch and time, if the file does not contain it.
 
     Raises:
         ModelError: the file is damaged or holds what cannot be run; one line that names file, node and remedy.
@@ -111,7 +111,7 @@ class _Import:
         if not any(self._kind(m) in NEURONS for m in names):
             raise ModelError("it has no neurons; there is nothing to run")
         if INPUT in names or CONSTANT in names:
-            raise ModelError(f"a population is named {INPUT} or {CONSTANT}; these stand for sources: rename the node")
+            raise ModelError(f"a population is named {INPUT} or {CONSTANT}, reserved for sources; rename the node")
         for name in names:
             self._add(name)
         edges = [(t.source, name, t.delay) for name in names for t in self.arriving[name]]

@@ -161,7 +161,7 @@ class Reader:
         return weight.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
     def _population(self, name: str, n: int) -> tuple[CubaPopulation, np.ndarray]:
-        """The population, and by what the weights into each of its neurons are to be multiplied."""
+        """Return the population, and the factor of the weights into each of its neurons."""
         node = self.nodes[name]
 
         def value(key: str) -> np.ndarray:

@@ -35,13 +35,13 @@ class SpikingArchitecture:
         units: neurons of each layer. All layers are blocks of one population, so that each costs one step of delay.
         recurrent: whether the neurons of a layer reach each other.
         fields: receptive fields of each observation, at least 2.
-        steps: SNN steps in a control period, whatever its length; at least one more than there are layers. Elapsed
+        steps: SNN steps in a control period of any length; at least one more than there are layers. Elapsed
             time is an input, coded like an observation.
         resolution: integer weights in a weight of 1; 8 bit weights reach ``254 / resolution``, in steps of
             ``2 / resolution``.
         synaptic_taus, membrane_taus: initial time constants [steps]; shared by groups of neurons, and trained.
         readout_taus: initial time constants of the traces that every command is read from [steps].
-        elapsed_input: whether the policy is told how long ago the observation before was.
+        elapsed_input: whether the time since the previous observation is an input.
     """
 
     units: tuple[int, ...] = (128,)

@@ -37,9 +37,9 @@ class Preset:
         layers: ``"same_step"``: a layer sees the spikes that the one before it sends in the same step;
             ``"next_step"``: every connection takes one step, as on Loihi.
         current_delay: steps after which the voltage sees a new current of CubaLIF and CubaLI.
-        starts_at_leak: whether voltages start at ``v_leak``; here they start at ``v_reset``, and the notes tell.
+        starts_at_leak: whether voltages start at ``v_leak``; here they start at ``v_reset``, and a note reports it.
         filter_delay: steps after which neurons see an LI that feeds them.
-        note: what the file cannot tell.
+        note: what the file does not contain.
         most_spikes: the most spikes of a neuron in a step; several need a reset that subtracts at once.
         lowest: the voltage does not fall below it, at most 0.
     """

@@ -106,7 +106,7 @@ def test_a_float_graph_is_priced_without_cores():
 
 def test_neurons_of_loihi_2_have_no_prices():
     network = LoihiNetwork(20, {"x": SigmaDelta(4, vth=3)}, [Dense("input", "x", np.ones((4, 20), int))])
-    with pytest.raises(ModelError, match="x: SigmaDelta runs on Loihi 2, whose energy per operation nobody"):
+    with pytest.raises(ModelError, match="x: SigmaDelta runs on Loihi 2, whose energy per operation is not published"):
         compare_devices(network, _spikes(), 1e-3)
 
 

@@ -86,7 +86,7 @@ def put(name, value):
         ("cuba", put("layer/2/type", None), r"layer 2 \(layer\): type is missing"),
         ("cuba", put("layer/2/type", [b"unpool"]), r"layer 2 \(unpool\): known layers are"),
         ("cuba", put("layer/2/type", 3), "type must be one string"),
-        ("cuba", put("layer/2/shape", [3, 3, 3]), r"it makes \(3, 3, 2\) of \(4, 4, 4\), the file says \(3, 3, 3\)"),
+        ("cuba", put("layer/2/shape", [3, 3, 3]), r"it makes \(3, 3, 2\) of \(4, 4, 4\), the file has \(3, 3, 3\)"),
         ("cuba", put("layer/2/shape", [3, -3, 2]), "must be \\(channels, height, width\\)"),
         ("cuba", put("layer/2/shape", [2**20, 2**20, 2**20]), "must be \\(channels, height, width\\)"),
         ("cuba", put("layer/2/weight", np.full((3, 4, 2, 2), np.nan)), "weight has 48 numbers that are not finite"),

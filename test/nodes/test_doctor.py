@@ -123,13 +123,13 @@ def test_frequency_of_the_cores(tmp_path, governors, status):
 @pytest.mark.parametrize(
     ("files", "text", "status"),
     [
-        ({"proc/cmdline": "quiet"}, "not told by this kernel", "ok"),
+        ({"proc/cmdline": "quiet"}, "not reported by this kernel", "ok"),
         ({"proc/cmdline": "quiet", "sys/kernel/realtime": "1"}, "PREEMPT_RT", "ok"),
         ({"proc/cmdline": "quiet preempt=full", "proc/config.gz": "CONFIG_PREEMPT_NONE=y"}, "full", "ok"),
         ({"proc/cmdline": "preempt=voluntary"}, "voluntary", "warning"),
         ({"proc/cmdline": "", "proc/config.gz": "CONFIG_PREEMPT_NONE=y\nCONFIG_PREEMPT_BUILD=y"}, "none", "warning"),
         ({"proc/cmdline": "", "boot/config-6.8": "# CONFIG_PREEMPT_NONE is not set\nCONFIG_PREEMPT=y"}, "full", "ok"),
-        ({"proc/cmdline": "", "boot/config-6.5": "CONFIG_PREEMPT=y"}, "not told by this kernel", "ok"),
+        ({"proc/cmdline": "", "boot/config-6.5": "CONFIG_PREEMPT=y"}, "not reported by this kernel", "ok"),
     ],
 )
 def test_a_kernel_that_does_not_preempt_itself_is_told(tmp_path, files, text, status):

@@ -160,7 +160,7 @@ def test_a_robot_that_does_not_come_is_waited_for_and_then_given_up_with_an_erro
     with launched(tools, tmp_path / "log", "robot.launch.py", f"robot:={config}", "sim:=false", "wait:=12") as launch:
         assert launch.process.wait(120) == 1
         assert "gate could not activate; it is tried for" in launch.text()
-        assert "nobody listens; is the robot's controller running?" in launch.text()
+        assert "no subscriber; is the robot's controller running?" in launch.text()
 
 
 @pytest.mark.real_time

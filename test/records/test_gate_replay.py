@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate of a real-time run, whose clock is not in the bag: what can be told, and what must still be found."""
+"""The gate of a real-time run, whose clock is not in the bag: what is determined, and what must still be found."""
 
 from collections import deque
 from dataclasses import replace

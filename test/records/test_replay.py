@@ -117,7 +117,7 @@ def test_the_models_that_the_bag_names_are_taken_while_they_are_the_same(tmp_pat
 def test_a_bag_that_does_not_tell_is_replayed_with_a_note(tmp_path):
     outcome = replayed(write(tmp_path / "o.mcap", episode(), None))
     assert outcome.identical
-    assert len([note for note in outcome.notes if "does not tell the hash" in note]) == 2
+    assert len([note for note in outcome.notes if "does not contain the hash" in note]) == 2
 
 
 @pytest.mark.parametrize("missing", [TOPICS.events, TOPICS.command])
@@ -135,7 +135,7 @@ def test_a_bag_without_what_is_to_be_replayed(tmp_path, missing):
         ("/gate", {"safe": [99.0]}, "gate: safe"),
         ("/controller", {"joint_interfaces": [1, 2]}, "the bag's parameters cannot be read"),
         ("/controller", {"joint_type": "geometry_msgs/msg/Twist"}, "is a sensor_msgs/msg/JointState, not a geometry"),
-        ("/controller", {"estimate_names": ["x", "y"]}, "it tells pole_angle, pole_rate, the bag has x, y"),
+        ("/controller", {"estimate_names": ["x", "y"]}, "its outputs are pole_angle, pole_rate, the bag has x, y"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, node, parameters, says):

@@ -166,7 +166,7 @@ def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypat
     said: list[str] = []
     monkeypatch.setattr(node.get_logger(), "error", said.append)
     assert node.trigger_activate().name == "FAILURE"
-    assert "/event_camera/events: nobody is at the other end" in said[-1]
+    assert "/event_camera/events: no publisher" in said[-1]
 
     qos = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
     camera = probe.node.create_publisher(EventPacket, "/event_camera/events", qos)
@@ -296,5 +296,5 @@ def test_the_manager_gives_up_where_a_node_refuses(ros_domain, tmp_path):
     with process(arguments, tmp_path / "log"):
         done = subprocess.run(manager, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "gate could not configure; the log of that node says why" in done.stderr
+    assert "gate could not configure; see that node's log for the reason" in done.stderr
     assert "parameter command_names is not set" in (tmp_path / "log").read_text()

@@ -22,7 +22,7 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class ChipLimits:
-    """Limits of a core and of a chip. ``None`` is a number that nobody published: it limits nothing here.
+    """Limits of a core and of a chip. ``None`` is an unpublished number, which limits nothing here.
 
     Attributes:
         name: of the chip.
@@ -30,7 +30,7 @@ class ChipLimits:
         cores: neuro cores a chip.
         compartments: neurons a core.
         axons_in: lists of synapses that messages can address on a core.
-        axons_out: messages that the neurons of a core can be told to send; an axon of a population, which
+        axons_out: messages that the neurons of a core can be programmed to send; an axon of a population, which
             convolutions use, takes two.
         synapse_words: 64-bit words of synapse memory a core.
         profiles: different (du, dv, refractory) a core.

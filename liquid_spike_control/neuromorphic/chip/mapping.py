@@ -152,7 +152,7 @@ def place(network: LoihiNetwork, limits: ChipLimits = LOIHI1, chips: int | None 
         chips: how many there are; any number if ``None``.
 
     Returns:
-        where everything is; :attr:`Placement.misfits` says what does not fit and why.
+        The placement; :attr:`Placement.misfits` lists what does not fit and why.
     """
     images, bounds = _images(network), limits_of(limits)
     axons = [_stored(c, images.get(c.target), network.size(c.target)) for c in network.connections]

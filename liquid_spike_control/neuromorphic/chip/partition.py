@@ -209,7 +209,7 @@ class Demand:
         raise AssertionError("a neuron on a core of its own exceeds a limit that was not left aside")
 
     def _least_cores(self, limits: np.ndarray) -> int:
-        """How many cores there must be whatever the cut: each axon is sent, and each setting held, at least once."""
+        """Return the fewest cores of any partition: each axon is sent, and each setting held, at least once."""
         sent = sum(int(out.axons.slots * out.reach.sum()) for out in self.outgoing)
         kept = int(self.profiles.max()) + 1, int(self.thresholds.max()) + 1
         least = zip((sent, *kept), limits[[AXONS_OUT, PROFILES, THRESHOLDS]].tolist(), strict=True)

@@ -45,7 +45,7 @@ class Floorplan:
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
-    """Messages of a run, summed over its steps where not said otherwise.
+    """Messages of a run, summed over its steps unless stated otherwise.
 
     Attributes:
         floorplan: where the cores are.
@@ -103,7 +103,7 @@ def traffic(placement: Placement, spikes: Mapping[str, SpikeTrain], inputs: Spik
     Args:
         placement: of the network.
         spikes: of every population, as ``run_all`` gives them, all of as many steps.
-        inputs: the network's input spikes, if their messages are to be counted.
+        inputs: the network's input spikes, to count their messages too.
 
     Raises:
         ModelError: the floor plan of the chip is not published.

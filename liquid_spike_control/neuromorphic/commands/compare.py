@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def compare_command(options: CompareOptions) -> int:
-    """Run both, tell how well they agree."""
+    """Run both networks and report how well they agree."""
     model = given_model(options)
     spikes, what = given_spikes(options, model)
     network, losses = model.quantised(options.bits)

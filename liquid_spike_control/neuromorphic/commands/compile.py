@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike neuromorphic compile``: a network becomes a file of integers, and what that cost is told."""
+"""``liquid-spike neuromorphic compile``: write a network as a file of integers, and report the loss of accuracy."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def drive(backend: Backend, spikes: Train, console: Console) -> tuple[dict[str, 
     """Run all steps.
 
     Args:
-        backend: one with ``run_all`` tells of every population.
+        backend: one with ``run_all`` returns the spikes of every population.
         spikes: of the input axons; with payloads only for an emulator that knows them.
         console: where the bar goes.
 

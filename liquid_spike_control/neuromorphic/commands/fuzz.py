@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike neuromorphic fuzz``: random networks on our emulator and on somebody else's."""
+"""``liquid-spike neuromorphic fuzz``: random networks on our emulator and on an external one."""
 
 from __future__ import annotations
 

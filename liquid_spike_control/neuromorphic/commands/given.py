@@ -16,9 +16,9 @@ from ..model import SpikingModel, read_model
 if TYPE_CHECKING:
     from ...options import ModelOptions, SpikeOptions
 
-#: Length of a step where neither the file nor the user says one [s].
+#: Length of a step where neither the file nor the user gives one [s].
 DEFAULT_STEP_S = 1e-3
-#: Of a table where nobody looks, as in a pipe [characters].
+#: Of a table that is not printed to a terminal, as in a pipe [characters].
 WIDTH = 120
 
 

@@ -30,12 +30,12 @@ from .given import Output, given_model, given_spikes
 if TYPE_CHECKING:
     from ...options import InspectOptions
 
-#: Fields that are not parameters of the neurons or synapses, or are told in columns of their own.
-_TOLD = {"n", "source", "target", "weight", "weights", "shape", "input_shape", "sources", "targets"}
+#: Fields that are not parameters of the neurons or synapses, or have columns of their own.
+_SEPARATE = {"n", "source", "target", "weight", "weights", "shape", "input_shape", "sources", "targets"}
 
 
 def inspect_command(options: InspectOptions) -> int:
-    """Tell what the file holds, then place it on Loihi's cores."""
+    """Print the contents of the file, then place it on Loihi's cores."""
     model = given_model(options)
     held = model.graph or model.network()
     output = Output()
@@ -76,7 +76,7 @@ def inspect_command(options: InspectOptions) -> int:
 
 
 def _on_loihi(model: SpikingModel) -> tuple[LoihiNetwork | None, list[str]]:
-    """The network in integers, or why there is none; it can be looked at all the same."""
+    """Return the network in integers, or the obstacles; a float network can be inspected without it."""
     obstacles = unsupported_on_loihi(with_readouts(model.graph)) if model.graph else []
     if obstacles:
         return None, obstacles
@@ -117,7 +117,7 @@ def _parameters(part: Any) -> Iterator[str]:
     """Names and values of what is not as it would be by default."""
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
-        if field.name in _TOLD or (field.default is not dataclasses.MISSING and np.all(value == field.default)):
+        if field.name in _SEPARATE or (field.default is not dataclasses.MISSING and np.all(value == field.default)):
             continue
         yield f"{field.name} {_range(value)}"
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run_command(options: EmulateOptions) -> int:
-    """Run the network on the spikes and tell what it did."""
+    """Run the network on the spikes and report its activity."""
     model = given_model(options)
     spikes, what = _given(options, model)
     graded = isinstance(spikes, GradedTrain)

@@ -156,7 +156,7 @@ def _mark_reached(touched, rows, n, n_rows, pitch, index):
 @njit(cache=True)
 def _mark_rectangles(touched, rows, n, n_rows, length, pitch, out):
     """The same with the blocks of padding, which cost a look and change nothing; faster where spikes are many."""
-    # Rows begin at multiples of the channels, hence of their lowest power of two: many reach two blocks only.
+    # Rows begin at multiples of the channels, so of their lowest power of two: many reach two blocks only.
     if length <= BLOCK + min(out & -out, BLOCK):
         for k in range(n):
             first = np.int64(rows[k, 0])

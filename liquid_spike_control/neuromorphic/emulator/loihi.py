@@ -135,7 +135,7 @@ class LoihiEmulator:
         pass
 
     def reset(self) -> None:
-        """Zero currents, voltages, counters and whatever was under way."""
+        """Zero currents, voltages, counters and spikes that are not delivered yet."""
         for array in (self._state, self._acc, self._touched, self._resting, self._done, self._counters):
             array[:] = 0
         self._state[membrane.COUNTER] = self._layout.start

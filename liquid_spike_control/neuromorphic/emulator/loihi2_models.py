@@ -132,7 +132,7 @@ def _update_programmed(p, s, due, sent):
             if p[DROP, i] > 0:
                 sent[i] = min(p[MOST, i], 1 + (v - p[THETA, i] - 1) // p[DROP, i])
                 v -= sent[i] * p[DROP, i]
-            else:  # -1 stands for a reset to zero
+            else:  # -1 encodes a reset to zero
                 sent[i] = 1
                 v = v if p[DROP, i] == 0 else 0
             counter = p[REFRACTORY, i]

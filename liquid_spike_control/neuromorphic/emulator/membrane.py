@@ -8,7 +8,7 @@ Products of 24 and 12 bits do not fit an int32, so with ``x = 4096 hi + lo`` the
 can spike before. With ``c_u = 4096 - (du + 1)``, ``c_v = 4096 - dv``, ``x+ = max(x, 0)`` and no input:
 
 - truncation moves toward zero and decay keeps the sign, so ``u_k+ <= u+ r^k`` with ``r = c_u / 4096``;
-- ``v_k+ <= v_{k-1}+ q + u_k+`` with ``q = c_v / 4096``, hence ``v_k <= v+ q^k + u+ h_k <= v+ q + u+ h`` for
+- ``v_k+ <= v_{k-1}+ q + u_k+`` with ``q = c_v / 4096``, so ``v_k <= v+ q^k + u+ h_k <= v+ q + u+ h`` for
   every k >= 1, where ``h_k = sum_{j = 1..k} q^(k-j) r^j`` and h is their maximum over k.
 
 A lane cannot spike if that is at most its threshold: ``v+ c_v + u+ ceil(4096 h) <= 4096 theta``. Three more

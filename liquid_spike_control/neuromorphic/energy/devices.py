@@ -65,7 +65,7 @@ class Device:
         name: for people.
         what: operations that it is charged for, see :data:`WHAT`.
         estimate: of the whole run.
-        energy: of one inference [J]; with static power where ``what`` says so, in real time or flat out.
+        energy: of one inference [J]; with static power if ``what`` includes it, in real time or at full speed.
         factor: energy over that of Loihi by ``davies2018``, dynamic.
     """
 
@@ -220,7 +220,7 @@ def _check_neurons(network: LoihiNetwork) -> None:
     for name, p in network.populations.items():
         if not isinstance(p, Population):
             raise ModelError(
-                f"{name}: {type(p).__name__} runs on Loihi 2, whose energy per operation nobody has published; "
+                f"{name}: {type(p).__name__} runs on Loihi 2, whose energy per operation is not published; "
                 "liquid-spike neuromorphic run counts its operations"
             )
 
@@ -260,7 +260,7 @@ def notes(report: DeviceComparison) -> list[str]:
     shares = {"synapses": loihi.synapses, "neurons": loihi.neurons, "traffic between cores": loihi.traffic}
     parts = ", ".join(f"{100 * e / loihi.dynamic:.2g} % {name}" for name, e in shares.items() if e is not None)
     if loihi.unpriced_messages:
-        parts += f", {loihi.unpriced_messages} messages between chips, which nobody prices"
+        parts += f", {loihi.unpriced_messages} messages between chips, which have no published energy"
     pace = ""
     if report.fastest_step_s is not None:
         enough = "" if report.fastest_step_s <= report.step_s else ", too slow for real time"

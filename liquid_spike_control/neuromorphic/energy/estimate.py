@@ -88,7 +88,7 @@ DAVIES_2018 = EnergyModel(
     static_power=104e-3,
 )
 
-#: By name. KerasSpiking's Loihi adds 3.5 pJ to Davies' 23.6 pJ and does not say for what; 3.5 pJ is the mean of
+#: By name. KerasSpiking's Loihi adds 3.5 pJ to Davies' 23.6 pJ without a reason; 3.5 pJ is the mean of
 #: Davies' two hops.
 MODELS = {
     m.name: m

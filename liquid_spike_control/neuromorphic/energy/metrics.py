@@ -8,7 +8,7 @@ Counted as the ``neurobench`` package counts them; where that cannot be, we diff
 - Synapses given one by one (:class:`~.synapses.Sparse`, pools) count as stored; the pairs that have none are no
   weights, as the pixels outside a convolution's kernel are none.
 - Footprint: a parameter that all neurons of a population share is stored once, and one that does nothing (no
-  bias, no synaptic current) is not stored. Weights, parameters and state are told apart: torch frameworks hold
+  bias, no synaptic current) is not stored. Weights, parameters and state are counted apart: torch frameworks hold
   the state in buffers that have their size only after the first step.
 - An operation is an accumulate (AC), or a multiply-accumulate (MAC) where the source sends anything but 0 and +-1
   in that step; payloads that are not known (a population of graded spikes, a train without them) count as MACs.

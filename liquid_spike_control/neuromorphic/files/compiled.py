@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled networks: one safetensors file holds an integer network and what is to be known about it.
+"""Compiled networks: one safetensors file holds an integer network and its metadata.
 
 The safetensors metadata has one entry, ``network``, a JSON object: the classes and the small fields of populations
-and connections in order, the arrays' names, whatever the writer adds (``metadata``), the network's hash, and
+and connections in order, the arrays' names, entries that the writer adds (``metadata``), the network's hash, and
 ``sha256`` over all of that and the arrays. Arrays are stored in the narrowest integers that hold them. Nothing in
 the file is executed, and nothing is allocated before its size is known to be within bounds.
 """
@@ -212,7 +212,7 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str
 
 
 def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Tensors and header of a file that is whole and says that it is ours."""
+    """Read tensors and header of a complete file of this format."""
     try:
         data = read_input(source, MAX_FILE_BYTES)
     except OSError as error:
@@ -223,7 +223,7 @@ def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         tensors = safetensors.numpy.load(data)
         entries = parse_json(data[8 : 8 + length]).get("__metadata__") or {}
-    # numpy has no name for some of the types that safetensors allows, hence more than ValueError.
+    # numpy has no name for some of the types that safetensors allows; this raises more than ValueError.
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{source}: not a whole safetensors file ({_line(error)}); {_RECOPY}") from None
     if _ENTRY not in entries:

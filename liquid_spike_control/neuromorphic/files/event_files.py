@@ -19,10 +19,10 @@ RECORDINGS = (".mcap", *MAGIC)
 
 
 def read_recording(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]:
-    """The events of a file, by its suffix.
+    """Read the events of a file; the suffix selects the format.
 
     Returns:
-        EVENT; width and height of the picture [pixels]; and when the recording begins [ns], if it says so.
+        EVENT; width and height of the picture [pixels]; and when the recording begins [ns], if the file contains it.
 
     Raises:
         TaskError: it has no events, or faery is not installed. A damaged file raises what its reader raises.

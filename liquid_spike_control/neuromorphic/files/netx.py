@@ -4,7 +4,7 @@
 A netx file is HDF5 with a group ``layer`` of numbered layers, input first; each has a ``type``, a ``shape``,
 weights, and the registers of its neurons under ``neuron``. What a file means is what lava-dl 0.6.0's own loader,
 ``lava.lib.dl.netx.hdf5.Network`` on lava-nc 0.10.0, makes of it; where that loader stops or drops something, a note
-says what is done here.
+describes what is done here.
 
 Lava orders pictures as width, height, channel; files are written as channel, height, width. Here the axons keep the
 file's order, and neurons are numbered row, column, channel like every other population of ours.
@@ -60,7 +60,7 @@ def read_netx(path: str | Path, spike_exp: int = 6, input_shape: tuple[int, ...]
 
     Args:
         path: HDF5, as ``net.export_hdf5`` writes it.
-        spike_exp: binary places of the payloads of sigma-delta neurons, which the file does not tell; Lava's
+        spike_exp: binary places of the payloads of sigma-delta neurons, which the file does not contain; Lava's
             default is 6.
         input_shape: where the file has no input layer.
 
@@ -236,7 +236,7 @@ class _Reader:
             )
             height, width, _ = conv.output_shape
             if (channels, height, width) != layer.shape:
-                raise layer.error(f"it makes {(channels, height, width)} of {shape}, the file says {layer.shape}")
+                raise layer.error(f"it makes {(channels, height, width)} of {shape}, the file has {layer.shape}")
             self.connections.append(conv)
 
     def _pool(self, layer: Layer) -> None:
@@ -248,7 +248,7 @@ class _Reader:
         axes = zip(padded, kernel, stride, padding, dilation, strict=True)
         height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
         if (shape[0], height, width) != layer.shape:
-            raise layer.error(f"it makes {(shape[0], height, width)} of {shape}, the file says {layer.shape}")
+            raise layer.error(f"it makes {(shape[0], height, width)} of {shape}, the file has {layer.shape}")
         n, n_source = int(np.prod(layer.shape)), int(np.prod(shape))
         ids, source = self._ids(shape, self.source).reshape(shape), self.source
         name = self._join(layer, self._neurons(layer, n, np.array(0)))

@@ -15,7 +15,7 @@ def read_neurons(layer: Layer, n: int, bias: np.ndarray, start: int, spike_exp: 
     """The population that a layer describes.
 
     Args:
-        layer: what the file says.
+        layer: contents of the file.
         n: number of neurons.
         bias: one integer, or one a neuron.
         start: steps before the neurons wake.

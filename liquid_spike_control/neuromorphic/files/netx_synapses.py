@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What netx files say of synapses, in the forms that Loihi has."""
+"""Synapses of netx files, in the forms that Loihi has."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def read_payloads(path: str | Path, n_inputs: int) -> GradedTrain:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise TaskError(f"{path}: no such file; check the path") from None
-    except Exception as error:  # of a damaged header, whatever Python's own tokenizer raises
+    except Exception as error:  # of a damaged header, anything that Python's own tokenizer raises
         line = " ".join(str(error).split())[:160]
         raise TaskError(f"{path}: not a whole .npy file ({line}); write it again") from None
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "iu" or not len(array):
@@ -303,11 +303,11 @@ def _train(path: Path, steps: np.ndarray, ids: np.ndarray, n_steps: int, n_neuro
     return SpikeTrain(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), ids.astype(np.int32))
 
 
-def _check_neurons(path: Path, found: int, wanted: int) -> None:
-    if found != wanted:
-        raise TaskError(f"{path}: {found} neurons, the network has {wanted} inputs; give spikes made for it")
+def _check_neurons(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        raise TaskError(f"{path}: {found} neurons, the network has {expected} inputs; give spikes made for it")
 
 
-def _check_dt(path: Path, found: float, wanted: float) -> None:
-    if not np.isclose(found, wanted, rtol=1e-6):
-        raise TaskError(f"{path}: steps of {found:g} s, the network's are {wanted:g} s; give spikes made for it")
+def _check_dt(path: Path, found: float, expected: float) -> None:
+    if not np.isclose(found, expected, rtol=1e-6):
+        raise TaskError(f"{path}: steps of {found:g} s, the network's are {expected:g} s; give spikes made for it")

@@ -14,7 +14,7 @@ import numpy as np
 from .neurons import Neurons, Population, check
 from .synapses import Conv, Dense, Sparse
 
-#: Name of the source that stands for the input spikes.
+#: Name of the source that represents the input spikes.
 INPUT = "input"
 # Numbers that are hashed at once.
 _PIECE = 1 << 20
@@ -33,7 +33,7 @@ class LoihiNetwork:
             the last population if empty.
 
     Raises:
-        ModelError: a name is unknown or shapes do not meet; the message says which.
+        ModelError: a name is unknown or shapes do not match; the message names them.
     """
 
     n_inputs: int
@@ -45,7 +45,7 @@ class LoihiNetwork:
         check(self.n_inputs > 0, "a network needs at least one input axon")
         check(len(self.populations) > 0, "a network needs at least one population")
         check(
-            INPUT not in self.populations, f'no population can be named "{INPUT}"; it stands for the axons'
+            INPUT not in self.populations, f'no population can be named "{INPUT}"; the name is reserved for the axons'
         )
         object.__setattr__(self, "populations", dict(self.populations))
         object.__setattr__(self, "connections", tuple(self.connections))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Populations of neurons in Loihi's integers, one class a neuron model.
 
-Every class says how many neurons it has (``n``), whether its spikes carry a payload (``graded``), how many inputs
+Every class defines how many neurons it has (``n``), whether its spikes carry a payload (``graded``), how many inputs
 a neuron has (``ports``), and which attributes decide its spikes (``identity``). Parameters are one integer, or one
 a neuron. ``tz`` rounds toward zero; ``a`` is the synaptic input of a step; states are int32, as in Intel's Lava
 (0.10.0, ``fixed_pt``), and where they overflow they wrap.
@@ -18,7 +18,7 @@ from ...errors import ModelError
 
 
 def check(ok: bool, message: str) -> None:
-    """Raise what a user can mend.
+    """Raise an error that a user can correct, unless ``ok``.
 
     Raises:
         ModelError: not ok.
@@ -182,7 +182,7 @@ class AdaptivePopulation:
         vth_step: what a spike adds to it, mantissa, 0 .. 131071.
         dtheta, dr: decays of threshold and refractory state, 0 .. 4096.
         bias_mant, bias_exp: as in ``Population``.
-        start: the neuron sleeps in the first ``start`` steps, whatever comes in, 0 .. 63.
+        start: the neuron sleeps in the first ``start`` steps and ignores its inputs, 0 .. 63.
     """
 
     n: int
@@ -237,7 +237,7 @@ class SigmaDelta:
         activation: f, ``relu`` or ``unit`` (none).
         cumulative_error: compare with theta not ``|d|`` but the sum of d since the last spike (Lava's
             ``cum_error``).
-        start: the neuron sleeps in the first ``start`` steps, whatever comes in, 0 .. 63.
+        start: the neuron sleeps in the first ``start`` steps and ignores its inputs, 0 .. 63.
     """
 
     n: int

@@ -5,7 +5,7 @@ The rule of the largest weight spends the range on a few outliers, and its round
 their own. Here every population is tried in several forms: the largest weights clipped, each weight rounded by
 itself or such that the currents stay (:mod:`.rounding`), and the threshold scaled along with what became of the
 weights. The form is kept whose spikes, with everything before it in integers already, come nearest to the float
-ones. Currents and voltages on the samples, doubled, say how fine a unit may be.
+ones. Twice the currents and voltages on the samples limit how fine a unit may be.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Choice:
         num_weight_bits: of the weights into it.
         clip: the largest weight that was kept, as a fraction of the largest there is.
         rounding: ``"nearest"`` or ``"compensated"``.
-        gain: what one stored weight stands for, by the step of the grid that it was rounded on.
+        gain: value of one stored weight, in steps of the grid that it was rounded on.
         error_before, error_after: on the samples, by the rule of the largest weight and now: 1 - F1 plus the
             relative rate error; of leaky integrators the RMS error of the voltage by its RMS.
     """
@@ -152,9 +152,9 @@ class _Trial:
         self.incoming = {name: [c for c in graph.connections if c.target == name] for name in graph.populations}
         self.parts = {name: self._quantise(graph, name, self.fewest_bits(name, 8)) for name in graph.populations}
 
-    def fewest_bits(self, name: str, wanted: int = 1) -> int:
-        """At least ``wanted``, and 2 if a connection has weights of both signs."""
-        return max([wanted, *(2 for c in self.incoming[name] if weight_step(c.weight, 1) == 256)])
+    def fewest_bits(self, name: str, least: int = 1) -> int:
+        """Return at least ``least``, and 2 if a connection has weights of both signs."""
+        return max([least, *(2 for c in self.incoming[name] if weight_step(c.weight, 1) == 256)])
 
     def _quantise(self, graph: SpikingGraph, name: str, bits: int, exponents=None, scale=None) -> QuantisedPopulation:
         n = len(self.incoming[name])

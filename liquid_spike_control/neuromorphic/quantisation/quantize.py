@@ -108,7 +108,7 @@ class QuantisedPopulation:
 
 
 def refuse_unsupported(graph: SpikingGraph) -> None:
-    """Check for what no choice of integers mends.
+    """Refuse a graph that no choice of integers can represent.
 
     Raises:
         ModelError: the first obstacle of :func:`~..spiking.loihi_limits.unsupported_on_loihi`.

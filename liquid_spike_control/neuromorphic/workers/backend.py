@@ -105,7 +105,7 @@ class WorkerBackend:
         self._child.close()
 
     def reset(self) -> None:
-        """To the initial state; the counts restart too. The simulators are built anew for it."""
+        """Return to the initial state and restart the counts; this rebuilds the simulators."""
         self._ask({"reset": True}, self._open_timeout_s)
         self._clear()
 

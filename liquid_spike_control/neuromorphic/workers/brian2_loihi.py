@@ -29,7 +29,7 @@ class Simulator:
         return cls(network)
 
     def reset(self) -> None:
-        """Build it anew."""
+        """Rebuild the network."""
         import brian2
         import brian2_loihi
 

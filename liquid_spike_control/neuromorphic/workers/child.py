@@ -19,7 +19,7 @@ _LAST_BYTES = 1 << 14  # of what a child wrote to standard error
 
 
 class Child:
-    """A process in a session of its own, with whatever it starts; :meth:`close` leaves none of them.
+    """A process in a session of its own, with its child processes; :meth:`close` ends all of them.
 
     Args:
         name: how errors call it.
@@ -53,15 +53,15 @@ class Child:
             WorkerError: it was closed, has died, wrote something else than an answer, or was silent for too long.
         """
         if not self._open:
-            raise WorkerError(f"{self._name} has ended; open it anew")
+            raise WorkerError(f"{self._name} has ended; open a new one")
         try:
             return self._exchange(memoryview(pack(message)), time.monotonic() + timeout_s, timeout_s)
         except (WireError, WorkerError) as error:
-            said = self._last_words()
+            output = self._last_lines()
             self._end()
-            raise WorkerError(f"{self._name}: {error}{said}") from None
+            raise WorkerError(f"{self._name}: {error}{output}") from None
         except BaseException:
-            self._end()  # an answer that nobody waits for would be taken for that to the next question
+            self._end()  # a late answer would be taken for that to the next request
             raise
 
     def _exchange(self, unsent: memoryview, deadline: float, timeout_s: float) -> dict:
@@ -85,14 +85,14 @@ class Child:
                     if not data:
                         selector.unregister(key.fileobj)
                     if key.fileobj is complain:
-                        self._hear(data)
+                        self._keep_stderr(data)
                     elif not data:
                         raise WorkerError(self._how_it_ended())
                     elif (message := self._inbox.feed(data)) is not None:
                         return message
         raise WorkerError(f"no answer within {timeout_s:g} s; it was killed")
 
-    def _hear(self, data: bytes) -> None:
+    def _keep_stderr(self, data: bytes) -> None:
         self._complaints += data
         del self._complaints[:-_LAST_BYTES]
 
@@ -103,16 +103,16 @@ class Child:
             return "it closed its output"
         return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with status {code}"
 
-    def _last_words(self) -> str:
-        """The last lines of standard error, on one line."""
+    def _last_lines(self) -> str:
+        """Return the last lines of standard error, on one line."""
         assert self._process.stderr is not None
         try:
             while data := self._process.stderr.read(_CHUNK):
-                self._hear(data)
+                self._keep_stderr(data)
         except OSError:
             pass
         lines = [line.strip() for line in self._complaints.decode(errors="replace").splitlines() if line.strip()]
-        return f"; it said: {' | '.join(lines[-3:])}" if lines else ""
+        return f"; its last output: {' | '.join(lines[-3:])}" if lines else ""
 
     def close(self, patience_s: float = 2.0) -> None:
         """Let it end by itself, then make it end."""

@@ -40,7 +40,7 @@ class _Memory:
         spikes, u, v: of each population, ``(steps, n)``.
         stamps_ns: when a step was done.
         first: Lava's number of the step of row 0.
-        state: whether current and voltage are wanted.
+        state: whether to record current and voltage.
     """
 
     def __init__(self, n_inputs: int, sizes: list[int]) -> None:
@@ -93,7 +93,7 @@ class Simulator:
         self._now = 0
 
     def reset(self) -> None:
-        """End the processes and build them anew, unless nothing has run."""
+        """End and rebuild the processes, unless nothing has run."""
         if self._now:
             self.close()
             self._start()

@@ -32,7 +32,7 @@ class Simulator:
         return cls(network)
 
     def reset(self) -> None:
-        """Build it anew: the emulator cannot be rewound."""
+        """Rebuild the network: the emulator cannot be rewound."""
         from nengo_loihi.block import Axon, LoihiBlock, Synapse
         from nengo_loihi.emulator import EmulatorInterface
         from nengo_loihi.inputs import SpikeInput

@@ -32,10 +32,10 @@ def find_oracle(kind: str) -> Path:
     """The interpreter that has the simulator: ``bin/python`` of the virtual environment of this name.
 
     Raises:
-        WorkerError: there is none; the message tells where it was looked for and what makes it.
+        WorkerError: it is not installed; the message names the searched path and the remedy.
     """
     if kind not in KINDS:
-        raise WorkerError(f"{kind} is no simulator that is known here; {', '.join(KINDS)} are")
+        raise WorkerError(f"{kind} is not a known simulator; give one of {', '.join(KINDS)}")
     folder = Path(os.environ.get(FOLDER) or _SOURCE_TREE / ".oracles")
     python = folder / kind / "bin/python"
     if not os.access(python, os.X_OK):

@@ -7,11 +7,11 @@ import numpy as np
 
 
 class Recording:
-    """Spikes, and if asked for current and voltage, of several populations.
+    """Spikes, and optionally current and voltage, of several populations.
 
     Args:
         sizes: neurons of each population.
-        state: whether current and voltage are wanted.
+        state: whether to record current and voltage.
     """
 
     def __init__(self, sizes: list[int], state: bool) -> None:

@@ -3,12 +3,12 @@
 
 Requests are messages of :mod:`.wire`, each answered by one:
 
-- ``{"open": network, "options": {...}}``: build it; the answer tells the ``versions`` of what runs.
+- ``{"open": network, "options": {...}}``: build it; the answer has the ``versions`` of the simulator's packages.
 - ``{"run": {"indptr", "ids"}, "state": bool}``: advance; the answer has ``spikes``, one ``{"indptr", "ids"}`` a
   population, ``stamps_ns`` (when each step was done, monotonic clock) and, if asked for, ``u`` and ``v``.
 - ``{"reset": true}``.
 
-``{"refused": text}`` answers what the simulator cannot do, ``{"failed": text}`` what went wrong in it.
+``{"refused": text}`` reports a feature that the simulator lacks, ``{"failed": text}`` an error in it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from . import wire
 
-#: Seconds that a simulator has to end its own processes once nobody asks any more.
+#: Seconds that a simulator has to end its own processes after the last request.
 GRACE_S = 3.0
 _PR_SET_PDEATHSIG = 1
 

@@ -32,7 +32,7 @@ PICTURE_S, KERNELS_S = 30.0, 180.0
 
 
 def doctor_command(options: DoctorOptions) -> int:
-    """Look, tell, and write the findings; status 1 if there is an error among them."""
+    """Check the machine, print and write the findings; status 1 if there is an error among them."""
     console = Console(highlight=False, soft_wrap=True)
     findings = []
     for finding in examine():
@@ -59,14 +59,14 @@ def examine() -> Iterator[Finding]:
     try:
         import rclpy  # noqa: F401
     except ImportError:
-        return  # said among the software
+        return  # reported with the software
     from .middleware import examine_middleware
 
     yield from examine_middleware(given)
 
 
 def _probe(which: str, timeout_s: float, **variables: str) -> tuple[bool, str]:
-    """Whether a probe did well, and the last line that it said."""
+    """Run a probe; return whether it succeeded, and the last line of its output."""
     command = [sys.executable, "-m", f"{__package__}.probes", which]
     try:
         done = subprocess.run(

@@ -27,12 +27,12 @@ class Finding:
 
 
 def ok(name: str, text: str, remedy: str = "") -> Finding:
-    """All is well; a remedy tells how to have more."""
+    """The check passed; a remedy describes an optional improvement."""
     return Finding(name, "ok", text, remedy)
 
 
 def warning(name: str, text: str, remedy: str) -> Finding:
-    """It works, but not as a robot should."""
+    """The check passed, but not well enough for a robot."""
     return Finding(name, "warning", text, remedy)
 
 

@@ -66,11 +66,11 @@ def preemption(root: Path, release: str) -> Finding:
 
     Args:
         root: of the file system.
-        release: of the kernel, as ``uname -r`` tells it.
+        release: of the kernel, as ``uname -r`` prints it.
     """
     name, model = "kernel preemption", _preemption_model(root, release)
     if model is None:
-        return ok(name, "not told by this kernel")
+        return ok(name, "not reported by this kernel")
     if model in ("none", "voluntary"):
         remedy = "others' system calls may hold a deadline up for ms: boot with preempt=full or a PREEMPT_RT kernel"
         return warning(name, model, remedy)

@@ -72,10 +72,10 @@ def _middleware(name: str) -> Finding:
 
 def _domain(given: dict[str, str]) -> Finding:
     domain = graph.domain_id(dict(os.environ))
-    whose = "as ROS_DOMAIN_ID says" if "ROS_DOMAIN_ID" in given else "the default of ROS"
+    source = "from ROS_DOMAIN_ID" if "ROS_DOMAIN_ID" in given else "the default of ROS"
     if domain > 101:
-        return warning("domain", f"{domain}, {whose}", "above 101 its ports may be taken by other programs")
-    return ok("domain", f"{domain}, {whose}")
+        return warning("domain", f"{domain}, {source}", "above 101 its ports may be taken by other programs")
+    return ok("domain", f"{domain}, {source}")
 
 
 def _discovery() -> Finding:
@@ -91,7 +91,7 @@ def _discovery() -> Finding:
         return warning("discovery", text, "no node finds another: set ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST")
     if os.environ.get("ROS_SECURITY_ENABLE", "").lower() == "true":
         return ok("discovery", text)
-    return warning("discovery", text, "whoever is on the network can command the robot: LOCALHOST, or docs/security.md")
+    return warning("discovery", text, "anyone on the network can command the robot: LOCALHOST, or docs/security.md")
 
 
 def _security() -> Finding:
@@ -125,7 +125,7 @@ def _shared_memory(segment: int) -> Finding:
 
 @dataclass
 class _Camera:
-    """What came from one topic: packets, their size together [bytes], the latest, and when each was published [ns]."""
+    """Packets of one topic: number, total size [bytes], the latest, and when each was published [ns]."""
 
     packets: int = 0
     size: int = 0
@@ -135,31 +135,31 @@ class _Camera:
 
 def _cameras(capture: Capture) -> Iterator[Finding]:
     domain = os.environ["ROS_DOMAIN_ID"]
-    heard: dict[str, _Camera] = {}
+    found: dict[str, _Camera] = {}
     until = deadline = time.monotonic() + DISCOVER_S
     while time.monotonic() < until:
         time.sleep(_PERIOD_S)
         for topic in _topics(capture):
-            if topic not in heard:
+            if topic not in found:
                 # As long again for the next camera: on a busy machine they are not found all at once.
                 until = min(time.monotonic(), deadline) + LISTEN_S
-                heard[topic] = _Camera()
+                found[topic] = _Camera()
                 capture.add(topic, PACKET)
         for topic, stamp, data in capture.drain():
-            camera = heard[topic]
+            camera = found[topic]
             camera.packets += 1
             camera.size += len(data)
             camera.latest = data
             camera.stamps.append(stamp)
-    if not heard:
+    if not found:
         remedy = "start the camera's driver, or set ROS_DOMAIN_ID and ROS_AUTOMATIC_DISCOVERY_RANGE to where it is"
         yield warning("event cameras", f"none on domain {domain} within {DISCOVER_S} s", remedy)
-    for topic, camera in sorted(heard.items()):
-        yield _tell(capture, topic, camera)
+    for topic, camera in sorted(found.items()):
+        yield _finding(capture, topic, camera)
 
 
 def _topics(capture: Capture) -> list[str]:
-    """Topics of event packets that somebody publishes, without our own topics of spikes."""
+    """Return the published topics of event packets, without our own topics of spikes."""
     return [
         topic
         for topic, kinds in sorted(capture.node.get_topic_names_and_types())
@@ -169,10 +169,10 @@ def _topics(capture: Capture) -> list[str]:
     ]
 
 
-def _tell(capture: Capture, topic: str, camera: _Camera) -> Finding:
+def _finding(capture: Capture, topic: str, camera: _Camera) -> Finding:
     if not camera.packets:
         publishers = capture.node.get_publishers_info_by_topic(topic)
-        by = ", ".join(sorted(info.node_name for info in publishers)) or "nobody any more"
+        by = ", ".join(sorted(info.node_name for info in publishers)) or "a node that has ended"
         return warning(topic, f"published by {by}, but silent for {LISTEN_S} s", "is the camera plugged in and active?")
     packet = deserialize_message(camera.latest, capture.types[topic])
     span = (camera.stamps[-1] - camera.stamps[0]) * 1e-9

@@ -21,7 +21,7 @@ _BALL = """
 
 
 def picture() -> str:
-    """Render 8x8 pixels of a ball; tells the GL and the time of a frame.
+    """Render 8x8 pixels of a ball; return the GL and the time of a frame as text.
 
     Raises:
         RenderingError: no GL, or a picture without a ball.
@@ -112,7 +112,7 @@ def main() -> None:
     try:
         parts = {"kernels": (_network, _edges), "network": (_network,), "edges": (_edges,)}
         print(picture() if sys.argv[1] == "picture" else kernels(*parts[sys.argv[1]]))
-    except Exception as failure:  # whatever a library raises is the finding
+    except Exception as failure:  # any exception of a library is the finding
         print(" ".join(str(failure).split()) or type(failure).__name__)
         sys.exit(1)
 

@@ -27,7 +27,7 @@ from .commands import jumped_stamps
 from .lost_nodes import worst
 from .measurement import Measurement
 from .packets import counted_losses, spoilt
-from .rig import Heard, Rig, wait_for
+from .rig import Received, Rig, wait_for
 
 PERIOD_NS = 5_000_000
 SIZE = 64
@@ -61,9 +61,9 @@ class StandIn:
 
     Attributes:
         events: events in a packet.
-        estimates: what the perception said.
-        commands: what the gate sent.
-        told: diagnostics.
+        estimates: of the perception.
+        commands: of the gate.
+        diagnostics: of the nodes.
     """
 
     def __init__(self, specs: tuple[NodeSpec, ...]) -> None:
@@ -81,9 +81,9 @@ class StandIn:
             sensor = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
             self._packets = node.create_publisher(EventPacket, graph.EVENTS, sensor)
             self._joints = node.create_publisher(JointState, graph.JOINT_STATES, 10)
-            self.estimates = self.rig.observer.hear(JointState, graph.ESTIMATE)
-            self.commands = self.rig.observer.hear(JointState, graph.GATED_COMMAND)
-            self.told = self.rig.observer.hear(DiagnosticArray, graph.DIAGNOSTICS)
+            self.estimates = self.rig.observer.subscribe(JointState, graph.ESTIMATE)
+            self.commands = self.rig.observer.subscribe(JointState, graph.GATED_COMMAND)
+            self.diagnostics = self.rig.observer.subscribe(DiagnosticArray, graph.DIAGNOSTICS)
             self.rig.bring_up()
             wait_for(self._packets.get_subscription_count, 10, "the perception's subscription")
         except BaseException:
@@ -130,26 +130,27 @@ class StandIn:
         self._last_ns = self._sent[stamp_ns] = time.time_ns()
         self._packets.publish(packet)
 
-    def complaints(self, since_ns: int) -> list[tuple[Heard, str, str]]:
-        """What the perception told since, with level and message."""
-        statuses = [(h, read_status(h.message).get("perception")) for h in list(self.told) if h.arrived_ns > since_ns]
+    def complaints(self, since_ns: int) -> list[tuple[Received, str, str]]:
+        """Return the perception's diagnostics since a time, with level and message."""
+        late = [h for h in list(self.diagnostics) if h.arrived_ns > since_ns]
+        statuses = [(h, read_status(h.message).get("perception")) for h in late]
         return [(h, status["level"], status["message"]) for h, status in statuses if status]
 
     def status(self) -> dict[str, str]:
         """The perception's next status."""
-        n = len(self.told)
-        found = wait_for(
-            lambda: [s for h in self.told[n:] if (s := read_status(h.message).get("perception"))], 5, "diagnostics"
-        )
-        return found[-1]
+        n = len(self.diagnostics)
+        return wait_for(
+            lambda: [s for h in self.diagnostics[n:] if (s := read_status(h.message).get("perception"))],
+            5, "diagnostics",
+        )[-1]  # fmt: skip
 
     def stamps(self) -> np.ndarray:
         """Stamps of all estimates so far [ns]."""
         return np.array([to_ns(h.message.header.stamp) for h in list(self.estimates)])
 
-    def ages_ms(self, heard: list[Heard]) -> np.ndarray:
+    def ages_ms(self, received: list[Received]) -> np.ndarray:
         """From sending a packet to the arrival of its estimate [ms]."""
-        return np.array([(h.arrived_ns - self._sent[to_ns(h.message.header.stamp)]) / 1e6 for h in heard])
+        return np.array([(h.arrived_ns - self._sent[to_ns(h.message.header.stamp)]) / 1e6 for h in received])
 
     def rss_mb(self) -> np.ndarray:
         """Resident memory of each node [MB]."""
@@ -178,8 +179,8 @@ def camera_dead(thorough: bool = False) -> list[Measurement]:
             still += len(robot.estimates) == before
             died = robot.halt()
             time.sleep(0.5)
-            told = [h.arrived_ns for h, level, _ in robot.complaints(died) if level == "3"]
-            stale.append((told[0] - died) / 1e6 if told else np.nan)
+            reported = [h.arrived_ns for h, level, _ in robot.complaints(died) if level == "3"]
+            stale.append((reported[0] - died) / 1e6 if reported else np.nan)
     return [
         Measurement("no packets", "STALE", worst(stale), 200, f"ms, of {n}"),
         Measurement("empty packets (still scene)", "healthy, estimates go on", unhealthy + still, 0, f"of {n} not"),

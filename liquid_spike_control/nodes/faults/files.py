@@ -67,17 +67,17 @@ def bad_checkpoint(thorough: bool = False) -> list[Measurement]:
         path = Path(folder) / "controller.safetensors"
         path.write_bytes(b"")
         with Rig((NodeSpec("controller", {"controller_model": str(path)}),), up=False) as rig:
-            log = rig.observer.hear(Log, "/rosout")
+            log = rig.observer.subscribe(Log, "/rosout")
             rig.observer.change("controller", Transition.TRANSITION_CONFIGURE)  # empty; until here it was discovered
             spoilt = _spoilt(read_controller(shipped_model(SHIPPED)))
             for wrong, (field, write) in spoilt.items():
                 write(path)
-                said = len(log)
+                n_before = len(log)
                 began = time.monotonic()
                 refused = not rig.observer.change("controller", Transition.TRANSITION_CONFIGURE)
                 times.append(time.monotonic() - began)
                 time.sleep(0.1)
-                lines = [h.message.msg for h in log[said:] if h.message.name == "controller"]
+                lines = [h.message.msg for h in log[n_before:] if h.message.name == "controller"]
                 if not refused or not any(field in line and str(path) in line for line in lines):
                     unnamed.append(wrong)
             path.write_bytes(shipped_model(SHIPPED).read_bytes())

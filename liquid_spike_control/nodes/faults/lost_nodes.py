@@ -18,7 +18,7 @@ from ..diagnostics import read_status
 from ..graph import GraphOptions, NodeSpec, describe
 from .commands import poisoned_numbers
 from .measurement import Measurement
-from .rig import Heard, Rig, wait_for
+from .rig import Received, Rig, wait_for
 from .saboteur import HANG, POISON
 
 #: How long the safe command is watched for staying.
@@ -52,34 +52,34 @@ class Robot:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.commands = rig.observer.hear(JointState, graph.GATED_COMMAND)
-        self.clock = rig.observer.hear(Clock, graph.CLOCK)
-        self.told = rig.observer.hear(DiagnosticArray, graph.DIAGNOSTICS)
+        self.commands = rig.observer.subscribe(JointState, graph.GATED_COMMAND)
+        self.clock = rig.observer.subscribe(Clock, graph.CLOCK)
+        self.diagnostics = rig.observer.subscribe(DiagnosticArray, graph.DIAGNOSTICS)
         wait_for(lambda: len(self.commands) > 40 and force(self.commands[-1]) != 0, 20, "commands of the gate")
 
     def safe_after_ms(self, injected_ns: int) -> float:
         """From the fault to the safe command that stays [ms]; NaN if none came."""
         time.sleep(AFTER_S)
-        moving = [heard.arrived_ns for heard in self.commands if force(heard) != 0]
+        moving = [received.arrived_ns for received in self.commands if force(received) != 0]
         safe = [h.arrived_ns for h in self.commands if force(h) == 0 and h.arrived_ns > max(moving[-1], injected_ns)]
         return self.elapsed_ms(injected_ns, safe[0]) if safe else np.nan
 
     def elapsed_ms(self, began_ns: float, ended_ns: float) -> float:
         """What the robot's clock, which is between two of its messages in proportion, went on meanwhile [ms]."""
         ticks = list(self.clock)
-        arrived, stamps = [heard.arrived_ns for heard in ticks], [to_ns(heard.message.clock) for heard in ticks]
+        arrived, stamps = [tick.arrived_ns for tick in ticks], [to_ns(tick.message.clock) for tick in ticks]
         first = ticks[0].arrived_ns  # float64 does not hold nanoseconds since 1970
         began, ended = np.interp([began_ns - first, ended_ns - first], np.subtract(arrived, first), stamps)
         return float(ended - began) / 1e6
 
-    def told_after_ms(self, injected_ns: int, node: str, level: int, text: str, timeout_s: float = 3.0) -> float:
+    def complaint_after_ms(self, injected_ns: int, node: str, level: int, text: str, timeout_s: float = 3.0) -> float:
         """From the fault to a node's complaint [ms]; NaN if none came."""
 
-        def complaint() -> Heard | None:
-            for heard in list(self.told):
-                status = read_status(heard.message).get(node, {})
-                if heard.arrived_ns > injected_ns and status.get("level") == str(level) and text in status["message"]:
-                    return heard
+        def complaint() -> Received | None:
+            for report in list(self.diagnostics):
+                status = read_status(report.message).get(node, {})
+                if report.arrived_ns > injected_ns and status.get("level") == str(level) and text in status["message"]:
+                    return report
             return None
 
         deadline = time.monotonic() + timeout_s
@@ -88,9 +88,9 @@ class Robot:
         return np.nan if found is None else self.elapsed_ms(injected_ns, found.arrived_ns)
 
 
-def force(heard: Heard) -> float:
+def force(received: Received) -> float:
     """The cart force of a command [N]."""
-    return float(heard.message.effort[0])
+    return float(received.message.effort[0])
 
 
 def controller_killed(thorough: bool = False) -> list[Measurement]:
@@ -127,7 +127,7 @@ def gate_killed(thorough: bool = False) -> list[Measurement]:
         with Rig(describe(GENTLE)) as rig:
             robot = Robot(rig)
             killed = rig.send("gate", signal.SIGKILL)
-            times.append(robot.told_after_ms(killed, "simulator", 2, "the robot gets its safe one"))
+            times.append(robot.complaint_after_ms(killed, "simulator", 2, "the robot gets its safe one"))
     return [Measurement("SIGKILL", "the plant stops by itself", worst(times), 100, f"ms, of {len(times)}")]
 
 
@@ -140,12 +140,12 @@ def poisoned_state(thorough: bool = False) -> list[Measurement]:
     """NaN in each number of the hidden state, and in that of the running node: state reset, the gate's safe command,
     and a diagnostic ERROR.
     """
-    safe, told, again = [], [], []
+    safe, reported, again = [], [], []
     for _ in range(THOROUGH if thorough else TRIALS):
         with Rig(sabotaged(GENTLE)) as rig:
             robot = Robot(rig)
             poisoned = rig.send("controller", POISON)
-            told.append(robot.told_after_ms(poisoned, "controller", 2, "not finite"))
+            reported.append(robot.complaint_after_ms(poisoned, "controller", 2, "not finite"))
             time.sleep(AFTER_S)
             after = [h for h in robot.commands if h.arrived_ns > poisoned]
             first = next((h.arrived_ns for h in after if force(h) == 0), np.inf)
@@ -155,6 +155,6 @@ def poisoned_state(thorough: bool = False) -> list[Measurement]:
     return [
         *poisoned_numbers(),
         Measurement("NaN in the running node", "safe command", worst(safe), 10, f"ms, of {len(safe)}"),
-        Measurement("NaN in the running node", "diagnostic ERROR", worst(told), 10, f"ms, of {len(told)}"),
+        Measurement("NaN in the running node", "diagnostic ERROR", worst(reported), 10, f"ms, of {len(reported)}"),
         Measurement("NaN in the running node", "commands again", worst(again), 10, f"ms, of {len(again)}"),
     ]

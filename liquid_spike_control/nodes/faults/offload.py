@@ -27,7 +27,7 @@ from .lost_nodes import GENTLE, Robot, Sabotaged, force, worst
 from .measurement import Measurement
 from .rig import Observer, Rig, wait_for
 
-#: How late the answers of :class:`Late` are once it is told to be [s].
+#: Delay of the answers of :class:`Late` once it is switched on [s].
 LATE_S = 0.05
 
 
@@ -57,32 +57,32 @@ class Late(NeuromorphicNode):
 
 
 def offload_lost(thorough: bool = False) -> list[Measurement]:
-    """SIGKILL, SIGSTOP and 50 ms of delay: the perception tells, the gate sends the safe command, and the supervisor
-    brings the worker back.
+    """SIGKILL, SIGSTOP and 50 ms of delay: the perception reports it, the gate sends the safe command, and the
+    supervisor brings the worker back.
     """
     n = 5 if thorough else 1
     found = []
     for injected, number in (("SIGKILL", signal.SIGKILL), ("SIGSTOP", signal.SIGSTOP)):
-        safe, told = [], []
+        safe, reported = [], []
         for _ in range(n):
             with Rig(describe(GENTLE)) as rig:
                 robot = Robot(rig)
                 began = rig.send("neuromorphic", number)
                 safe.append(robot.safe_after_ms(began))
-                told.append(robot.told_after_ms(began, "perception", 2, "offload node does not answer"))
-        found += _fallback(injected, safe, told)
+                reported.append(robot.complaint_after_ms(began, "perception", 2, "offload node does not answer"))
+        found += _fallback(injected, safe, reported)
     late = [_late_ms() for _ in range(n)]
-    found += _fallback("answers 50 ms late", [safe for safe, _ in late], [told for _, told in late])
+    found += _fallback("answers 50 ms late", [safe for safe, _ in late], [reported for _, reported in late])
     for injected, number in (("SIGKILL", signal.SIGKILL), ("SIGSTOP", signal.SIGSTOP)):
         back = [_back_after_s(number) for _ in range(n)]
         found.append(Measurement(injected, "the worker answers again", worst(back), 5, f"s, of {n}"))
     return found
 
 
-def _fallback(injected: str, safe: list[float], told: list[float]) -> list[Measurement]:
+def _fallback(injected: str, safe: list[float], reported: list[float]) -> list[Measurement]:
     return [
         Measurement(injected, "declared fallback: safe command", worst(safe), 100, f"ms, of {len(safe)}"),
-        Measurement(injected, "diagnostic ERROR", worst(told), 100, f"ms, of {len(told)}"),
+        Measurement(injected, "diagnostic ERROR", worst(reported), 100, f"ms, of {len(reported)}"),
     ]
 
 
@@ -101,8 +101,8 @@ def _late_ms() -> tuple[float, float]:
         robot.halt()
         moving = [h.arrived_ns for h in robot.commands if force(h) != 0]
         safe = [h.arrived_ns for h in robot.commands if h.arrived_ns > max(began, moving[-1])]
-        told = [h.arrived_ns for h, level, text in robot.complaints(began) if "does not answer" in text]
-        return (safe[0] - began) / 1e6 if safe else np.nan, (told[0] - began) / 1e6 if told else np.nan
+        reported = [h.arrived_ns for h, level, text in robot.complaints(began) if "does not answer" in text]
+        return (safe[0] - began) / 1e6 if safe else np.nan, (reported[0] - began) / 1e6 if reported else np.nan
 
 
 class LateSpec(Sabotaged):
@@ -117,7 +117,7 @@ class LateSpec(Sabotaged):
 def _back_after_s(number: signal.Signals) -> float:
     """From the loss of the worker to its next answer, under the supervisor [s]; NaN if none came in 20 s."""
     with _attended() as supervisor, Observer() as observer:
-        answers = observer.hear(EventPacket, graph.SPIKES_OUT)
+        answers = observer.subscribe(EventPacket, graph.SPIKES_OUT)
         wait_for(lambda: len(answers) > 40, 60, "the graph")
         (worker,) = (pid for pid in _children(supervisor) if b"nodes.neuromorphic" in _command_line(pid))
         began = time.time_ns()

@@ -16,7 +16,7 @@ PACKETS_EACH = 20
 
 
 class Account:
-    """Decodes whatever comes and keeps count of broken promises.
+    """Decodes arbitrary packets and counts violations of the decoder's guarantees.
 
     Attributes:
         packets: decoded so far.

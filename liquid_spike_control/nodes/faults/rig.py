@@ -28,7 +28,7 @@ from ..processes import Processes
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Received:
     """A message, and when it arrived [ns since the epoch, as ``time.time_ns``]."""
 
     arrived_ns: int
@@ -68,15 +68,15 @@ class Observer:
     def __exit__(self, *_) -> None:
         self._closing.close()
 
-    def hear(self, message_type, topic: str, qos: QoSProfile | int = 1000) -> list[Heard]:
-        """A list that fills with what is said on a topic."""
-        heard: list[Heard] = []
+    def subscribe(self, message_type, topic: str, qos: QoSProfile | int = 1000) -> list[Received]:
+        """Subscribe to a topic; the returned list fills with its messages."""
+        received: list[Received] = []
 
         def keep(message, info) -> None:
-            heard.append(Heard(info["received_timestamp"], message))
+            received.append(Received(info["received_timestamp"], message))
 
         self.node.create_subscription(message_type, topic, keep, qos)  # type: ignore[arg-type]
-        return heard
+        return received
 
     def change(self, node: str, transition: int, timeout_s: float = 30.0) -> bool:
         """Take a node through a transition; whether it agreed."""
@@ -161,7 +161,7 @@ class Rig:
             node.destroy_node()
 
     def restart(self, name: str) -> None:
-        """Start a node that has ended anew, configured and active."""
+        """Restart a node that has ended, and bring it to the active state."""
         (spec,) = (spec for spec in self._specs if spec.name == name)
         wait_for(lambda: self.ended(name) is not None, 10, f"end of {name}")
         self._processes.start((spec,))

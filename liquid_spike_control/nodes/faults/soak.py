@@ -36,15 +36,15 @@ def soaked(seconds: float, priority: int = 0) -> list[Measurement]:
     """
     specs = describe(GraphOptions(mode="realtime", settings={"push": PUSH}, duration_s=900_000.0, priority=priority))
     with Rig(specs) as rig:
-        told = rig.observer.hear(DiagnosticArray, graph.DIAGNOSTICS)
+        reported = rig.observer.subscribe(DiagnosticArray, graph.DIAGNOSTICS)
         memory, began, falls = [], time.monotonic(), 0
         status: dict[str, str] = {}
         while time.monotonic() - began < seconds:
             time.sleep(SAMPLE_S)
             memory.append([time.monotonic() - began, *(resident_mb(rig.pid(spec.name)) for spec in specs)])
-            for heard in told:
-                status = read_status(heard.message).get("simulator", status)
-            told.clear()
+            for received in reported:
+                status = read_status(received.message).get("simulator", status)
+            reported.clear()
             if status.get("finished") == "True":
                 falls += 1
                 rig.observer.call(Trigger, "/simulator/reset_world", Trigger.Request())

@@ -42,7 +42,7 @@ class DrivenGate:
             node = self.rig.observer.node
             self._commands = node.create_publisher(JointState, graph.COMMAND, 10)
             self.e_stop = node.create_publisher(Bool, graph.E_STOP, 10)
-            self.heard = self.rig.observer.hear(JointState, graph.GATED_COMMAND)
+            self.received = self.rig.observer.subscribe(JointState, graph.GATED_COMMAND)
             self.rig.bring_up()
             self._driving = True
             self._thread = threading.Thread(target=self._drive, daemon=True)
@@ -71,12 +71,12 @@ class DrivenGate:
 
     def wait_moving(self) -> None:
         """Until the command passes the gate."""
-        n = len(self.heard)
-        wait_for(lambda: [h for h in self.heard[n:] if force(h) == FORCE], 20, "commands of the gate")
+        n = len(self.received)
+        wait_for(lambda: [h for h in self.received[n:] if force(h) == FORCE], 20, "commands of the gate")
 
     def moved(self, since_ns: int) -> bool:
         """Whether a command that is not the safe one was sent since."""
-        return any(h.arrived_ns > since_ns and force(h) != 0 for h in list(self.heard))
+        return any(h.arrived_ns > since_ns and force(h) != 0 for h in list(self.received))
 
 
 def shutdown_safe(thorough: bool = False) -> list[Measurement]:
@@ -93,7 +93,7 @@ def shutdown_safe(thorough: bool = False) -> list[Measurement]:
             else:
                 gate.rig.observer.change("gate", Transition.TRANSITION_DEACTIVATE)
             time.sleep(0.25)
-            last = gate.heard[-1]
+            last = gate.received[-1]
             unsafe += force(last) != 0 or last.arrived_ns < began
             times.append((last.arrived_ns - began) / 1e6)
             if k == n - 1:
@@ -120,8 +120,8 @@ def estop(thorough: bool = False) -> list[Measurement]:
             pressed = time.time_ns()
             gate.e_stop.publish(Bool(data=True))
             time.sleep(0.1)
-            moving = [h.arrived_ns for h in gate.heard if force(h) != 0]
-            safe = [h.arrived_ns for h in gate.heard if force(h) == 0 and h.arrived_ns > max(pressed, moving[-1])]
+            moving = [h.arrived_ns for h in gate.received if force(h) != 0]
+            safe = [h.arrived_ns for h in gate.received if force(h) == 0 and h.arrived_ns > max(pressed, moving[-1])]
             times.append((safe[0] - pressed) / 1e6 if safe else np.nan)
             since = time.time_ns()
             gate.e_stop.publish(Bool(data=False))

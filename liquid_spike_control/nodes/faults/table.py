@@ -49,7 +49,7 @@ TRIALS = 3
 
 
 def fault(name: str, priority: int = 0) -> Callable[[bool], list[Measurement]]:
-    """The function that injects a fault; its argument says whether thoroughly.
+    """Return the function that injects a fault; its argument selects the thorough test.
 
     Args:
         name: of the fault.
@@ -65,13 +65,13 @@ def fault(name: str, priority: int = 0) -> Callable[[bool], list[Measurement]]:
 
 
 def measure(
-    name: str, thorough: bool = False, priority: int = 0, tell: Callable[[str], None] = lambda line: None
+    name: str, thorough: bool = False, priority: int = 0, report: Callable[[str], None] = lambda line: None
 ) -> list[Measurement]:
-    """Inject a fault. Where a promise was broken while more was to be run than the machine has cores, the trial says
-    nothing about us: it is repeated, twice at most, and ``tell`` is told what was measured.
+    """Inject a fault. A trial that breaks a bound while the load exceeds the machine's cores is inconclusive: it is
+    repeated, twice at most, and ``report`` is called with the measured values.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: the graph or a file is wrong.
     """
     inject = fault(name, priority)
     for _ in range(TRIALS - 1):
@@ -80,7 +80,7 @@ def measure(
         if all(m.kept for m in found) or load < (os.cpu_count() or 1):
             return found
         broken = "; ".join(f"{m.promise}: {m.measured:.3g} {m.unit}, bound {m.bound:g}" for m in found if not m.kept)
-        tell(f"{name}, at load {load:.1f}: {broken}; once more")
+        report(f"{name}, at load {load:.1f}: {broken}; once more")
     return inject(thorough)
 
 
@@ -88,7 +88,7 @@ def faults_command(options: FaultsOptions) -> int:
     """Inject the faults; 0 if every promise was kept, 1 if one was not.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: an option is wrong, or the graph cannot be started.
     """
     names = options.only or tuple(FAULTS)
     require_ros("faults")

@@ -32,10 +32,10 @@ PUSH = 0.03
 
 
 def hops_command(options: HopsOptions) -> int:
-    """Measure, print the table and write what was asked for.
+    """Measure, print the table and write the requested file.
 
     Raises:
-        LiquidSpikeError: something that the user can mend.
+        LiquidSpikeError: the graph cannot be started, or an output cannot be written.
     """
     require_ros("bench hops")
     report = measure(options.duration, options.priority, Console(stderr=True))
@@ -48,7 +48,7 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
     """Run both for so long.
 
     Returns:
-        ``bare`` and each of ``hops``: median and 99th percentile [us]; ``sensing_to_command`` likewise;
+        ``bare`` and each of ``hops``: median and 99th percentile [us]; ``sensing_to_command``: the same;
         ``gated_command_p99_ratio``: of the hop of the gated command to the largest of the others;
         ``deadline_misses``, ``ticks``, ``real_time_factor``.
 
@@ -65,13 +65,13 @@ def measure(duration_s: float, priority: int, console: Console) -> dict:
     with EpisodeSupervisor(graph_options, keep=False, console=Console(stderr=True, quiet=True)) as supervisor:
         with _bare(duration_s) as listener, progress:
             supervisor.run(progress)
-            said, _ = listener.communicate(timeout=duration_s + 30)
+            output, _ = listener.communicate(timeout=duration_s + 30)
         status, outcome = supervisor.monitor.status, supervisor.monitor.report()
     if not outcome.success:
         raise GraphError(f"the pencil fell after {outcome.elapsed_s:.1f} s; nothing was measured")
-    bare = json.loads(said) if said else {}
+    bare = json.loads(output) if output else {}
     if not bare.get("messages"):
-        raise GraphError("the bare processes did not hear each other; is another discovery range set?")
+        raise GraphError("the bare processes did not receive each other's messages; is another discovery range set?")
     hops = {
         f"{topic} to {node}": _percentiles(values, f"hop {topic}")
         for node, values in status.items()

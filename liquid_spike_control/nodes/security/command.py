@@ -32,7 +32,7 @@ def policy_command(options: PolicyOptions) -> int:
 
 
 def keystore_command(options: KeystoreOptions) -> int:
-    """Make a keystore for the graph, and tell how it is used.
+    """Create a keystore for the graph, and print how to use it.
 
     Raises:
         GraphError: the folder exists, or ``cryptography`` is missing.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each node of a graph may say, hear, serve and ask for: what it needs, and no more.
+"""Topics and services that each node of a graph may use: those that it needs, and no more.
 
 Worked out from the description that the graph is started from, see :mod:`..graph`. Names are
 absolute, or ``~/name`` for what is the node's own.
@@ -57,8 +57,8 @@ def permissions(options: GraphOptions) -> dict[str, dict[str, Permissions]]:
         parameters: dict[str, Any] = spec.parameters
         enclaves[f"/{spec.name}"] = {spec.name: _stage(spec, parameters, names)}
         if spec.name == "recorder":
-            heard = tuple(parameters.get("topics") or (EVERYTHING,))
-            enclaves["/recorder"][graph.CAPTURE] = _plain(subscribe=heard)
+            subscribed = tuple(parameters.get("topics") or (EVERYTHING,))
+            enclaves["/recorder"][graph.CAPTURE] = _plain(subscribe=subscribed)
     attends = _supervisor(names)
     watchers = {SUPERVISOR: attends, BRINGUP: _logging(attends)}
     if options.simulated:
@@ -82,13 +82,13 @@ def _view(options: GraphOptions) -> dict[str, Permissions]:
     """The nodes of a view: what people see of the graph, and do to it."""
     shown = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, *_seen(options),
              graph.absolute(graph.command_places(options)[0].topic)}  # fmt: skip
-    heard = tuple(topic for topic in graph.topics(options) if topic in shown)
+    subscribed = tuple(topic for topic in graph.topics(options) if topic in shown)
     asked = ("get_parameters", "set_pause", "step_simulation") if options.simulated else ()
     orders = _plain(
         publish=(graph.E_STOP, graph.PUSH, graph.SETPOINT) if options.simulated else (graph.E_STOP,),
         call=("/gate/reset_e_stop", *(f"/simulator/{service}" for service in asked)),
     )
-    return {graph.VIEW: orders, graph.VIEW_CAPTURE: _plain(subscribe=heard)}
+    return {graph.VIEW: orders, graph.VIEW_CAPTURE: _plain(subscribe=subscribed)}
 
 
 def _sensed(options: GraphOptions) -> tuple[str, ...]:
@@ -106,11 +106,11 @@ def _seen(options: GraphOptions) -> tuple[str, ...]:
 
 def _simulator(options: GraphOptions) -> Permissions:
     command = graph.absolute(graph.command_places(options)[0].topic)
-    told = (graph.DIAGNOSTICS,) if options.mode == "lockstep" else ()
+    diagnostics = (graph.DIAGNOSTICS,) if options.mode == "lockstep" else ()
     return Permissions(
         ("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", graph.CLOCK, *_sensed(options),
          graph.GROUND_TRUTH, graph.POSE),
-        (command, graph.PUSH, graph.SETPOINT, *told),
+        (command, graph.PUSH, graph.SETPOINT, *diagnostics),
         (*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, "~/reset_world", "~/set_pause",
          "~/step_simulation"),
     )  # fmt: skip

@@ -46,7 +46,7 @@ def policy_xml(enclaves: Enclaves) -> str:
 
 
 def governance_xml(domain: int) -> str:
-    """Rules of a domain on which everybody must have keys, and everything is encrypted and under access control."""
+    """Return rules of a domain on which every participant must have keys, with encryption and access control."""
     root = Element("dds", {_SCHEMA: _OMG.format("governance")})
     rule = SubElement(SubElement(root, "domain_access_rules"), "domain_rule")
     SubElement(SubElement(rule, "domains"), "id").text = str(domain)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threshold-delta code: a spike says that a signal has risen or fallen by a threshold (send-on-delta)."""
+"""Threshold-delta code: a spike reports that a signal has risen or fallen by a threshold (send-on-delta)."""
 
 from __future__ import annotations
 

@@ -33,11 +33,11 @@ class PopulationCode:
             raise TaskError(f"a population of {self.n_fields} fields; give it 2 or more")
 
     def encode(self, values: np.ndarray, charge: np.ndarray | None = None) -> SpikeTrain:
-        """Spikes of one window.
+        """Encode the values of one window as spikes.
 
         Args:
             values: ``(n,)``, in units of their scales; axon ``q * n_fields + f`` is field f of value q.
-            charge: float64 ``(n * n_fields,)``, carried from window to window and written; None begins anew.
+            charge: float64 ``(n * n_fields,)``, carried from window to window and written; None starts from zero.
 
         Raises:
             TaskError: a value is not finite.
@@ -56,9 +56,9 @@ class PopulationCode:
         rates = np.bincount(spikes.ids, minlength=n * self.n_fields).reshape(n, self.n_fields) / self.steps
         z = np.linspace(-1, 1, _GRID)
         spacing = 2.0 / (self.n_fields - 1)
-        wanted = np.exp(-0.5 * ((z[:, None] + 1) / spacing - np.arange(self.n_fields)) ** 2)
-        # |rates - wanted|^2 without the part that is the same for all z.
-        return z[np.argmin((wanted**2).sum(1) - 2 * rates @ wanted.T, axis=1)]
+        expected = np.exp(-0.5 * ((z[:, None] + 1) / spacing - np.arange(self.n_fields)) ** 2)
+        # |rates - expected|^2 without the part that is the same for all z.
+        return z[np.argmin((expected**2).sum(1) - 2 * rates @ expected.T, axis=1)]
 
     def decode(self, spikes: SpikeTrain, n: int) -> np.ndarray:
         """The values of ``n`` quantities out of a window that began without charge, float64 ``(n,)``."""

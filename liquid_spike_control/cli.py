@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike``. Each command imports what it needs when it runs, so that ``--help`` is quick."""
+"""Console script ``liquid-spike``. Each command imports its modules when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ app = tyro.extras.SubcommandApp()
 
 @app.command
 def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
-    """Run a robot over ROS 2, or in one process. Exit status 0: the episode was a success, 1: it was not."""
+    """Run a robot over ROS 2, or in one process. Exit status 0: the episode succeeded, 1: it failed."""
     from .nodes.run import run_command
 
     return run_command(options)
@@ -78,7 +78,7 @@ def view(options: Annotated[ViewOptions, tyro.conf.arg(name="")]) -> int:
 
 @app.command
 def robots() -> int:
-    """List the robots: those of this package, and those of other packages."""
+    """List the robots of this package and of other packages."""
     from .robots.commands import robots_command
 
     return robots_command()
@@ -97,7 +97,7 @@ train = tyro.extras.SubcommandApp()
 
 @train.command(name="perception")
 def train_perception(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
-    """The pencil's spiking network, from nothing, as the shipped one was."""
+    """Train the pencil's spiking network from scratch, as the shipped one."""
     from .training.entry import train_command
 
     return train_command("perception", options)
@@ -105,7 +105,7 @@ def train_perception(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -
 
 @train.command(name="controller")
 def train_controller(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
-    """The pencil's liquid network, on a trained perception."""
+    """Train a robot's liquid network with its perception in the loop."""
     from .training.entry import train_command
 
     return train_command("controller", options)
@@ -113,7 +113,7 @@ def train_controller(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -
 
 @train.command(name="policy")
 def train_policy(options: Annotated[TrainPolicyOptions, tyro.conf.arg(name="")]) -> int:
-    """A controller of any architecture that imitates the expert of a task (DAgger)."""
+    """Train a controller of any architecture by imitation of the expert of a task (DAgger)."""
     from .training.entry import policy_command
 
     return policy_command(options)
@@ -121,13 +121,13 @@ def train_policy(options: Annotated[TrainPolicyOptions, tyro.conf.arg(name="")])
 
 @train.command(name="expert")
 def train_expert(options: Annotated[TrainExpertOptions, tyro.conf.arg(name="")]) -> int:
-    """The expert of a Gymnasium task, by its rewards (PPO), as the shipped one was."""
+    """Train the expert of a Gymnasium task from its rewards (PPO), as the shipped one."""
     from .training.entry import expert_command
 
     return expert_command(options)
 
 
-app.command(train, name="train", help="Train models, as the shipped ones were. Needs the extra [train].")
+app.command(train, name="train", help="Train models, as the shipped ones. Needs the extra [train].")
 
 
 bench = tyro.extras.SubcommandApp()
@@ -135,7 +135,7 @@ bench = tyro.extras.SubcommandApp()
 
 @bench.command(name="robot")
 def bench_robot(options: Annotated[BenchRobotOptions, tyro.conf.arg(name="")]) -> int:
-    """Success, accuracy, work and latency of the ways to drive a robot; and against a setting of its task."""
+    """Measure success, accuracy, work and latency of a robot's controllers, also over a setting of its task."""
     from .bench.entry import robot_command
 
     return robot_command(options)
@@ -143,7 +143,7 @@ def bench_robot(options: Annotated[BenchRobotOptions, tyro.conf.arg(name="")]) -
 
 @bench.command(name="snn")
 def bench_snn(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
-    """One step of a 49,224-neuron network, beside plain torch."""
+    """Time one step of a 49,224-neuron network, beside plain torch."""
     from .bench.entry import bench_command
 
     return bench_command("snn", options)
@@ -151,7 +151,7 @@ def bench_snn(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
 
 @bench.command(name="lava")
 def bench_lava(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
-    """That network and two others beside Intel's Lava, which `make oracles` installs."""
+    """Time the network of `bench snn` and two others beside Intel's Lava, which `make oracles` installs."""
     from .bench.entry import bench_command
 
     return bench_command("lava", options)
@@ -159,7 +159,7 @@ def bench_lava(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
 
 @bench.command(name="energy")
 def bench_energy(options: Annotated[BenchEnergyOptions, tyro.conf.arg(name="")]) -> int:
-    """Energy estimates for that network and a robot's perception."""
+    """Estimate the energy of the network of `bench snn` and of a robot's perception."""
     from .bench.energy import energy_command
 
     return energy_command(options)
@@ -167,7 +167,7 @@ def bench_energy(options: Annotated[BenchEnergyOptions, tyro.conf.arg(name="")])
 
 @bench.command(name="controllers")
 def bench_controllers(options: Annotated[StepsOptions, tyro.conf.arg(name="")]) -> int:
-    """One step of each kind of controller, beside ncps and onnxruntime. Needs the extras [train] and [onnx]."""
+    """Time one step of each kind of controller, beside ncps and onnxruntime. Needs the extras [train] and [onnx]."""
     from .bench.controllers import controllers_command
 
     return controllers_command(options)
@@ -175,7 +175,7 @@ def bench_controllers(options: Annotated[StepsOptions, tyro.conf.arg(name="")]) 
 
 @bench.command(name="closed-loop")
 def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="")]) -> int:
-    """Liquid, gated, memoryless and spiking controllers on tasks under perturbations. Needs the extra [train].
+    """Evaluate liquid, gated, memoryless and spiking controllers under perturbations. Needs the extra [train].
 
     Exit status 1: cells came to nothing.
     """
@@ -186,7 +186,7 @@ def bench_closed_loop(options: Annotated[ClosedLoopOptions, tyro.conf.arg(name="
 
 @bench.command(name="policy")
 def bench_policy(options: Annotated[BenchPolicyOptions, tyro.conf.arg(name="")]) -> int:
-    """Controller files on the tasks that they were trained for, under perturbations."""
+    """Evaluate controller files on the tasks that they were trained for, under perturbations."""
     from .bench.policy import policy_command
 
     return policy_command(options)
@@ -202,7 +202,7 @@ def bench_adaptation(options: Annotated[BenchAdaptationOptions, tyro.conf.arg(na
 
 @bench.command(name="sequence")
 def bench_sequence(options: Annotated[SequenceOptions, tyro.conf.arg(name="")]) -> int:
-    """CfC, LTC, LSTM and GRU-D on two tasks of the CfC paper, beside its figures. Needs the extra [train]."""
+    """Evaluate CfC, LTC, LSTM and GRU-D on two tasks of the CfC paper, beside its figures. Needs the extra [train]."""
     from .bench.sequence.command import sequence_command
 
     return sequence_command(options)
@@ -210,7 +210,7 @@ def bench_sequence(options: Annotated[SequenceOptions, tyro.conf.arg(name="")]) 
 
 @bench.command(name="scale")
 def bench_scale(options: Annotated[ScaleOptions, tyro.conf.arg(name="")]) -> int:
-    """What random commands and the expert earn on each task: the 0 and the 100 of its scores."""
+    """Measure the rewards of random commands and of the expert on each task: 0 and 100 of its score."""
     from .bench.scale import scale_command
 
     return scale_command(options)
@@ -218,7 +218,7 @@ def bench_scale(options: Annotated[ScaleOptions, tyro.conf.arg(name="")]) -> int
 
 @bench.command(name="hops")
 def bench_hops(options: Annotated[HopsOptions, tyro.conf.arg(name="")]) -> int:
-    """How long messages are under way between the graph's nodes, beside two bare rclpy processes."""
+    """Measure the latency of messages between the graph's nodes, beside two bare rclpy processes."""
     from .nodes.hops.command import hops_command
 
     return hops_command(options)
@@ -232,7 +232,7 @@ controller = tyro.extras.SubcommandApp()
 
 @controller.command(name="inspect")
 def controller_inspect(options: Annotated[ControllerInspectOptions, tyro.conf.arg(name="")]) -> int:
-    """What a controller observes and commands, what it is made of, and its wiring as a picture."""
+    """Describe a controller: observations, commands, architecture, and its wiring as a plot."""
     from .liquid.commands import inspect_command
 
     return inspect_command(options)
@@ -240,7 +240,7 @@ def controller_inspect(options: Annotated[ControllerInspectOptions, tyro.conf.ar
 
 @controller.command(name="export")
 def controller_export(options: Annotated[ControllerExportOptions, tyro.conf.arg(name="")]) -> int:
-    """Write a controller as ONNX and check that onnxruntime does the same. Needs the extra [onnx].
+    """Write a controller as ONNX and check it against onnxruntime. Needs the extra [onnx].
 
     Exit status 1: it does not.
     """

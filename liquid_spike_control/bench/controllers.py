@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``liquid-spike bench controllers``: one step of each kind of controller beside ncps and onnxruntime, in one run.
 
-Every step goes the whole way, from an observation (float64, numpy) and an elapsed time to a command (float64, numpy),
-batch 1, one thread, each peer on its own state: ours is ``Controller.step`` with all its checks, ncps (for the GRU,
+Every step is complete, from an observation (float64, numpy) and an elapsed time to a command (float64, numpy),
+batch 1, one thread, each peer with its own state: ours is ``Controller.step`` with all its checks, ncps (for the GRU,
 LSTM and MLP torch) its cell, a linear readout and tanh in eager mode without gradients, onnxruntime our exported graph
 with buffers bound beforehand. The cell of ncps alone, without what is around it, is timed as well. They take turns, and
 of several rounds the least median and the least 99th percentile count: other work on the machine only ever adds time.
@@ -45,7 +45,7 @@ class Candidate:
     Attributes:
         name: in the table.
         new: makes ours as a file, and the peer's cell and readout.
-        goals: how many times faster than a peer a step is to be.
+        goals: required speedup of a step over each peer.
         same_weights: the peer's cell has the same weights, so that its commands must be ours.
     """
 

@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A controller that is to be tried.
+    """A controller to evaluate.
 
     Attributes:
         path: of its file.
         source: name, folder or yaml file of the robot.
         task: that it was trained for.
         controller: out of the file.
-        perturbations: that it is to meet.
+        perturbations: to evaluate it under.
     """
 
     path: Path
@@ -77,7 +77,7 @@ class Trial:
             raise TaskError(f"{path}: its robot '{file.task}' is none of {known}; give --robot FOLDER")
         source = robot or file.task
         if has_scale(source):
-            anchors_of(source)  # of this version, which is to be found out now and not after the episodes
+            anchors_of(source)  # checks their version before the episodes, not after
         task = sensed_task_named(source)
         check_seeds_are_held_out(seeds, file.training_seeds, path)
         chosen = [perturbation_named(name) for name in names]

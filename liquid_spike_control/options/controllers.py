@@ -14,19 +14,19 @@ from .fields import Options, Output, OutputFile
 
 @dataclass
 class ControllerInspectOptions(Options):
-    """Options of a look into a controller."""
+    """Options of ``controller inspect``."""
 
     model: tyro.conf.Positional[Path]
     """A controller file (.safetensors)."""
     plot: OutputFile = None
     """Write a picture of its wiring: neurons in layers, excitatory and inhibitory synapses."""
     json: OutputFile = None
-    """Write the numbers."""
+    """Write the numbers to this JSON file."""
 
 
 @dataclass
 class ControllerExportOptions(Options):
-    """Options of an export."""
+    """Options of ``controller export``."""
 
     model: tyro.conf.Positional[Path]
     """A controller file (.safetensors)."""

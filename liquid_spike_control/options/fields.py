@@ -32,9 +32,9 @@ class Output:
     """The option names a file that is written."""
 
 
-#: Of a file that is written; None is not wanted.
+#: Path of an output file; None: not written.
 OutputFile = Annotated[Path | None, Output()]
-#: What every generator of random numbers takes.
+#: Seed of a generator of random numbers.
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 #: A control period at the least, 11 days at the most.
 Seconds = Annotated[float, Range(0.005, 1e6, "s")]
@@ -71,7 +71,7 @@ class Options:
 
 
 def _kinds(hint: Any, value: Any) -> list[tuple[Any, Any]]:
-    """What a value must be, and likewise for each part of a tuple."""
+    """Return the checks of a value, and those of each part of a tuple."""
     if value is None:
         return []
     if metadata := getattr(hint, "__metadata__", ()):
@@ -99,7 +99,7 @@ registry = ConstructorRegistry()
 
 @registry.primitive_rule
 def optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
-    """What may be left out is shown as what it is: PATH, not {None}|PATH."""
+    """Show an optional value by its type: PATH, not {None}|PATH."""
     parts = [part for part in get_args(info.type) if part is not type(None)]
     if info.type_origin not in (Union, types.UnionType) or len(parts) != 1 or len(get_args(info.type)) != 2:
         return None

@@ -14,109 +14,109 @@ from .fields import Count, Options, OutputFile, Pixels, Range, Seed
 
 @dataclass
 class ModelOptions(Options):
-    """Which network, and how it becomes steps."""
+    """Options of the network, and of its discretisation."""
 
     model: tyro.conf.Positional[Path]
-    """A .nir file, lava-dl's netx (.net, .h5), or a compiled network (.safetensors)."""
+    """Model file: .nir, lava-dl's netx (.net, .h5), or a compiled network (.safetensors)."""
     preset: str | None = None
-    """Whose discretisation a foreign .nir follows, e.g. snntorch, norse, sinabs; an unknown name lists them all."""
+    """Framework whose discretisation a foreign .nir follows, e.g. snntorch or sinabs; an unknown name lists them all."""
     dt: Annotated[float, Range(1e-12, 1e12)] | None = None
-    """Step of a .nir in the unit of its time constants, where neither preset nor file says."""
+    """Step of a .nir in the unit of its time constants, if neither preset nor file gives it."""
     step: Annotated[float, Range(1e-9, 3600.0, "s")] | None = None
-    """How long a step lasts [s], where the file does not say; 0.001 if nothing does."""
+    """Length of a step [s], if the file does not contain it; default: 0.001."""
     shape: tuple[Pixels, Pixels, Pixels] | None = None
-    """Channels, height and width of the input, where the file does not say."""
+    """Channels, height and width of the input, if the file does not contain them."""
     json: OutputFile = None
-    """Write the numbers."""
+    """Write the numbers to this JSON file."""
 
 
 @dataclass
 class SpikeOptions(ModelOptions):
-    """Which network, and what spikes come in."""
+    """Options of the network, and of its input spikes."""
 
     spikes: Path | None = None
     """Input spikes: .npz, .npy, NIR samples (.nir, .h5), a recorded run (.mcap), or event files that faery reads."""
     node: str | None = None
-    """Whose spikes, in a file of NIR samples that has several nodes."""
+    """Node of the spikes, in a file of NIR samples with several nodes."""
     rate: Annotated[float, Range(0.0, 1e9, "Hz")] = 10.0
-    """Without a file: random spikes, so many a second on each input [Hz]."""
+    """Without a file: rate of the random spikes on each input [Hz]."""
     steps: Count = 1000
-    """Without a file: how many steps."""
+    """Without a file: number of steps."""
     seed: Seed = 0
-    """Without a file: of the random spikes."""
+    """Without a file: seed of the random spikes."""
 
 
 @dataclass
 class InspectOptions(SpikeOptions):
-    """Options of a look into a network."""
+    """Options of ``neuromorphic inspect``."""
 
     plot: OutputFile = None
-    """Write a picture of the chip's cores: how full they are, and the messages between them on the input spikes."""
+    """Write a plot of the chip's cores: their load, and the messages between them on the input spikes."""
 
 
 @dataclass
 class CompileOptions(ModelOptions):
-    """Options of a compilation."""
+    """Options of ``neuromorphic compile``."""
 
     out: OutputFile = None
-    """File to write; by default the model's name with .safetensors in this folder."""
+    """File to write; default: the model's name with .safetensors, in the working directory."""
     bits: Annotated[int, Range(1, 8)] = 8
-    """Of a weight, without its sign: 1 to 8."""
+    """Bits of a weight without its sign: 1 to 8."""
     exponent: Annotated[int, Range(-8, 7)] | None = None
-    """Of the weights, -8 to 7; by default each connection's own, the one that loses least."""
+    """Exponent of the weights, -8 to 7; default: the best one of each connection."""
     calibration: Path | None = None
-    """Sample spikes on which each layer's weights are chosen, in the formats that `run` reads."""
+    """Sample spikes that each layer's weights are calibrated on, in the formats that `run` reads."""
     node: str | None = None
-    """Whose spikes, in a file of NIR samples that has several nodes."""
+    """Node of the spikes, in a file of NIR samples with several nodes."""
 
 
 @dataclass
 class EmulateOptions(SpikeOptions):
-    """Options of a run of a network."""
+    """Options of ``neuromorphic run``."""
 
     backend: Literal["loihi", "float", "lava", "nengo_loihi", "brian2_loihi"] = "loihi"
-    """loihi: our emulator. float: the same without rounding. The others: other people's simulators (make oracles)."""
+    """loihi: our emulator. float: float arithmetic. Others: external simulators (`make oracles`)."""
     payloads: Path | None = None
-    """Numbers instead of spikes, for networks that take them: .npy, integers (steps, inputs)."""
+    """Numbers instead of spikes, for networks with graded inputs: .npy, integers (steps, inputs)."""
     out: OutputFile = None
-    """Write the output spikes: .npz, .npy (with payloads, where there are any) or .nir."""
+    """Write the output spikes to this file: .npz, .npy (with payloads, if any) or .nir."""
     plot: OutputFile = None
-    """Write a picture: every population's spikes, and the membranes of a few neurons."""
+    """Write a plot of every population's spikes, and of the membrane potentials of a few neurons."""
     traces: Annotated[int, Range(0, 1000)] = 3
-    """Membranes in the picture, a population; 0: none."""
+    """Membrane potentials per population in the plot; 0: none."""
 
 
 @dataclass
 class CompareOptions(SpikeOptions):
-    """Options of a comparison of the float network with its integers."""
+    """Options of ``neuromorphic compare``."""
 
     bits: Annotated[int, Range(1, 8)] = 8
-    """Of a weight, without its sign: 1 to 8."""
+    """Bits of a weight without its sign: 1 to 8."""
     plot: OutputFile = None
-    """Write a picture of the agreement."""
+    """Write a plot of the agreement."""
 
 
 @dataclass
 class EnergyOptions(SpikeOptions):
-    """Options of an estimate of energy."""
+    """Options of ``neuromorphic energy``."""
 
     inference: Count | None = None
-    """Steps that count as one inference; by default all."""
+    """Steps per inference; default: all."""
     plot: OutputFile = None
-    """Write a picture: energy of one inference by device."""
+    """Write a plot of the energy of one inference by device."""
 
 
 @dataclass
 class FuzzOptions(Options):
-    """Options of a comparison with another simulator."""
+    """Options of ``neuromorphic fuzz``."""
 
     simulator: tyro.conf.Positional[Literal["lava", "nengo_loihi", "brian2_loihi"]]
-    """Whose; `make oracles` installs them."""
+    """External simulator to compare with; `make oracles` installs them."""
     neuron_steps: Annotated[int, Range(1, 10**12)] = 1_000_000
-    """Neurons times steps to be compared; each is a current, a voltage and a spike."""
+    """Neurons times steps to compare; each is a current, a voltage and a spike."""
     seed: Seed = 0
-    """Of the first network; the next ones count up."""
+    """Seed of the first network; incremented for each following one."""
     folder: Path = Path()
-    """Where a mismatch is written: the network and its input."""
+    """Folder for a mismatch: the network and its input."""
     json: OutputFile = None
-    """Write the numbers."""
+    """Write the numbers to this JSON file."""

@@ -14,68 +14,68 @@ from .fields import Options, Output, OutputFile, Pixels, Range
 
 @dataclass
 class RecordOptions(Options):
-    """Options of a recording of whatever graph is on the ROS domain."""
+    """Options of ``record``."""
 
     out: Annotated[Path, Output()]
     """The .mcap file to write."""
     topics: tuple[str, ...] = ()
-    """What is recorded; every topic that somebody publishes, now or later, if not given."""
+    """Topics to record; default: every topic with a publisher, now or later."""
     duration: Annotated[float, Range(1e-3, 1e9, "s")] | None = None
-    """Seconds; until Ctrl-C if not given."""
+    """Duration of the recording [s]; default: until Ctrl-C."""
 
 
 @dataclass
 class ReplayOptions(Options):
-    """Options of a replay of a bag through the models."""
+    """Options of ``replay``."""
 
     bag: tyro.conf.Positional[Path]
     """A .mcap or .db3 file, or a folder of ros2 bag; one that a crash cut off is read up to the cut."""
     perception_model: Path | None = None
-    """A .nir file; the one that the bag names if it is still there and the same, or the shipped one."""
+    """Perception model, a .nir file; default: the bag's if it still exists unchanged, or else the shipped one."""
     controller_model: Path | None = None
-    """A .safetensors file, likewise."""
+    """Controller, a .safetensors or .nir file; default: as for the perception model."""
     other_models: bool = False
-    """Replay although the models are not those of the bag, to see what differs."""
+    """Replay with models other than those of the bag, to see the differences."""
     mode: Literal["lockstep", "realtime"] | None = None
-    """lockstep: end to end, nothing may be lost. realtime: stage by stage. As the bag tells, or else realtime."""
+    """lockstep: end to end, without losses. realtime: stage by stage. Default: the bag's mode, or else realtime."""
     events: str | None = None
-    """Topic of the event packets; as the bag tells, or /event_camera/events."""
+    """Topic of the event packets; default: the bag's, or else /event_camera/events."""
     joints: str | None = None
-    """Topic of the robot's own state; as the bag tells, or /joint_states."""
+    """Topic of the robot's own state; default: the bag's, or else /joint_states."""
     command: str = "/controller/command"
     """Topic of the commands before the gate."""
     gated: str | None = None
-    """Topic of the commands behind the gate; as the bag tells, or /robot_joint_command."""
+    """Topic of the commands after the gate; default: the bag's, or else /robot_joint_command."""
     plot: OutputFile = None
-    """Write a picture: recorded and replayed estimates and commands, and where they differ."""
+    """Write a plot of recorded and replayed estimates and commands, and of their differences."""
     video: OutputFile = None
-    """Write a moving picture of a simulated run, .gif or .mp4 (needs the extra [video])."""
+    """Write a video of a simulated run, .gif or .mp4 (needs the extra [video])."""
     json: OutputFile = None
-    """Write the numbers."""
+    """Write the numbers to this JSON file."""
 
 
 @dataclass
 class EventsOptions(Options):
-    """Which recording of an event camera."""
+    """Options of a recording of an event camera."""
 
     file: tyro.conf.Positional[Path]
     """.raw (EVT2, EVT2.1, EVT3), .dat, .aedat4, .es, .h5, .csv, .txt, or a bag with event packets."""
     topic: str = "/event_camera/events"
-    """Of the event packets, in a bag."""
+    """Topic of the event packets, in a bag."""
     size: tuple[Pixels, Pixels] | None = None
-    """Width and height of the picture [pixels], for files that do not say."""
+    """Width and height of the picture [pixels], for files that do not contain it."""
     track: str | None = None
-    """Which camera of a file with several: the number of an AEDAT4 track, left or right of M3ED."""
+    """Camera, in a file with several: the number of an AEDAT4 track, left or right of M3ED."""
     clock: Literal["stamp", "sensor"] = "stamp"
-    """Of a bag's evt3 packets. stamp: counted from their time base. sensor: the camera's own, as drivers send it."""
+    """Clock of a bag's evt3 packets. stamp: counted from their time base. sensor: the camera's, as drivers send it."""
 
 
 @dataclass
 class EventsInfoOptions(EventsOptions):
-    """Options of a look into a recording."""
+    """Options of ``events info``."""
 
     json: OutputFile = None
-    """Write the numbers."""
+    """Write the numbers to this JSON file."""
 
 
 @dataclass
@@ -92,33 +92,33 @@ class HotPixelsOptions(EventsOptions):
 
 @dataclass
 class PacketOptions(EventsOptions):
-    """How events become packets."""
+    """Options of the conversion of events to packets."""
 
     encoding: Literal["evt3", "mono"] = "evt3"
-    """Of the packets. evt3: microseconds, 2 to 8 bytes an event. mono: nanoseconds, 8 bytes."""
+    """Encoding of the packets. evt3: microseconds, 2 to 8 bytes an event. mono: nanoseconds, 8 bytes."""
     window: Annotated[float, Range(1e-6, 1.0, "s")] = 0.005
-    """How long a packet lasts [s]; empty ones are sent too."""
+    """Duration of a packet [s]; empty ones are sent too."""
     driver: bool = False
-    """Packets as a camera's driver sends them: evt3 on the sensor's clock, the stamp is that of the first event."""
+    """Send packets as a camera's driver does: evt3 on the sensor's clock, stamped with the time of the first event."""
 
 
 @dataclass
 class EventsConvertOptions(PacketOptions):
-    """Options of a conversion."""
+    """Options of ``events convert``."""
 
     out: tyro.conf.Positional[Annotated[Path, Output()]] = tyro.MISSING
     """The file to write: .mcap for a bag of event packets, or .raw, .dat, .aedat4, .es, .csv."""
     start: Annotated[float, Range(0.0, 2**31 - 1, "s")] | None = None
-    """Time at which the bag begins [s]; as the recording says, or 1 s if it begins earlier."""
+    """Time at which the bag begins [s]; default: the recording's, or 1 s if it begins earlier."""
     version: Literal["evt2", "evt3"] | None = None
-    """Of a .raw file; evt3 if not given."""
+    """Version of a .raw file; default: evt3."""
 
 
 @dataclass
 class EventsPlayOptions(PacketOptions):
-    """Options of a recording that takes a camera's place."""
+    """Options of ``events play``."""
 
     speed: Annotated[float, Range(1e-3, 1e3)] = 1.0
-    """Times real time."""
+    """Playback speed, as a multiple of real time."""
     repeat: bool = False
-    """From the beginning again, until Ctrl-C."""
+    """Repeat from the beginning, until Ctrl-C."""

@@ -14,91 +14,91 @@ from .fields import Count, Jobs, Options, OutputFile, Range, Seed
 
 @dataclass
 class TrainOptions(Options):
-    """Training of a perception, or of a controller with the perception in the loop."""
+    """Options of the training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """A robot's name, its folder or its yaml file. pencil and pencil-hard have trainings of their own."""
+    """Robot: its name, folder or yaml file. pencil and pencil-hard have trainings of their own."""
     out: OutputFile = None
-    """File to write; by default named after the task, such as pencil_perception.nir, in this folder."""
+    """File to write; default: named after the task, such as pencil_perception.nir, in the working directory."""
     perception: Path | None = None
-    """controller: the perception to train on; the shipped one if not given. perception of pencil-hard: what to start
-    from; the pencil's if not given.
+    """controller: the perception to train with; default: the shipped one. perception of pencil-hard: the initial
+    weights; default: the pencil's.
     """
     seed: Seed = 1
-    """Of everything that chance decides."""
+    """Seed of all random numbers."""
     updates: Count | None = None
-    """perception: optimiser steps, if not the full training; of the pencil those of the first stage, the others follow
-    in proportion.
+    """perception: optimiser steps, of the pencil those of the first stage, the others in proportion; default: the full
+    training.
     """
     network: Path | None = None
-    """perception: yaml file of a layered network and its training; network.yaml in the robot's folder if not given, or
-    a small one.
+    """perception: yaml file of a layered network and its training; default: network.yaml in the robot's folder, or a
+    small one.
     """
     random_features: bool = False
-    """perception: random receptive fields, of which only the readout is fitted: quick, coarse, without torch."""
+    """perception: random receptive fields, of which only the readout is fitted: fast, coarse, without torch."""
     workers: Jobs = 1
     """perception: processes that record episodes."""
     rounds: Count | None = None
-    """controller: DAgger rounds, if not the full training."""
+    """controller: DAgger rounds; default: the full training."""
     controller: str = "cfc_mm"
     """controller of pencil-hard: its architecture, as large as the default (an NCP keeps its 19 neurons), or spiking
     (CUBA-LIF, a .nir file); an unknown name lists them all.
     """
     hide_elapsed: bool = False
-    """controller of pencil-hard: do not tell it how much time has passed, neither as an input nor as a time span."""
+    """controller of pencil-hard: hide the elapsed time from it, as input and as time span."""
 
 
 @dataclass
 class LearningOptions(Options):
-    """Training on a robot's task."""
+    """Options of a training on a robot's task."""
 
     task: tyro.conf.Positional[str]
-    """A robot's name, its folder or its yaml file; an unknown name lists them all."""
+    """Robot: its name, folder or yaml file; an unknown name lists them all."""
     out: OutputFile = None
-    """File to write; by default named after the task, in this folder. Beside it lies a checkpoint while it is made:
-    the same command goes on from there.
+    """File to write; default: named after the task, in the working directory. A checkpoint beside it lets the same
+    command resume an interrupted training.
     """
     seed: Seed = 1
-    """Of everything that chance decides."""
+    """Seed of all random numbers."""
     logs: Path | None = None
     """Folder for event files that TensorBoard reads."""
 
 
 @dataclass
 class TrainPolicyOptions(LearningOptions):
-    """Training of a controller."""
+    """Options of ``train policy``."""
 
     controller: str = "cfc_mm"
-    """Its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); unknown names list the others."""
+    """Architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); an unknown name lists them all."""
     units: Annotated[int, Range(1, 1 << 16)] | None = None
-    """Neurons of a layer; the architecture's own if not given."""
+    """Neurons of a layer; default: the architecture's."""
     budget_parameters: Count | None = None
-    """Instead of units: the size with the number of parameters nearest to this."""
+    """Instead of units: choose the size whose number of parameters is nearest to this."""
     hide_elapsed: bool = False
-    """Do not tell the network how much time has passed: neither as an input nor as a time span."""
+    """Hide the elapsed time from the network, as input and as time span."""
     rounds: Count | None = None
-    """Of collecting and learning, if not the full training."""
+    """Rounds of collecting and learning; default: the full training."""
     passes: Count | None = None
-    """Sweeps over what was collected, in a round."""
+    """Passes over the collected data in a round."""
     learning_rate: Annotated[float, Range(1e-9, 10.0)] | None = None
-    """At the start."""
+    """Initial learning rate."""
     faults: Annotated[float, Range(0.0, 100.0)] | None = None
-    """Factor on the faults of sensing and timing that it is trained under: noise, lost samples, varying periods and
-    latency. 1 if not given, somewhat more than the benchmark's; 0 for a robot without any.
+    """Factor on the faults of sensing and timing in training: noise, lost samples, varying periods and latency.
+    Default: 1, slightly more than the benchmark's; 0 for a robot without faults.
     """
     cloning: bool = False
-    """Behaviour cloning: the expert drives in all rounds."""
+    """Behaviour cloning: the expert controls the robot in all rounds."""
     estimates: Literal["spiking", "truth"] = "spiking"
-    """Of a robot with event cameras: those of its spiking perception, or the true values in their place."""
+    """Estimates of a robot with event cameras: of its spiking perception, or the true values."""
     rewards: bool = False
-    """Learn from rewards (recurrent PPO), not from an expert; takes far longer."""
+    """Learn from rewards (recurrent PPO), not from an expert; takes much longer."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA where there is one. Its weights differ from those of the CPU by rounding."""
+    """auto: CUDA if available. Its weights differ from those of the CPU by rounding."""
 
 
 @dataclass
 class TrainExpertOptions(LearningOptions):
-    """Training of an expert."""
+    """Options of ``train expert``."""
 
     updates: Count | None = None
-    """Rollouts, each followed by an optimisation, if not the full training."""
+    """Rollouts, each followed by an optimisation; default: the full training."""

@@ -175,10 +175,10 @@ def _events_topic(robot: Robot) -> str:
 
 def _sensors(description: Description, robot: Robot) -> tuple[Sensor, ...]:
     """As the perception node had them, or the robot's where the bag does not know that node."""
-    told = description.parameter
-    if (width := told("perception", "camera_width")) is None:
+    parameter = description.parameter
+    if (width := parameter("perception", "camera_width")) is None:
         return robot.sensors()
-    return from_json(told("perception", "front_end", ""), [(width, told("perception", "camera_height"))])
+    return from_json(parameter("perception", "front_end", ""), [(width, parameter("perception", "camera_height"))])
 
 
 def _absolute(topic: str) -> str:

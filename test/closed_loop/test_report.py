@@ -171,7 +171,7 @@ def test_all_tests_of_a_report_are_one_family():
     assert all(a.p <= b.adjusted <= c.adjusted for a, b, c in zip(plain, one, many, strict=True))
     borderline = replace(plain[0], lead=Interval(0.1, 0.01, 0.19), p=0.03, adjusted=0.03)
     assert str(borderline).startswith("liquid is ahead of spiking: +10 points (+1 to +19; p = 0.03)")
-    alone = replace(rows[0], said_of="", comparisons=(borderline,))
+    alone = replace(rows[0], observation="", comparisons=(borderline,))
     (again,) = claims.adjusted({"a": [alone], "b": [alone]})["a"]
     assert again.finding == "no difference from spiking that shows: +10 points (+1 to +19; p = 0.06)"
 

@@ -70,7 +70,7 @@ class Benchmark:
         return [cell for cell in self.cells if self.missing(cell)]
 
     def job(self, cell: Cell) -> Job:
-        """What is to be done of a cell, with its network if that has been trained."""
+        """Return the missing work of a cell, with its network if that has been trained."""
         network = self._networks[cell]
         found = self.cache.find_network(*network) if network else None
         training, model = found or (None, None)
@@ -84,16 +84,16 @@ class Benchmark:
     def _costs(self) -> Costs:
         return Costs([record for cell in self.cells if (record := self.record(cell))])
 
-    def run(self, engine: Engine, told: Callable[[Progress], None] = lambda progress: None) -> Progress:
-        """Do what is open. A cell that ends is kept at once, so whatever stops a run loses the cells in work alone.
+    def run(self, engine: Engine, report: Callable[[Progress], None] = lambda progress: None) -> Progress:
+        """Run the open cells. Each is stored when it ends, so that an interruption loses the running cells only.
 
         Args:
-            engine: does the jobs.
-            told: called at the beginning and after every cell.
+            engine: runs the jobs.
+            report: called at the beginning and after every cell.
         """
         waiting, in_work = self.open_cells(), set[Cell]()
         progress = Progress(len(self.cells), len(self.cells) - len(waiting), {}, self.estimate_s(engine.slots))
-        told(progress)
+        report(progress)
         try:
             while waiting or in_work:
                 while len(in_work) < engine.slots and (cell := self._ready(waiting, in_work)):
@@ -109,7 +109,7 @@ class Benchmark:
                     progress.done += 1
                 costs = self._costs()
                 progress.left_s = (sum(map(costs.of, waiting)) + sum(map(costs.of, in_work)) / 2) / engine.slots
-                told(progress)
+                report(progress)
         finally:
             engine.close()
         return progress
@@ -122,7 +122,7 @@ class Benchmark:
     def _keep(self, cell: Cell, outcome: Outcome) -> None:
         record, network = outcome.record, self._networks[cell]
         if network and record.training and outcome.model:
-            # By what the record says: the code may have changed since this run began
+            # By the record's provenance: the code may have changed since this run began
             name, key = network[0], key_of(record.provenance["training"])
             if self.cache.find_network(name, key) is None:
                 self.cache.store_network(name, key, record.training, outcome.model)

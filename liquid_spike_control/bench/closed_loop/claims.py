@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Liquid against spiking: what is said of both, and what the run has measured.
+"""Liquid against spiking: claims about both, and the measurements of the run.
 
 Each row holds a claim against the figures of one task on which both were trained alike: by the same expert, the same
 recipe, the same episodes. Liquid is compared with spiking and with a gated network, because what a gated network does
@@ -20,7 +20,7 @@ from .statistics import Interval, holm
 from .summary import Standing
 from .tables import Entry, Table
 
-#: Whom each column takes, the first of them that has run.
+#: Candidates of each column; it shows the first that has run.
 LIQUID, GATED, SPIKING = ("cfc_mm", "cfc", "ltc"), ("gru", "lstm"), ("spiking_loihi",)
 #: Perturbations by what they ask for.
 TIMING, SENSING, PLANT = ("jitter40", "drop30"), ("noise", "latency1", "noise_latency1"), ("mass", "length", "friction",
@@ -37,7 +37,7 @@ class Comparison:
     """A difference of success between two, and what it would mean.
 
     Attributes:
-        ahead, behind, even: what to say of it: where the first is ahead, where the second is, and otherwise.
+        ahead, behind, even: its text: where the first is ahead, where the second is, and otherwise.
         lead: of the first, in parts of the episodes.
         p: two-sided, of this test alone.
         adjusted: for all tests of the report, see :func:`adjusted`; ``p`` as long as it is the only one.
@@ -63,28 +63,28 @@ class Claim:
 
     Attributes:
         subject: e.g. ``"energy"``.
-        said: the claim.
-        measured: what stands in the columns.
+        claim: in words.
+        measured: quantity in the columns.
         figures: liquid, gated, spiking.
         perturbations: that the figures come from; empty if from all.
         controllers: other than those of the columns that it needs.
-        said_of: what the figures say where nothing is tested.
+        observation: finding from the figures where nothing is tested.
         comparisons: tests of the figures.
     """
 
     subject: str
-    said: str
+    claim: str
     measured: str
     figures: tuple[str, str, str]
-    said_of: str = ""
+    observation: str = ""
     perturbations: tuple[str, ...] = ()
     controllers: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
     @property
     def finding(self) -> str:
-        """What the figures say, in words that they decide."""
-        return "; ".join([*([self.said_of] if self.said_of else []), *map(str, self.comparisons)])
+        """The finding from the figures, in words."""
+        return "; ".join([*([self.observation] if self.observation else []), *map(str, self.comparisons)])
 
 
 def adjusted(claims_of: Mapping[str, Sequence[Claim]]) -> dict[str, list[Claim]]:
@@ -117,7 +117,7 @@ def claims(standings: Standings) -> list[Claim]:
 
 
 def table(rows: Sequence[Claim], standings: Standings) -> Table:
-    """For the report; the columns name who stands in them, and the last holds the options that make the row."""
+    """Return the report's table; the columns name their candidates, and the last holds the options of the row."""
     chosen = [s for names in (LIQUID, GATED, SPIKING) if (s := _first(standings, names))]
     columns = [f"{s.candidate.title}" for s in chosen]
     if len(columns) == 2:
@@ -128,7 +128,7 @@ def table(rows: Sequence[Claim], standings: Standings) -> Table:
         options = f"--controllers {','.join(dict.fromkeys([s.candidate.name for s in chosen] + [*row.controllers]))}"
         if row.perturbations:
             options += f" --perturbations {','.join(row.perturbations)}"
-        texts = (row.subject, row.said, row.measured, *row.figures, row.finding, options)
+        texts = (row.subject, row.claim, row.measured, *row.figures, row.finding, options)
         entries.append(tuple(map(Entry, texts)))
     return Table(header, tuple(entries), words=True)
 
@@ -199,10 +199,10 @@ def _latency(three: Three) -> Claim:
                  _less([s.latency_us[0] if s else None for s in three], "time") + ", on a processor")  # fmt: skip
 
 
-def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Claim:
-    names, faults = _met(three, wanted)
+def _rates(subject: str, claim: str, chosen: Sequence[str], three: Three) -> Claim:
+    names, faults = _met(three, chosen)
     if not names:
-        return Claim(subject, said, f"success under {faults}", ("–", "–", "–"), "not measured")
+        return Claim(subject, claim, f"success under {faults}", ("–", "–", "–"), "not measured")
     texts = _texts(three, lambda s: f"{100 * _mean(s, names):.0f} %")
     liquid, gated, spiking = three
     opponents = [(spiking, "spiking")] + ([(gated, gated.candidate.title)] if gated else [])
@@ -211,7 +211,7 @@ def _rates(subject: str, said: str, wanted: Sequence[str], three: Three) -> Clai
                   f"no difference from {name} that shows")
         for other, name in opponents
     )  # fmt: skip
-    return Claim(subject, said, f"success under {faults}", texts, "", names, comparisons=tests)
+    return Claim(subject, claim, f"success under {faults}", texts, "", names, comparisons=tests)
 
 
 def _adaptivity(three: Three, standings: Standings) -> list[Claim]:
@@ -266,17 +266,17 @@ def _on_chip(spiking: Standing) -> str:
     return f"{(spiking.parameters or 0) / 1e3:.0f} kB of 8 bit integers{cores}"
 
 
-def _met(three: Three, wanted: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Those of the wanted perturbations that all have met, and in words; ``clean`` where a task brings its own."""
+def _met(three: Three, chosen: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Return the chosen perturbations that all have run under, and their text; ``clean`` if a task has its own."""
     if procedure_named(three[0].task).own_faults:
         return _common(three, ("clean",)), "the task's own faults"
-    names = _common(three, wanted)
-    return names, ", ".join(names or wanted)
+    names = _common(three, chosen)
+    return names, ", ".join(names or chosen)
 
 
-def _common(three: Three, wanted: Sequence[str]) -> tuple[str, ...]:
+def _common(three: Three, chosen: Sequence[str]) -> tuple[str, ...]:
     have = [set(s.perturbations) for s in three if s]
-    return tuple(name for name in wanted if all(name in h for h in have))
+    return tuple(name for name in chosen if all(name in h for h in have))
 
 
 def _mean(standing: Standing, names: Sequence[str]) -> float:

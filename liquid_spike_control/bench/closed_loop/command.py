@@ -70,10 +70,10 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
 
 
 def _verified(options: ClosedLoopOptions, console: Console) -> int:
-    """Compute a cell again and say what differs. Status 1: it does.
+    """Compute a cell again and print the differences. Status 1: it differs.
 
     Raises:
-        TaskError: the cell has no result, or not of what was chosen, or an option is wrong.
+        TaskError: the cell has no result, or none of the chosen perturbations, or an option is wrong.
     """
     for task in names_in(options.tasks):
         procedure_named(task)  # so that a robot of a folder is known by its name
@@ -95,7 +95,7 @@ def _verified(options: ClosedLoopOptions, console: Console) -> int:
     cell = replace(cell, perturbations=tuple(names), episodes=episodes)
     for name in names:
         if kept.evaluations[name].perturbation != asdict(perturbation_named(name)):
-            raise TaskError(f"perturbation '{name}': the kept result is of other numbers; compute it anew")
+            raise TaskError(f"perturbation '{name}': the kept result is of other numbers; compute it again")
     first = ", training first" if kept.training else ""
     console.print(f"{cell}: {len(names)} perturbations, {episodes} episodes each{first}")
     engine = Processes(running.run, 1)
@@ -169,19 +169,19 @@ def write_report(
 
 
 def command_line(options: ClosedLoopOptions) -> str:
-    """The command that makes the same report; where files lie is the reader's own affair."""
-    said = [f"--plan {options.plan}"]
+    """Return the command that makes the same report, without paths of the present machine."""
+    given = [f"--plan {options.plan}"]
     for name in ("controllers", "tasks", "perturbations", "training_seeds", "episodes", "rounds"):
         if (value := getattr(options, name)) not in ("", None):
-            said.append(f"--{name.replace('_', '-')} {value}")
-    return " ".join(["liquid-spike bench closed-loop", *said, "--out REPORT"])
+            given.append(f"--{name.replace('_', '-')} {value}")
+    return " ".join(["liquid-spike bench closed-loop", *given, "--out REPORT"])
 
 
 def chosen_plan(options: ClosedLoopOptions) -> Plan:
-    """The plan that the options say.
+    """Return the plan of the options.
 
     Raises:
-        TaskError: they say what cannot be.
+        TaskError: an option is wrong.
     """
     return changed(
         plan_named(options.plan),
@@ -195,7 +195,7 @@ def chosen_plan(options: ClosedLoopOptions) -> Plan:
 
 
 def default_cache() -> Path:
-    """Where a user's caches lie (XDG Base Directory Specification)."""
+    """Return the folder of the user's cache (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "liquid_spike_control" / "closed_loop"
 
@@ -212,11 +212,11 @@ def _watched(benchmark: Benchmark, engine: Engine, console: Console) -> Progress
     with Bar(*columns, console=console) as bar:
         shown = bar.add_task("cells", total=len(benchmark.cells), left="")
 
-        def told(progress: Progress) -> None:
+        def report(progress: Progress) -> None:
             left = f"about {in_hours(progress.left_s)} left" if progress.left_s else ""
             bar.update(shown, completed=progress.done, left=left)
 
-        progress = benchmark.run(engine, told)
+        progress = benchmark.run(engine, report)
     for cell, reason in progress.failed.items():
         console.print(f"{cell}: {reason}", style="red")
     return progress

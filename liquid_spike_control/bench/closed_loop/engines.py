@@ -20,13 +20,13 @@ from typing import Any, Protocol
 from ...errors import LiquidSpikeError, WorkerError
 from ...parent_death import end_with_parent
 
-#: In the environment of whatever does a job.
+#: In the environment of each process that runs a job.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A job that came to nothing, and why, in one line."""
+    """A job that failed, and the reason in one line."""
 
     reason: str
 
@@ -44,14 +44,14 @@ class Engine(Protocol):
         """Begin a job; no more than :attr:`slots` at once."""
 
     def next(self) -> tuple[Any, Any]:
-        """Wait until one has ended: the job, and what came of it or a :class:`Failure`."""
+        """Wait until one has ended; return the job, and its outcome or a :class:`Failure`."""
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """End all running jobs."""
 
 
 class Processes:
-    """Jobs in processes of this machine, each started anew.
+    """Runs each job in a new process of this machine.
 
     Args:
         work: a function of a module, from job to outcome.
@@ -107,8 +107,8 @@ class Processes:
 
 
 def _serve(work: Callable[[Any], Any], job: Any, connection: Connection, parent: int) -> None:
-    end_with_parent(parent)  # a training would go on for minutes, for nobody
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    end_with_parent(parent)  # a training would continue for minutes without a reader
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     connection.send(attempt(work, job))
     connection.close()
 

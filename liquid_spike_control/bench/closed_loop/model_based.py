@@ -18,7 +18,7 @@ from ...tasks.task import StateExpert
 
 #: Time constants of the filters on differences [s]. A falling pole does not wait for more.
 SWING_UP_FILTER_S, HOVER_FILTER_S = 0.008, 0.03
-#: The hover's integral gain: wind that stands for 1 m of deviation over 1 s [m/s], and the greatest wind [m/s].
+#: The hover's integral gain: wind that corresponds to 1 m of deviation over 1 s [m/s], and the greatest wind [m/s].
 WIND_PER_METRE_SECOND, MOST_WIND = 3.0, 4.0
 
 

@@ -153,7 +153,7 @@ class PencilHardProcedure:
 
 
 def _recipe(candidate: Candidate, seed: int, rounds: int | None) -> HardImitationTraining:
-    """The recipe of the shipped controllers, with fewer rounds, for whichever cell."""
+    """The recipe of the shipped controllers, with fewer rounds, for any cell."""
     from ...robots.pencil_hard.spiking import hard_recipe
 
     config = hard_recipe(candidate.learner, seed, hide_elapsed=not candidate.changes.get("elapsed_input", True))

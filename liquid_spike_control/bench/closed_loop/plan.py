@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be run: which candidates, on which tasks, under which perturbations, how often."""
+"""Plans of a run: which candidates, on which tasks, under which perturbations, how often."""
 
 from __future__ import annotations
 

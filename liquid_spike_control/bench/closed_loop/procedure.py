@@ -221,7 +221,7 @@ class TaskProcedure:
             return ExpertController(self._task.expert(), self._task)
         if candidate.name == "model_based":
             return ModelBasedController(self.name)
-        assert path is not None  # whoever learns has a file
+        assert path is not None  # every learning candidate has a file
         if candidate.kind == "spiking":
             return SpikingController(read_spiking_controller(path), candidate.backend)
         return new_controller(read_controller(path))
@@ -264,7 +264,7 @@ class TaskProcedure:
 
 
 def _recipe(seed: int, rounds: int | None) -> DaggerTraining:
-    """The training that every candidate gets, with a seed of its own; fewer rounds where only a proof is wanted."""
+    """The training that every candidate gets, with a seed of its own; fewer rounds for a quick test."""
     from ...training.dagger import DaggerTraining
 
     return DaggerTraining(seed=seed) if rounds is None else DaggerTraining(seed=seed, n_rounds=rounds)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a figure comes from: the identity of a task, which counts in the key of a result, and the environment.
+"""Provenance of a figure: the identity of a task, which counts in the key of a result, and the environment.
 
 A key covers what decides a figure by *declared versions* (a task's ``version`` and :data:`~.versions.VERSIONS`), by the
 options of its cell and by the content of data files. Names and places of modules do not count, so code may be moved
-and renamed. A task outside this package has nobody who checks its version, so its code counts as it stands.
+and renamed. The version of a task outside this package is not checked, so its source code counts.
 
-Processor, Python and libraries stand beside the key, in the :func:`environment` of every training and evaluation. They
-move a figure by rounding, which a closed loop amplifies, so that a training on another processor gives other weights;
-but that is the spread of one more training seed, not another experiment. A key that held them would throw a whole run
-away with every patch release, and nobody could build on a run made elsewhere. The report lists all environments, and
-``bench closed-loop --verify`` repeats a cell in the present one.
+Processor, Python and libraries are recorded beside the key, in the :func:`environment` of every training and
+evaluation. They move a figure by rounding, which a closed loop amplifies, so that a training on another processor gives
+other weights; but that is the spread of one more training seed, not another experiment. A key that held them would
+invalidate a whole run with every patch release, and a run from another machine could not be continued. The report
+lists all environments, and ``bench closed-loop --verify`` repeats a cell in the present one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def file_version(path: Path) -> str:
         try:
             content = _canonical(path, content)
         except ElementTree.ParseError:
-            pass  # MuJoCo says what is wrong with it
+            pass  # MuJoCo reports the error
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -115,8 +115,8 @@ def source_version(cls: type) -> str:
         texts = sorted(_parts(start.resolve(strict=True)))
     except (OSError, TypeError, SyntaxError) as error:
         raise TaskError(
-            f"task class {cls.__qualname__}: its source cannot be read ({error}), so its results cannot be told from "
-            "those of a later version; define it in a Python file"
+            f"task class {cls.__qualname__}: its source cannot be read ({error}), so its results cannot be "
+            "distinguished from those of a later version; define it in a Python file"
         ) from None
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 

@@ -25,10 +25,10 @@ FORM = 2
 
 @dataclass(frozen=True)
 class Training:
-    """How a network was trained.
+    """Record of a network's training.
 
     Attributes:
-        seconds: of one core, whoever else was busy on it [s].
+        seconds: of one core, including waits for other processes [s].
         parameters: trained numbers.
         operations: multiply-accumulates of one control step, as the architecture counts them; None for a spiking
             network, whose synaptic operations depend on its spikes.
@@ -37,7 +37,7 @@ class Training:
         command: that makes the same file.
         cores: of a Loihi chip that a spiking network fills; None for others.
         sizes, recipe: all numbers of the architecture and of the training, field by field. They are for readers; the
-            key has the versions that stand for them.
+            key has the versions that represent them.
         environment: see :func:`~.provenance.environment`.
     """
 

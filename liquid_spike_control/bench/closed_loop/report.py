@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a report says, in order; :mod:`.html` and :mod:`.markdown` write it."""
+"""Contents of a report, in order; :mod:`.html` and :mod:`.markdown` write it."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Section:
 
 
 def sections(plan: Plan, records: Mapping[Cell, Record], command: str) -> list[Section]:
-    """The report of a run.
+    """Return the report of a run.
 
     Args:
-        plan: that was to be run.
+        plan: of the run.
         records: of the cells that are whole, at least one.
         command: the command line that makes the report again.
     """
@@ -170,7 +170,7 @@ def _environments(record: Record) -> list[dict[str, Any]]:
 
 
 def _training_times(records: Mapping[Cell, Record]) -> dict[str, float]:
-    """Each network counts once, whoever else runs it."""
+    """Return the training time of each network, once, even if several cells use it."""
     return {r.training.model: r.training.seconds for r in records.values() if r.training}
 
 

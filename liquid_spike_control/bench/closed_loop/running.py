@@ -44,7 +44,7 @@ class Outcome:
 
 
 def procedure_of(cell: Cell) -> Procedure:
-    """The procedure of a cell, in whatever process."""
+    """Return the procedure of a cell, in any process."""
     return procedure_named(cell.folder or cell.task)
 
 
@@ -57,7 +57,7 @@ def training_provenance(cell: Cell) -> dict[str, Any] | None:
 
 
 def provenance(cell: Cell) -> dict[str, Any]:
-    """Everything that decides the figures of a cell, but for perturbations and episodes, which stand beside them."""
+    """Return everything that decides the figures of a cell, except perturbations and episodes, stored beside them."""
     chosen, procedure = candidate(cell.controller), procedure_of(cell)
     return procedure.episodes(chosen) | {
         "controller": chosen.name,
@@ -77,10 +77,10 @@ def network_name(cell: Cell) -> tuple[str, str] | None:
 
 
 def run(job: Job) -> Outcome:
-    """Do a job, in whatever process.
+    """Run a job, in any process.
 
     Raises:
-        LiquidSpikeError: something in it cannot be done.
+        LiquidSpikeError: the training or an episode cannot be run.
     """
     cell, chosen, procedure = job.cell, candidate(job.cell.controller), procedure_of(job.cell)
     training, model = job.training, job.model

@@ -8,7 +8,7 @@ never too sure. A controller that learns nothing has one row, and its interval c
 
 Where many differences are judged at once, some of them look large by chance: their p values are adjusted by Holm's
 step-down rule (S. Holm, Scandinavian Journal of Statistics 6(2), 1979), which keeps the probability of even one false
-claim below the level, whatever the tests have to do with each other.
+claim below the level, for any dependence between the tests.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def bootstrap(figures: np.ndarray, seed: int = 0) -> Interval:
 
 
 def bootstrap_difference(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Interval:
-    """Mean of ``ours`` less that of ``theirs`` on the same episodes, whatever the number of training seeds of either.
+    """Mean of ``ours`` minus that of ``theirs`` on the same episodes, for any number of training seeds of either.
 
     Episodes are resampled together, so that what an episode does to both cancels.
 

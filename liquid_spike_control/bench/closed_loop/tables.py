@@ -17,9 +17,9 @@ class Entry:
     """Of a table.
 
     Attributes:
-        text: what is read.
+        text: of the cell.
         share: 0 to 1, how good it is, for a background; None: none.
-        more: what a pointer that rests there is told.
+        more: text of the tooltip.
     """
 
     text: str

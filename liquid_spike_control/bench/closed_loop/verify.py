@@ -109,8 +109,8 @@ def cell_named(text: str, rounds: int | None = None) -> Cell:
     procedure.check_scale()
     procedure.admit(CANDIDATES[controller])
     if learns != (seed > 0):
-        wanted = "trains: its seed is at least 1" if learns else "learns nothing: its seed is 0"
-        raise TaskError(f"--verify {text}: '{controller}' {wanted}")
+        reason = "trains: its seed is at least 1" if learns else "learns nothing: its seed is 0"
+        raise TaskError(f"--verify {text}: '{controller}' {reason}")
     return Cell(controller, task, seed, (), 0, rounds if learns else None, procedure.folder)
 
 

@@ -2,8 +2,8 @@
 """Declared versions of what decides a figure, beside those that tasks declare themselves.
 
 A change of what a figure comes from has to raise the number; results of the old number are no longer read. Renaming,
-moving and tidying code raises nothing. ``test/closed_loop/test_pins.py`` compares each with a fingerprint of what it
-stands for, so that a change of behaviour cannot go unnoticed.
+moving and tidying code raises nothing. ``test/closed_loop/test_pins.py`` compares each with a fingerprint of the
+versioned behaviour, so that a change cannot go unnoticed.
 """
 
 from __future__ import annotations

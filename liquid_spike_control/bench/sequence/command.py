@@ -57,7 +57,7 @@ def run(experiment: Experiment, work: list[dict[str, Any]], folder: Folder, cons
         console: for the progress.
 
     Raises:
-        LiquidSpikeError: something is to be fitted and torch is not installed.
+        LiquidSpikeError: a fit is missing and torch is not installed.
         OutputError, TaskError: the folder cannot be written.
     """
     found = [folder.result(made_by) for made_by in work]

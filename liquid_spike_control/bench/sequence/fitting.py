@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fit a sequence model: mini-batches in a new order each epoch, Adam, a learning rate that falls exponentially.
 
-What is tested is a moving average of the weights, which the last few batches say less about than the weights.
+The test uses a moving average of the weights, which depends less on the last few batches than the weights.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Fit:
         return len(self.epochs) >= self.config.epochs
 
     def epoch(self, progress: Callable[[float], None] = lambda done: None) -> None:
-        """Run the next epoch; ``progress`` is told the epochs done, with the fraction."""
+        """Run the next epoch; ``progress`` is called with the epochs done, with the fraction."""
         number, config = len(self.epochs), self.config
         losses: list[float] = []
         n, most = len(self._training) // config.batch, self._training.inputs.shape[1]

@@ -42,7 +42,7 @@ class SequenceModel(nn.Module):
             self.readout = nn.Linear(architecture, n_targets)
 
     def forward(self, sequences: Sequences) -> Tensor:
-        """What the model says where they have targets, in the targets' shape; the longest must come first."""
+        """Return the outputs where the sequences have targets, in the targets' shape; the longest must come first."""
         inputs, elapsed = torch.from_numpy(sequences.inputs), torch.from_numpy(sequences.elapsed)
         lengths = sequences.lengths
         if sequences.every_step:

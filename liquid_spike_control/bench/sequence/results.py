@@ -78,7 +78,7 @@ class Folder:
         self._keep(self._file(made_by, ".part"), data)
 
     def sequences(self, experiment: Experiment) -> tuple[Sequences, Sequences]:
-        """The experiment's sequences, made only once where that takes long; a damaged file is made anew."""
+        """The experiment's sequences, made only once where that takes long; a damaged file is made again."""
         if not experiment.keep:
             return experiment.make(experiment.n_training, experiment.n_test)
         path = self.path / f"{experiment.name}-{key_of(_of_data(experiment))}.npz"

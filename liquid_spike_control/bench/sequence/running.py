@@ -33,7 +33,7 @@ def fitted(
         made_by: provenance of the fit, with model and seed.
         sequences: to learn from, and to test on.
         folder: where half-done fits and results are kept.
-        progress: is told the epochs done, with the fraction, and how the test stands.
+        progress: called with the epochs done, with the fraction, and the present test result.
 
     Returns:
         The result, as :meth:`Folder.result` gives it.

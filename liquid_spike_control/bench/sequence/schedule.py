@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 #: Steps of the longest sequences that are shown first, where they grow, and by how much they grow at a time.
 FIRST, GROWTH = 3, 1.2
-#: Share of the training after which all lengths are shown, mastered or not, lest a model see only short ones.
+#: Share of the training after which all lengths are shown, mastered or not, so that no model sees only short ones.
 LATEST = 0.5
-#: Optimiser steps between two looks at whether they shall grow.
+#: Optimiser steps between two checks whether they grow.
 ROUND = 100
 
 

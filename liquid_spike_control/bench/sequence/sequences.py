@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Irregularly sampled sequences: what was observed, how long after the observation before, and what is to be told."""
+"""Irregularly sampled sequences: observations, elapsed times, and targets."""
 
 from __future__ import annotations
 

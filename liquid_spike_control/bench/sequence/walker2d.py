@@ -30,7 +30,7 @@ N_GAITS = 8
 
 
 def recording(walker: Walker, gaits: list[Gait], seed: int) -> np.ndarray:
-    """Frames of a walk without a fall, float64 ``(N_FRAMES, 17)``; a walker that falls begins anew."""
+    """Frames of a walk without a fall, float64 ``(N_FRAMES, 17)``; a walker that falls starts again."""
     rng = np.random.default_rng(seed)
     while True:
         gait, noise = gaits[rng.integers(len(gaits))], NOISES[rng.integers(len(NOISES))]

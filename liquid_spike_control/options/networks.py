@@ -19,7 +19,7 @@ class ModelOptions(Options):
     model: tyro.conf.Positional[Path]
     """Model file: .nir, lava-dl's netx (.net, .h5), or a compiled network (.safetensors)."""
     preset: str | None = None
-    """Framework whose discretisation a foreign .nir follows, e.g. snntorch or sinabs; an unknown name lists them all."""
+    """Framework whose discretisation a foreign .nir follows, e.g. snntorch or sinabs; an unknown name lists all."""
     dt: Annotated[float, Range(1e-12, 1e12)] | None = None
     """Step of a .nir in the unit of its time constants, if neither preset nor file gives it."""
     step: Annotated[float, Range(1e-9, 3600.0, "s")] | None = None

@@ -65,11 +65,11 @@ def hot_pixels_command(options: HotPixelsOptions) -> int:
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
     counts = np.zeros((source.height, source.width), np.int64)
-    with ProgressBar("reading", "events") as patience:
+    with ProgressBar("reading", "events") as bar:
         for piece in source.pieces():
             account.add(piece)
             count_pixels(to_words(piece), counts)
-            patience.show(account.events, None)
+            bar.show(account.events, None)
     _demand_events(source, account)
     duration_s = account.duration_s
     if duration_s * options.rate < 1:
@@ -86,7 +86,7 @@ def hot_pixels_command(options: HotPixelsOptions) -> int:
         console.print(f"  column {x}, row {y}: {rate:.1f} Hz")
     if n > SHOWN:
         console.print(f"  and {n - SHOWN} more")
-    _tell(console, source)
+    _print_losses(console, source)
     if options.out is not None:
         facts = {
             "recording": options.file.name, "duration_s": duration_s, "rate_hz": options.rate, "factor": options.factor,

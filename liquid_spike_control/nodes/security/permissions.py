@@ -136,8 +136,8 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
     if name == "controller":
         joints = parameters.get("joint_topics") or (parameters.get("joint_topic", graph.JOINT_STATES),)
         estimate = (graph.ESTIMATE,) if parameters.get("estimate_names") else ()
-        heard = (*dict.fromkeys(map(_absolute, joints)), *estimate)
-        return Permissions((graph.COMMAND,), heard, ("~/set_learning",))
+        subscribed = (*dict.fromkeys(map(_absolute, joints)), *estimate)
+        return Permissions((graph.COMMAND,), subscribed, ("~/set_learning",))
     if name == "perception":
         events = parameters.get("events_topics") or (parameters.get("events_topic", graph.EVENTS),)
         spikes_in, spikes_out = ((graph.SPIKES_IN,), (graph.SPIKES_OUT,)) if offload else ((), ())

@@ -10,14 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from .. import __version__
-from ..assembly import new_loop, read_robot_perception
+from ..assembly import new_loop, new_perception, read_robot_perception
 from ..errors import TaskError
 from ..neuromorphic.energy.devices import DeviceComparison, compare_devices, table
 from ..neuromorphic.energy.devices_figure import plot
 from ..neuromorphic.model import of_perception
 from ..options import BenchEnergyOptions
 from ..outputs import write_json
-from ..perception import Perception
 from ..robot import Robot
 from ..robots.catalogue import robot_named
 from ..sim.world import side_by_side
@@ -31,7 +30,7 @@ FRACTION, N_STEPS, STEP_S = 0.01, 200, 1e-3
 
 def axon_spikes(robot: Robot, seed: int, duration_s: float) -> SpikeTrain:
     """Axon spikes of an episode that the robot drives with its own models."""
-    encoder, steps = Perception(read_robot_perception(robot)), []
+    encoder, steps = new_perception(robot, read_robot_perception(robot)), []
     loop = new_loop(robot, duration_s=duration_s)
     try:
         loop.reset(seed)

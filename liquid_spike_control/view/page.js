@@ -8,7 +8,7 @@ const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b
 const $ = (id) => document.getElementById(id);
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const about = (name) => name.replaceAll("_", " ");
-const page = { ticks: [], spikes: {}, last: null, description: null, scene: null, charts: [], updates: 0 };
+const page = { ticks: [], spikes: {}, potentials: [], last: null, description: null, scene: null, charts: [], updates: 0 };
 window.page = page;  // for people who look into it, and for tests
 
 async function order(what) {
@@ -62,6 +62,65 @@ function raster(name, n) {
   };
 }
 
+// Potentials of the watched neurons; 1 is the threshold.
+function potentials(c, width, height, at) {
+  const values = page.potentials.flatMap(([, , pairs]) => pairs.map((p) => p[1]));
+  const [low, high] = page.range = [Math.min(-0.5, ...values), Math.max(1.1, ...values)];
+  const y = (v) => height - (v - low) / (high - low) * height;
+  c.strokeStyle = style("--line"); c.lineWidth = 1;
+  for (const v of [0, 1]) { c.beginPath(); c.moveTo(0, y(v)); c.lineTo(width, y(v)); c.stroke(); }
+  page.potentials.forEach(([, , pairs], k) => {
+    c.strokeStyle = COLOURS[k]; c.lineWidth = 1.1; c.beginPath();
+    pairs.forEach(([t, v], i) => { if (i) c.lineTo(at(t), y(v)); else c.moveTo(at(t), y(v)); });
+    c.stroke();
+  });
+  c.fillStyle = style("--faint"); c.font = "11px system-ui"; c.fillText("threshold", 2, Math.max(11, y(1) - 2));
+  c.fillText(low.toPrecision(3), 2, height - 3);
+}
+
+// Of a rate a second and neuron: 0 at none, 1 from 100 Hz on.
+const level = (hz) => Math.min(1, Math.log10(1 + hz) / 2);
+const heat = (x) => [[60, 255], [70, 140], [90, 40]].map(([cold, hot]) => Math.round(cold + (hot - cold) * x));
+
+// Layers from left to right, and what connects them: forward above the middle, backward and within a layer below.
+function drawWiring(work) {
+  const { sizes, connections } = page.description.wiring, canvas = $("wiring"), names = Object.keys(sizes);
+  if (canvas.width !== canvas.clientWidth) canvas.width = canvas.clientWidth;
+  const c = canvas.getContext("2d"), y = 60, x = (name) => (names.indexOf(name) + 0.5) / names.length * canvas.width;
+  const hz = (name) => (work.rates ? work.rates[name] : 0) / sizes[name];
+  c.clearRect(0, 0, canvas.width, canvas.height);
+  c.font = "11px system-ui"; c.textAlign = "center";
+  for (const { source, target, weights } of connections) {
+    const from = x(source), to = x(target), middle = (from + to) / 2, backward = to <= from;
+    c.strokeStyle = style("--faint"); c.lineWidth = 1 + 6 * level(hz(source)); c.beginPath();
+    if (source === target) c.arc(from, y + 18, 16, -0.5, Math.PI + 0.5);
+    else { c.moveTo(from, y); c.quadraticCurveTo(middle, backward ? y + 70 : y - 40, to, y); }
+    c.stroke();
+    c.fillStyle = style("--faint");
+    c.fillText(`${weights} weights`, source === target ? from + 60 : middle, source === target ? y + 40 : backward ? y + 50 : y - 30);
+  }
+  page.places = {};
+  for (const name of names) {
+    c.fillStyle = `rgb(${heat(level(hz(name)))})`; c.beginPath(); c.arc(x(name), y, 14, 0, 2 * Math.PI); c.fill();
+    c.fillStyle = style("--ink");
+    c.fillText(`${name}: ${sizes[name]}`, x(name), y + 62); c.fillText(`${hz(name).toFixed(1)} Hz`, x(name), y + 76);
+    page.places[name] = [x(name), y];
+  }
+}
+
+function showWatched() {
+  const named = page.potentials.map(([layer, neuron]) => `${layer} ${neuron}`).join();
+  if (page.named === named) return;
+  page.named = named;
+  $("watched").replaceChildren(...page.potentials.map(([layer, neuron], k) => {
+    const button = Object.assign(document.createElement("button"), { textContent: `${about(layer)} ${neuron} \u00d7` });
+    button.style.color = COLOURS[k];
+    button.title = "show it no longer";
+    button.addEventListener("click", () => order({ do: "unwatch", name: layer, value: neuron }));
+    return button;
+  }));
+}
+
 function build(d) {
   page.description = d;
   $("robot").textContent = d.robot; $("what").textContent = d.description; document.title = `liquid-spike: ${d.robot}`;
@@ -84,7 +143,18 @@ function build(d) {
       lines(c, w, h, at, d.commands.map((x, k) =>
         [(t) => t[3][k] / Math.max(Math.abs(x.least), Math.abs(x.most)), COLOURS[k % COLOURS.length], 1.1]), -1, 1));
   }
-  for (const [name, n] of Object.entries(d.layers)) chart(`spikes of ${name}, ${n} neurons`, 90, raster(name, n));
+  $("inside").hidden = !d.wiring;
+  if (d.wiring) {
+    chart("membrane potentials, in thresholds", 90, potentials);
+    for (const name of Object.keys(d.layers)) $("layer").add(new Option(name));
+    $("watch").addEventListener("click", () => order({ do: "watch", name: $("layer").value, value: Number($("neuron").value) }));
+  }
+  for (const [name, n] of Object.entries(d.layers)) {
+    chart(`spikes of ${name}, ${n} neurons`, 90, raster(name, n));
+    const canvas = page.charts.at(-1).canvas;
+    canvas.addEventListener("click", (at) => order({ do: "watch", name,
+      value: Math.max(0, Math.min(n - 1, Math.floor((1 - at.offsetY / canvas.clientHeight) * n))) }));
+  }
   $("seen").hidden = !d.camera.width;
   if (d.camera.width) {
     const events = $("events"), factor = Math.max(1, Math.floor(256 / d.camera.height));
@@ -117,6 +187,11 @@ function table(told) {
     const [p50, p99] = told.latency_us;
     rows.push(["sensing to command", `${(p50 / 1e3).toFixed(2)} ms p50, ${(p99 / 1e3).toFixed(2)} ms p99`]);
   }
+  if (told.work && told.work.power) {
+    const { model, dynamic_w, static_w } = told.work.power;
+    rows.push(["synaptic operations", `${(told.work.synaptic_operations / 1e3).toFixed(0)} thousand a second`]);
+    rows.push(["power of the network", `${(dynamic_w * 1e6).toFixed(0)} uW + static ${(static_w * 1e3).toFixed(0)} mW (estimate by ${model})`]);
+  }
   for (const [name, text] of Object.entries(told.facts.numbers)) rows.push([name, text]);
   if (told.lost) rows.push(["lost by this page", `${told.lost} ticks`]);
   $("numbers").replaceChildren(...rows.filter((r) => r[1]).map((row) => {
@@ -128,11 +203,18 @@ function table(told) {
 
 function take(told) {
   const now = told.stamp_ns * 1e-9;
-  if (page.ticks.length && told.ticks.length && told.ticks[0][0] < page.ticks.at(-1)[0]) { page.ticks = []; page.spikes = {}; }
+  if (page.ticks.length && told.ticks.length && told.ticks[0][0] < page.ticks.at(-1)[0]) {
+    page.ticks = []; page.spikes = {}; page.potentials = [];
+  }
   page.ticks.push(...told.ticks);
   page.ticks = page.ticks.filter((t) => t[0] > now - KEPT_S);
   for (const [name, pairs] of Object.entries(told.spikes || {})) {
     page.spikes[name] = (page.spikes[name] || []).concat(pairs).filter((p) => p[0] > now - KEPT_S);
+  }
+  if (told.potentials) {
+    const before = new Map(page.potentials.map(([layer, neuron, pairs]) => [`${layer} ${neuron}`, pairs]));
+    page.potentials = told.potentials.map(([layer, neuron, pairs]) =>
+      [layer, neuron, (before.get(`${layer} ${neuron}`) || []).concat(pairs).filter((p) => p[0] > now - KEPT_S)]);
   }
   page.last = told; page.updates += 1;
 }
@@ -159,6 +241,7 @@ function draw() {
     c.clearRect(0, 0, canvas.width, canvas.height);
     draw(c, canvas.width, canvas.height, (t) => (t - now + KEPT_S) / KEPT_S * canvas.width);
   }
+  if (page.description.wiring) { drawWiring(told.work); showWatched(); }
   table(told);
 }
 

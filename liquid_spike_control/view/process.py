@@ -18,6 +18,7 @@ from ..robot import Robot
 from ..robot_file import read_robot
 from ..tasks.of_robot import task_of
 from .link import Link
+from .network import NetworkView
 from .screen import Screen
 from .server import PageServer
 
@@ -44,9 +45,9 @@ def new_screen(robot: Robot, settings: dict, duration_s: float | None, perceptio
         return Screen(robot, task)
     model = read_robot_perception(robot, perception)
     backend = new_backend(model)
-    # an emulator of other neuron models has no rasters by layer
+    # an emulator of other neuron models shows no layers
     layers = backend if isinstance(backend, LoihiEmulator) else None
-    return Screen(robot, task, new_perception(robot, model), layers)
+    return Screen(robot, task, None if layers is None else NetworkView(new_perception(robot, model), layers))
 
 
 def main() -> None:

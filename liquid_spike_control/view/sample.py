@@ -52,9 +52,9 @@ class Order(msgspec.Struct):
     """What a person asks for on the page.
 
     Attributes:
-        do: pause, go, step, push, setpoint, stop or release.
+        do: pause, go, step, push, setpoint, stop or release; watch or unwatch, which the view itself does.
         body, impulse: what is pushed, and how [N s], in the world's frame.
-        name, value: of a setpoint, in its unit.
+        name, value: of a setpoint, in its unit; of a neuron that is watched, its layer and number.
     """
 
     do: str
@@ -65,6 +65,6 @@ class Order(msgspec.Struct):
 
 
 #: What an order may ask for.
-ORDERS = ("pause", "go", "step", "push", "setpoint", "stop", "release")
+ORDERS = ("pause", "go", "step", "push", "setpoint", "stop", "release", "watch", "unwatch")
 #: The most that a push may be [N s].
 MOST_IMPULSE = 100.0

@@ -11,12 +11,11 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..neuromorphic.emulator.loihi import LoihiEmulator
-from ..perception import Perception
 from ..robot import Robot
 from ..sim.world import picture_size
 from ..tasks.mujoco_task import MujocoTask
 from ..types import EPISODE_GAP_NS, EVENT
+from .network import NetworkView
 from .sample import Facts, Sample
 from .solids import places, solids
 
@@ -32,16 +31,11 @@ class Screen:
     Args:
         robot: the robot.
         task: its scene at the beginning of the episode, or None on a real robot; it is moved.
-        perception, backend: of the robot, to show spikes layer by layer: the view runs the network itself on the same
-            events, so that the robot's own loop is not asked for them; None without a perception.
+        network: of the robot's perception, to look into its layers; None without one.
     """
 
-    def __init__(
-        self, robot: Robot, task: MujocoTask | None, perception: Perception | None = None,
-        backend: LoihiEmulator | None = None,
-    ) -> None:  # fmt: skip
-        self.robot, self._task = robot, task
-        self._perception, self._backend = perception, backend
+    def __init__(self, robot: Robot, task: MujocoTask | None, network: NetworkView | None = None) -> None:
+        self.robot, self._task, self._network = robot, task, network
         self._lock = threading.Lock()
         self._solids = [] if task is None else solids(task.model)
         self._geoms = [solid["geom"] for solid in self._solids]
@@ -56,7 +50,8 @@ class Screen:
     def _clear(self) -> None:
         self._ticks: list[Sample] = []
         self._events: list[np.ndarray] = []
-        self._spikes: dict[str, list[np.ndarray]] = {}
+        if self._network is not None:
+            self._network.clear()
 
     @property
     def last_stamp_ns(self) -> int:
@@ -68,14 +63,15 @@ class Screen:
         robot = self.robot
         cameras = robot.cameras if robot.estimates else ()
         width, height = picture_size(cameras) if cameras else (0, 0)
-        layers = {} if self._backend is None else {n: self._backend.network.size(n) for n in _names(self._backend)}
+        network = self._network
         bodies = [] if self._task is None else _movable(self._task.model)
         return {
             "robot": robot.name, "description": robot.description, "period_s": robot.period_s,
             "readings": _shown(robot.seen), "estimates": _shown(robot.estimates),
             "commands": [_shown([c])[0] | {"least": c.least, "most": c.most} for c in robot.commands],
             "setpoints": [_shown([s])[0] | {"default": s.default} for s in robot.setpoints],
-            "camera": {"width": width, "height": height}, "layers": layers, "bodies": bodies,
+            "camera": {"width": width, "height": height}, "layers": {} if network is None else network.sizes,
+            "wiring": None if network is None else network.describe(), "bodies": bodies,
             "simulated": self._task is not None,
             "solids": [s | {k: _text(s[k]) for k in ("triangles", "normals")} for s in self._solids],
         }  # fmt: skip
@@ -86,7 +82,8 @@ class Screen:
             jump = sample.stamp_ns - self._last.stamp_ns
             if self._last.stamp_ns < 0 or jump <= 0 or jump >= EPISODE_GAP_NS:
                 # the first sensing of an episode has no events; who comes later sees those of a period
-                self._restart(sample.stamp_ns - (round(self.robot.period_s * 1e9) if sample.events else 0))
+                if self._network is not None:
+                    self._network.restart(sample.stamp_ns - (round(self.robot.period_s * 1e9) if sample.events else 0))
             self._last = sample
             self._ticks.append(sample)
             if sample.verdict:
@@ -96,27 +93,24 @@ class Screen:
             events = np.frombuffer(sample.events, EVENT)
             if len(events):
                 self._events.append(events)
-            self._run_network(events, sample.stamp_ns)
+            if self._network is not None:
+                self._network.take(events, sample.stamp_ns)
 
-    def _restart(self, stamp_ns: int) -> None:
-        if self._perception is not None and self._backend is not None:
-            self._perception.reset(stamp_ns)
-            self._backend.reset()
+    def watch(self, layer: str, neuron: float, wanted: bool) -> None:
+        """Show the membrane potential of a neuron, or no longer.
 
-    def _run_network(self, events: np.ndarray, stamp_ns: int) -> None:
-        if self._perception is None or self._backend is None:
-            return
-        train = self._perception.encode(events, stamp_ns)
-        start = stamp_ns - train.n_steps * self._perception.step_ns
-        for name, spikes in self._backend.run_all(train).items():
-            steps = np.repeat(np.arange(1, spikes.n_steps + 1), np.diff(spikes.indptr))
-            pairs = np.stack([(start + steps * self._perception.step_ns) * 1e-9, spikes.ids], axis=1)
-            self._spikes.setdefault(name, []).append(pairs)
+        Raises:
+            ValueError: there is no such neuron.
+        """
+        if self._network is None:
+            raise ValueError("there is no spiking network to look into; watch a robot with a perception on Loihi")
+        with self._lock:
+            self._network.watch(layer, neuron, wanted)
 
     def update(self) -> dict[str, Any]:
         """What has come since the last call, as JSON has it."""
         with self._lock:
-            ticks, events, spikes = self._ticks, self._events, self._spikes
+            ticks, events, inside = self._ticks, self._events, self._inside()
             self._clear()
             last, facts = self._last, self.facts
             told: dict[str, Any] = {
@@ -130,11 +124,21 @@ class Screen:
             }  # fmt: skip
         if last.pose and self._task is not None:
             told["places"] = _text(self._places(last, facts.seed))
-        if self._perception is not None:
+        if self.robot.estimates:
             told["events"] = _text(self._picture(events))
             told["n_events"] = sum(map(len, events))
-            told["spikes"] = {name: _pairs(parts) for name, parts in spikes.items()}
-        return told
+        return told | inside
+
+    def _inside(self) -> dict[str, Any]:
+        """What the network did since the last call."""
+        network = self._network
+        if network is None:
+            return {}
+        watched = [
+            [layer, neuron, _rounded(network.potentials.get((layer, neuron), []))] for layer, neuron in network.watched
+        ]  # fmt: skip
+        spikes = {name: _pairs(parts) for name, parts in network.spikes.items()}
+        return {"spikes": spikes, "potentials": watched, "work": network.work()}
 
     def _places(self, sample: Sample, seed: int) -> np.ndarray:
         """Where the things of the scene are, of the episode of a seed."""
@@ -155,10 +159,6 @@ class Screen:
         return picture
 
 
-def _names(backend: LoihiEmulator) -> list[str]:
-    return [name for name in backend.network.populations]
-
-
 def _shown(entries: Any) -> list[dict[str, Any]]:
     return [{"name": e.name, "unit": e.unit} for e in entries]
 
@@ -172,6 +172,10 @@ def _pairs(parts: list[np.ndarray]) -> list[list[float]]:
     pairs = np.concatenate(parts)
     pairs = pairs[:: max(1, -(-len(pairs) // MOST_SPIKES))]
     return [[round(float(t), 4), int(n)] for t, n in pairs]
+
+
+def _rounded(parts: list[np.ndarray]) -> list[list[float]]:
+    return [[round(float(t), 4), round(float(v), 4)] for part in parts for t, v in part]
 
 
 def _text(array: np.ndarray) -> str:

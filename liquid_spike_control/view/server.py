@@ -121,7 +121,10 @@ class PageServer:
             raise ValueError(f"impulse: {order.impulse}; give at most {MOST_IMPULSE} N s")
         if not abs(order.value) < 1e9:
             raise ValueError(f"value: {order.value}; give a finite number")
-        self._give(order)
+        if order.do in ("watch", "unwatch"):
+            self._screen.watch(order.name, order.value, order.do == "watch")
+        else:
+            self._give(order)
 
     def description(self) -> bytes:
         """What a page must know once, as JSON."""

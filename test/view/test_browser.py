@@ -115,6 +115,33 @@ def test_what_is_drawn_is_what_was_told(opened):
         assert (raster > 0).mean() < 0.6, "all is black"
         assert "accepted" in page.inner_text("#numbers")
 
+        # each layer's colour is its rate, and the potentials of the chosen neurons end where they were told
+        told = page.evaluate("({rates: page.last.work.rates, sizes: page.description.wiring.sizes, at: page.places})")
+        wiring = canvas(page, "#wiring").astype(int)
+        for name, (x, y) in told["at"].items():
+            level = min(1, np.log10(1 + told["rates"][name] / told["sizes"][name]) / 2)
+            expected = [c + (h - c) * level for c, h in ((60, 255), (70, 140), (90, 40))]
+            assert np.abs(wiring[round(y), round(x)] - expected).max() <= 1, name
+        assert len({tuple(wiring[round(y), round(x)]) for x, y in told["at"].values()}) == 2
+        assert "uW + static 104 mW (estimate by davies2018)" in page.inner_text("#numbers")
+        page.fill("#neuron", "77")
+        page.click("#watch")
+        page.click("#pause")
+        page.wait_for_function("page.potentials.length === 4 && page.potentials[3][2].length > 20")
+        stand_still(page)
+        page.evaluate("draw()")
+        chosen, (low, high), data = page.evaluate("""[page.potentials, page.range,
+            page.charts.at(-2).canvas.toDataURL()]""")
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGBA")).astype(int)
+        assert chosen[3][1] == 77
+        colours = [(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40)]
+        for (_, _, pairs), colour in zip(chosen, colours, strict=True):
+            row = 90 - (pairs[-1][1] - low) / (high - low) * 90
+            near = drawn[max(0, int(row) - 3) : int(row) + 4, -3:]
+            assert (np.abs(near[..., :3] - colour).max(axis=2) < 60).any() or any(
+                abs(pairs[-1][1] - other[2][-1][1]) < 0.05 for other in chosen if other[2] is not pairs
+            )  # fmt: skip
+
 
 def test_buttons_do_what_they_say(opened):
     # a robot whose episode goes on whatever is done to it

@@ -20,10 +20,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import new_loop
+from liquid_spike_control.assembly import new_backend, new_loop, read_robot_perception
 from liquid_spike_control.errors import OutputError, TaskError
+from liquid_spike_control.neuromorphic.energy.estimate import estimate
 from liquid_spike_control.robots.catalogue import descriptions, robot_named, task_named
-from liquid_spike_control.types import EVENT
+from liquid_spike_control.types import EVENT, SpikeTrain
 from liquid_spike_control.view.link import Link
 from liquid_spike_control.view.process import new_screen
 from liquid_spike_control.view.sample import Facts, Order, Sample
@@ -151,13 +152,14 @@ def test_the_screen_shows_what_it_was_given():
     robot = robot_named("pencil")
     screen = new_screen(robot, {}, None, None, True)
     screen.facts = Facts(seed=4)
-    spikes, seen = [], []
+    spikes, seen, given = [], [], []
     with (loop := new_loop(robot)).world as world:
         loop.reset(4)
         ran = loop.estimator.backend.run
 
         def kept(train):
             output = ran(train)
+            given.append(train)
             spikes.append(output)
             return output
 
@@ -186,6 +188,24 @@ def test_the_screen_shows_what_it_was_given():
     last = {(e["x"], e["y"]): 1 if e["p"] > 0 else -1 for e in every}
     assert told["n_events"] == len(every) > 100
     assert {(x, y): picture[y, x] for y, x in zip(*np.nonzero(picture), strict=True)} == last
+    # potentials, rates and power are those of the network that ran in the loop, on the same axon spikes
+    parallel, axons = new_backend(loop.estimator.perception.model), SpikeTrain.from_steps(
+        [train.step(k) for train in given for k in range(train.n_steps)]
+    )  # fmt: skip
+    ((name, probed),) = parallel.probe(axons).items()
+    threshold = np.broadcast_to(parallel.network.populations[name].vth, probed.v.shape[1]) << 6
+    assert len(told["potentials"]) == 3
+    for layer, neuron, pairs in told["potentials"]:
+        assert layer == name and len(pairs) == axons.n_steps == 145
+        assert np.allclose([v for _, v in pairs], probed.v[:, neuron] / threshold[neuron], atol=1e-4)
+        assert np.allclose([t for t, _ in pairs], np.arange(1, 146) * 1e-3)
+    stats, seconds = loop.estimator.backend.stats(), 0.145
+    assert told["work"]["rates"] == pytest.approx(
+        {"input": len(axons.ids) / seconds, name: stats.spikes / seconds}
+    )  # fmt: skip
+    assert told["work"]["power"]["dynamic_w"] == pytest.approx(estimate(stats, 1e-3).dynamic_power)
+    assert told["work"]["power"]["model"] == "davies2018" and told["work"]["power"]["static_w"] > 0
+    assert told["work"]["synaptic_operations"] == pytest.approx(stats.synaptic_operations / seconds)
     fired = np.concatenate([s.ids for s in spikes])
     (layer,) = told["spikes"].values()
     assert sorted(n for _, n in layer) == sorted(fired.tolist()) and len(fired) > 20
@@ -193,22 +213,48 @@ def test_the_screen_shows_what_it_was_given():
     assert again["ticks"] == [] and again["n_events"] == 0 and again["stamp_ns"] == told["stamp_ns"]
 
 
+def test_neurons_are_chosen_and_others_let_go():
+    screen = new_screen(robot_named("pencil"), {}, None, None, True)
+    (layer, n), = screen.describe()["layers"].items()
+    first = [neuron for _, neuron, _ in screen.update()["potentials"]]
+    screen.watch(layer, first[0], False)
+    for neuron in range(7):
+        screen.watch(layer, neuron, True)
+    assert [neuron for _, neuron, _ in screen.update()["potentials"]] == [first[2], *range(7)]
+    for name, neuron, says in (("nobody", 0, layer), (layer, n, f"0 to {n - 1}"), (layer, 0.5, "0.5")):
+        with pytest.raises(ValueError, match=says):
+            screen.watch(name, neuron, True)
+    with pytest.raises(ValueError, match="no spiking network"):
+        Screen(robot_named("hover"), None).watch(layer, 0, True)
+
+
+def test_the_wiring_is_the_network_s():
+    screen = new_screen(robot_named("pencil"), {}, None, None, True)
+    network = new_backend(read_robot_perception(robot_named("pencil"))).network
+    told = screen.describe()["wiring"]
+    assert told["sizes"] == {"input": network.n_inputs, **{n: p.n for n, p in network.populations.items()}}
+    assert [(c["source"], c["target"], c["weights"]) for c in told["connections"]] == [
+        (c.source, c.target, np.count_nonzero(c.weights)) for c in network.connections
+    ]  # fmt: skip
+
+
 def test_a_new_episode_begins_anew():
     screen = new_screen(robot_named("pencil"), {}, None, None, True)
     windows: list[int] = []
-    encode = screen._perception.encode
+    perception = screen._network.perception
+    encode = perception.encode
 
     def kept(events, stamp_ns):
         train = encode(events, stamp_ns)
         windows.append(train.n_steps)
         return train
 
-    screen._perception.encode = kept
+    perception.encode = kept
     events = np.array([(10_003_000_000, 5, 5, 1)], EVENT)
     for stamp in (10_000_000_000, 5_000_000, 10_005_000_000, 10_010_000_000):
         screen.add(Sample(stamp, events=events.tobytes() if stamp == 10_005_000_000 else b""))
     # a gap of ten seconds would be ten thousand steps of the network, if it were no new episode
-    assert windows == [0, 0, 5, 5] and screen._perception.rejected == 0
+    assert windows == [0, 0, 5, 5] and perception.rejected == 0
 
 
 # ---- the server ----

@@ -14,6 +14,7 @@ array([], dtype=int32)
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -182,22 +183,51 @@ class LoihiEmulator:
         sizes = {name: p.n for name, p in self.network.populations.items()}
         return by_population(self._run(spikes, self._every, self.network.n_neurons), sizes)
 
+    def run_watched(self, spikes: SpikeTrain, neurons: np.ndarray) -> tuple[dict[str, SpikeTrain], np.ndarray]:
+        """As :meth:`run_all`, and the voltages of some neurons after each step (slower: a call a step).
+
+        Args:
+            spikes: of the input axons.
+            neurons: integers ``(k,)``, numbered one population after the other.
+
+        Returns:
+            The spikes of every population, and int32 ``(n_steps, k)``, 0 where a spike reset the voltage.
+        """
+        if not len(neurons) or not spikes.n_steps:
+            return self.run_all(spikes), np.zeros((spikes.n_steps, len(neurons)), np.int32)
+        where, v = self._places()[neurons], np.zeros((spikes.n_steps, len(neurons)), np.int32)
+        trains = []
+        for k, train in enumerate(self._stepwise(spikes)):
+            trains.append(train)
+            v[k] = self._state[membrane.V, where]
+        sizes = {name: p.n for name, p in self.network.populations.items()}
+        return by_population(joined(trains), sizes), v
+
     def probe(self, spikes: SpikeTrain) -> dict[str, Probe]:
         """As :meth:`run`, but return current, voltage and spikes of every neuron and step (much slower)."""
         shape = spikes.n_steps, self.network.n_neurons
         u, v, fired = np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(shape, bool)
-        starts = self._layout.populations[:, visits.P_START]
-        sizes = [p.n for p in self.network.populations.values()]
-        where = np.concatenate([start + np.arange(n) for start, n in zip(starts, sizes, strict=True)])
-        for k in range(spikes.n_steps):
-            ids = np.ascontiguousarray(spikes.step(k), np.int32)
-            indptr = np.array([0, len(ids)], np.int64)
-            fired[k, self._advance(indptr, ids, self._every, shape[1]).ids] = True
-            kernels.settle(self._memory)
+        where = self._places()
+        for k, train in enumerate(self._stepwise(spikes)):
+            fired[k, train.ids] = True
             u[k], v[k] = self._state[membrane.U, where], self._state[membrane.V, where]
-        edges = np.cumsum(sizes)[:-1]
+        edges = np.cumsum([p.n for p in self.network.populations.values()])[:-1]
         parts = (np.split(x, edges, axis=1) for x in (u, v, fired))
         return {name: Probe(*p) for name, *p in zip(self.network.populations, *parts, strict=True)}
+
+    def _places(self) -> np.ndarray:
+        """Where in the state each neuron is, one population after the other."""
+        starts = self._layout.populations[:, visits.P_START]
+        sizes = [p.n for p in self.network.populations.values()]
+        return np.concatenate([start + np.arange(n) for start, n in zip(starts, sizes, strict=True)])
+
+    def _stepwise(self, spikes: SpikeTrain) -> Iterator[SpikeTrain]:
+        """The spikes of all populations step by step; after each the state is up to date."""
+        for k in range(spikes.n_steps):
+            ids = np.ascontiguousarray(spikes.step(k), np.int32)
+            train = self._advance(np.array([0, len(ids)], np.int64), ids, self._every, self.network.n_neurons)
+            kernels.settle(self._memory)
+            yield train
 
     def stats(self) -> BackendStats:
         """Work since the last reset."""

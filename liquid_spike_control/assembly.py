@@ -10,7 +10,7 @@ from .checkpoint import check_fits
 from .control.files import controller_of, read_controller_file
 from .errors import TaskError
 from .events.filters import FrontEnd
-from .loop import Decider, Estimator, Loop, NoEstimator, SpikingEstimator, TruthEstimator
+from .loop import Decider, DisturbedEstimator, Estimator, Loop, NoEstimator, SpikingEstimator, TruthEstimator
 from .neuromorphic.backend import Backend
 from .neuromorphic.model import new_backend as model_backend
 from .neuromorphic.model import of_perception
@@ -146,13 +146,14 @@ def _expert_loop(world: World) -> Loop:
     return loop_of(world, new_estimator(world, truth=True), decider)
 
 
-def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False) -> ControlTask:
+def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False, disturbed: bool = False) -> ControlTask:
     """A robot as a task whose observations are those of its controller: with the estimates where it has any.
 
     Args:
         robot: the robot.
         truth: the true values in the perception's place.
         rendered: see :class:`~.sim.world.World`.
+        disturbed: the true values with errors, see :class:`~.loop.DisturbedEstimator`.
 
     Raises:
         LiquidSpikeError: the task, the scene or the perception is missing, damaged or does not fit.
@@ -160,8 +161,8 @@ def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False) -> Co
     task = task_of(robot)
     if not robot.estimates:
         return task
-    world = World(task, rendered=rendered, sighted=not truth)
-    return SensedTask(world, new_estimator(world, truth=truth))
+    world = World(task, rendered=rendered, sighted=not (truth or disturbed))
+    return SensedTask(world, DisturbedEstimator(world) if disturbed else new_estimator(world, truth=truth))
 
 
 def loop_of(world: World, estimator: Estimator, controller: Decider) -> Loop:

@@ -15,12 +15,15 @@ import numpy as np
 
 from .control.gate import GateLimits, Verdict, admit, initial_state, press, release
 from .errors import ModelError
-from .robot import names
+from .robot import names, scales
 from .sim.world import Sensing, World, side_by_side
 from .types import Quantities
 
 if TYPE_CHECKING:
     from .perception import Perception
+
+#: Of a :class:`DisturbedEstimator`: lag [s], correlation time of the error [s], its parts of scale and truth, gains.
+LAG_S, ERROR_S, ERROR_FLOOR, ERROR_FRACTION, GAINS = 0.04, 0.12, 0.2, 0.15, (0.75, 1.05)
 
 
 class Decider(Protocol):
@@ -91,6 +94,41 @@ class TruthEstimator:
     def estimate(self, sensing: Sensing) -> Quantities:
         """The truth at the sensing's stamp."""
         return Quantities(sensing.stamp_ns, self._names, self._world.truth)
+
+
+class DisturbedEstimator(TruthEstimator):
+    """The true values with a lag, a gain that is off and errors that wander: about what a spiking perception gives, for
+    the training of a controller that is to bear it, at a hundredth of its time.
+
+    The error is a first-order Gauss-Markov process whose standard deviation is :data:`ERROR_FLOOR` of the estimate's
+    scale and :data:`ERROR_FRACTION` of the truth; an episode's first truths decide its errors.
+
+    Args:
+        world: whose truth.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._scales = scales(world.robot.estimates)
+        period_s = world.robot.period_s
+        self._follow = -np.expm1(-period_s / LAG_S)
+        self._kept = float(np.exp(-period_s / ERROR_S))
+
+    def reset(self, stamp_ns: int) -> None:
+        """Draw the errors of an episode."""
+        self._lagged = self._world.truth
+        seed = np.frombuffer(np.concatenate([self._lagged, self._world.task.truth()]).tobytes(), np.uint32)
+        self._rng = np.random.default_rng(seed)
+        self._gain = self._rng.uniform(*GAINS, len(self._scales))
+        self._error = self._rng.standard_normal(len(self._scales))
+
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """The truth at the sensing's stamp, disturbed."""
+        self._lagged = self._lagged + self._follow * (self._world.truth - self._lagged)
+        fresh = self._rng.standard_normal(len(self._scales))
+        self._error = self._kept * self._error + np.sqrt(1 - self._kept**2) * fresh
+        spread = ERROR_FLOOR * self._scales + ERROR_FRACTION * np.abs(self._lagged)
+        return Quantities(sensing.stamp_ns, self._names, self._gain * self._lagged + spread * self._error)
 
 
 class NoEstimator:

@@ -37,8 +37,8 @@ TASKS = (
 )  # fmt: skip
 
 
-#: Ends the name of a robot whose estimates are to be the true values.
-TRUTH = "?truth"
+#: Ends the name of a robot whose estimates are to be the true values, as they are or with errors.
+TRUTH, DISTURBED = "?truth", "?disturbed"
 
 
 @cache
@@ -94,8 +94,8 @@ def sensed_task_named(name: str | Path) -> ControlTask:
     """A new task of a robot as its controller sees it; see :func:`~..assembly.sensed_task`.
 
     Args:
-        name: of a robot, its folder or its yaml file; with ``?truth`` at its end, the true values take the
-            perception's place.
+        name: of a robot, its folder or its yaml file; with ``?truth`` or ``?disturbed`` at its end, the true values
+            take the perception's place, as they are or with errors.
 
     Raises:
         LiquidSpikeError: there is no such robot, or its task or perception cannot be loaded.
@@ -103,7 +103,8 @@ def sensed_task_named(name: str | Path) -> ControlTask:
     from ..assembly import sensed_task
 
     text = str(name)
-    return sensed_task(robot_named(text.removesuffix(TRUTH)), truth=text.endswith(TRUTH))
+    robot = robot_named(text.removesuffix(TRUTH).removesuffix(DISTURBED))
+    return sensed_task(robot, truth=text.endswith(TRUTH), disturbed=text.endswith(DISTURBED))
 
 
 def _foreign_folders() -> Iterator[Path]:

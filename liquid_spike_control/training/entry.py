@@ -16,7 +16,7 @@ from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
 from ..resources import shipped_model
-from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
+from ..robots.catalogue import DISTURBED, TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
 
@@ -195,7 +195,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
 
 def _named(options: TrainPolicyOptions) -> str:
     """The robot, with what its estimates are."""
-    return options.task + (TRUTH if options.estimates == "truth" else "")
+    return options.task + {"truth": TRUTH, "disturbed": DISTURBED}.get(options.estimates, "")
 
 
 def _stem(robot: str) -> str:

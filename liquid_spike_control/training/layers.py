@@ -22,14 +22,13 @@ from ..assembly import new_backend
 from ..errors import TaskError
 from ..perception import Perception
 from ..robot import Robot, names, scales, units
-from ..sim.world import picture_size
 from ..spiking.graph import SpikingGraph
 from ..spiking.layered_network import LayersState, TrainableLayers
 from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
 from ..types import SpikeTrain
-from .recorded_episodes import RecordedEpisode, Recording, recorded
+from .recorded_episodes import RecordedEpisode, Recording, front_end_of, recorded
 from .resume import read_checkpoint, write_checkpoint
 from .seeds import PERCEPTION_SEEDS
 
@@ -165,7 +164,7 @@ class LayersTrainer:
         self.robot, self.network, self._seed = robot, network, seed
         training = network.training
         self._check_mirrors()
-        width, height = picture_size(robot.cameras)
+        _, (width, height) = front_end_of(robot)
         if height % network.row_group:
             raise TaskError(f"row_group: {network.row_group}; give a divisor of the picture's height, {height}")
         recording = Recording(
@@ -272,7 +271,7 @@ class LayersTrainer:
 
     def write(self, path: Path, command: str, readout: Readout | None = None) -> PerceptionModel:
         """Write the network, with the trained readout or another one; returns it as it reads back."""
-        width, height = picture_size(self.robot.cameras)
+        _, (width, height) = front_end_of(self.robot)
         metadata = {
             "task": self.robot.name,
             "feature_names": list(names(self.robot.estimates)),

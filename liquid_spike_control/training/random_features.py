@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from ..assembly import new_backend
+from ..assembly import new_backend, new_perception
 from ..errors import TaskError
 from ..events.binning import SpikeBinner
-from ..perception import Perception
 from ..robot import Robot, names, scales, units
-from ..sim.world import World, picture_size, side_by_side
+from ..sim.world import World, side_by_side
 from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
 from ..tasks.of_robot import task_of
+from .recorded_episodes import front_end_of
 
 #: Length of a step of the network [s].
 STEP_S = 1e-3
@@ -90,7 +90,7 @@ def train_random_features(
     """
     if not robot.estimates:
         raise TaskError(f"{robot.source}: estimates: none; add cameras and what is to be estimated from their events")
-    width, height = picture_size(robot.cameras)
+    _, (width, height) = front_end_of(robot)
     group = config.row_group if height % config.row_group == 0 else 1
     binner = SpikeBinner(width, height, group, round(STEP_S * 1e9))
     metadata = {
@@ -164,7 +164,7 @@ def _record(
     expert = task.expert()
     spread = config.exploration * (task.most - task.least) / 2
     kept, truths = [], []
-    perception = Perception(model)
+    perception = new_perception(robot, model)
     readout = perception._readout
     with new_backend(model) as backend:
         for number, seed in enumerate(seeds):

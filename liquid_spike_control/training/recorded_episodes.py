@@ -23,6 +23,7 @@ import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
 from ..events.binning import SpikeBinner
+from ..events.filters import FrontEnd
 from ..outputs import write_file
 from ..robot import Robot, names
 from ..robots.catalogue import robot_named
@@ -79,11 +80,24 @@ def cache_folder() -> Path:
     return Path(given) if given else base / "liquid_spike_control" / "episodes"
 
 
+def front_end_of(robot: Robot) -> tuple[FrontEnd | None, tuple[int, int]]:
+    """What is between a robot's cameras and its network, and columns and rows of the picture that the network takes.
+
+    Raises:
+        RobotError: a file of the front end is missing, damaged or does not fit.
+    """
+    sensors = robot.sensors()
+    if not sensors:
+        return None, picture_size(robot.cameras)
+    front_end = FrontEnd(sensors)
+    return front_end, (front_end.width, front_end.height)
+
+
 def episode_key(robot: Robot, recording: Recording, seed: int) -> str:
     """Hex SHA-256 of all that decides an episode."""
     sha = hashlib.sha256(f"episode {VERSION} {sorted(asdict(recording).items())} {seed}".encode())
     bare = msgspec.structs.replace(robot, perception=None, controller=None, description="", folder="", source="")
-    sha.update(msgspec.json.encode(bare))
+    sha.update(msgspec.json.encode(bare) + repr(robot.sensors()).encode())
     for path in sorted(Path(robot.folder).glob("*")):
         if path.suffix in _SUFFIXES and path.is_file():
             sha.update(path.name.encode() + path.read_bytes())
@@ -158,7 +172,7 @@ def record_episode(world: World, recording: Recording, seed: int) -> bytes:
     """
     robot, task = world.robot, world.task
     expert = task.expert()
-    width, height = picture_size(robot.cameras)
+    front_end, (width, height) = front_end_of(robot)
     binner = SpikeBinner(width, height, recording.row_group, round(recording.step_s * 1e9))
     per_tick = round(robot.period_s / recording.step_s)
     rng = np.random.default_rng([seed, 5])
@@ -175,7 +189,8 @@ def record_episode(world: World, recording: Recording, seed: int) -> bytes:
         sensing = world.advance(expert.act(task) + 3 * wander)
         if world.over:  # the last period may have seen a collision
             break
-        spikes = binner.bin(side_by_side(sensing.events, robot.cameras), stamp_ns, per_tick)
+        events = side_by_side(sensing.events, robot.cameras)
+        spikes = binner.bin(events if front_end is None else front_end.apply(events), stamp_ns, per_tick)
         stamp_ns += per_tick * binner.step_ns
         truth = world.truth
         if not np.isfinite(truth).all():

@@ -10,7 +10,7 @@ import pytest
 from liquid_spike_control.errors import LiquidSpikeError, RobotError, TaskError
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
-from liquid_spike_control.robots.catalogue import robot_named, task_named
+from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named, task_named
 from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
 from liquid_spike_control.sim.renderer import Renderer
 from liquid_spike_control.sim.world import World
@@ -159,3 +159,20 @@ def test_run_by_the_expert(capsys):
     assert run_command(options) == 0 and "landed" in capsys.readouterr().out
     with pytest.raises(LiquidSpikeError, match="add --in-process"):
         run_command(RunOptions("quadrotor", expert=True))
+
+
+def test_disturbed_estimates_are_the_truth_with_errors_of_the_episode():
+    task = sensed_task_named("quadrotor?disturbed")
+    expert, seen = task.expert(), []
+    for seed in (3, 3, 4):
+        task.reset(seed)
+        estimates, truths = [], []
+        for _ in range(150):
+            task.advance(expert.act(task), 0.02)
+            estimates.append(task.observe()[-3:])
+            truths.append(task.world.truth)
+        seen.append(np.array(estimates))
+        error = np.std(seen[-1] - truths, axis=0)
+        assert (error > 0.03).all() and (error < 0.4).all()
+        assert np.corrcoef(seen[-1][:, 0], np.array(truths)[:, 0])[0, 1] > 0.5
+    assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0], seen[2])

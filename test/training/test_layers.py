@@ -32,9 +32,14 @@ from liquid_spike_control.spiking.layer_bptt import EventConvolution, LayerSpike
 from liquid_spike_control.spiking.layered_network import TrainableLayers  # noqa: E402
 from liquid_spike_control.training.entry import train_command  # noqa: E402
 from liquid_spike_control.training.layers import LayersTrainer  # noqa: E402
-from liquid_spike_control.training.recorded_episodes import CACHE_VARIABLE, Recording, recorded  # noqa: E402
+from liquid_spike_control.training.recorded_episodes import (  # noqa: E402
+    CACHE_VARIABLE,
+    Recording,
+    front_end_of,
+    recorded,
+)
 
-ARM = Path(__file__).parent / "robots/arm"
+ARM = Path(__file__).parents[1] / "robots/arm"
 SMALL = LayeredNetwork(
     step_s=0.002,
     layers=(
@@ -241,6 +246,17 @@ def test_episodes_are_recorded_once(arm, tmp_path):
     next(iter(stamps)).write_bytes(b"PK")
     with pytest.raises(LiquidSpikeError, match="not a whole recorded episode"):
         recorded(robot, recording, range(2), tmp_path / "a", 1)
+
+
+def test_episodes_pass_the_robot_s_front_end(arm, tmp_path):
+    robot, recording = read_robot(arm), Recording(0.002, 1, 0.3)
+    description = arm / "robot.yaml"
+    description.write_text(description.read_text().replace("name: eye, ", "name: eye, front_end: {group: [2, 4]}, "))
+    grouped = read_robot(arm)
+    assert front_end_of(robot)[1] == (32, 32) and front_end_of(grouped)[1] == (16, 8)
+    plain, small = (recorded(r, recording, range(1), tmp_path / "a", 1)[0] for r in (robot, grouped))
+    assert plain.spikes.ids.max() >= 2 * 16 * 8 > small.spikes.ids.max() and len(small.spikes.ids)
+    assert TrainableLayers(SMALL, *front_end_of(grouped)[1], 2, 1).shapes[0] == (2, 8, 16)
 
 
 @pytest.mark.slow

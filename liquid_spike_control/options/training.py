@@ -89,8 +89,9 @@ class TrainPolicyOptions(LearningOptions):
     cloning: bool = False
     """Behaviour cloning: the expert controls the robot in all rounds."""
     estimates: Literal["spiking", "truth", "disturbed"] = "spiking"
-    """Estimates of a robot with event cameras: of its spiking perception, the true values, or the true values with a lag,
-    a wrong gain and errors that wander."""
+    """Estimates of a robot with event cameras: of its spiking perception, the true values, or these with a lag, a wrong
+    gain and errors that wander.
+    """
     rewards: bool = False
     """Learn from rewards (recurrent PPO), not from an expert; takes much longer."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -33,11 +33,11 @@ def new_backend(model: PerceptionModel, kind: str = "loihi") -> Backend:
 
 
 def read_robot_perception(robot: Robot, path: str | Path | None = None) -> PerceptionModel:
-    """A robot's perception model, checked against its cameras and estimates.
+    """Read a robot's perception model, checked against its cameras and estimates.
 
     Args:
-        robot: with cameras.
-        path: of another model than the description's.
+        robot: a robot with cameras.
+        path: model file; default: the description's.
 
     Raises:
         RobotError: the description names no model.
@@ -64,12 +64,12 @@ def new_perception(robot: Robot, model: PerceptionModel) -> Perception:
 def read_robot_controller(
     robot: Robot, path: str | Path | None = None, backend: str = "loihi"
 ) -> AnyController:
-    """A robot's controller, checked against what it observes and takes.
+    """Read a robot's controller, checked against the robot's observations and commands.
 
     Args:
         robot: the robot.
-        path: of another controller than the description's.
-        backend: what runs a spiking one.
+        path: controller file; default: the description's.
+        backend: backend of a spiking controller, see :class:`~.control.spiking.SpikingController`.
 
     Raises:
         RobotError: the description names no controller.
@@ -113,17 +113,20 @@ def new_loop(
     backend: str = "loihi", rendered: bool = True, truth: bool = False, duration_s: float | None = None,
     expert: bool = False, **settings: Any,
 ) -> Loop:  # fmt: skip
-    """The loop of a robot in its world; close ``loop.world`` after use.
+    """Build the loop of a robot in its simulated world; close ``loop.world`` after use.
 
     Args:
         robot: the robot.
-        perception, controller: other models than the description's.
-        backend: what runs the perception's network.
-        rendered: see :class:`~.sim.world.World`.
-        truth: the true values in the perception's place.
+        perception, controller: model files; default: the description's.
+        backend: backend of the perception's network, one of :data:`~.neuromorphic.model.BACKENDS`.
+        rendered: render every picture of the cameras, see :class:`~.sim.world.World`.
+        truth: use the true values of the estimates instead of the perception.
         expert: the task's expert in the controller's place, and the true values in the perception's; the cameras see.
-        duration_s: of an episode [s]; the task's own by default.
-        settings: of the task.
+        duration_s: duration of an episode [s]; default: the task's.
+        settings: settings of the task, by name.
+
+    Returns:
+        The loop; call ``reset(seed)`` before the first tick.
 
     Raises:
         LiquidSpikeError: a model or the scene is missing, damaged or does not fit.

@@ -345,7 +345,7 @@ def events_convert(options: Annotated[EventsConvertOptions, tyro.conf.arg(name="
 
 @events.command(name="hot-pixels")
 def events_hot_pixels(options: Annotated[HotPixelsOptions, tyro.conf.arg(name="")]) -> int:
-    """Find the pixels that fire whatever they look at, as a mask for a camera's front end."""
+    """Find the pixels that fire in any scene, and write them as a mask for a camera's front end."""
     from .records.events_entry import hot_pixels_command
 
     return hot_pixels_command(options)

@@ -19,7 +19,7 @@ import h5py
 
 from .inputs import open_input
 
-#: All that a file may say it holds [bytes], unpacked.
+#: Limit of the unpacked size of a file [bytes].
 MAX_BYTES = 1 << 30
 #: Groups and data sets in a file, how deep they lie, and strings in a data set.
 MAX_OBJECTS, MAX_DEPTH, MAX_STRINGS = 100_000, 64, 1 << 16
@@ -94,7 +94,7 @@ def check_stream(dataset: h5py.Dataset, where: str) -> None:
         claimed = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
         stored, what = dataset.id.get_num_chunks(), "chunks"
     if stored < claimed:
-        raise ValueError(f"{where} is said to hold {claimed:,} {what}, and {stored:,} are stored")
+        raise ValueError(f"{where} claims {claimed:,} {what}, but {stored:,} are stored")
 
 
 def _look_through(file: h5py.File) -> None:
@@ -130,13 +130,13 @@ def _size(dataset: h5py.Dataset, where: str, room: int) -> int:
     taken = size * max(count, math.prod(dataset.chunks or ()))
     if strings is not None and strings.length is None:
         if count > MAX_STRINGS:
-            raise ValueError(f"{where} is said to hold {count:,} strings")
+            raise ValueError(f"{where} claims {count:,} strings; at most {MAX_STRINGS:,}")
         for text in _strings(dataset, count):
             taken += len(text)
             if taken > room:
                 break
     if taken > room:
-        raise ValueError(f"{where} is said to hold {taken:,} bytes; all together may be {MAX_BYTES:,}")
+        raise ValueError(f"{where} claims {taken:,} bytes; at most {MAX_BYTES:,} in a file")
     return taken
 
 

@@ -44,10 +44,10 @@ class Decider(Protocol):
 
 
 class Estimator(Protocol):
-    """Anything that estimates a robot's quantities from what is sensed."""
+    """Interface of perceptions: estimates a robot's quantities from its sensing."""
 
     def reset(self, stamp_ns: int) -> None:
-        """Begin an episode; what is sensed next is later than ``stamp_ns``."""
+        """Begin an episode; the next sensing is later than ``stamp_ns`` [ns]."""
 
     def estimate(self, sensing: Sensing) -> Quantities:
         """The robot's estimates at the sensing's stamp."""
@@ -143,7 +143,7 @@ class NoEstimator:
 
 
 def observation_for(names: tuple[str, ...], *sources: Quantities) -> np.ndarray:
-    """The numbers a controller asks for, by name, from several sources.
+    """Collect the observations of a controller, by name, from several sources.
 
     Raises:
         ModelError: none of the sources has one of the names.
@@ -160,13 +160,13 @@ def observation_for(names: tuple[str, ...], *sources: Quantities) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the chain made of one sensing.
+    """Outputs of the chain for one sensing.
 
     Attributes:
         estimate: of the perception.
         command: of the controller, before the gate, float64 ``(m,)``.
-        output: behind the gate, float64 ``(m,)``.
-        verdict: what the gate did.
+        output: after the gate, float64 ``(m,)``.
+        verdict: decision of the gate.
     """
 
     estimate: Quantities
@@ -177,7 +177,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class TickRecord:
-    """One tick: what was sensed at a stamp, the truth of the estimates there, and what was decided."""
+    """One tick of the loop.
+
+    Attributes:
+        sensing: readings and events at the tick's stamp.
+        truth: true values of the estimates at that stamp, float64 ``(n,)``.
+        decision: outputs for that sensing.
+    """
 
     sensing: Sensing
     truth: np.ndarray
@@ -189,9 +195,12 @@ class Loop:
 
     Args:
         world: the simulated robot.
-        estimator: of its estimates.
-        controller: command from the named observation.
+        estimator: computes the robot's estimates from its events.
+        controller: computes commands from the named observations.
         limits: of the gate.
+
+    Attributes:
+        sensing: the latest sensing; :meth:`tick` decides on it.
     """
 
     def __init__(self, world: World, estimator: Estimator, controller: Decider, limits: GateLimits) -> None:
@@ -199,7 +208,7 @@ class Loop:
         self._nominal_s = world.robot.period_s
 
     def reset(self, seed: int, start_ns: int = 0) -> None:
-        """Begin the episode of ``seed``."""
+        """Begin the episode of ``seed``, with its first stamp at ``start_ns`` [ns]."""
         self.sensing = self.world.reset(seed, start_ns)
         self.estimator.reset(start_ns)
         self.controller.reset()
@@ -207,7 +216,11 @@ class Loop:
         self._last_stamp_ns: int | None = None
 
     def decide(self, sensing: Sensing) -> Decision:
-        """Sensing to command: the part whose latency counts."""
+        """Compute estimate, command and gated command of a sensing, without moving the robot.
+
+        Raises:
+            ModelError: the controller needs an observation that the robot does not have.
+        """
         estimate = self.estimator.estimate(sensing)
         stamp = sensing.stamp_ns
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
@@ -218,20 +231,24 @@ class Loop:
         return Decision(estimate, command, output, verdict)
 
     def press_e_stop(self) -> None:
-        """Let the gate send the safe command until :meth:`release_e_stop`."""
+        """Press the e-stop: the gate sends the safe command until :meth:`release_e_stop`."""
         self._gate = press(self.limits, self._gate, self.sensing.stamp_ns)
 
     def release_e_stop(self) -> None:
-        """Let commands pass the gate again."""
+        """Release the e-stop: commands pass the gate again."""
         self._gate = release(self._gate)
 
     def tick(self) -> TickRecord:
-        """Decide on the last sensing, then move the robot on by one period."""
+        """Decide on the last sensing, then advance the robot by one control period.
+
+        Returns:
+            The sensing, the true values of the estimates, and the decision.
+        """
         sensing, truth = self.sensing, self.world.truth
         decision = self.decide(sensing)
         self.advance(decision)
         return TickRecord(sensing, truth, decision)
 
     def advance(self, decision: Decision) -> None:
-        """Move the robot on by one period under the gated command."""
+        """Advance the robot by one control period under the gated command."""
         self.sensing = self.world.advance(decision.output)

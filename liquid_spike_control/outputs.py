@@ -168,7 +168,7 @@ def write_json(path: str | Path | None, values: Any) -> None:
 def save_figure(figure: Figure, path: str | Path, dpi: float = 120, **options: Any) -> None:
     """Write a picture; the format is the suffix's, PNG into a device.
 
-    It is opaque and white, whatever matplotlib's configuration says: readable in print and on a dark page.
+    It is opaque and white, with any configuration of matplotlib: readable in print and on a dark page.
 
     Raises:
         OutputError: the file cannot be written.

@@ -53,7 +53,7 @@ class SpikeTrain:
 
     @classmethod
     def from_steps(cls, steps: list[np.ndarray]) -> SpikeTrain:
-        """Join one index array a step."""
+        """Join index arrays, one for each step."""
         indptr = np.zeros(len(steps) + 1, np.int64)
         np.cumsum([len(s) for s in steps], out=indptr[1:])
         ids = np.concatenate(steps) if steps else np.empty(0)

@@ -44,11 +44,11 @@ def read_controller_file(path: str | Path) -> AnyFile:
 
 
 def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
-    """The controller of a file that has been read.
+    """Build the controller of a file.
 
     Args:
         file: from :func:`read_controller_file`.
-        backend: what runs the neurons of a spiking one, see :class:`.spiking.SpikingController`.
+        backend: backend of a spiking controller's neurons, see :class:`.spiking.SpikingController`.
 
     Raises:
         TaskError: there is no such backend, or it cannot learn.

@@ -59,8 +59,8 @@ class GateLimits:
         names: of the commands, in order.
         lower, upper: range of each command, in its unit.
         rate: greatest change of each command per second.
-        max_age_ns: a command older than this no longer stands; at most 1 s.
-        safe: what goes out when no command stands, within the range.
+        max_age_ns: a command older than this is no longer valid; at most 1 s [ns].
+        safe: output while no command is valid, within the range.
 
     Raises:
         TaskError: a limit is missing, not finite, zero or contradicts another; names the field.
@@ -138,14 +138,14 @@ def release(state: GateState) -> GateState:
 def admit(
     limits: GateLimits, state: GateState, values: Sequence[float] | np.ndarray, stamp_ns: int, now_ns: int
 ) -> Result:
-    """Take a command.
+    """Check a command and limit it.
 
     Args:
-        limits: what may leave the gate.
-        state: from the call before.
+        limits: of the output.
+        state: from the previous call.
         values: the command, ``(n_commands,)``; may be anything that a message can hold.
-        stamp_ns: of the observation that it answers.
-        now_ns: the time now, on the same clock.
+        stamp_ns: of the observation that it answers [ns].
+        now_ns: the present time, on the same clock [ns].
 
     Returns:
         The new state, the output (float64 ``(n_commands,)``, not writable) and the verdict.
@@ -183,7 +183,16 @@ def admit(
 
 
 def watchdog(limits: GateLimits, state: GateState, now_ns: int) -> Result:
-    """A tick without a command: the last one stands until it is too old. Returns as :func:`admit` does."""
+    """Advance the gate by a tick without a command: the last one remains valid until it is too old.
+
+    Args:
+        limits: of the output.
+        state: from the previous call.
+        now_ns: the present time [ns].
+
+    Returns:
+        The new state, the output (float64 ``(n_commands,)``, not writable) and the verdict.
+    """
     state = _at(state, now_ns)
     if state.stopped:
         return _end(_safe(limits, state, now_ns), Verdict.E_STOP)

@@ -70,7 +70,7 @@ _MAY_BE_ZERO = ("threshold_mismatch", "shot_noise_hz", "leak_hz", "hot_pixel_fra
 
 @dataclass(frozen=True)
 class EventCameraModel:
-    """What a camera is like.
+    """Parameters of a simulated event camera.
 
     Attributes:
         width: columns [pixels].
@@ -160,12 +160,12 @@ class EventCamera:
         self._begin(stamp_ns, seed)
 
     def reset_log(self, log_intensity: np.ndarray, stamp_ns: int, seed: int) -> None:
-        """:meth:`reset` for a frame that is log intensity already."""
+        """Restart with a frame of log intensity; see :meth:`reset`."""
         self._log[1 - self._latest] = self._flat(log_intensity)
         self._begin(stamp_ns, seed)
 
     def step(self, intensity: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """The events between the last frame and this one.
+        """Return the events between the last frame and this one.
 
         Args:
             intensity: shape ``(height, width)``, 0..255; float32 is fastest.
@@ -182,12 +182,12 @@ class EventCamera:
         return self._advance(stamp_ns)
 
     def step_log(self, log_intensity: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """:meth:`step` for a frame that is log intensity already, such as :meth:`log_intensity` gives."""
+        """Return the events up to a frame of log intensity, from :meth:`log_intensity`; see :meth:`step`."""
         self._log[1 - self._latest] = self._flat(log_intensity)
         return self._advance(stamp_ns)
 
     def log_intensity(self, intensity: np.ndarray) -> np.ndarray:
-        """The function of this name, with this camera's stray light and linear range."""
+        """Convert intensity to log intensity, with this camera's stray light and linear range."""
         return log_intensity(intensity, self.model.stray_light, self.model.lin_log_threshold)
 
     @property

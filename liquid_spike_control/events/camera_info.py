@@ -62,11 +62,11 @@ class CameraInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             matrix = getattr(self, field)
             if matrix is None:
                 continue
-            wanted = "x".join(map(str, shape)) if shape else f"1x{most} or fewer"
+            size = "x".join(map(str, shape)) if shape else f"1x{most} or fewer"
             fits = (matrix.rows, matrix.cols) == shape if shape else matrix.rows == 1 and 0 <= matrix.cols <= most
             if not fits or len(matrix.data) != matrix.rows * matrix.cols or not all(map(math.isfinite, matrix.data)):
                 found = f"{matrix.rows}x{matrix.cols} with {len(matrix.data)} numbers"
-                raise TaskError(f"camera_info.{field}: {found}; give {wanted} finite numbers")
+                raise TaskError(f"camera_info.{field}: {found}; give {size} finite numbers")
         if not (self.camera_matrix.data[0] > 0 and self.camera_matrix.data[4] > 0):
             raise TaskError("camera_info.camera_matrix: no focal lengths; calibrate the camera first")
 

@@ -145,13 +145,13 @@ def _track(path: Path, requested: str | None) -> int | None:
 def write_events(
     path: str | Path, pieces: Iterable[np.ndarray], width: int, height: int, version: str | None = None
 ) -> None:
-    """Write a recording, by its suffix.
+    """Write a recording of an event camera; the suffix selects the format.
 
     Args:
         path: of the file.
         pieces: EVENT arrays, ascending in time; nanoseconds are cut to microseconds.
         width, height: of the picture [pixels].
-        version: ``evt2`` or ``evt3`` for ``.raw``; by default ``evt3``.
+        version: ``evt2`` or ``evt3``, for ``.raw``; default: ``evt3``.
 
     Raises:
         TaskError: the format cannot be written, the events are not in order, or the folder is missing.

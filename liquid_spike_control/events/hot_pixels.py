@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hot pixels: those that fire far more often than the pixels around them, whatever they look at."""
+"""Hot pixels: those that fire far more often than the pixels around them, in any scene."""
 
 from __future__ import annotations
 

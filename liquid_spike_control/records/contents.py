@@ -132,8 +132,8 @@ def _learning(status: Any) -> dict[int, bool]:
     """When learning was turned on and off, out of the controller's status; nothing out of another's."""
     if not status.name.startswith("controller:"):
         return {}
-    told = next((pair.value for pair in status.values if pair.key == "learning_changes"), "")
-    changes = (change.partition(":") for change in told.split())
+    recorded = next((pair.value for pair in status.values if pair.key == "learning_changes"), "")
+    changes = (change.partition(":") for change in recorded.split())
     # of another program's diagnostics, they need not be stamps
     return {int(at): on == "on" for at, _, on in changes if at.isdecimal() and len(at) < 20 and on in ("on", "off")}
 

@@ -82,20 +82,23 @@ def replay(
     progress: Progress = lambda done, total: None,
     robot: Robot | None = None,
 ) -> Replay:
-    """Replay a bag.
+    """Replay a bag through the models and compare every message with the recorded one.
 
     Args:
         path: of the bag.
-        perception_model, controller_model: their files; by default those that the bag names, if they are still there
-            and the same, or the robot's.
+        perception_model, controller_model: model files; default: those that the bag names, if they still exist
+            unchanged, or else the robot's.
         topics: of the messages; default: as in the bag or the robot's description.
         mode: "lockstep" or "realtime"; the bag's by default, or else realtime.
         other_models: replay although the models' hashes are not those of the bag.
-        progress: is called with the packets that are done, and all of them.
+        progress: called with the number of finished packets, and of all packets.
         robot: of the recorded graph, if the bag does not contain it; the simulated one of the bag, or the pencil.
 
+    Returns:
+        The comparisons by topic, notes, and the replayed contents.
+
     Raises:
-        TaskError: there is no such bag, or nothing in it to replay.
+        TaskError: there is no such bag, or it has nothing to replay.
         ModelError: a model is damaged, does not fit the bag, or is not the one of the bag.
     """
     bag = Bag(path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sensing:
-    """What the robot senses at one stamp.
+    """Readings and events of a robot at one stamp.
 
     Attributes:
         readings: readings and setpoints, in the description's order.
@@ -34,23 +34,23 @@ class Sensing:
 
     @property
     def stamp_ns(self) -> int:
-        """When [ns]."""
+        """Stamp of the readings [ns]."""
         return self.readings.stamp_ns
 
 
 class World:
-    """A task with stamps and event cameras; a context manager.
+    """A task in simulation, with stamps and event cameras; a context manager.
 
     Args:
-        task: whose robot, physics and aim.
-        rendered: render every picture; if not, the task's quicker pictures are used where it has them.
-        sighted: whether there are cameras at all; without them there are no events, for those who see the truth.
+        task: robot, physics and objective.
+        rendered: render every picture; if not, the task's faster pictures are used where it has them.
+        sighted: whether the cameras are simulated; without them there are no events, e.g. to control by true values.
 
     Attributes:
         task, robot: of the world.
 
     Raises:
-        RenderingError: there is no off-screen GL.
+        RenderingError: off-screen GL is not available.
     """
 
     def __init__(self, task: MujocoTask, rendered: bool = True, sighted: bool = True) -> None:
@@ -64,12 +64,12 @@ class World:
         self._start_ns = 0
 
     def reset(self, seed: int, start_ns: int = 0, variation: Variation | None = None) -> Sensing:
-        """Begin the episode of ``seed`` at ``start_ns`` and return what is sensed there (no events yet).
+        """Begin the episode of ``seed`` at ``start_ns`` and return its first sensing, without events.
 
         Args:
             seed: of the episode.
             start_ns: stamp of its beginning [ns].
-            variation: of the plant; none by default.
+            variation: of the plant; default: none.
         """
         if variation is None:
             self.task.reset(seed)
@@ -81,21 +81,21 @@ class World:
         return self._sense(self._silent, self.robot.period_s)
 
     def advance(self, command: np.ndarray, duration_s: float | None = None) -> Sensing:
-        """Hold a command for one control period.
+        """Hold a command for one control period, and return the sensing at its end.
 
         Args:
             command: float64 ``(m,)``.
-            duration_s: length of the period [s]; the task's own by default.
+            duration_s: length of the period [s]; default: the task's.
         """
         for _ in range(self.begin_period(duration_s)):
             self.step(command)
         return self.sense()
 
     def begin_period(self, duration_s: float | None = None, step_s: float | None = None) -> int:
-        """Begin a control period; returns how many calls of :meth:`step` it has.
+        """Begin a control period, and return its number of calls of :meth:`step`.
 
         Args:
-            duration_s: length of the period [s]; the task's own by default.
+            duration_s: length of the period [s]; default: the task's.
             step_s: without a camera, length of a step [s], rounded to whole physics steps; the period by default.
         """
         self._duration_s = self.task.next_period_s() if duration_s is None else duration_s
@@ -110,7 +110,7 @@ class World:
         return max(1, round(self._duration_s / self._frame_s))
 
     def step(self, command: np.ndarray) -> None:
-        """Hold a command until the next picture, or for the whole period where there is no camera."""
+        """Hold a command until the next picture, or for the whole period without a camera."""
         task = self.task
         task.advance(command, self._frame_s)
         self._reward += task.reward
@@ -119,7 +119,7 @@ class World:
             eye.look(self._frame, self._frame_s, self.now_ns, task.blind)
 
     def sense(self) -> Sensing:
-        """What is sensed at the end of the period."""
+        """Return the sensing at the end of the period."""
         self.task.reward = self._reward
         return self._sense(tuple(eye.events() for eye in self._eyes) or self._silent, self._duration_s)
 
@@ -144,7 +144,7 @@ class World:
         return self.task.over
 
     def picture(self, camera: int = 0) -> np.ndarray:
-        """What a camera sees now, float32 (height, width), 0 to 255."""
+        """Return the present picture of a camera, float32 ``(height, width)``, 0 to 255."""
         return self._eyes[camera].picture()
 
     def _sense(self, events: tuple[np.ndarray, ...], elapsed_s: float) -> Sensing:

@@ -25,12 +25,12 @@ class EpisodeController(Protocol):
 
 
 class ExpertController:
-    """An expert in a controller's place: it looks at the true state, so that noise does not touch it.
+    """An expert as a controller: it uses the true state, so that noise has no effect on it.
 
     Args:
         expert: of the task.
-        task: the one that the episode runs.
-        observation_names: of what a loop gives it.
+        task: of the episode.
+        observation_names: of the observations that a loop passes.
     """
 
     def __init__(self, expert: Expert, task: ControlTask, observation_names: tuple[str, ...] = ()) -> None:
@@ -58,7 +58,7 @@ class RandomController:
         self._rng = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """The commands go on where they were."""
+        """Continue the sequence of random commands."""
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Any command ``(m,)``."""
@@ -67,7 +67,7 @@ class RandomController:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EpisodeResult:
-    """What one episode came to.
+    """Result of one episode.
 
     Attributes:
         seed: of the episode.
@@ -100,8 +100,17 @@ def run_episode(
 ) -> EpisodeResult:
     """Run an episode to its end. The same arguments give the same commands, byte for byte.
 
+    Args:
+        task: to run.
+        controller: computes the commands.
+        perturbation: of plant, sensing and timing.
+        seed: of the episode.
+
+    Returns:
+        Success, reward, and latencies of the controller.
+
     Raises:
-        TaskError: the perturbation cannot apply to the task.
+        TaskError: the perturbation does not apply to the task.
     """
     begin = time.perf_counter()
     loop = PerturbedTask(task, perturbation, seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which engine runs a network."""
+"""Choice of the engine that runs a network."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .loihi2 import Loihi2Emulator
 
 
 def emulate(network: LoihiNetwork, graded: bool = False) -> LoihiEmulator | Loihi2Emulator:
-    """An emulator of a network: the fast engine where all neurons are CUBA-LIF, else the general one.
+    """Build an emulator of a network: the fast engine if all neurons are CUBA-LIF, else the general one.
 
     Plastic connections learn, which needs the fast engine.
 
     Both are :class:`~.backend.Backend` and give the same spikes.
 
     Args:
-        network: what to run.
-        graded: whether the input carries payloads, which only the general engine knows.
+        network: in integers.
+        graded: whether the input carries payloads, which only the general engine supports.
     """
     if not graded and all(isinstance(p, Population) for p in network.populations.values()):
         return PlasticEmulator(network) if network.learns else LoihiEmulator(network)

@@ -34,7 +34,7 @@ def quantise(
     num_weight_bits: int | Mapping[str, int] = 8,
     weight_exp: int | Mapping[str, int] | None = None,
 ) -> LoihiNetwork:
-    """The integer network of a float graph; see :func:`quantise_reported`. Clipped weights give a warning."""
+    """Quantise a float graph to an integer network; see :func:`quantise_reported`. Clipped weights give a warning."""
     network, report = quantise_reported(graph, weight_scale, num_weight_bits, weight_exp)
     for p in report.populations:
         if p.clipped:
@@ -48,7 +48,7 @@ def quantise_reported(
     num_weight_bits: int | Mapping[str, int] = 8,
     weight_exp: int | Mapping[str, int] | None = None,
 ) -> tuple[LoihiNetwork, QuantisationReport]:
-    """The integer network of a float graph, and what was lost on the way.
+    """Quantise a float graph to an integer network, and report the losses.
 
     Args:
         graph: float64.

@@ -91,7 +91,7 @@ def read_robot_controller(
 def new_estimator(
     world: World, perception: str | Path | None = None, backend: str = "loihi", truth: bool = False
 ) -> Estimator:
-    """What estimates a robot's quantities: its spiking perception, or nothing where it has no estimates.
+    """Return the estimator of a robot: its spiking perception, or none where it has no estimates.
 
     Args:
         world: the robot's.

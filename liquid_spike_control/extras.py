@@ -35,7 +35,7 @@ class MissingPackageError(LiquidSpikeError):
 
 
 def remedy(package: str) -> str | None:
-    """How to install an optional package; None for any other.
+    """Return how to install an optional package; None for any other.
 
     Args:
         package: import name, e.g. ``torch`` or ``sensor_msgs.msg``.

@@ -119,7 +119,7 @@ def _look_through(file: h5py.File) -> None:
 
 
 def _size(dataset: h5py.Dataset, where: str, room: int) -> int:
-    """What a data set takes in memory [bytes]."""
+    """Return the size of a data set in memory [bytes]."""
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"{where} is kept in another file")
     count, size = dataset.size or 0, dataset.dtype.itemsize

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happened at each tick of a run, with or without ROS: from it come reports, plots and videos."""
+"""History of a run, tick by tick, with or without ROS: the source of reports, plots and videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .robot import Robot
 
 @dataclass
 class History:
-    """What happened at each stamp [ns], by the names and units of the robot's description.
+    """Values at each stamp [ns], by the names and units of the robot's description.
 
     Attributes:
         robot: the robot.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which field of a JointState holds which named quantity. Needs no ROS: a bag's messages are read with it too."""
+"""Mapping of named quantities to the fields of a JointState. Needs no ROS: a bag's messages are read with it too."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Merger:
 
 
 class Readings:
-    """Which number of a robot's message is which quantity.
+    """Mapping of named quantities to the numbers of a robot's message.
 
     Args:
         kind: type of the message: a JointState, where each interface is ``joint/field``; a Float64MultiArray, whose

@@ -27,7 +27,7 @@ LAG_S, ERROR_S, ERROR_FLOOR, ERROR_FRACTION, GAINS = 0.04, 0.12, 0.2, 0.15, (0.7
 
 
 class Decider(Protocol):
-    """What the loop asks of a controller, learned or not.
+    """Interface of a controller in the loop, learned or not.
 
     Attributes:
         observation_names: order of the values that it takes.

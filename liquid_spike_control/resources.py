@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the files that are not Python live: MJCF, yaml and launch files, and the shipped models."""
+"""Paths of files that are not Python: MJCF, yaml and launch files, and the shipped models."""
 
 from __future__ import annotations
 

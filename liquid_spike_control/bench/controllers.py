@@ -56,7 +56,7 @@ class Candidate:
 
 
 def candidates() -> tuple[Candidate, ...]:
-    """What is measured. Each builds a network of random weights.
+    """Return the candidates. Each builds a network of random weights.
 
     Raises:
         LiquidSpikeError: torch or ncps is not installed.

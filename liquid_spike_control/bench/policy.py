@@ -94,7 +94,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the episodes under one perturbation came to.
+    """Results of the episodes under one perturbation.
 
     Attributes:
         perturbation: its name.

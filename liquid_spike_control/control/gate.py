@@ -96,7 +96,7 @@ class GateLimits:
 
 @dataclass(frozen=True, eq=False)
 class GateState:
-    """What the gate remembers; begin with :func:`initial_state`.
+    """State of the gate; begin with :func:`initial_state`.
 
     Attributes:
         output: float64 ``(n_commands,)``, what went out last; not writable.

@@ -36,7 +36,7 @@ _M3ED = ("prophesee/left", "prophesee/right")
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the events of a file are.
+    """Names of the data sets that hold a file's events.
 
     Attributes:
         name: of the layout.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a controller is made of: cells, sizes, wiring; its tensors, parameters and synapses. No torch.
+"""Architecture of a controller: cells, sizes, wiring; its tensors, parameters and synapses. No torch.
 
 The chain of every controller, with scaled observations ``o`` and elapsed time ``tau`` in nominal periods::
 
@@ -141,7 +141,7 @@ class Architecture:
         return 1 if self.mode == "pure" else 4
 
     def head_mask(self, wiring: Wiring, stage: int) -> np.ndarray:
-        """Which weights of a wired CfC's heads there are: bool, of the shape of the weights."""
+        """Return which weights of a wired CfC's heads exist: bool, of the shape of the weights."""
         mask = wiring.stage_mask(stage)
         sparse = self.heads if self.wiring is None or self.wiring.sparse_gates else min(self.heads, 2)
         return np.concatenate([mask] * sparse + [np.ones_like(mask)] * (self.heads - sparse))
@@ -245,7 +245,7 @@ def wirings_of(architecture: Architecture, tensors: Mapping[str, np.ndarray], n_
 
 
 def used(architecture: Architecture, shapes: Shapes, wirings: Sequence[Wiring | None]) -> dict[str, int]:
-    """How many numbers of each trained tensor have an effect: those of synapses that do not exist have none."""
+    """Return how many numbers of each trained tensor have an effect: those of missing synapses have none."""
     counts = {name: math.prod(shape) for name, shape in shapes.items() if ".wiring_" not in name}
     for k, wiring in enumerate(wirings):
         if wiring is None:

@@ -57,7 +57,7 @@ class Policy(nn.Module):
         return tuple(self.project.weight.new_zeros(batch, n) for n in self.architecture.state_sizes)
 
     def inputs(self, observation: Tensor, elapsed: Tensor) -> tuple[Tensor, Tensor]:
-        """What enters the first layer, ``(..., n_inputs)``, and the cells' time spans ``(..., 1)``."""
+        """Return the inputs of the first layer, ``(..., n_inputs)``, and the cells' time spans ``(..., 1)``."""
         dtype = self.project.weight.dtype
         ratio = (elapsed / self.nominal_period_s).clamp(*ELAPSED_RANGE).unsqueeze(-1).to(dtype)
         x = observation.to(dtype) / self.scales.to(dtype)
@@ -156,7 +156,7 @@ class Policy(nn.Module):
         training_command: str,
         training_seeds: tuple[int, int],
     ) -> ControllerFile:
-        """What :func:`liquid_spike_control.checkpoint.write_controller` writes.
+        """Return the controller for :func:`liquid_spike_control.checkpoint.write_controller`.
 
         Args:
             observation_names: of each input, in order.

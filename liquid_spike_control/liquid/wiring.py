@@ -26,7 +26,7 @@ _COMMAND_SHARE, _EXCITATORY_SHARE = 0.4, 2 / 3
 
 @dataclass(frozen=True)
 class WiringPlan:
-    """How the wiring of a layer is drawn; the same plan gives the same wiring.
+    """Parameters of a layer's random wiring; the same plan gives the same wiring.
 
     Attributes:
         kind: one of :data:`KINDS`.
@@ -146,7 +146,7 @@ class Wiring:
         return int(np.count_nonzero(self.sensory) + np.count_nonzero(self.synapses))
 
     def stage_mask(self, stage: int) -> np.ndarray:
-        """What drives the neurons of a stage of CfC cells: bool ``(stage size, n_below + stage size)``.
+        """Return the inputs of the neurons of a stage of CfC cells: bool ``(stage size, n_below + stage size)``.
 
         Below the first stage are the inputs, below another one the stage before. As in ncps, the neurons of one
         stage see each other's states, independently of the wiring.

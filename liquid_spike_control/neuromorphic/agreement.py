@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well two forms of one network agree on the same spikes: the float graph and its integers.
+"""Agreement of two forms of one network on the same spikes: the float graph and its integers.
 
 Exact steps part where recurrence amplifies rounding; rates last longer.
 """
@@ -60,7 +60,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a few neurons of a population did in the first steps.
+    """Traces of a few neurons of a population in the first steps.
 
     Attributes:
         neurons: their indices, int64 ``(k,)``, those that spiked most, the busiest first.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every neuromorphic backend offers: spikes in, spikes out, and an account of the work done."""
+"""Interface of every neuromorphic backend: spikes in, spikes out, and counts of the work done."""
 
 from __future__ import annotations
 

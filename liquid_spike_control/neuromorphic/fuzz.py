@@ -50,7 +50,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class FuzzReport:
-    """What was compared.
+    """Results of a comparison.
 
     Attributes:
         kind, versions: of the other simulator.

@@ -99,7 +99,7 @@ def get_message(name: str):
 
 
 def _offered(node: Node, topic: str) -> QoSProfile:
-    """What every publisher of a topic offers: reliable and latched only where all of them are."""
+    """Return the quality that every publisher of a topic offers: reliable and latched only if all of them are."""
     offers = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
     qos = QoSProfile(depth=DEPTH)
     if any(offer.reliability == QoSReliabilityPolicy.BEST_EFFORT for offer in offers):

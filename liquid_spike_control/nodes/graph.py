@@ -95,7 +95,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """What a user may choose about a robot's graph.
+    """Options of a robot's graph.
 
     Attributes:
         robot: its description, or its name, folder or yaml file.
@@ -211,7 +211,7 @@ class NodeSpec:
 
     @property
     def module(self) -> str:
-        """What ``python -m`` runs."""
+        """Module for ``python -m``."""
         return f"{PACKAGE}.nodes.{self.name}"
 
     def arguments(self) -> list[str]:

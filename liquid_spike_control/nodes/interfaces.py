@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which number of a robot's message is which quantity, in the words of ros2_control.
+"""Mapping of quantities to the numbers of a robot's message, in the terms of ros2_control.
 
 An interface of a ``sensor_msgs/msg/JointState`` is ``joint/field``, such as ``cart_slide/effort``; of any other stamped
 message it is the path to a number, such as ``twist.linear.x`` or ``angular_velocity.z``. The values of a

@@ -100,7 +100,7 @@ def check_nodes(path: Path, nodes: Sequence[str]) -> None:
 
 
 def unknown(names: Iterable[str]) -> str | None:
-    """What is wrong with the first of some parameters that no node of the graph has, or None."""
+    """Return the error of the first parameter that no node of the graph has, or None."""
     for name in names:
         if name not in KNOWN | ROS_OWN and not name.startswith(QOS_OVERRIDES):
             near = difflib.get_close_matches(name, KNOWN, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run came to: the numbers of each tick, and the table and JSON made of them. The same with and without ROS."""
+"""Report of a run: the numbers of each tick, and their table and JSON. The same with and without ROS."""
 
 from __future__ import annotations
 

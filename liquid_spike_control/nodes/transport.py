@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which Fast-DDS profile a process is started with: the shipped one, unless the user names another.
+"""Fast-DDS profile of a process: the shipped one, unless the user names another.
 
 Fast-DDS by itself has 512 KiB of shared memory a process, and loses best-effort messages that do not fit.
 """
@@ -25,7 +25,7 @@ def profile_file(environment: Mapping[str, str]) -> str:
 
 
 def profile_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """What to put into a process's environment before it joins ROS: the name that its Fast-DDS looks for."""
+    """Return the environment that a process needs before it joins ROS: the variable that its Fast-DDS reads."""
     return {VARIABLES[rclpy_version() >= (8,)]: profile_file(environment)}
 
 

@@ -87,7 +87,7 @@ class HotPixelsOptions(EventsOptions):
     rate: Annotated[float, Range(1e-3, 1e6, "Hz")] = 2.0
     """Least rate of a hot pixel [Hz]; none has fewer than 10 events."""
     factor: Annotated[float, Range(1.0, 1e6)] = 10.0
-    """How many times the events of the pixels around it a hot one has."""
+    """Least ratio of a hot pixel's events to those of the pixels around it."""
 
 
 @dataclass

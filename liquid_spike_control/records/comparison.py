@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a replayed message is not the recorded one.
+    """A difference between a replayed and the recorded message.
 
     Attributes:
         stamp_ns: of the message.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag holds of a run besides the events: joints, estimates, commands and spikes."""
+"""Contents of a bag besides the events: joints, estimates, commands and spikes."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _dropped(status: Any) -> int:
 
 
 def _learning(status: Any) -> dict[int, bool]:
-    """When learning was turned on and off, out of the controller's status; nothing out of another's."""
+    """Return when learning was turned on and off, from the controller's status; empty for another node's."""
     if not status.name.startswith("controller:"):
         return {}
     recorded = next((pair.value for pair in status.values if pair.key == "learning_changes"), "")

@@ -22,7 +22,7 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class PacketForm:
-    """How events become packets.
+    """Format of event packets.
 
     Attributes:
         encoding: "evt3" or "mono".
@@ -48,7 +48,7 @@ class PacketForm:
 
 
 class Packet(NamedTuple):
-    """What a camera publishes at once.
+    """Messages that a camera publishes at the same time.
 
     Attributes:
         end_ns: when it is published.

@@ -144,7 +144,7 @@ def _text(body: bytes, at: int) -> tuple[str, int]:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """What a chunk holds, as far as it goes.
+    """Return the contents of a chunk, up to the cut.
 
     Raises:
         ValueError: it is too large, damaged or compressed in an unknown way.

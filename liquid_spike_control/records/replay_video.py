@@ -46,7 +46,7 @@ def write_video(outcome: Replay, topics: Topics, path: Path) -> None:
 
 
 def history_of(outcome: Replay, topics: Topics) -> History:
-    """What a bag holds of a simulated run, with the replayed estimates.
+    """Return the history of a simulated run from a bag, with the replayed estimates.
 
     Args:
         outcome: of the replay.

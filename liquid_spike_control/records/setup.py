@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a recorded graph was set up: by the parameters in its bag, or a robot's description where the bag has none."""
+"""Setup of a recorded graph: from the parameters in its bag, or else from the robot's description."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .mcap_file import GRAPH_TOPIC
 
 @dataclass(frozen=True)
 class Topics:
-    """Where a run's messages are; what is None is as the bag has it, or the robot's description."""
+    """Topics of a run's messages; None: as in the bag, or in the robot's description."""
 
     events: str | None = None
     joints: str | None = None

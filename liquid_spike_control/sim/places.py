@@ -113,7 +113,7 @@ class Places:
 
 
 class _CameraMotion:
-    """What a camera's own motion does to the middle of its picture.
+    """Effect of a camera's own motion on the middle of its picture.
 
     A still point at distance Z on the axis is at (0, 0, -Z) in the camera's frame and moves there by -v - w x p, so
     that its direction turns by (-v_x / Z + w_y, -v_y / Z - w_x) and Z shrinks by -v_z (Longuet-Higgins and Prazdny,

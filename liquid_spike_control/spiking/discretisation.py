@@ -170,7 +170,7 @@ class Discretisation:
 
 
 def _driven(lost: np.ndarray, kind: Gain, factor: np.ndarray) -> np.ndarray:
-    """What an input of 1 adds to a state that loses the fraction ``lost`` in a step, times ``r`` or ``w_in``."""
+    """Return the gain of an input to a state that loses the fraction ``lost`` in a step, times ``r`` or ``w_in``."""
     # A state that never decays: the exporter divided dt by 0 for tau and for tau / dt, whose quotient was meant.
     endless = (lost == 0) & np.isinf(factor)
     gain = {"decay": lost, "jump": np.ones_like(lost), "kept": 1 - lost}[kind]

@@ -73,7 +73,7 @@ class LayeredNetwork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a network is trained.
+    """Parameters of a network's training.
 
     Attributes:
         episodes, seconds: how many are recorded, and how long each is at most [s].

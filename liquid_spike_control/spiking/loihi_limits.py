@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of a float graph Loihi cannot do, however fine the integers, and what needs Loihi 2's programmable neuron."""
+"""Features of a float graph that Loihi lacks with any integers, or that need Loihi 2's programmable neuron."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class SpikingNetwork(nn.Module):
 
     @torch.no_grad()
     def freeze_synapses(self) -> None:
-        """What is no synapse now will never be one again."""
+        """Freeze the present pattern of synapses: a missing synapse stays missing."""
         effective = self.effective()
         self.mask_in.copy_((effective["w_in"] != 0).to(self.mask_in.dtype))
         self.mask_rec.copy_((effective["w_rec"] != 0).to(self.mask_rec.dtype))

@@ -199,7 +199,7 @@ class _Import:
         self.arriving[name] = [replace(t, delay=max(t.delay, floor)) if t.source == name else t for t in rest]
 
     def _filter(self, name: str, terms: list[Term], population: CubaPopulation) -> np.ndarray:
-        """What the current loses in a step: its own, or that of the LI which all inputs pass."""
+        """Return the decay of the current in a step: its own, or that of the LI which all inputs pass."""
         filters = {t.filtered_by: t.lost for t in terms}
         if set(filters) <= {None}:
             return population.du

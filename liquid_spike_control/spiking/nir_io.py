@@ -41,7 +41,7 @@ _KNOWN = (nir.Input, nir.Output, nir.Flatten, nir.Delay, nir.LI, *WEIGHTS, *NEUR
 
 @dataclass(frozen=True, eq=False)
 class PerceptionModel:
-    """What a perception file holds.
+    """Contents of a perception file.
 
     Attributes:
         graph: the spiking part; ``graph.outputs`` are the populations that feed the readout, in order.

@@ -94,7 +94,7 @@ class SpikingPolicy(nn.Module):
         """Nothing: the grid is kept in the forward pass."""
 
     def inputs(self, observation: Tensor, elapsed: Tensor) -> Tensor:
-        """What is coded: scaled observations and the logarithm of the elapsed time, ``(..., n_quantities)``."""
+        """Return coded inputs: scaled observations and logarithm of the elapsed time, ``(..., n_quantities)``."""
         dtype = self.network.w_in.dtype
         x = observation.to(dtype) / self.scales.to(dtype)
         if not self.architecture.elapsed_input:
@@ -138,7 +138,7 @@ class SpikingPolicy(nn.Module):
         training_command: str,
         training_seeds: tuple[int, int],
     ) -> SpikingControllerFile:
-        """What :func:`.policy_file.write_spiking_controller` writes.
+        """Return the policy for :func:`.policy_file.write_spiking_controller`.
 
         The arguments are those of :class:`~..controller_description.ControllerDescription`; the rest is the policy's.
 
@@ -229,7 +229,7 @@ class _ControlPeriods(torch.autograd.Function):
 
 
 def _recurrent_mask(architecture: SpikingArchitecture) -> np.ndarray:
-    """Where synapses between neurons may be: from each layer to the next and, if recurrent, within it."""
+    """Return which synapses between neurons may exist: from each layer to the next and, if recurrent, within it."""
     ends = np.cumsum([0, *architecture.units])
     layer = np.repeat(np.arange(len(architecture.units)), architecture.units)
     mask = layer[:, None] + 1 == layer[None, :]

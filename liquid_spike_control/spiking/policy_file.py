@@ -29,7 +29,7 @@ _ARCHITECTURE = "the spiking architecture"
 
 @dataclass(frozen=True)
 class SpikingArchitecture:
-    """What a spiking policy is made of.
+    """Architecture of a spiking policy.
 
     Attributes:
         units: neurons of each layer. All layers are blocks of one population, so that each costs one step of delay.
@@ -121,7 +121,7 @@ class SpikingControllerFile(ControllerDescription):
 
     @property
     def step_s(self) -> float:
-        """How long an SNN step lasts in a nominal control period [s]."""
+        """Length of an SNN step in a nominal control period [s]."""
         return self.nominal_period_s / self.architecture.steps
 
     @property

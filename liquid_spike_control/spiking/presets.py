@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each exporter of NIR files steps its neurons.
+"""Discretisation presets of the exporters of NIR files.
 
 NIR states differential equations (Pedersen et al. 2024, Nature Communications 15) and no step. A file is read as
 its author meant it only with the discretisation of the framework that wrote it; some of them write parameters

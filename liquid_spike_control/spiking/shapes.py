@@ -66,7 +66,7 @@ def infer_shapes(file: NirFile, input_shape: Shape | None = None) -> dict[str, S
 
 
 def _candidates(file: NirFile, name: str) -> list[Shape]:
-    """What the input may be: its shape as written, without leading dimensions, and what its targets ask for."""
+    """Return the possible shapes of the input: as written, without leading dimensions, and as its targets require."""
     written = file.nodes[name].values.get("shape", ())
     shape = tuple(int(n) for n in np.ravel(written) if 0 < n <= MOST_ELEMENTS)
     found = [shape[i:] for i in range(len(shape))] if len(shape) == np.size(written) else []

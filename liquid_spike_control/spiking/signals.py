@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What arrives at the nodes of a NIR graph: linear maps of the spikes of populations, some steps ago."""
+"""Inputs of the nodes of a NIR graph: linear maps of delayed spikes of populations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Signals:
         self._open: list[str] = []
 
     def received(self, name: str) -> list[Term]:
-        """What reaches a node, one term for every source, delay and filter."""
+        """Return the inputs of a node, one term for every source, delay and filter."""
         merged: dict[tuple, Term] = {}
         shape = next((self.shapes[a] for a in self.before[name]), ())
         for term in (term for a in self.before[name] for term in self.sent(a)):
@@ -71,7 +71,7 @@ class Signals:
         return list(merged.values())
 
     def sent(self, name: str) -> list[Term]:
-        """What a node sends.
+        """Return the output of a node, as terms.
 
         Raises:
             ModelError: nodes feed each other without neurons between them, or a node is not linear.
@@ -141,7 +141,7 @@ class Signals:
         return made
 
     def _filtered(self, name: str, node: Node) -> list[Term]:
-        """What neurons see of an LI: it becomes the decay of their synaptic current."""
+        """Return an LI as the terms that neurons receive: it becomes the decay of their synaptic current."""
         if node.kind != "LI":
             raise ModelError(f"node {name}: a {node.kind} can only be an output; neurons take spikes, or an LI")
         neurons = self.rule.neurons(name, node, self.shapes[name])

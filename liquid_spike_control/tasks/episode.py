@@ -15,7 +15,7 @@ from .task import ControlTask, Expert
 
 
 class EpisodeController(Protocol):
-    """What an episode needs of a controller; those of :mod:`..liquid.controller` have it."""
+    """Interface of a controller in an episode; those of :mod:`..liquid.controller` have it."""
 
     def reset(self) -> None:
         """Begin an episode."""

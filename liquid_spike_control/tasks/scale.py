@@ -32,7 +32,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Earnings:
-    """What a controller earns in clean episodes.
+    """Rewards of a controller in clean episodes.
 
     Attributes:
         reward: mean total reward.
@@ -139,7 +139,7 @@ def has_scale(task_name: str) -> bool:
 
 
 def file_of(robot: Robot) -> Path:
-    """Where the anchors of a robot's task are recorded."""
+    """Return the file with the recorded anchors of a robot's task."""
     folder = Path(robot.folder).resolve()
     return _FILE if folder.is_relative_to(_PACKAGE) else folder / _FILE.name
 

@@ -75,7 +75,7 @@ class ControlTask(Protocol):
         """
 
     def observe(self) -> np.ndarray:
-        """What a controller may see, float64 ``(n,)``."""
+        """Return the controller's observations, float64 ``(n,)``."""
 
     def truth(self) -> np.ndarray:
         """The plant's state for experts, float64; its order is the task's own."""

@@ -17,7 +17,7 @@ from .running import Job, Outcome
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         cells: of the plan.
@@ -52,7 +52,7 @@ class Benchmark:
         self._networks = {cell: running.network_name(cell) for cell in self.cells}
 
     def record(self, cell: Cell) -> Record | None:
-        """What is known of a cell: all of its perturbations, or some."""
+        """Return the stored results of a cell: of all of its perturbations, or of some."""
         return self.cache.find(cell.name, self._provenance[cell])
 
     def missing(self, cell: Cell) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who competes: what is trained, and what then runs it."""
+"""Candidates of the benchmark: a trained network, and the backend that runs it."""
 
 from __future__ import annotations
 

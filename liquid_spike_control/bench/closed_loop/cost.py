@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long cells take: as long as others of their kind did, or as long as they did where this was written."""
+"""Estimated time of cells: that of others of their kind, or else reference times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_S = 5.0
 
 
 class Costs:
-    """What cells of a kind took.
+    """Measured costs of cells of a kind.
 
     Args:
         records: of cells that have been run.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs jobs side by side: processes of this machine, or Ray's tasks on many.
+"""Engines that run jobs in parallel: processes of this machine, or Ray's tasks on many.
 
 A process or task does one job and ends, so that one that dies takes only its own job with it, and none hands its
 state on. Kernels and torch get one thread each: the jobs are what is parallel.
@@ -114,7 +114,7 @@ def _serve(work: Callable[[Any], Any], job: Any, connection: Connection, parent:
 
 
 def attempt(work: Callable[[Any], Any], job: Any) -> Any:
-    """What comes of a job; a :class:`Failure` instead of an exception."""
+    """Run a job; return a :class:`Failure` instead of raising an exception."""
     try:
         return work(job)
     except LiquidSpikeError as error:

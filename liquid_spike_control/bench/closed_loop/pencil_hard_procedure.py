@@ -161,7 +161,7 @@ def _recipe(candidate: Candidate, seed: int, rounds: int | None) -> HardImitatio
 
 
 def _made(config: HardImitationTraining) -> Architecture | SpikingArchitecture:
-    """What a recipe trains."""
+    """Return the architecture that a recipe trains."""
     from ...robots.pencil_hard.spiking import HardSpikingTraining
 
     return config.spiking if isinstance(config, HardSpikingTraining) else config.architecture

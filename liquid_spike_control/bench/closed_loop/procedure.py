@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a candidate goes through on a task: training at a matched size, then episodes.
+"""Procedure of a candidate on a task: training at a matched size, then episodes.
 
 Only training needs torch.
 """
@@ -271,7 +271,7 @@ def _recipe(seed: int, rounds: int | None) -> DaggerTraining:
 
 
 def training_key(candidate: Candidate, recipe: str, seed: int, rounds: int) -> dict[str, Any]:
-    """What a network is trained by, with the versions of recipe and network.
+    """Return the recipe of a network's training, with the versions of recipe and network.
 
     Args:
         candidate: who learns.
@@ -301,7 +301,7 @@ def described_training(
     made: Architecture | SpikingArchitecture, size: tuple[int, int], seconds: float, path: Path, command: str,
     recipe: Any,
 ) -> Training:  # fmt: skip
-    """What is kept of a training whose file has been written.
+    """Return the record of a training whose file has been written.
 
     Args:
         made: the architecture.

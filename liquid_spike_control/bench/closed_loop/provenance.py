@@ -44,7 +44,7 @@ INSTRUCTIONS = ("avx512f", "avx2", "fma", "asimd", "sve")
 
 
 def identity(task: Any) -> dict[str, Any]:
-    """What a task is, for keys.
+    """Return the identity of a task, for keys.
 
     Args:
         task: with ``name`` and ``version``; ``data_files``, if it has them, are paths of the files that decide its
@@ -179,7 +179,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def environment() -> dict[str, Any]:
-    """What figures depend on beside their key: processor, instruction sets, cores, Python and libraries."""
+    """Return the environment that figures depend on beside their key: processor, cores, Python and libraries."""
     processor, instructions = _processor()
     return {
         PACKAGE: __version__,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of a cell, and the files it is kept in.
+"""Records of cells, and the files that hold them.
 
 A record is one JSON file: the cell, what decided its figures (whose hash is its key), its training, and for each
 perturbation every episode. The trained network lies beside it. What was computed by other versions or other numbers has
@@ -134,7 +134,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """What :meth:`to_json` wrote.
+        """Read the output of :meth:`to_json`.
 
         Raises:
             ValueError, KeyError, TypeError: it is something else.

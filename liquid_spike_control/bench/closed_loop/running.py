@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job: the record with the evaluations that were missing, and the network's file."""
+    """Outcome of a job: the record with the missing evaluations, and the network's file."""
 
     record: Record
     model: bytes | None

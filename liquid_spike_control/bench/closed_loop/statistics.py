@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How sure a figure is.
+"""Confidence intervals and tests of figures.
 
 Every trained network meets the same episodes, so figures form a matrix: one row a training seed, one column an
 episode. Both are drawn by chance and both are resampled, each with replacement and independently of the other (the
@@ -89,7 +89,7 @@ def _differences(ours: np.ndarray, theirs: np.ndarray, seed: int, n: int) -> np.
 
 
 def _weights(rng: np.random.Generator, n: int, size: int = N_RESAMPLES) -> np.ndarray:
-    """How often each of ``n`` is drawn in each resample, as parts of 1: ``(size, n)``."""
+    """Return how often each of ``n`` is drawn in each resample, as parts of 1: ``(size, n)``."""
     if n < 1:
         raise ValueError("there is no figure to resample")
     return rng.multinomial(n, np.full(n, 1 / n), size=size) / n

@@ -26,7 +26,7 @@ SPIKING_MODELS = ("horowitz45nm:ac", "kerasspiking:loihi", "davies2018")
 
 @dataclass(frozen=True)
 class Standing:
-    """What a candidate came to on a task.
+    """Results of a candidate on a task.
 
     Attributes:
         candidate: who.

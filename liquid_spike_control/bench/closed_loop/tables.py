@@ -45,7 +45,7 @@ def success(standings: Mapping[str, Standing]) -> Table:
 
 
 def brief(standings: Mapping[str, Standing]) -> Table:
-    """What fits a terminal: success [%] clean, on average and at its lowest, training and latency."""
+    """Return a table for a terminal: success [%] clean, on average and at its lowest, training and latency."""
     rows = []
     for standing in standings.values():
         rates = {name: 100 * standing.success(name).mean for name in standing.perturbations}
@@ -143,6 +143,6 @@ def _number(value: float | None, form: str) -> Entry:
 
 
 def contestants(names: list[str]) -> Table:
-    """Who competes, and what is special about each."""
+    """Return a table of the candidates, with the properties of each."""
     rows = [(Entry(CANDIDATES[n].title), Entry(n), Entry(CANDIDATES[n].remark or "–")) for n in names]
     return Table(("controller", "name", "remark"), tuple(rows), words=True)

@@ -26,7 +26,7 @@ ELSEWHERE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one perturbation came to, kept and computed again.
+    """Results under one perturbation, stored and computed again.
 
     Attributes:
         perturbation: its name.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``liquid-spike bench sequence`` does with its options."""
+"""The command ``liquid-spike bench sequence``."""
 
 from __future__ import annotations
 

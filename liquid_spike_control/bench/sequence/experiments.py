@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fitted: two tasks, five models each, how, and what the CfC paper reports for them.
+"""Experiments: two tasks, five models each, their fits, and the figures of the CfC paper.
 
 Published figures: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence 2022, its
 tables of the event-based XOR and of Walker2d.

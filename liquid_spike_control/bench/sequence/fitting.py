@@ -26,7 +26,7 @@ from .sequences import Sequences
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Where a fit stands after an epoch.
+    """State of a fit after an epoch.
 
     Attributes:
         loss: mean over the epoch's batches.

@@ -116,7 +116,7 @@ class Gait:
 
 
 def walked(walker: Walker, gait: Gait, rng: np.random.Generator, n_steps: int, noise: float) -> float:
-    """What the gait is worth: metres, and half a metre for each second without a fall."""
+    """Return the score of the gait: metres, and half a metre for each second without a fall."""
     walker.reset(rng)
     for k in range(n_steps):
         walker.advance(gait.torques(walker, k * PERIOD_S) + noise * rng.normal(size=N_TORQUES))

@@ -38,7 +38,7 @@ def _of_data(experiment: Experiment) -> dict[str, Any]:
 
 
 class Folder:
-    """Where results are kept; each file is whole or not there.
+    """Folder of results; each file is complete or missing.
 
     Args:
         path: is made when something is kept.
@@ -53,7 +53,7 @@ class Folder:
         self.path = path
 
     def result(self, made_by: dict[str, Any]) -> dict[str, Any] | None:
-        """What a fit came to, or None; a damaged file counts as none."""
+        """Return the result of a fit, or None; a damaged file counts as none."""
         try:
             result = json.loads(self._file(made_by, ".json").read_text(encoding="utf-8"))
             return result if result["provenance"] == json.loads(json.dumps(made_by)) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a sequence model is fitted: for how long, at what rate, and on sequences of what length."""
+"""Schedules of fits: duration, learning rate, and lengths of the sequences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUND = 100
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How a model is fitted.
+    """Schedule of a fit.
 
     Short sequences teach a recurrent network its step, long ones to repeat it; on long ones the same learning rate
     that is right for short ones destroys what was learned.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network takes on a chip: cores, axons, messages, time."""
+"""Resources of a network on a chip: cores, axons, messages, time."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What fits on a neuromorphic core and on a chip: published numbers, each with its source."""
+"""Capacities of neuromorphic cores and chips: published numbers, each with its source."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from .synapse_lists import DiscreteAxons
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """Where the spikes of a connection go.
+    """Targets of the spikes of a connection.
 
     Attributes:
         connection: of the network.
@@ -90,7 +90,7 @@ class Placement:
         return np.where(limits == UNLIMITED, np.nan, self.usage / limits)
 
     def scarcest(self, population: str) -> str:
-        """What bounds the size of the population's cores: the resource most used on them; "" if one core does."""
+        """The resource that limits the size of the population's cores: the most used one; "" if one core does."""
         partition, first = self.partitions[population], self.first_core[population]
         if partition.n_cores == 1:
             return ""
@@ -234,7 +234,7 @@ def _arrivals(axons: DiscreteAxons | SharedAxons, partition: Partition) -> sp.cs
 
 
 def _reach(arrivals: sp.csr_array) -> np.ndarray:
-    """How many cores each axon goes to."""
+    """Return how many cores each axon goes to."""
     return np.bincount(arrivals.indices, minlength=arrivals.shape[1])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does not fit on a chip, why, and what to do about it."""
+"""Parts of a network that do not fit on a chip, with the reason and the remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMEDY = {
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """What does not fit.
+    """A part that does not fit.
 
     Attributes:
         where: population or connection.
@@ -42,7 +42,7 @@ class Misfit:
 
 
 def unknown(network: LoihiNetwork, limits: ChipLimits) -> list[Misfit]:
-    """What the chip cannot compute at all."""
+    """Return the parts that the chip cannot compute at all."""
     misfits = []
     for name, p in network.populations.items():
         if limits.neuron_models is not None and type(p).__name__ not in limits.neuron_models:

@@ -108,7 +108,7 @@ class SharedAxons:
         return self._axes[axis, box]
 
     def arrivals(self, patches: Patches) -> sp.csr_array:
-        """How many synapses an axon has on a core, all its channels: CSR ``(n_cores, n_units)``."""
+        """Return how many synapses an axon has on a core, all its channels: CSR ``(n_cores, n_units)``."""
         x, y = (sp.csr_array(self._along(axis, patches).reached) for axis in (0, 1))
         channels = sp.csr_array(patches.lengths(2)[:, None] * self.conv.weights.shape[3])
         arrivals = sp.csr_array(sp.kron(sp.kron(x, y), channels))

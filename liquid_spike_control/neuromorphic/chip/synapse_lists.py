@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How connections are stored on Loihi's cores: axons, and the lists of synapses that they point to.
+"""Storage of connections on Loihi's cores: axons, and the lists of synapses that they point to.
 
 A message names an input axon of its target core; the axon points to a list of synapses in the core's memory. The
 accounting is that of nengo-loihi 1.1.0 (``SynapseConfig.bits_per_axon``), which configured real chips by it: a list
@@ -39,7 +39,7 @@ def index_bits(compartments):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What the synapses of a connection have in common.
+    """Common properties of the synapses of a connection.
 
     Attributes:
         weight_bits, delay_bits: of a synapse.
@@ -109,7 +109,7 @@ class DiscreteAxons:
         self.fan = sp.csr_array((np.ones(len(targets), np.int64), (targets % n, sources)), shape=(n, self.n_units))
 
     def arrivals(self, core_of: np.ndarray, n_cores: int) -> sp.csr_array:
-        """How many synapses an axon has on a core: CSR ``(n_cores, n_units)``, an entry for each axon."""
+        """Return how many synapses an axon has on a core: CSR ``(n_cores, n_units)``, an entry for each axon."""
         n = len(core_of)
         cores = sp.csr_array((np.ones(n, np.int64), (core_of, np.arange(n))), shape=(n_cores, n))
         return sp.csr_array(cores @ self.fan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a step takes on Loihi if nothing makes it wait: an estimate by the published times of its operations.
+"""Minimal duration of a step on Loihi: an estimate from the published times of its operations.
 
 Davies et al. 2018, Table 2 (pre-silicon, 0.75 V): a synaptic operation takes up to 3.5 ns, an active neuron 8.4 ns,
 an inactive one 5.3 ns, the barrier that ends a step 113 ns on one tile to 465 ns on 32. Cores work side by side, and

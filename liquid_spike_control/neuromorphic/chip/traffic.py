@@ -25,7 +25,7 @@ from .mapping import Placement
 
 @dataclass(frozen=True, slots=True)
 class Floorplan:
-    """Where cores lie: on the tiles of chips in a row from west to east.
+    """Positions of cores: on the tiles of chips in a row from west to east.
 
     Attributes:
         mesh: of one chip.

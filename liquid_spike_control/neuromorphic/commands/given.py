@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the options of a command name: the model, its input spikes, the files to write."""
+"""Inputs that the options of a command name: the model, its input spikes, the files to write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH = 120
 
 
 class Output:
-    """Where a command's tables go. No digit is cut off: what does not fit its column is folded."""
+    """Console of a command's tables. Text that does not fit its column is folded, never cut off."""
 
     def __init__(self) -> None:
         self.console = Console(soft_wrap=True, highlight=False)

@@ -62,7 +62,7 @@ def run_command(options: EmulateOptions) -> int:
 
 
 def _given(options: EmulateOptions, model: SpikingModel) -> tuple[Train, str]:
-    """What comes in: spikes, or numbers as payloads."""
+    """Return the input: spikes, or numbers as payloads."""
     if options.payloads is None:
         return given_spikes(options, model)
     if options.spikes is not None or options.backend != "loihi":

@@ -253,7 +253,7 @@ def times(factor: float) -> str:
 
 
 def notes(report: DeviceComparison) -> list[str]:
-    """What the numbers of a report hold, one line each."""
+    """Return explanations of a report's numbers, one line each."""
     dense, events = (report.device("kerasspiking:cpu", what) for what in ("every step", "events"))
     static = report.device("davies2018", "static")
     loihi = report.devices[0].estimate
@@ -286,7 +286,7 @@ def notes(report: DeviceComparison) -> list[str]:
 
 
 def sources(*reports: DeviceComparison) -> list[str]:
-    """What is counted, what is claimed, and where the prices stand, one line each."""
+    """Return what is counted, what is claimed, and the sources of the prices, one line each."""
     named: dict[str, dict[str, None]] = {}
     for d in (d for r in reports for d in r.devices):
         named.setdefault(d.estimate.model.source, {})[d.estimate.model.name] = None

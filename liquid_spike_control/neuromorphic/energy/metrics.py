@@ -162,7 +162,7 @@ def synaptic_operations(network: Network, trains: Mapping[str, SpikeTrain | Grad
 
 
 def _binary(network: Network, source: str, train: SpikeTrain | GradedTrain) -> np.ndarray:
-    """Which of the spikes are sent in a step in which the source sends but 0 and +-1, bool ``(n_spikes,)``."""
+    """Return which of the spikes are sent in a step in which the source sends only 0 and +-1, bool ``(n_spikes,)``."""
     if not isinstance(train, GradedTrain):
         graded = source != INPUT and getattr(network.populations[source], "graded", False)
         return np.full(len(train.ids), not graded)
@@ -244,7 +244,7 @@ def _weight_bits(connection) -> int:
 
 
 def _stored(values, n: int, idle: float | None) -> int:
-    """How many numbers a parameter of n neurons takes: none if it does nothing, one if it is shared."""
+    """Return how many numbers a parameter of n neurons takes: none if it does nothing, one if it is shared."""
     values = np.broadcast_to(values, n)
     if idle is not None and (values == idle).all():
         return 0

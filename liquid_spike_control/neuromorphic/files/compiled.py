@@ -54,7 +54,7 @@ CONNECTIONS = _classes(synapses)
 
 @dataclass(frozen=True, eq=False)
 class CompiledNetwork:
-    """What a compiled file holds.
+    """Contents of a compiled file.
 
     Attributes:
         network: the integer network.

@@ -37,7 +37,7 @@ class Layer:
         self.shape = self._shape()
 
     def error(self, message: str) -> ModelError:
-        """What is wrong, with the file and the layer named."""
+        """Return an error that names the file and the layer."""
         return ModelError(f"{self._path}: layer {self.index} ({self.kind}): {message}")
 
     def note(self, message: str) -> None:

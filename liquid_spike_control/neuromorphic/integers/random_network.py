@@ -22,7 +22,7 @@ from .synapses import Conv, Dense, Rounding, Sparse
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What random networks for a simulator may have.
+    """Features of random networks for a simulator.
 
     Attributes:
         conv, bias, start: whether at all.

@@ -238,7 +238,7 @@ class _Trial:
         return self._compensations[name]
 
     def error(self, name: str, part: QuantisedPopulation) -> float:
-        """How far a form is from the float population on the samples."""
+        """Return the distance of a form from the float population on the samples."""
         p = self.graph.populations[name]
         if not p.spiking:
             graph, network = self._upstream(name, part)

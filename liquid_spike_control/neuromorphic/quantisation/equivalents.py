@@ -80,7 +80,7 @@ def equalised(
 
 
 def _scale(p: CubaPopulation, incoming: Sequence[Connection], bits: Sequence[int]) -> np.ndarray | None:
-    """What to multiply each neuron by; None if that gains nothing."""
+    """Return the factor of each neuron; None if that gains nothing."""
     if exact_unit(incoming, bits) is not None:
         return None
     before = _errors(p.n, incoming, bits)

@@ -118,7 +118,7 @@ def refuse_unsupported(graph: SpikingGraph) -> None:
 
 
 def _check_names(graph: SpikingGraph, values: object) -> None:
-    """What is given by names must name populations or connections."""
+    """Refuse names that are neither populations nor connections."""
     known = [*graph.populations, *dict.fromkeys(f"{c.source} -> {c.target}" for c in graph.connections)]
     for name in values if isinstance(values, Mapping) else ():
         if name not in known:
@@ -199,7 +199,7 @@ def split_signs(graph: SpikingGraph) -> SpikingGraph:
 
 
 def _of(values, c: Connection, default):
-    """What holds for a connection: by its name, else by its target's."""
+    """Return the value for a connection: by its name, else by its target's."""
     if isinstance(values, Mapping):
         return values.get(f"{c.source} -> {c.target}", values.get(c.target, default))
     return default if values is None else values

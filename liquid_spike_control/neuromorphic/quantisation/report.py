@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the step from float64 to Loihi's integers cost, in numbers: nothing is rounded or clipped in silence."""
+"""Losses of the quantisation from float64 to Loihi's integers: all rounding and clipping is reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plain(table: Table, notes: Sequence[str] = (), width: int = 120) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PopulationError:
-    """What one population and the weights into it lost.
+    """Losses of one population and of the weights into it.
 
     Attributes:
         name: the population.

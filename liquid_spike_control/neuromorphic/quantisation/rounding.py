@@ -30,7 +30,7 @@ MOST_NUMBERS = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What the weights of a connection may be: ``step`` times an integer in ``low .. high``."""
+    """Allowed weights of a connection: ``step`` times an integer in ``low .. high``."""
 
     step: float
     low: int
@@ -50,7 +50,7 @@ def _n_sources(c: Connection) -> int:
 
 
 class Compensation:
-    """What the spikes of a population's sources have in common.
+    """Statistics of the spikes of a population's sources.
 
     Args:
         p: the population.
@@ -129,7 +129,7 @@ def _felt(train: SpikeTrain, c: Connection, p: CubaPopulation, every: int) -> np
 
 
 def _patches(c: Correlation, felt: np.ndarray) -> np.ndarray:
-    """What lies under the kernel at every place, ``(n_samples, C_in K L)``."""
+    """Return the values under the kernel at every place, ``(n_samples, C_in K L)``."""
     channels, height, width = c.input_shape
     if c.channels_first:
         image = felt.reshape(-1, channels, height, width)

@@ -32,7 +32,7 @@ def _shared(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 class _Memory:
-    """What Lava's processes read and write, a row a step of one run of Lava.
+    """Data of Lava's processes, a row for each step of one run of Lava.
 
     Attributes:
         steps: rows.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulator did, step by step, as a worker answers it."""
+"""Recording of a simulator's steps, as a worker returns it."""
 
 from __future__ import annotations
 

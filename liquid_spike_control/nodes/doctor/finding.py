@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a look at the machine finds: one line, and what to do about it."""
+"""Findings of the doctor: one line, and a remedy."""
 
 from __future__ import annotations
 

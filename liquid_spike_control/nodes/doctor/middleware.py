@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ROS does here: middleware, domain, discovery, shared memory, security, and the event cameras that it hears."""
+"""Checks of ROS: middleware, domain, discovery, shared memory, security, and event cameras."""
 
 from __future__ import annotations
 

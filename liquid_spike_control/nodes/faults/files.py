@@ -43,7 +43,7 @@ def _other(**changes) -> Callable[[Path], None]:
 
 
 def _spoilt(file: ControllerFile) -> dict[str, tuple[str, Callable[[Path], None]]]:
-    """What is wrong, the field that must be named, and how to write such a file."""
+    """Return damaged files by fault: the field that the error must name, and a function that writes the file."""
     bias = file.tensors["project.bias"]
     nan = np.full_like(bias, np.nan)
     observed = ("elbow", *file.observation_names[1:])

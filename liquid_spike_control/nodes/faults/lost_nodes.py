@@ -34,7 +34,7 @@ class Sabotaged(NodeSpec):
 
     @property
     def module(self) -> str:
-        """What ``python -m`` runs."""
+        """Module for ``python -m``."""
         return f"{__package__}.saboteur"
 
 
@@ -65,7 +65,7 @@ class Robot:
         return self.elapsed_ms(injected_ns, safe[0]) if safe else np.nan
 
     def elapsed_ms(self, began_ns: float, ended_ns: float) -> float:
-        """What the robot's clock, which is between two of its messages in proportion, went on meanwhile [ms]."""
+        """Return the time on the robot's clock between two times, interpolated between its messages [ms]."""
         ticks = list(self.clock)
         arrived, stamps = [tick.arrived_ns for tick in ticks], [to_ns(tick.message.clock) for tick in ticks]
         first = ticks[0].arrived_ns  # float64 does not hold nanoseconds since 1970

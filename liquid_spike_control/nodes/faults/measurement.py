@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was promised of a fault, and what was measured."""
+"""Measurements of faults, with their bounds."""
 
 from __future__ import annotations
 

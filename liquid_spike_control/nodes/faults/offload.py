@@ -110,7 +110,7 @@ class LateSpec(Sabotaged):
 
     @property
     def module(self) -> str:
-        """What ``python -m`` runs."""
+        """Module for ``python -m``."""
         return __spec__.name
 
 

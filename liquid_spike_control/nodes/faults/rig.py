@@ -184,7 +184,7 @@ class Rig:
         return self._processes.children[name].poll()
 
     def why(self) -> str:
-        """What the nodes complained of."""
+        """Return the errors that the nodes reported."""
         return self._processes.why("no complaint")
 
     def send(self, name: str, number: signal.Signals) -> int:

@@ -128,7 +128,7 @@ def _stage(spec: NodeSpec, parameters: dict[str, Any], names: list[str]) -> Perm
 
 
 def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions:
-    """What a node does besides what every stage does."""
+    """Return the permissions of a node besides those of every stage."""
     offload = parameters.get("backend") != "in_process"
     if name == "gate":
         command = _absolute(parameters.get("command_topic", graph.GATED_COMMAND))

@@ -66,7 +66,7 @@ def governance_xml(domain: int) -> str:
 def permissions_xml(
     path: str, nodes: Mapping[str, Permissions], domain: int, begin: datetime, end: datetime
 ) -> str:
-    """What the participant with the certificate ``CN=path`` may do on a domain; all else is denied.
+    """Return the permissions of the participant with the certificate ``CN=path`` on a domain; all else is denied.
 
     Args:
         path: of the enclave, such as ``/gate``.

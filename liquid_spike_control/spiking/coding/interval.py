@@ -32,7 +32,7 @@ class Interval:
         return self.high - self.low
 
     def fractions(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie, 0 .. 1, float64 in their shape.
+        """Return the position of values in the interval, 0 .. 1, float64 in their shape.
 
         Raises:
             TaskError: a value is no number.

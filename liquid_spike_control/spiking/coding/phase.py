@@ -42,7 +42,7 @@ class PhaseCode:
 
     @property
     def weights(self) -> np.ndarray:
-        """What a spike counts in each step of a window, of the width of the interval, float64 ``(steps,)``."""
+        """Return the weight of a spike in each step of a window, in widths of the interval, float64 ``(steps,)``."""
         one = 2.0 ** np.arange(self.period - 1, -1, -1) / (2.0**self.period - 1)
         return np.tile(one, self.periods) / self.periods
 

@@ -93,12 +93,12 @@ def refused(done, *says: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", NEEDS_ROS, ids=lambda arguments: " ".join(arguments[:2]))
-def test_what_needs_ros_says_so_in_a_line(tmp_path, arguments):
+def test_a_command_that_needs_ros_reports_it_in_a_line(tmp_path, arguments):
     refused(liquid_spike(arguments, tmp_path), "needs ROS 2", "pip install 'liquid_spike_control[ros]'")
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_what_needs_an_extra_says_so_in_a_line(tmp_path, name):
+def test_a_command_that_needs_an_extra_reports_it_in_a_line(tmp_path, name):
     arguments, extra = NEEDS[name]
     refused(liquid_spike(arguments, tmp_path), extra)
 

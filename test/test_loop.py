@@ -82,7 +82,7 @@ def test_commands_carry_the_stamp_and_pass_the_gate(world):
         assert abs(record.decision.output[0]) <= 10.0
 
 
-def test_frames_tell_the_angle_at_their_times(world):
+def test_frames_show_the_angle_at_their_times(world):
     world.reset(3)
     estimator = FrameEstimator(world)
     for angle in np.radians([-12.0, -3.0, 0.0, 1.0, 8.0]):

@@ -208,5 +208,5 @@ def test_a_stream_without_the_characters():
     assert done.returncode == 2 and done.stderr.startswith(b"liquid-spike: b\\u2603.safetensors")
 
 
-def test_errors_of_files_are_errors_a_user_can_mend():
+def test_errors_of_files_are_errors_a_user_can_correct():
     assert issubclass(OutputError, LiquidSpikeError) and OutputError.status == 1 and LiquidSpikeError.status == 2

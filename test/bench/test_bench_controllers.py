@@ -25,7 +25,7 @@ def test_every_contender_is_timed_beside_peers_that_do_the_same(tmp_path, monkey
     assert (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_folder_that_is_not_there_is_told_before_any_work(tmp_path):
+def test_a_missing_folder_is_reported_before_any_work(tmp_path):
     with pytest.raises(TaskError, match="--plot .*make it first"):
         controllers.controllers_command(StepsOptions(plot=tmp_path / "none" / "b.png"))
     with pytest.raises(TaskError, match="--rounds 0"):

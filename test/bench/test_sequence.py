@@ -126,7 +126,7 @@ def test_recordings_repeat(gaits, monkeypatch):
     assert a.shape == (60, gait.N_OBSERVED) and np.array_equal(a, b) and not np.array_equal(a, c)
 
 
-def test_windows_tell_what_followed_and_how_long_it_was_since_the_frame_before():
+def test_windows_have_the_next_frame_and_the_elapsed_time():
     frames = np.arange(300.0)[:, None] * np.ones(17)
     inputs, elapsed, targets = walker2d.windows(frames, np.random.default_rng(0))
     assert inputs.shape[1:] == targets.shape[1:] == (64, 17) and elapsed.shape == inputs.shape[:2]

@@ -60,7 +60,7 @@ def test_bad_options_are_refused_in_one_line(tmp_path, change, says):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_its_engine_says_what_to_install(tmp_path):
+def test_without_ray_its_engine_names_the_package_to_install(tmp_path):
     with pytest.raises(LiquidSpikeError, match=r"pip install 'liquid_spike_control\[ray\]'"):
         closed_loop_command(replace(LAWS, cache=tmp_path, engine="ray"))
 
@@ -80,5 +80,5 @@ def test_the_command_line_of_a_report_has_the_choice_and_no_paths(tmp_path):
     )
 
 
-def test_times_are_told_in_fitting_units():
+def test_times_are_printed_in_fitting_units():
     assert [in_hours(s) for s in (12, 600, 20_000)] == ["12 s", "10 min", "5.6 h"]

@@ -71,7 +71,7 @@ def test_the_job_of_a_lost_node_is_done_elsewhere(cluster, tmp_path):
     engine.close()
 
 
-def test_a_job_that_fails_says_why(cluster):
+def test_a_failed_job_reports_the_reason(cluster):
     engine = Ray(fail)
     engine.submit("way")
     assert "ValueError: no way" in engine.next()[1].reason

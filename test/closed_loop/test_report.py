@@ -110,7 +110,7 @@ def test_the_same_figures_give_the_same_bytes(found):
     assert html.write(found) == html.write(sections(*run(RATES), "liquid-spike bench closed-loop"))
 
 
-def test_a_part_of_a_plan_says_so():
+def test_a_partial_plan_is_reported():
     plan, records = run(RATES)
     some = dict(list(records.items())[:1])
     assert f"PARTIAL: 1 of the {len(records)} cells" in html.write(sections(plan, some, "command"))

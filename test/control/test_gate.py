@@ -189,7 +189,7 @@ tick = st.one_of(
     st.tuples(st.floats(1e-3, 1e6), st.floats(1e-3, 1e6)),
     st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
 )
-def test_outputs_are_finite_in_range_and_within_rate_whatever_comes(ticks, rate, safe):
+def test_outputs_are_finite_in_range_and_within_rate_for_any_input(ticks, rate, safe):
     gate = GateLimits(("a", "b"), [-10, -1], [10, 3], rate, MAX_AGE, safe)
     state = replay = initial_state(gate)
     now = 0

@@ -192,7 +192,7 @@ any_packet = st.tuples(
 
 @slow
 @given(st.lists(any_packet, max_size=8))
-def test_no_bytes_whatever_raise(packets):
+def test_no_input_bytes_raise(packets):
     decoder = Decoder()
     last = -(2**62)
     for data, encoding, base, (width, height) in packets:

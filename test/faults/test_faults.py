@@ -46,7 +46,7 @@ def test_a_promise_that_was_not_measured_is_not_kept():
 
 
 @pytest.mark.parametrize(("load", "trials"), [(0.1, 1), (99.0, 3)])
-def test_a_promise_broken_on_a_crowded_machine_is_tried_again_and_told(monkeypatch, load, trials):
+def test_a_bound_broken_on_a_crowded_machine_is_tried_again_and_reported(monkeypatch, load, trials):
     broken, told = Measurement("a", "answers", 7.0, 5.0, "ms"), []
     monkeypatch.setattr(table_of_faults, "fault", lambda name, priority: lambda thorough: [broken])
     monkeypatch.setattr(table_of_faults.os, "getloadavg", lambda: (load, 0.0, 0.0))

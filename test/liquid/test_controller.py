@@ -40,7 +40,7 @@ def controller():
 GOOD = np.array([0.3, 0.05])
 
 
-def test_carries_what_the_file_says(controller, tmp_path):
+def test_carries_the_description_of_the_file(controller, tmp_path):
     write_controller(tmp_path / "c.safetensors", controller_file())
     read = LiquidController.from_file(tmp_path / "c.safetensors")
     assert read.observation_names == ("cart_position", "pole_angle")
@@ -89,7 +89,7 @@ def test_a_clock_jump_is_clamped_and_counted(controller, dt, as_if):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
-def test_a_number_that_is_not_finite_resets_and_is_told(controller, bad):
+def test_a_number_that_is_not_finite_resets_and_is_reported(controller, bad):
     first = controller.step(GOOD, PERIOD)
     assert np.isnan(controller.step([bad, 0.0], PERIOD)).all()
     assert controller.poisoned == 1

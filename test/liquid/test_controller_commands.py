@@ -28,7 +28,7 @@ def ncp(tmp_path):
     return tmp_path / "ncp.safetensors"
 
 
-def test_inspect_tells_what_is_in_a_file(ncp, tmp_path, capsys):
+def test_inspect_prints_the_contents_of_a_file(ncp, tmp_path, capsys):
     assert inspect_command(ControllerInspectOptions(ncp, tmp_path / "w.png", tmp_path / "w.json")) == 0
     said = capsys.readouterr().out
     for word in ("balance, every 20 ms", "cart_position", "rad", "+-10", "19 ltc", "wiring auto_ncp"):

@@ -76,7 +76,7 @@ def test_a_matched_size_is_the_nearest(name, budget):
 @pytest.mark.parametrize(
     "kind, sparsity", [("auto_ncp", 0.5), ("auto_ncp", 0.9), ("random", 0.7), ("fully_connected", 0)]
 )
-def test_a_wiring_is_drawn_as_it_says(kind, sparsity):
+def test_a_wiring_is_drawn_by_its_plan(kind, sparsity):
     plan = WiringPlan(kind, sparsity=sparsity)
     first, again = plan.build(6, 24, 3), plan.build(6, 24, 3)
     assert (first.synapses == again.synapses).all() and (first.sensory == again.sensory).all()

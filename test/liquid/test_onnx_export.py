@@ -41,7 +41,7 @@ def test_onnxruntime_does_what_the_controller_does(architecture, tmp_path):
     assert disagreement(tmp_path / "c.onnx", file, n_steps=200) < 1e-5
 
 
-def test_a_batch_equals_its_rows_and_the_file_says_what_it_is(tmp_path):
+def test_a_batch_equals_its_rows_and_the_file_describes_itself(tmp_path):
     file = file_of(named("ncp"))
     write_onnx(tmp_path / "c.onnx", file)
     session = onnxruntime.InferenceSession(str(tmp_path / "c.onnx"))

@@ -67,7 +67,7 @@ def test_every_device_is_charged_what_it_computes(report):
     )
 
 
-def test_a_network_that_does_not_fit_is_priced_and_said_not_to_fit():
+def test_a_network_that_does_not_fit_is_priced_and_reported():
     weights = np.ones((2, 5000), int)
     network = LoihiNetwork(5000, {"x": Population(2, du=0, dv=0, vth=9)}, [Dense("input", "x", weights)])
     spikes = SpikeTrain.from_dense(np.random.default_rng(0).random((3, 5000)) < 0.1)
@@ -110,7 +110,7 @@ def test_neurons_of_loihi_2_have_no_prices():
         compare_devices(network, _spikes(), 1e-3)
 
 
-def test_what_is_told_says_that_it_is_an_estimate_and_by_which_models(report):
+def test_the_notes_name_the_models_of_the_estimate(report):
     console = Console(file=io.StringIO(), width=200)
     table(report, console)
     told = console.file.getvalue()

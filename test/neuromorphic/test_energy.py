@@ -26,7 +26,7 @@ def test_davies2018_prices_synapses_and_neurons_and_keeps_static_power_apart():
         assert words in str(e)
 
 
-def test_davies2018_prices_the_traffic_inside_a_chip_and_says_what_it_cannot():
+def test_davies2018_prices_the_traffic_inside_a_chip_and_reports_the_unpriced():
     traffic = SimpleNamespace(within_tile=1000, hops_east_west=300, hops_north_south=20, off_chip=7)
     e = estimate(STATS, 1e-3, traffic=traffic)
     assert e.traffic == pytest.approx(1000 * 1.7e-12 + 300 * 3.0e-12 + 20 * 4.0e-12)
@@ -57,7 +57,7 @@ def test_kerasspiking_counts_the_padding_of_a_convolution_and_neurobench_does_no
     )
 
 
-def test_a_dense_device_pays_every_step_unless_told_otherwise():
+def test_a_dense_device_pays_every_step_by_default():
     e = estimate(STATS, 1e-3, "kerasspiking:cpu", dense_operations=5000)
     assert e.synapses == pytest.approx(1000 * 5000 * 8.6e-9)
     assert e.neurons == pytest.approx(10_000 * 8.6e-9)

@@ -271,7 +271,7 @@ def test_lists_take_the_words_that_nengo_loihi_counts():
         ((256, 256), True, 3, (512, 1024, 1024, 18432)),
     ],
 )
-def test_dense_networks_take_what_nengo_loihi_says(sizes, recurrent, cores, totals):
+def test_dense_networks_take_the_cores_of_nengo_loihi(sizes, recurrent, cores, totals):
     """Sums over the blocks of nengo-loihi 1.1.0 after its own splitting: compartments, axons, words of synapses."""
     names = [f"p{i}" for i in range(len(sizes))]
     joined = list(zip(names, names[1:], strict=False)) + [(names[-1],) * 2] * recurrent

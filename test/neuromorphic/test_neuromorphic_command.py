@@ -148,7 +148,7 @@ def test_inspect(call):
     works(call("run", "late.nir", "--preset", "euler", "--dt", "1e-3", "--backend", "float", "--steps", 20))
 
 
-def test_dt_is_in_the_unit_of_the_file_and_says_nothing_about_seconds(call):
+def test_dt_is_in_the_unit_of_the_file_and_not_in_seconds(call):
     """A step of 1e-6 in Norse's unit is no microsecond: static energy is that of the default step, or of --step's."""
     arguments = "energy", NIR / "norse_conv.nir", "--preset", "norse", "--steps", 20, "--json", "e.json"
 

@@ -20,7 +20,7 @@ def test_percentiles_of_the_latest_samples_in_microseconds():
 
 
 @pytest.mark.parametrize("duration_ns", [0, 1, 31, 32, 63, 64, 65, 1000, 123_456, 5_000_000, 10**11, 2**40 - 1])
-def test_a_duration_is_told_within_its_bin(duration_ns):
+def test_a_duration_is_reported_within_its_bin(duration_ns):
     latency = Latency()
     latency.add(duration_ns)
     assert latency.percentiles() == pytest.approx((duration_ns / 1e3,) * 2, rel=0.016)
@@ -34,7 +34,7 @@ def test_durations_below_zero_and_beyond_all_bounds():
     assert latency.percentiles()[1] == pytest.approx(2**40 / 1e3, rel=0.016)
 
 
-def test_counts_values_and_latencies_are_told_and_read_back():
+def test_counts_values_and_latencies_are_reported_and_read_back():
     diagnostics = Diagnostics("gate")
     diagnostics.count("accepted", 3)
     diagnostics.values["e_stop"] = False
@@ -48,7 +48,7 @@ def test_counts_values_and_latencies_are_told_and_read_back():
     assert (told["level"], told["message"]) == ("0", "ok")
 
 
-def test_the_worst_complaint_is_told_once():
+def test_the_worst_complaint_is_reported_once():
     diagnostics = Diagnostics("gate")
     diagnostics.complain(ERROR, "broken")
     diagnostics.complain(WARN, "odd")

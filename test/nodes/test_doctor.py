@@ -78,7 +78,7 @@ def test_a_machine_that_runs_these_tests_has_no_error_and_its_cameras_are_measur
     assert "/neuromorphic/input" not in findings and "event cameras" not in findings
 
 
-def test_without_graphics_and_with_settings_that_cannot_work_it_says_what_to_do_and_ends_with_1(ros_domain, tmp_path):
+def test_without_graphics_and_with_wrong_settings_it_names_the_remedy_and_ends_with_1(ros_domain, tmp_path):
     wrong = dict.fromkeys(set(VARIABLES) & set(os.environ), "/nowhere.xml")
     status, findings, output = doctor(tmp_path, MUJOCO_GL="bogus", ROS_AUTOMATIC_DISCOVERY_RANGE="NEAR", **wrong)
     errors = {name: finding for name, finding in findings.items() if finding["status"] == "error"}
@@ -132,7 +132,7 @@ def test_frequency_of_the_cores(tmp_path, governors, status):
         ({"proc/cmdline": "", "boot/config-6.5": "CONFIG_PREEMPT=y"}, "not reported by this kernel", "ok"),
     ],
 )
-def test_a_kernel_that_does_not_preempt_itself_is_told(tmp_path, files, text, status):
+def test_a_kernel_that_does_not_preempt_itself_is_reported(tmp_path, files, text, status):
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

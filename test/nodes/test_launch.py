@@ -180,7 +180,7 @@ def test_two_robots_on_one_domain_have_a_namespace_each(tools, tmp_path):
 
 
 @pytest.mark.real_time
-def test_a_mistake_in_an_argument_is_told_in_the_words_of_ros2_launch(tools, tmp_path):
+def test_a_wrong_argument_is_reported_in_the_terms_of_ros2_launch(tools, tmp_path):
     for arguments, says in (
         (("robot.launch.py", "seed:=x"), "seed:=x; give a whole number"),
         (("robot.launch.py", "duration:=-1"), "duration:=-1.0; give simulated seconds"),

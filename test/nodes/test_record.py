@@ -185,7 +185,7 @@ def test_what_cannot_be_recorded_is_refused_in_one_line(ros_domain, tmp_path, ar
 
 
 @pytest.mark.real_time
-def test_nothing_to_record_is_told(ros_domain, tmp_path):
+def test_nothing_to_record_is_reported(ros_domain, tmp_path):
     process = recorder(tmp_path / "o.mcap", "--topics", "/silent", "--duration", "0.5")
     said, log = process.communicate(timeout=20)
     assert process.returncode == 1, log

@@ -44,7 +44,7 @@ def test_a_robot_without_a_camera_has_neither_perception_nor_offload_node():
     assert not {topic for topic in topics(options) if "neuromorphic" in topic or "perception" in topic}
 
 
-def test_an_unknown_robot_says_how_to_add_one():
+def test_an_unknown_robot_names_the_way_to_add_one():
     done = subprocess.run(
         [sys.executable, "-m", "liquid_spike_control", "run", "crayon"], capture_output=True, text=True, timeout=60,
         env=os.environ,

@@ -134,7 +134,7 @@ def test_names_of_ros_are_those_of_dds_and_all_else_is_denied():
     }
 
 
-def test_the_domain_lets_nobody_in_without_keys():
+def test_the_domain_refuses_participants_without_keys():
     rule = ElementTree.fromstring(governance_xml(7).encode()).find("domain_access_rules/domain_rule")
     assert rule.findtext("allow_unauthenticated_participants") == "false"
     assert rule.findtext("enable_join_access_control") == "true"

@@ -95,7 +95,7 @@ def test_view_on_a_running_graph_may_be_killed(ros_domain, tmp_path):
         assert run.poll() is None and "failed" not in running()
 
 
-def test_view_without_a_robot_says_so(ros_domain):
+def test_view_without_a_robot_reports_it(ros_domain):
     done = subprocess.run(
         [sys.executable, "-m", "liquid_spike_control", "view", "--real"], capture_output=True, text=True, timeout=60
     )

@@ -94,7 +94,7 @@ def test_what_a_clock_decided_is_outside_and_the_rest_identical(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_changed_bit_is_found_wherever_the_bag_tells_all(seed):
+def test_a_changed_bit_is_found_where_the_bag_is_complete(seed):
     gate = run(seed)
     gated, found = gate.contents.gated, 0
     steady = [i for i, m in enumerate(gated) if m.quantities.stamp_ns % (750 * MS) > 250 * MS]
@@ -127,7 +127,7 @@ def test_commands_without_stamps_are_matched_by_order_and_value(seed):
     assert account.differing == 1
 
 
-def test_a_command_that_stands_may_be_said_again_in_real_time():
+def test_a_valid_command_may_be_repeated_in_real_time():
     """As the gate does when a command ran ahead of its clock."""
     gate = run(0)
     last = gate.contents.gated[100].quantities

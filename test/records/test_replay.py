@@ -77,7 +77,7 @@ def test_a_command_that_is_missing_is_a_difference_in_lockstep(tmp_path):
     assert account(replayed(write(tmp_path / "o.mcap", messages, described())), TOPICS.command).differing >= dropped
 
 
-def test_a_bag_that_begins_in_mid_run_says_so(tmp_path):
+def test_a_bag_that_begins_in_mid_run_is_noted(tmp_path):
     outcome = replayed(write(tmp_path / "o.mcap", episode()[300:], described("realtime")))
     assert any("begins in mid-run (packet 60)" in note for note in outcome.notes)
     assert not outcome.identical
@@ -114,7 +114,7 @@ def test_the_models_that_the_bag_names_are_taken_while_they_are_the_same(tmp_pat
         replay(bag, None, None, TOPICS)
 
 
-def test_a_bag_that_does_not_tell_is_replayed_with_a_note(tmp_path):
+def test_a_bag_without_hashes_is_replayed_with_a_note(tmp_path):
     outcome = replayed(write(tmp_path / "o.mcap", episode(), None))
     assert outcome.identical
     assert len([note for note in outcome.notes if "does not contain the hash" in note]) == 2

@@ -75,7 +75,7 @@ def test_what_is_dropped_is_counted():
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=400), st.sampled_from(["libcaer", "libcaer_cmp"]), st.integers(0, 2**64 - 1))
-def test_whatever_the_bytes_nothing_is_raised_and_time_never_runs_back(data, encoding, base):
+def test_no_bytes_raise_and_time_never_runs_back(data, encoding, base):
     decoder = Decoder()
     for _ in range(2):
         events = decoder.decode(data, encoding, base, WIDTH, HEIGHT)

@@ -190,7 +190,7 @@ def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypat
         (Float64MultiArray, QoSReliabilityPolicy.RELIABLE, "is a std_msgs/msg/Float64MultiArray, not a JointState"),
     ],
 )
-def test_a_topic_that_cannot_be_heard_is_told_with_the_reason(made, probe, monkeypatch, kind, qos, says):
+def test_a_topic_that_cannot_be_matched_is_reported_with_the_reason(made, probe, monkeypatch, kind, qos, says):
     monkeypatch.setattr(stage, "MATCH_TIMEOUT_S", 1.5)
     node = made(ControllerNode)
     assert node.trigger_configure().name == "SUCCESS"
@@ -216,7 +216,7 @@ run(BrokenGate)
 
 
 @pytest.mark.real_time
-def test_an_error_that_nobody_foresaw_leaves_the_robot_safe_and_the_node_to_be_configured(probe, tmp_path):
+def test_an_unexpected_error_leaves_the_robot_safe_and_the_node_to_be_configured(probe, tmp_path):
     """Through ErrorProcessing to unconfigured; the safe command goes out on the way."""
     heard = probe.hear(Float64MultiArray, "/effort_controller/commands")
     commands = probe.node.create_publisher(JointState, graph.COMMAND, 10)

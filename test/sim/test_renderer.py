@@ -56,7 +56,7 @@ def frame_of(model, data, *args):
 
 @pytest.mark.parametrize("supersample", [(1, 1), (4, 2), (2, 4)])
 @pytest.mark.parametrize("width, height", [(60, 60), (90, 60)])
-def test_things_are_where_the_lens_says(width, height, supersample):
+def test_things_are_where_the_lens_projects_them(width, height, supersample):
     """30 pixels a metre: the red square above the middle on the right, the grey one below on the left."""
     frame = frame_of(*scene(), "eye", width, height, supersample)
     assert frame.shape == (height, width) and frame.dtype == np.float32
@@ -139,7 +139,7 @@ def test_impossible_sizes_are_refused(size):
         Renderer(scene()[0], "eye", *size)
 
 
-def test_a_closed_renderer_says_so():
+def test_a_closed_renderer_raises():
     model, data = scene()
     renderer = Renderer(model, "eye", 8, 8)
     renderer.close()

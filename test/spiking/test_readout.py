@@ -7,7 +7,7 @@ from liquid_spike_control.spiking.readout import Readout
 from liquid_spike_control.types import SpikeTrain
 
 
-def test_readout_is_the_leaky_sum_it_says_it_is():
+def test_readout_is_the_documented_leaky_sum():
     rng = np.random.default_rng(0)
     weight, decay, mix, offset = (
         rng.normal(size=(6, 9)),

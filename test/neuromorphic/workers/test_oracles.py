@@ -15,7 +15,7 @@ from liquid_spike_control.neuromorphic.workers.backend import new_worker
 from liquid_spike_control.neuromorphic.workers.oracles import FOLDER, KINDS, check_network, find_oracle
 
 
-def test_a_missing_oracle_says_where_it_was_looked_for(tmp_path, monkeypatch):
+def test_a_missing_oracle_names_the_searched_folder(tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER, str(tmp_path))
     for kind in KINDS:
         with pytest.raises(WorkerError, match=f"{kind} is not installed.*{tmp_path}.*make oracles"):

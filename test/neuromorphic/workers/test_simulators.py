@@ -93,7 +93,7 @@ def test_a_simulator_that_hangs_is_ended(kind):
     assert not any(Path(name).exists() for name in shared)
 
 
-def test_hardware_without_intels_extension_says_what_is_missing():
+def test_hardware_without_intels_extension_names_the_missing_part():
     with pytest.raises(ModelError, match=r"lava-loihi.*lacks lava\.utils\.loihi2_profiler"):
         new_worker(need("lava"), network(), hardware=True)
     with pytest.raises(ModelError, match="nengo_loihi knows no hardware"):

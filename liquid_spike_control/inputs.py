@@ -41,7 +41,7 @@ def read_input(path: str | Path, most: int) -> bytes:
     """
     with open_input(path) as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(size + 1) if size <= most else b""  # as much is allocated as is asked for
+        data = file.read(size + 1) if size <= most else b""  # read allocates its argument
     if max(size, len(data)) > most:
         raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
     return data
@@ -51,7 +51,7 @@ def parse_json(text: str | bytes) -> Any:
     """A JSON document.
 
     Raises:
-        ValueError: it is none, or is nested too deeply.
+        ValueError: it is no JSON, or is nested too deeply.
     """
     try:
         return json.loads(text)

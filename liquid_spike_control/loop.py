@@ -153,7 +153,7 @@ def observation_for(names: tuple[str, ...], *sources: Quantities) -> np.ndarray:
         return np.array([known[name] for name in names])
     except KeyError as missing:
         raise ModelError(
-            f"the controller asks for {missing}, the robot offers {', '.join(sorted(known))}; choose a controller"
+            f"the controller needs {missing}, the robot has {', '.join(sorted(known))}; choose a controller"
             " trained for this robot"
         ) from None
 

@@ -156,7 +156,7 @@ def written(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path | None, values: Any) -> None:
-    """Write numbers, arrays and text as JSON, if a file was asked for; what is not finite becomes null.
+    """Write numbers, arrays and text as JSON, if a file is given; values that are not finite become null.
 
     Raises:
         OutputError: the file cannot be written.

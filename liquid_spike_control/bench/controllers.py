@@ -284,7 +284,7 @@ def run(console: Console, rounds: int) -> dict:
 
 
 def controllers_command(options: StepsOptions) -> int:
-    """Run it, print the table and write what was asked for.
+    """Run the benchmark, print the table and write the requested files.
 
     Raises:
         TaskError: a folder to write to is not there.

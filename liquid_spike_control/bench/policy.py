@@ -74,7 +74,7 @@ class Trial:
         file = read_controller_file(path)
         if not robot and file.task not in descriptions():
             known = ", ".join(descriptions())
-            raise TaskError(f"{path}: its robot '{file.task}' is none of {known}; give --robot FOLDER")
+            raise TaskError(f"{path}: its robot '{file.task}' is unknown; known: {known}; give --robot FOLDER")
         source = robot or file.task
         if has_scale(source):
             anchors_of(source)  # checks their version before the episodes, not after
@@ -143,7 +143,7 @@ class Figures:
 
 
 def policy_command(options: BenchPolicyOptions) -> int:
-    """Run the episodes, print a table for each controller, write what was asked for.
+    """Run the episodes, print a table for each controller, and write the requested files.
 
     Raises:
         ModelError: a file is missing, damaged or does not fit its task.

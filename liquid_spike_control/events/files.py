@@ -161,7 +161,7 @@ def write_events(
     if suffix not in WRITES:
         raise TaskError(f"{path}: {suffix or 'no suffix'} cannot be written; give one of {', '.join(WRITES)}, or .mcap")
     if version is not None and VERSIONS.get(version) != suffix:
-        raise TaskError(f"--version {version} is none of {suffix}; leave it out, or write {VERSIONS.get(version)}")
+        raise TaskError(f"--version {version} is not for {suffix}; leave it out, or write {VERSIONS.get(version)}")
     check_output(path)
     if suffix in TEXT:
         with written(path) as whole:

@@ -17,7 +17,7 @@ from .words import count_until, joined, to_words
 
 #: Part of an offset's change that is followed with each packet; what is left is the jitter of the stamps.
 FOLLOW = 64
-#: A packet is at most this long [ns], or so many times the longest that came lately.
+#: A packet is at most this long [ns], or so many times the longest recent one.
 SPAN_NS, SPANS = 10_000_000, 4
 #: evt3 rounds times up to whole microseconds [ns].
 _ROUNDING_NS = 999

@@ -123,7 +123,7 @@ def read_model(
 
     Raises:
         ModelError: the file is missing, damaged, of another kind, or holds what cannot be run.
-        TaskError: a time is none, or an option is not for this kind of file.
+        TaskError: a time is not a positive number, or an option is not for this kind of file.
     """
     path = model_file(path)
     suffix = path.suffix.lower()

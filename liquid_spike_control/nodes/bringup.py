@@ -67,7 +67,7 @@ class Refusal(GraphError):
 
 
 class Request:
-    """A transition of one node: asked for until the node is known to have made or refused it.
+    """A transition of one node: requested until the node is known to have made or refused it.
 
     An answer can be lost: a node that is asked again refuses, because it is there already. What counts is its state.
 
@@ -183,7 +183,7 @@ class Bringup:
                 self._activate(name, deadline)
 
     def states(self) -> dict[str, int]:
-        """The state of each node, asked for now.
+        """Request the state of each node.
 
         Raises:
             GraphError: one did not answer.
@@ -209,7 +209,7 @@ class Bringup:
         return self._failed.popleft() if self._failed else None
 
     def again(self, name: str, patience_s: float = 0.0) -> None:
-        """Configure and activate one node, after an error or in a new process; the others go on.
+        """Configure and activate one node, after an error or in a new process; the others continue.
 
         Raises:
             GraphError: it refuses, or has failed too often.

@@ -109,7 +109,7 @@ class ControllerNode(GraphNode):
         self._command_units = self.parameter("command_units", texts, "unit of each")
 
     def configure(self) -> None:
-        """Read the file, check that the robot gives what it asks for, warm the kernels."""
+        """Read the file, check its inputs and outputs against the robot's, warm the kernels."""
         self.demand("command_names", "command_units", "tolerance_s")
         self._tolerance_ns = round(self._tolerance_s * 1e9)
         if self._estimate_names is None:
@@ -196,7 +196,7 @@ class ControllerNode(GraphNode):
         return response
 
     def _change_learning(self, stamp: int) -> None:
-        """Do what ~/set_learning asked for; a replay finds in the diagnostics at which stamp."""
+        """Apply the request of ~/set_learning; the diagnostics record its stamp for a replay."""
         if self._to_learn is not None and self._learner is not None:
             self._learner.learning = self._to_learn
             self._learning_changes.append(f"{stamp}:{'on' if self._to_learn else 'off'}")

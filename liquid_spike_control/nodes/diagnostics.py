@@ -29,7 +29,7 @@ OK, WARN, ERROR, STALE = (
 
 
 class Latency:
-    """How often each duration of one thing came up lately, in bins of equal relative width, for its percentiles.
+    """Histogram of recent durations, in bins of equal relative width, for their percentiles.
 
     Percentiles of samples would take a millisecond in the middle of a tick; of bins they take microseconds.
     """

@@ -108,7 +108,7 @@ class GraphOptions:
         perception_model, controller_model: other files than the description's.
         record: an .mcap file to write.
         priority: SCHED_RR priority of the nodes, 0 for ordinary scheduling.
-        params: a yaml file of ROS parameters that take the place of those derived from the robot.
+        params: a yaml file of ROS parameters that replace those derived from the robot.
         namespace: that the nodes and their topics are in; a topic that the description gives with a slash in front is
             not.
         wait_s: how long activation waits for a real robot [s].
@@ -265,7 +265,7 @@ def check_namespace(namespace: str) -> str:
 
 
 def check_wait(wait_s: float) -> None:
-    """Refuse a time that is none.
+    """Refuse a time that is negative or not finite.
 
     Raises:
         GraphError: it is negative or not finite.
@@ -436,7 +436,7 @@ def _simulator(options: GraphOptions) -> dict[str, object]:
 
 
 def _overridden(nodes: Sequence[NodeSpec], path: Path, namespace: str) -> list[NodeSpec]:
-    """The nodes with the parameters of a yaml file in the place of their own."""
+    """Return the nodes with their parameters replaced by those of a yaml file."""
     from .parameter_file import check_nodes, parameters_of
 
     check_nodes(path, [node.name for node in nodes])

@@ -28,7 +28,7 @@ from .parameter_node import ParameterNode
 
 #: How long activation waits for a stage's publishers and subscribers, and for the robot's messages [s].
 MATCH_TIMEOUT_S = 10.0
-#: A node that rested so lately will soon do so again [s].
+#: A node that rested within this time will soon do so again [s].
 BUSY_S = 0.05
 
 
@@ -40,7 +40,7 @@ class GraphNode(ParameterNode):
         finalized: whether it was shut down.
         configuring: whether it reads files and compiles kernels now.
         diagnostics: of the node.
-        hop_ns: how long the message of the running callback was under way, by the system's clock [ns].
+        hop_ns: latency of the message of the running callback, by the system's clock [ns].
         failure: the exception that ended a callback, if any; the main loop then calls :meth:`recover`.
         live_inputs: whether activation waits for the robot's messages, and for a subscriber of the commands.
         peers: nodes that activation waits for wherever they listen, see :data:`.graph.LISTENERS`.
@@ -253,7 +253,7 @@ class GraphNode(ParameterNode):
         self.diagnostics.complain(ERROR, f"{type(error).__name__}: {error}")
 
     def recover(self) -> None:
-        """Leave by ErrorProcessing for the unconfigured state: a node must not go on with half of its state.
+        """Leave by ErrorProcessing for the unconfigured state: a node must not continue with half of its state.
 
         The gate's safe command goes out during the transition. The supervisor or the user may configure it again.
         """

@@ -34,7 +34,7 @@ LAUNCH_ARGUMENTS: dict[str, tuple] = {
     "perception_model": ("", "path of a .nir file"),
     "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
     "record": ("", "path of an .mcap file to write"),
-    "params": ("", "yaml file of ROS parameters that take the place of those derived from the robot"),
+    "params": ("", "yaml file of ROS parameters that replace those derived from the robot"),
     "priority": ("0", "real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling"),
     "wait": ("60.0", "how long activation waits for a real robot's messages, and for who takes its commands [s]"),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike events play``: a recording on a topic, in the place of a camera's driver."""
+"""``liquid-spike events play``: publish a recording on a topic, instead of a camera's driver."""
 
 from __future__ import annotations
 

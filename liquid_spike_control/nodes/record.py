@@ -30,7 +30,7 @@ def record_command(options: RecordOptions) -> int:
     """Record until Ctrl-C, SIGTERM or the end of the duration; 0 if there was anything to record, otherwise 1.
 
     Raises:
-        LiquidSpikeError: the file exists or cannot be written, or the duration or the domain is none.
+        LiquidSpikeError: the file exists or cannot be written, or the duration or the domain is invalid.
     """
     if options.out.suffix != ".mcap":
         raise LiquidSpikeError(f"--out {options.out}: recordings are MCAP; give a name that ends in .mcap")

@@ -182,7 +182,7 @@ class SimulatorNode(GraphNode):
             self._sense()
 
     def _at(self, stamp: int) -> bool:
-        """Whether the episode goes on from ``stamp``: not deactivated, and not reset."""
+        """Whether the episode continues from ``stamp``: not deactivated, and not reset."""
         return self.active and self._sensing.stamp_ns == stamp
 
     def _run_period(self, executor: Executor, stamp: int) -> bool:

@@ -190,7 +190,7 @@ def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_m
     if network and not network.startswith(outcome.contents.network):
         wrong.append(f"the network is {network[:16]}, the bag's spikes are of {outcome.contents.network}")
     if wrong and not other_models:
-        raise ModelError(f"{wrong[0]}; give --perception-model and --controller-model, or --other-models to go on")
+        raise ModelError(f"{wrong[0]}; give --perception-model and --controller-model, or --other-models")
     return unknown + wrong
 
 

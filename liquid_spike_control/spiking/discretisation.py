@@ -145,7 +145,7 @@ class Discretisation:
         """Delays as whole steps, int64.
 
         Raises:
-            ModelError: they are none.
+            ModelError: they are not whole steps, or out of range.
         """
         steps = np.rint(delay / self.dt)
         if steps.min() < 0 or steps.max() > 2**20 or np.abs(delay / self.dt - steps).max() > 1e-3:

@@ -74,5 +74,5 @@ def test_its_controllers_are_tried(robot_folder, tmp_path, capsys):
     with pytest.raises(TaskError, match="'stubborn' is of version 0, the task of version 1; run .* --record"):
         policy_command(options)
     assert "drop30" not in capsys.readouterr().out  # no episode before
-    with pytest.raises(TaskError, match="its robot 'stubborn' is none of .*; give --robot FOLDER"):
+    with pytest.raises(TaskError, match="its robot 'stubborn' is unknown; known: .*; give --robot FOLDER"):
         policy_command(BenchPolicyOptions((path,), perturbations="clean", seeds="1000:1002"))

@@ -162,7 +162,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(tmp_path, how):
     out, error = process.communicate(timeout=60)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     if how == signal.SIGINT:
-        assert "the same command goes on from there" in out and "Traceback" not in out + error
+        assert "the same command resumes the run" in out and "Traceback" not in out + error
     assert group_is_gone(process.pid)
     kept = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
     assert 1 <= len(kept) < 4

@@ -549,7 +549,7 @@ def test_hot_pixels(tmp_path):
         ({"file": "none.raw"}, "none.raw: no such file"),
         ({"out": "there.mcap"}, "there.mcap exists"),
         ({"out": "o.txt"}, ".txt cannot be written"),
-        ({"out": "o.dat", "version": "evt2"}, "--version evt2 is none of .dat"),
+        ({"out": "o.dat", "version": "evt2"}, "--version evt2 is not for .dat"),
         ({"out": "none/o.es"}, "there is no folder"),
         ({"out": "o.mcap", "window": 0.0}, "--window 0"),
         ({"file": "there.mcap", "out": "o.mcap"}, "not an MCAP file"),

@@ -66,7 +66,7 @@ def candidate(name: str) -> Candidate:
     """One of :data:`CANDIDATES`.
 
     Raises:
-        TaskError: there is none of that name.
+        TaskError: the name is unknown.
     """
     if name not in CANDIDATES:
         raise TaskError(f"unknown controller '{name}'; known controllers: {', '.join(CANDIDATES)}")

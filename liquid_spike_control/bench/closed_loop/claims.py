@@ -22,7 +22,7 @@ from .tables import Entry, Table
 
 #: Candidates of each column; it shows the first that has run.
 LIQUID, GATED, SPIKING = ("cfc_mm", "cfc", "ltc"), ("gru", "lstm"), ("spiking_loihi",)
-#: Perturbations by what they ask for.
+#: Perturbations by the part that they disturb.
 TIMING, SENSING, PLANT = ("jitter40", "drop30"), ("noise", "latency1", "noise_latency1"), ("mass", "length", "friction",
                                                                                          "actuator")  # fmt: skip
 

@@ -57,7 +57,7 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
         try:
             status = 1 if _watched(benchmark, engine, console).failed else 0
         except KeyboardInterrupt:
-            console.print("interrupted; what has ended is kept: the same command goes on from there")
+            console.print("interrupted; finished cells are stored: the same command resumes the run")
             raise
     records = {cell: r for cell in benchmark.cells if not benchmark.missing(cell) and (r := benchmark.record(cell))}
     for task, mine in standings(records.values()).items():

@@ -108,7 +108,7 @@ class Procedure(Protocol):
         """Refuse a task whose scale has not been measured, before anything runs.
 
         Raises:
-            TaskError: there is none, or that of another version.
+            TaskError: it is missing, or of another version.
         """
 
     def score(self, reward: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def sequence_command(options: SequenceOptions) -> int:
-    """Fit what is not in the cache, then print the table and write what was asked for."""
+    """Run the fits that are not in the cache, then print the table and write the requested files."""
     console = Console()
     experiment = EXPERIMENTS[options.task]
     if options.small:

@@ -70,7 +70,7 @@ class Experiment:
         """Of a model.
 
         Raises:
-            TaskError: there is none of that name.
+            TaskError: the name is unknown.
         """
         if model not in self.recipes:
             raise TaskError(f"--models: unknown model '{model}'; known models: {', '.join(self.recipes)}")

@@ -21,7 +21,7 @@ from .sequences import Sequences
 
 
 def provenance(experiment: Experiment, model: str, seed: int) -> dict[str, Any]:
-    """Everything that decides what a fit comes to."""
+    """Everything that decides the result of a fit."""
     recipe = experiment.recipe(model)
     return _of_data(experiment) | {
         "model": model,

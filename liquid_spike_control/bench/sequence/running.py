@@ -26,7 +26,7 @@ def fitted(
     folder: Folder,
     progress: Callable[[float, str], None],
 ) -> dict[str, Any]:
-    """Fit a model on one thread; after each epoch it is kept, so that an interrupted fit goes on from there.
+    """Fit a model on one thread; it is stored after each epoch, so that an interrupted fit can be resumed.
 
     Args:
         experiment: the task.

@@ -66,7 +66,7 @@ def _given(options: EmulateOptions, model: SpikingModel) -> tuple[Train, str]:
     if options.payloads is None:
         return given_spikes(options, model)
     if options.spikes is not None or options.backend != "loihi":
-        raise TaskError("--payloads takes the place of --spikes, and runs on --backend loihi only; leave those out")
+        raise TaskError("--payloads replaces --spikes, and runs on --backend loihi only; leave those out")
     return read_payloads(options.payloads, model.n_inputs), f"payloads, {options.payloads}"
 
 

@@ -159,7 +159,7 @@ class _Wiring:
 
 
 class Loihi2Emulator:
-    """A :class:`~.backend.Backend` that runs any :class:`~.network.LoihiNetwork`, with payloads if asked for.
+    """A :class:`~.backend.Backend` that runs any :class:`~.network.LoihiNetwork`, optionally with payloads.
 
     Attributes:
         network: what runs.
@@ -219,7 +219,7 @@ class Loihi2Emulator:
         pass
 
     def reset(self) -> None:
-        """States as they are at first, and nothing under way."""
+        """Return to the initial states, without spikes in transit."""
         self._state[:] = self._at_reset
         self._due[:] = 0
         self._counters[:] = 0

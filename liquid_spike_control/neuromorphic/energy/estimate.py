@@ -125,7 +125,7 @@ def model_by_name(name: str) -> EnergyModel:
     """One of :data:`MODELS`.
 
     Raises:
-        ModelError: there is none of that name.
+        ModelError: the name is unknown.
     """
     if name in MODELS:
         return MODELS[name]

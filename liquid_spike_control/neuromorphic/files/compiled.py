@@ -242,7 +242,7 @@ def _load(source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             )
     for field in ("n_inputs", "outputs", "populations", "connections", "metadata", "hash", "sha256"):
         if field not in header:
-            raise ModelError(f"{source}: {field}: there is none; {_RECOPY}")
+            raise ModelError(f"{source}: {field}: missing; {_RECOPY}")
     if not isinstance(header["metadata"], dict):
         raise ModelError(f"{source}: its metadata are no table; {_RECOPY}")
     if header["sha256"] != (found := _digest(header, tensors)):

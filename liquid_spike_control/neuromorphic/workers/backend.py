@@ -78,7 +78,7 @@ class WorkerBackend:
         python = find_oracle(kind)
         check_network(kind, network)
         if hardware and kind != "lava":
-            raise ModelError(f"{kind} knows no hardware; lava does")
+            raise ModelError(f"{kind} does not support hardware; lava does")
         self.network, self.n_inputs, self.n_outputs = network, network.n_inputs, network.n_outputs
         self.network_hash = network.hash
         self.stamps_ns = np.zeros(0, np.int64)

@@ -82,7 +82,7 @@ class Simulator:
         """Build a network.
 
         Raises:
-            Refusal: hardware is asked for, and Intel's extension is not installed.
+            Refusal: hardware is requested, and Intel's extension is not installed.
         """
         return cls(network, hardware)
 
@@ -103,7 +103,7 @@ class Simulator:
         from lava.magma.core.run_conditions import RunSteps
 
         if state and self._hardware:
-            raise Refusal("current and voltage are not read from the chip; ask for spikes only")
+            raise Refusal("current and voltage are not read from the chip; request spikes only")
         record, memory = Recording(self._sizes, state), self._memory
         memory.state[0] = state
         for start in range(0, len(indptr) - 1, memory.steps):

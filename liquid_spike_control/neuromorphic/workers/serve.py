@@ -5,7 +5,7 @@ Requests are messages of :mod:`.wire`, each answered by one:
 
 - ``{"open": network, "options": {...}}``: build it; the answer has the ``versions`` of the simulator's packages.
 - ``{"run": {"indptr", "ids"}, "state": bool}``: advance; the answer has ``spikes``, one ``{"indptr", "ids"}`` a
-  population, ``stamps_ns`` (when each step was done, monotonic clock) and, if asked for, ``u`` and ``v``.
+  population, ``stamps_ns`` (when each step was done, monotonic clock) and, if requested, ``u`` and ``v``.
 - ``{"reset": true}``.
 
 ``{"refused": text}`` reports a feature that the simulator lacks, ``{"failed": text}`` an error in it.

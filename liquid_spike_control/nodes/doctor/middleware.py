@@ -101,7 +101,7 @@ def _security() -> Finding:
     if not os.path.isdir(os.path.join(keystore, "enclaves")):
         return error("security", f"no keystore in ROS_SECURITY_KEYSTORE={keystore}", "liquid-spike security keystore")
     if os.environ.get("ROS_SECURITY_STRATEGY") != "Enforce":
-        return warning("security", "on, but nodes without keys go on without it", "ROS_SECURITY_STRATEGY=Enforce")
+        return warning("security", "on, but nodes without keys run without it", "ROS_SECURITY_STRATEGY=Enforce")
     return ok("security", f"enforced, keystore {keystore}")
 
 

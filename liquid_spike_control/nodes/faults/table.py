@@ -56,7 +56,7 @@ def fault(name: str, priority: int = 0) -> Callable[[bool], list[Measurement]]:
         priority: of the nodes in the soak, the one fault that is about time in the long run.
 
     Raises:
-        TaskError: there is none of that name.
+        TaskError: the name is unknown.
     """
     if name not in FAULTS:
         raise TaskError(f"--only {name}: no such fault; known: {', '.join(FAULTS)}")

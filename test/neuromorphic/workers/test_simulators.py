@@ -96,7 +96,7 @@ def test_a_simulator_that_hangs_is_ended(kind):
 def test_hardware_without_intels_extension_names_the_missing_part():
     with pytest.raises(ModelError, match=r"lava-loihi.*lacks lava\.utils\.loihi2_profiler"):
         new_worker(need("lava"), network(), hardware=True)
-    with pytest.raises(ModelError, match="nengo_loihi knows no hardware"):
+    with pytest.raises(ModelError, match="nengo_loihi does not support hardware"):
         new_worker(need("nengo_loihi"), network(), hardware=True)
 
 

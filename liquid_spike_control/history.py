@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .loop import Decision, SpikingEstimator
 from .robot import Robot
+from .sim.world import Sensing, side_by_side
+from .types import Quantities
 
 
 @dataclass
@@ -33,6 +36,23 @@ class History:
     spikes: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)
     poses: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def add(self, sensing: Sensing, truth: np.ndarray, decision: Decision, events: bool = False) -> None:
+        """Keep a tick.
+
+        Args:
+            sensing: at its stamp.
+            truth: of the estimates, there.
+            decision: that the loop made of it.
+            events: keep the cameras' events too.
+        """
+        stamp = sensing.stamp_ns
+        self.truth[stamp] = (*sensing.readings.values.tolist(), *truth.tolist())
+        if self.robot.estimates:
+            self.estimates[stamp] = tuple(decision.estimate.values.tolist())
+        self.commands[stamp] = tuple(decision.output.tolist())
+        if events and sensing.events:
+            self.events.append(side_by_side(sensing.events, self.robot.cameras))
+
     @property
     def n_seen(self) -> int:
         """Number of readings and setpoints: where in :attr:`truth` the estimates' truth begins."""
@@ -48,3 +68,21 @@ class History:
         """The gated commands of the ticks, in order, float64 ``(n, m)``; NaN where a tick had none."""
         none = (math.nan,) * len(self.robot.commands)
         return np.array([self.commands.get(t, none) for t in sorted(self.truth)]).reshape(len(self.truth), len(none))
+
+
+class KeepingEstimator(SpikingEstimator):
+    """A SpikingEstimator that keeps its output spikes for a plot or a video."""
+
+    def __init__(self, estimator: SpikingEstimator, history: History) -> None:
+        super().__init__(estimator.perception, estimator.backend, history.robot.cameras)
+        self._history = history
+
+    def estimate(self, sensing: Sensing) -> Quantities:
+        """The estimates at the sensing's stamp."""
+        stamp = sensing.stamp_ns
+        events = side_by_side(sensing.events, self._history.robot.cameras)
+        spikes = self.backend.run(self.perception.encode(events, stamp))
+        start_ns = stamp - spikes.n_steps * self.perception.step_ns
+        steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
+        self._history.spikes.append((start_ns, steps, spikes.ids))
+        return self.perception.decode(spikes, stamp)

@@ -11,6 +11,7 @@ from ..errors import TaskError
 from ..options import BenchOptions, BenchRobotOptions
 from ..outputs import write_json
 from ..terminal import Console
+from ..video.encoding import check_encoder
 from . import lava, robot, snn_step, sweep
 from .robot import RobotBenchmark, Setting
 
@@ -87,9 +88,18 @@ def robot_command(options: BenchRobotOptions) -> int:
         jobs=options.jobs,
         rendered=options.rendered,
     )
+    if options.video is not None:
+        if swept:
+            raise TaskError("--video shows one episode; leave --sweep out")
+        if len(benchmark.names) > 1:
+            raise TaskError(f"--video shows one variant; give --variants with one of {', '.join(benchmark.names)}")
+        check_encoder(options.video)
     if swept:
         return _finish(sweep, sweep.run(benchmark, *swept, console), options, console)
-    return _finish(robot, robot.run(benchmark, console), options, console)
+    _finish(robot, robot.run(benchmark, console), options, console)
+    if options.video is not None:
+        robot.film_first(benchmark, options.video, console)
+    return 0
 
 
 def bench_command(what: str, options: BenchOptions) -> int:

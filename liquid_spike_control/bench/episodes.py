@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..loop import Loop
+from ..history import History, KeepingEstimator
+from ..loop import Loop, SpikingEstimator
 from ..neuromorphic.backend import BackendStats
 
 
@@ -44,8 +45,17 @@ class EpisodeFigures:
     wall_s: float
 
 
-def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
-    """Run one episode of the loop's task to its end."""
+def run_episode(loop: Loop, seed: int, history: History | None = None) -> EpisodeFigures:
+    """Run one episode of the loop's task to its end.
+
+    Args:
+        loop: what runs.
+        seed: of the episode.
+        history: is given what a video needs; the figures are then those of the same episode, but for the latencies.
+    """
+    if history is not None and isinstance(loop.estimator, SpikingEstimator):
+        keeping = KeepingEstimator(loop.estimator, history)
+        loop = Loop(loop.world, keeping, loop.controller, loop.limits)
     world = loop.world
     task = world.task
     errors, truths, latencies = [], [], []
@@ -53,13 +63,17 @@ def run_episode(loop: Loop, seed: int) -> EpisodeFigures:
     begin = time.perf_counter()
     loop.reset(seed)
     while not task.over:
-        truth = world.truth
+        sensing, truth = loop.sensing, world.truth
+        if history is not None:
+            history.poses[sensing.stamp_ns] = task.pose()
         n_events += sum(len(events) for events in loop.sensing.events)
         before = time.perf_counter()
         decision = loop.decide(loop.sensing)
         latencies.append(time.perf_counter() - before)
         errors.append(decision.estimate.values - truth)
         truths.append(truth)
+        if history is not None:
+            history.add(sensing, truth, decision, events=True)
         loop.advance(decision)
         reward += task.reward
     wall = time.perf_counter() - begin

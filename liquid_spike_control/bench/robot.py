@@ -20,6 +20,7 @@ from .. import __version__
 from ..assembly import check_seeds_are_held_out, read_robot_controller, read_robot_perception
 from ..control.files import read_controller_file
 from ..errors import TaskError
+from ..history import History
 from ..loop import Loop
 from ..neuromorphic.backend import BackendStats
 from ..neuromorphic.energy.estimate import estimate as estimate_energy
@@ -28,6 +29,7 @@ from ..robot import Robot
 from ..robots.catalogue import robot_named
 from ..tasks.of_robot import task_of
 from ..terminal import Console
+from ..video.film import film
 from .episodes import EpisodeFigures, run_episode, summarise
 from .variants import chosen_variants, controller_file, loop_of_variant
 
@@ -160,6 +162,23 @@ def run(benchmark: RobotBenchmark, console: Console) -> dict[str, Any]:
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
         "results": results,
     }
+
+
+def film_first(benchmark: RobotBenchmark, path: Path, console: Console) -> None:
+    """Write a video of the first seed's episode, driven by the first variant: run anew, hence the same.
+
+    Raises:
+        LiquidSpikeError: there is no off-screen GL, no encoder, or the file cannot be written.
+    """
+    name, seed, history = benchmark.names[0], benchmark.seeds[0], History(benchmark.robot)
+    loop = benchmark.loop(name)
+    try:
+        figures = run_episode(loop, seed, history)
+    finally:
+        loop.world.close()
+    robot = benchmark.robot
+    title = f"{robot.name}, {name}, seed {seed}: {robot.success if figures.success else robot.failure}"
+    film(history, path, title, seed, benchmark.duration_s, dict(benchmark.settings), console)
 
 
 def _energy(stats: list[BackendStats], step_s: float | None) -> dict[str, Any]:

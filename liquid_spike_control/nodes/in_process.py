@@ -9,33 +9,13 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..assembly import new_loop
-from ..history import History
+from ..history import History, KeepingEstimator
 from ..loop import Loop, SpikingEstimator
-from ..sim.world import Sensing, side_by_side
-from ..types import Quantities
 from ..view.attended import AttendedLoop
 from .graph import GraphOptions
 from .network import energy_text
 from .progress import Progress
 from .report import Report
-
-
-class KeepingEstimator(SpikingEstimator):
-    """A SpikingEstimator that keeps its output spikes for a plot."""
-
-    def __init__(self, estimator: SpikingEstimator, history: History) -> None:
-        super().__init__(estimator.perception, estimator.backend, history.robot.cameras)
-        self._history = history
-
-    def estimate(self, sensing: Sensing) -> Quantities:
-        """The estimates at the sensing's stamp."""
-        stamp = sensing.stamp_ns
-        events = side_by_side(sensing.events, self._history.robot.cameras)
-        spikes = self.backend.run(self.perception.encode(events, stamp))
-        start_ns = stamp - spikes.n_steps * self.perception.step_ns
-        steps = np.repeat(np.arange(spikes.n_steps), np.diff(spikes.indptr))
-        self._history.spikes.append((start_ns, steps, spikes.ids))
-        return self.perception.decode(spikes, stamp)
 
 
 def run(
@@ -88,14 +68,8 @@ def run(
             latency.append(decided - start)
             simulated.append(time.perf_counter_ns() - decided)
             reward += task.reward
-            stamp = sensing.stamp_ns
-            history.truth[stamp] = (*sensing.readings.values.tolist(), *truth.tolist())
-            if robot.estimates:
-                history.estimates[stamp] = tuple(decision.estimate.values.tolist())
-            history.commands[stamp] = tuple(decision.output.tolist())
+            history.add(sensing, truth, decision, events=keep)
             n_events += sum(map(len, sensing.events))
-            if keep and sensing.events:
-                history.events.append(side_by_side(sensing.events, robot.cameras))
             progress.show(history, n_events / task.elapsed_s)
         if attended is not None:
             attended.end(robot.success if task.success else robot.failure)

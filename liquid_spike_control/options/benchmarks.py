@@ -49,6 +49,8 @@ class BenchRobotOptions(BenchOptions):
     """Processes."""
     plot: OutputFile = None
     """Write a picture of --sweep."""
+    video: OutputFile = None
+    """Write a moving picture of the first seed's episode, .gif or .mp4 (needs the extra [video]); with one variant."""
 
 
 @dataclass

@@ -118,6 +118,8 @@ def refused(arguments):
         (["--set", "gain=1"], "unexpected keyword argument 'gain'; leave that setting out"),
         (["--sweep", "push=1:0:0.1"], "--sweep push=1:0:0.1; give a setting, a step above 0"),
         (["--sweep", "push=0:1"], "give setting=first:last:step"),
+        (["--video", "a.gif"], "--video shows one variant; give --variants with one of "),
+        (["--video", "a.gif", "--sweep", "push=0:1:0.5"], "--video shows one episode; leave --sweep out"),
         (["--plot", "a.png"], "--plot belongs to --sweep"),
         (["--jobs", "0"], "job"),
         (["--json", "nowhere/at/all.json"], "make it first"),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from liquid_spike_control.bench.episodes import run_episode
+from liquid_spike_control.bench.robot import RobotBenchmark, film_first
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.history import History
 from liquid_spike_control.nodes.graph import GraphOptions
@@ -44,6 +46,31 @@ def frames_of(history, rate_hz=12.5, **options):
     task.set_duration(DURATION_S)
     task.reset(SEED)
     return Frames(history, task, "a title", rate_hz, **options)
+
+
+def test_a_benchmark_s_video_is_of_the_run(pencil_run, tmp_path):
+    """What a benchmark keeps of an episode is what `run` keeps of it, and the video is drawn of it."""
+    history, report = pencil_run
+    benchmark = RobotBenchmark(
+        "pencil", range(SEED, SEED + 1), ("cfc_loihi",), duration_s=DURATION_S, jobs=1, rendered=True
+    )
+    kept = History(benchmark.robot)
+    loop = benchmark.loop("cfc_loihi")
+    try:
+        figures = run_episode(loop, SEED, kept)
+    finally:
+        loop.world.close()
+    assert figures.success == report.success
+    assert (kept.truth, kept.estimates, kept.commands) == (history.truth, history.estimates, history.commands)
+    assert {t: pose.tobytes() for t, pose in kept.poses.items()} == {t: p.tobytes() for t, p in history.poses.items()}
+    assert [events.tobytes() for events in kept.events] == [events.tobytes() for events in history.events]
+    assert [(start, ids.tolist()) for start, _, ids in kept.spikes] == [
+        (start, ids.tolist()) for start, _, ids in history.spikes
+    ]  # fmt: skip
+    film_first(benchmark, tmp_path / "bench.gif", Console(stderr=True))
+    title = f"pencil, cfc_loihi, seed {SEED}: balanced"
+    film(history, tmp_path / "run.gif", title, SEED, DURATION_S)
+    assert (tmp_path / "bench.gif").read_bytes() == (tmp_path / "run.gif").read_bytes()
 
 
 # ---- poses ----

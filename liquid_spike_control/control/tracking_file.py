@@ -17,13 +17,15 @@ import numpy as np
 
 from ..errors import ModelError
 from ..inputs import read_yaml
-from ..neuromorphic.files.compiled import read_network
+from ..neuromorphic.files.compiled import read_network, write_network
 from ..neuromorphic.integers.network import LoihiNetwork
 from ..neuromorphic.integers.synapses import Dense
-from .adaptation import Adaptation
+from .adaptation import Adaptation, SpikingAdaptation
 from .tracking import TrackingFile
 
 KIND = "tracking"
+#: Of the hash of what was learnt, so many digits are given.
+HASH_DIGITS = 16
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,6 +70,7 @@ class _Adaptation(_Entry, frozen=True):
     smoothing_s: float = 0.02
     seed: int = 0
     weights: str | None = None
+    weights_hash: str = ""
 
 
 class _File(_Entry, frozen=True):
@@ -121,7 +124,7 @@ def read_tracking(path: str | Path) -> TrackingFile:
         inputs = [at(f"adaptation.inputs[{i}].of", entry.of) for i, entry in enumerate(given.inputs)]
         adaptation = _adaptation(path, file, given)
         if given.weights is not None:
-            weights = learnt_weights(path.parent / given.weights, adaptation)
+            weights = learnt_weights(path.parent / given.weights, adaptation, given.weights_hash)
     return TrackingFile(
         observation_names=tuple(names),
         observation_units=tuple(observation.unit for observation in file.observations),
@@ -156,7 +159,7 @@ def _adaptation(path: Path, file: _File, given: _Adaptation) -> Adaptation:
     if not given.inputs:
         _refuse(path, "adaptation.inputs", "none", "name at least one observation")
     fields = msgspec.structs.asdict(given)
-    for field in ("inputs", "limits", "errors", "weights"):
+    for field in ("inputs", "limits", "errors", "weights", "weights_hash"):
         del fields[field]
     return Adaptation(
         centres=tuple(entry.centre for entry in given.inputs), scales=tuple(entry.scale for entry in given.inputs),
@@ -164,13 +167,35 @@ def _adaptation(path: Path, file: _File, given: _Adaptation) -> Adaptation:
     )  # fmt: skip
 
 
-def learnt_weights(path: Path, adaptation: Adaptation) -> np.ndarray:
-    """Weights that were learnt and saved, int64 ``(n_outputs, neurons)``.
+def save_learnt(path: Path, adaptation: SpikingAdaptation) -> str:
+    """Keep what was learnt; a controller file with ``weights`` and ``weights_hash`` begins with it.
+
+    Returns:
+        The hash, 16 hex digits.
 
     Raises:
-        ModelError: the file is missing, damaged, or holds weights of another network.
+        OutputError: the file cannot be written.
     """
-    network = read_network(path).network
+    step_s = adaptation.description.period_s / adaptation.description.steps
+    return write_network(path, adaptation.network, {"step_s": step_s})[:HASH_DIGITS]
+
+
+def learnt_weights(path: Path, adaptation: Adaptation, wanted: str) -> np.ndarray:
+    """Weights that were learnt and saved, int64 ``(n_outputs, neurons)``.
+
+    Args:
+        path: that :func:`save_learnt` wrote.
+        adaptation: that goes on with them.
+        wanted: the hash of what was learnt, so that the controller file says what it begins with.
+
+    Raises:
+        ModelError: the file is missing, damaged, or holds other weights, or weights of another network.
+    """
+    read = read_network(path)
+    network, found = read.network, read.hash[:HASH_DIGITS]
+    if wanted != found:
+        remedy = f"{path} has {found}: give that, or another file"
+        raise ModelError(f"{adaptation.source}: adaptation.weights_hash: '{wanted}'; {remedy}")
     learnt = [c for c in network.connections if isinstance(c, Dense) and c.learning is not None]
     if len(learnt) == 1:
         empty = [

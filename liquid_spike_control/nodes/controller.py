@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from ..checkpoint import check_fits
 from ..control.files import controller_of, read_controller_file
-from ..errors import GraphError
+from ..errors import GraphError, LiquidSpikeError
 from ..joints import Merger, setpoints_of
 from ..loop import observation_for
 from ..types import Quantities
@@ -72,7 +73,8 @@ class Source:
 
 class ControllerNode(GraphNode):
     """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is
-    there. Where the controller learns while it runs, ~/set_learning turns that on and off.
+    there. Where the controller learns while it runs, ~/set_learning turns that on and off,
+    and ~/save_learnt writes what was learnt to the file of the parameter learnt_file.
     """
 
     def __init__(self) -> None:
@@ -83,6 +85,7 @@ class ControllerNode(GraphNode):
             choices=("loihi", "float"),
         )  # fmt: skip
         self._learns = self.parameter("learning", True, "whether a controller that can learn while it runs does")
+        self._learnt_file = self.parameter("learnt_file", "", "where ~/save_learnt keeps what was learnt")
         self._tolerance_s = self.parameter(
             "tolerance_s", Parameter.Type.DOUBLE,
             "how far a joint state's stamp may be from the estimate's [s]; 0: it must be the same", 0.0, 1.0,
@@ -141,6 +144,7 @@ class ControllerNode(GraphNode):
         self._to_learn: bool | None = None
         self._learning_changes: deque[str] = deque(maxlen=MOST_CHANGES)
         self.create_service(SetBool, "~/set_learning", self._on_set_learning)
+        self.create_service(Trigger, "~/save_learnt", self._on_save_learnt)
         self._publisher = self.add_publisher(JointState, graph.relative(graph.COMMAND))
         self._sources = self._new_sources()
         self._pace = next((i for i, source in enumerate(self._sources) if source.default is None), -1)
@@ -193,6 +197,22 @@ class ControllerNode(GraphNode):
             response.message = f"learning {'on' if request.data else 'off'}, from the next command on"
         else:
             response.message = f"{self._file}: nothing in this controller learns while it runs; give one that does"
+        return response
+
+    def _on_save_learnt(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Write what was learnt so far; the next command waits for the disk."""
+        if self._learner is None:
+            response.message = f"{self._file}: nothing in this controller learns while it runs; give one that does"
+        elif not self._learnt_file:
+            response.message = "parameter learnt_file: not set; give the path of a file"
+        else:
+            from ..control.tracking_file import save_learnt
+
+            try:
+                saved = save_learnt(Path(self._learnt_file), self._learner)
+                response.success, response.message = True, f"weights: {self._learnt_file}, weights_hash: '{saved}'"
+            except LiquidSpikeError as error:
+                response.message = str(error)
         return response
 
     def _change_learning(self, stamp: int) -> None:

@@ -7,8 +7,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from processes import CONFIGURE, command, controller_model, run, started
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
+from liquid_spike_control.neuromorphic.files.compiled import read_network
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.diagnostics import read_status
 from liquid_spike_control.records.replay import replay
@@ -19,7 +20,8 @@ ARM = ("arm", "--mode", "lockstep", "--seed", "1003")
 
 @pytest.mark.real_time
 def test_learning_is_turned_off_and_on_and_replayed(probe, tmp_path):
-    bag = tmp_path / "out.mcap"
+    bag, params, learnt = (tmp_path / name for name in ("out.mcap", "params.yaml", "learnt.safetensors"))
+    params.write_text(f"controller: {{ros__parameters: {{learnt_file: {learnt}}}}}")
     commands = probe.hear(JointState, graph.COMMAND)
     reports = probe.hear(DiagnosticArray, graph.DIAGNOSTICS)
 
@@ -27,12 +29,15 @@ def test_learning_is_turned_off_and_on_and_replayed(probe, tmp_path):
         found = [read_status(message).get("controller", {}) for message in reports]
         return [account for account in found if account.get("learning_changes") is not None]
 
-    with subprocess.Popen(command(*ARM, "--duration", "6", "--record", str(bag)), stdout=subprocess.DEVNULL) as process:
+    given = command(*ARM, "--duration", "6", "--params", str(params), "--record", str(bag))
+    with subprocess.Popen(given, stdout=subprocess.DEVNULL) as process:
         try:
             for n, on in ((40, False), (120, True)):
                 probe.spin_until(lambda n=n: len(commands) >= n, 60, f"{n} commands")
                 answer = probe.call(SetBool, "/controller/set_learning", SetBool.Request(data=on))
                 assert answer.success and ("on" if on else "off") in answer.message
+            answer = probe.call(Trigger, "/controller/save_learnt", Trigger.Request())
+            assert answer.success and read_network(learnt).hash[:16] in answer.message
             probe.spin_until(lambda: process.poll() is not None, 90, "end of the run")
             assert process.returncode == 0
         finally:
@@ -59,5 +64,7 @@ def test_a_parameter_lets_it_begin_without_learning(ros_domain, tmp_path):
 def test_a_controller_that_cannot_learn_answers_so(probe):
     with started("controller", controller_model=controller_model()):
         assert probe.change("controller", CONFIGURE, timeout=90)  # kernels may have to be compiled
-        answer = probe.call(SetBool, "/controller/set_learning", SetBool.Request(data=True))
-    assert not answer.success and "nothing in this controller learns" in answer.message
+        asked = ((SetBool, "set_learning", SetBool.Request(data=True)), (Trigger, "save_learnt", Trigger.Request()))
+        answers = [probe.call(kind, f"/controller/{name}", request) for kind, name, request in asked]
+    assert not any(answer.success for answer in answers)
+    assert all("nothing in this controller learns" in answer.message for answer in answers)

@@ -68,7 +68,8 @@ def permissions(options: GraphOptions) -> dict[str, dict[str, Permissions]]:
         watchers[MONITOR] = _plain(subscribe=tuple(watched))
         enclaves["/simulator"] = {"simulator": _simulator(options)}
     enclaves[f"/{SUPERVISOR}"] = watchers
-    operator = _plain(publish=(graph.E_STOP,), call=("/gate/reset_e_stop", "/controller/set_learning"))
+    asked = ("/gate/reset_e_stop", "/controller/set_learning", "/controller/save_learnt")
+    operator = _plain(publish=(graph.E_STOP,), call=asked)
     enclaves[f"/{OPERATOR}"] = {OPERATOR: operator} | _view(options)
     for nodes in enclaves.values():
         for node, allowed in nodes.items():
@@ -137,7 +138,7 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
         joints = parameters.get("joint_topics") or (parameters.get("joint_topic", graph.JOINT_STATES),)
         estimate = (graph.ESTIMATE,) if parameters.get("estimate_names") else ()
         subscribed = (*dict.fromkeys(map(_absolute, joints)), *estimate)
-        return Permissions((graph.COMMAND,), subscribed, ("~/set_learning",))
+        return Permissions((graph.COMMAND,), subscribed, ("~/set_learning", "~/save_learnt"))
     if name == "perception":
         events = parameters.get("events_topics") or (parameters.get("events_topic", graph.EVENTS),)
         spikes_in, spikes_out = ((graph.SPIKES_IN,), (graph.SPIKES_OUT,)) if offload else ((), ())

@@ -9,8 +9,8 @@ import yaml
 
 from liquid_spike_control.control.files import controller_of, read_controller_file
 from liquid_spike_control.control.tracking import TrackingController
+from liquid_spike_control.control.tracking_file import save_learnt
 from liquid_spike_control.errors import LearningRuleError, ModelError, TaskError
-from liquid_spike_control.neuromorphic.files.compiled import write_network
 
 DT = 0.01
 FILE = {
@@ -169,8 +169,9 @@ def test_a_reading_that_is_not_finite_teaches_nothing(tmp_path):
 def test_learnt_weights_are_saved_and_go_on(tmp_path):
     c = adaptive(tmp_path)
     follow(c, n=500)
-    write_network(tmp_path / "learnt.safetensors", c.adaptation.network, {"step_s": 0.002})
-    again = adaptive(tmp_path, weights="learnt.safetensors")
+    path = tmp_path / "learnt.safetensors"
+    saved = {"weights": path.name, "weights_hash": save_learnt(path, c.adaptation)}
+    again = adaptive(tmp_path, **saved)
     assert again.account()["learnt_sha256"] == c.account()["learnt_sha256"]
     assert (again.adaptation.weights == c.adaptation.weights).all()
     settled = [np.abs(follow(controller, n=100)).mean() for controller in (again, adaptive(tmp_path))]
@@ -180,9 +181,13 @@ def test_learnt_weights_are_saved_and_go_on(tmp_path):
     assert (again.adaptation.weights == c.adaptation.weights).all()  # an episode begins with what the file has
     for changes in ({"seed": 1}, {"neurons": 120}, {"rate": 1 / 8}):
         with pytest.raises(ModelError, match=r"learnt\.safetensors: weights: they were learnt by another network"):
-            adaptive(tmp_path, weights="learnt.safetensors", **changes)
+            adaptive(tmp_path, **saved | changes)
     with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
-        adaptive(tmp_path, weights="nowhere.safetensors")
+        adaptive(tmp_path, **saved | {"weights": "nowhere.safetensors"})
+    follow(c, n=10)
+    save_learnt(path, c.adaptation)
+    with pytest.raises(ModelError, match=r"c\.yaml: adaptation\.weights_hash: '\w{16}'; .*learnt\.safetensors has \w"):
+        adaptive(tmp_path, **saved)
 
 
 def test_another_backend_cannot_learn(tmp_path):

@@ -40,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint format gallery bench oracles ros-tools clean
+.PHONY: help install run test test-all lint docs format gallery bench dist oracles ros-tools clean
 
 # Tests that measure real time have the machine to themselves, after the others, which share its cores. Status 5: none was
 # selected, which PYTEST_ARGS may ask for in one of the two parts.
@@ -72,6 +72,9 @@ lint: $(VENV)/.installed  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: $(VENV)/.installed  ## the documentation as a site, into docs/_build/html
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 format: $(VENV)/.installed  ## apply ruff's fixes
 	@$(BIN)/ruff check --fix .
 
@@ -80,6 +83,16 @@ gallery: install  ## a moving picture of each robot into docs/gallery
 
 bench: install  ## time us and the peers side by side
 	@$(BIN)/python -m pytest test/benchmarks --benchmark-enable --benchmark-only $(PYTEST_ARGS)
+
+dist:  ## a wheel, and what it needs with licences (SBOM), into dist
+	@rm -rf dist build && $(PYTHON) -m venv dist/tools && $(PYTHON) -m venv dist/alone
+	@dist/tools/bin/python -m pip install -qq --constraint constraints.txt build cyclonedx-bom
+	@dist/tools/bin/python -m build --outdir dist . >/dev/null
+	@dist/alone/bin/python -m pip install -qq --no-compile --constraint constraints.txt dist/*.whl
+	@dist/alone/bin/python -m pip uninstall -qq --yes setuptools pip
+	@dist/tools/bin/cyclonedx-py environment --output-reproducible --output-file dist/sbom.cdx.json dist/alone/bin/python
+	@$(PYTHON) release/licences.py dist/sbom.cdx.json > dist/licences.md
+	@rm -rf dist/tools dist/alone && ls dist
 
 oracles: $(ORACLES)/nengo_loihi/.installed $(ORACLES)/brian2_loihi/.installed  ## other people's simulators of Loihi, to compare with: .oracles
 	@python="$(PYTHON310)"; \
@@ -97,7 +110,7 @@ ros-tools: install  ## ros2 launch, lifecycle and param, built from their source
 	@$(BIN)/python ros_tools/build.py "$(ROS_TOOLS_SOURCE)" $(CURDIR)/.ros-tools
 
 clean:  ## remove .venv and all that was built
-	rm -rf .venv .venv-kilted .oracles .ros-tools build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-kilted .oracles .ros-tools build install log dist docs/_build docs/_generated *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment, in steps that are repeated only when their inputs change ----

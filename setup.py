@@ -11,6 +11,7 @@ nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recor
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
 video = ["imageio-ffmpeg>=0.5,<1"]
+docs = ["sphinx>=8", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5"]
 test = [
     "pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "pytest-xdist", "hypothesis", "cryptography>=42"
 ]
@@ -81,7 +82,8 @@ setup(
         "ray": ["ray>=2.40,<3"],  # liquid-spike bench closed-loop --engine ray
         "security": ["cryptography>=42"],  # liquid-spike security keystore
         "test": [*gym, *video, *test],
-        "dev": [*gym, *video, *test, "ruff", "mypy"],
+        "docs": docs,  # make docs
+        "dev": [*gym, *video, *docs, *test, "ruff", "mypy"],
     },
     zip_safe=True,
 )

@@ -67,14 +67,16 @@ class Fresh:
         folder: where it is made.
         python: interpreter to make it with.
         requirements: what is installed in the same call of pip.
+        package: a wheel, in the place of the tree.
     """
 
-    def __init__(self, folder: Path, python: str, *requirements: str) -> None:
+    def __init__(self, folder: Path, python: str, *requirements: str, package: Path | None = None) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.environment = {k: v for k, v in os.environ.items() if k not in LEAKS}
         self.call(python, "-m", "venv", folder / "venv")
-        source = copy_of_the_tree(folder / "source")
-        self.python("-m", "pip", "install", "-q", "--no-compile", source, *requirements)
+        package = package or copy_of_the_tree(folder / "source")
+        self.python("-m", "pip", "install", "-q", "--no-compile", package, *requirements)
 
     def call(self, *command: object) -> str:
         """Output of a command that must succeed, outside the source tree."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from ..checkpoint import ControllerFile, read_controller
 from ..options import ControllerExportOptions, ControllerInspectOptions
 from ..outputs import save_figure, write_json
+from ..resources import model_file
 from ..terminal import Console
 from .architecture import synapses_in, tensor_shapes, used, wirings_of
 
@@ -53,7 +54,7 @@ def inspect_command(options: ControllerInspectOptions) -> int:
     Raises:
         ModelError: the file is no controller, or there is no wiring to draw.
     """
-    console, file = Console(), read_controller(options.model)
+    console, file = Console(), read_controller(model_file(options.model))
     report = summary(file)
     if options.plot:
         from .wiring_figure import figure
@@ -115,7 +116,7 @@ def export_command(options: ControllerExportOptions) -> int:
     """
     from .onnx_export import disagreement, write_onnx
 
-    file = read_controller(options.model)
+    file = read_controller(model_file(options.model))
     write_onnx(options.out, file)
     apart = disagreement(options.out, file)
     verdict = "agrees" if apart <= TOLERANCE else f"DIFFERS by more than {TOLERANCE:g}"

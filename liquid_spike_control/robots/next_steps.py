@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
 
 from .. import __version__
 from ..options import RunOptions
@@ -27,7 +26,7 @@ def steps(robot: Robot, ros: bool) -> list[tuple[str, str]]:
         (f"run {robot.name} --in-process --view", "watch it in the browser: push the robot, pause, stop"),
         ("robots", "list the robots"),
         ("new my_robot", "write a robot of your own, with a simulation and tests"),
-        (f"neuromorphic inspect {Path(str(robot.perception)).name}", "look into a network, place it on Loihi's cores"),
+        (f"neuromorphic inspect {robot.name}/{robot.perception}", "look into a network, place it on Loihi's cores"),
         ("doctor", "check this machine, its ROS and its cameras"),
         ("completion bash", "print completion for the shell; also zsh, fish"),
         ("--help", "all commands; after a command, its options"),

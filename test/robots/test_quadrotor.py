@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from liquid_spike_control.assembly import new_estimator, read_robot_perception
 from liquid_spike_control.errors import LiquidSpikeError, RobotError, TaskError
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
@@ -14,6 +15,7 @@ from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named
 from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
 from liquid_spike_control.sim.renderer import Renderer
 from liquid_spike_control.sim.world import World
+from liquid_spike_control.spiking.layers import read_layers
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.of_robot import task_of
 from liquid_spike_control.tasks.perturbations import Perturbation
@@ -176,3 +178,30 @@ def test_disturbed_estimates_are_the_truth_with_errors_of_the_episode():
         assert (error > 0.03).all() and (error < 0.4).all()
         assert np.corrcoef(seen[-1][:, 0], np.array(truths)[:, 0])[0, 1] > 0.5
     assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0], seen[2])
+
+
+def test_the_shipped_perception_is_what_the_readme_says():
+    robot = robot_named("quadrotor")
+    model = read_robot_perception(robot)
+    network = read_layers(robot.file("network.yaml"))
+    assert sum(p.n for p in model.graph.populations.values()) == 8704
+    assert {c.delay for c in model.graph.connections} == {0, 8, 16, 24, 32}
+    assert model.metadata["training_command"] == "liquid-spike train perception quadrotor"
+    stated = model.metadata["training"]["network"]
+    assert stated["training"]["updates"] == network.training.updates and len(stated["layers"]) == len(network.layers)
+    assert robot.model("perception").stat().st_size < 1_000_000
+
+
+def test_the_shipped_perception_follows_the_flow():
+    """Two seconds of a landing on a held-out ground, with events and the emulator."""
+    robot = robot_named("quadrotor")
+    with World(task_of(robot), rendered=False) as world:
+        estimator, expert = new_estimator(world), world.task.expert()
+        sensing, pairs = world.reset(1004), []
+        estimator.reset(0)
+        for _ in range(100):
+            sensing = world.advance(expert.act(world.task) + [0.0, 0.15 * np.sin(8 * world.task.elapsed_s), 0.0])
+            pairs.append((estimator.estimate(sensing).values, world.truth))
+    estimates, truths = (np.array(part)[20:] for part in zip(*pairs, strict=True))
+    flow = [np.corrcoef(estimates[:, k], truths[:, k])[0, 1] for k in (0, 1)]
+    assert max(flow) > 0.5 and np.abs(estimates - truths).mean() < 0.4

@@ -11,7 +11,7 @@ nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recor
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
 video = ["imageio-ffmpeg>=0.5,<1"]
-docs = ["sphinx>=8", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5"]
+docs = ["sphinx>=8", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5", "latex2mathml>=3.77"]
 test = [
     "pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "pytest-xdist", "hypothesis", "cryptography>=42"
 ]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .events.camera_streams import side_by_side
 from .loop import Decision, SpikingEstimator
 from .robot import Robot
-from .sim.world import Sensing, side_by_side
+from .sim.world import Sensing
 from .types import Quantities
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from .control.gate import GateLimits, Verdict, admit, initial_state, press, release
 from .errors import ModelError
+from .events.camera_streams import side_by_side
 from .robot import names, scales
-from .sim.world import Sensing, World, side_by_side
+from .sim.world import Sensing, World
 from .types import Quantities
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import __version__
 from ..assembly import new_loop, new_perception, read_robot_perception
 from ..errors import TaskError
+from ..events.camera_streams import side_by_side
 from ..neuromorphic.energy.devices import DeviceComparison, compare_devices, table
 from ..neuromorphic.energy.devices_figure import plot
 from ..neuromorphic.model import of_perception
@@ -19,7 +20,6 @@ from ..options import BenchEnergyOptions
 from ..outputs import write_json
 from ..robot import Robot
 from ..robots.catalogue import robot_named
-from ..sim.world import side_by_side
 from ..terminal import Console
 from ..types import SpikeTrain
 from .snn_step import random_network

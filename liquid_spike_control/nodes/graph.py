@@ -407,8 +407,10 @@ def _perception(options: GraphOptions) -> dict[str, object]:
     values["sheds"] = not options.simulated
     if options.simulated:
         return values
-    if any(camera.clock == "sensor" for camera in cameras):
-        values |= {"event_clock": "sensor", "window_s": options.description.period_s}
+    clocks = [camera.clock for camera in cameras]
+    if "sensor" in clocks or len(clocks) > 1:  # each at a pace of its own
+        values["window_s"] = options.description.period_s
+        values |= {"event_clock": clocks[0]} if len(clocks) == 1 else {"event_clocks": clocks}
     for camera in cameras:
         values |= _qos(options, camera.events_topic, camera.qos, "subscription")
     return values

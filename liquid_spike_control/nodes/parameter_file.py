@@ -27,7 +27,7 @@ KNOWN = frozenset(
         "setpoint_names", "setpoint_defaults", "estimate_names", "estimate_units", "spiking_backend", "sheds",
         "model", "preset", "dt", "step_s", "backend", "max_steps",
         "events_topic", "event_clock", "window_s", "camera_width", "camera_height",
-        "events_topics", "camera_widths", "camera_heights", "front_end",
+        "events_topics", "event_clocks", "camera_widths", "camera_heights", "front_end",
         "robot", "settings", "duration_s", "seed", "answer_timeout_s", "command_timeout_s",
     )
 )  # fmt: skip

@@ -15,16 +15,14 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
 from ..errors import GraphError, TaskError
-from ..events.codec import DECODED, ENCODINGS, STEP_NS, Decoder, PacketSequence, encode
+from ..events.camera_streams import CameraStream, CameraStreams
+from ..events.codec import DECODED, DROPPED, ENCODINGS, Decoder, encode
 from ..events.filters import FrontEnd
 from ..events.front_end import from_json
-from ..events.stream import EventStream
-from ..events.windows import Windows
 from ..neuromorphic.model import of_perception
 from ..perception import Perception
-from ..sim.world import side_by_side
 from ..spiking.nir_io import read_perception_model
-from ..types import EVENT, SpikeTrain, begins_episode
+from ..types import EVENT, SpikeTrain
 from . import graph
 from .convert import packet_to_spikes, spikes_to_packet, to_joint_state, to_ns, to_packet
 from .diagnostics import ERROR, STALE, WARN
@@ -32,6 +30,8 @@ from .graph_node import GraphNode
 from .network import load_backend, report_work
 from .process import run
 
+#: Of the times of events, see the parameter ``event_clock``.
+CLOCKS = ("stamp", "sensor")
 #: A camera sends packets in a still scene too; after so long a silence it is dead, which is reported within 0.2 s [s].
 SILENCE_S = 0.15
 #: Between two looks at the silence [s].
@@ -47,11 +47,12 @@ MAX_AGE_NS = 15_000_000
 
 
 class Eye(NamedTuple):
-    """A camera: topic of its packets, columns and rows."""
+    """A camera: topic of its packets, columns and rows, and whether its events are on the sensor's own clock."""
 
     topic: str
     width: int
     height: int
+    sensor_clock: bool
 
 
 class PerceptionNode(GraphNode):
@@ -70,14 +71,11 @@ class PerceptionNode(GraphNode):
         texts = Parameter.Type.STRING_ARRAY
         packets = graph.relative(graph.EVENTS)
         self._topic = self.parameter("events_topic", packets, "where the event camera's packets come")
-        self._on_sensor_clock = (
-            self.parameter(
-                "event_clock", "stamp",
-                "stamp: events are on the robot's clock and the stamp ends the packet, as our simulator does; sensor: "
-                "on the camera's own, and the stamp is that of the first event, as the camera drivers do",
-                choices=("stamp", "sensor"),
-            )
-            == "sensor"
+        self._event_clock = self.parameter(
+            "event_clock", "stamp",
+            "stamp: events are on the robot's clock and the stamp ends the packet, as our simulator does; sensor: "
+            "on the camera's own, and the stamp is that of the first event, as the camera drivers do",
+            choices=CLOCKS,
         )  # fmt: skip
         window_s = self.parameter(
             "window_s", 0.0, "one estimate for so much of the stream [s]; 0: one a packet", 0.0, 0.1
@@ -87,6 +85,7 @@ class PerceptionNode(GraphNode):
         numbers = Parameter.Type.INTEGER_ARRAY
         self._widths = self.parameter("camera_widths", numbers, "columns of each of several cameras")
         self._heights = self.parameter("camera_heights", numbers, "rows of each of several cameras")
+        self._event_clocks = self.parameter("event_clocks", texts, "event_clock of each of several cameras")
         self._width = self.parameter("camera_width", Parameter.Type.INTEGER, "columns of the camera", 1, 65535)
         self._height = self.parameter("camera_height", Parameter.Type.INTEGER, "rows of the camera", 1, 65535)
         self._front_end = self.parameter(
@@ -109,21 +108,19 @@ class PerceptionNode(GraphNode):
         self.demand("estimate_names", "estimate_units")
         self._eyes = self._new_eyes()
         size = sum(eye.width for eye in self._eyes), max(eye.height for eye in self._eyes)
-        if self._on_sensor_clock and not self._window_ns:
+        if any(eye.sensor_clock for eye in self._eyes) and not self._window_ns:
             raise GraphError("parameter window_s: 0 is for event_clock stamp; give the controller's period")
         model = read_perception_model(self._file)
         self._perception = Perception(model, self._new_front_end())
         self._perception.check_fits(self._names, self._units, size)
         if self._window_ns % self._perception.step_ns:
             raise GraphError(f"parameter window_s: give a multiple of the model's step, {self._perception.step_ns} ns")
-        self._stream = EventStream(self._on_sensor_clock)
-        self._windows = Windows(self._window_ns) if self._window_ns else None
         self._hash = model.hash
         self._backend = None if self._offload else load_backend(of_perception(model))
         self._warm()
         self._estimate_publisher = self.add_publisher(JointState, graph.relative(graph.ESTIMATE))
         for number, eye in enumerate(self._eyes):
-            take = self._on_events if len(self._eyes) == 1 else partial(self._on_one_of_several, number)
+            take = partial(self._on_events, number)
             self.add_subscription(EventPacket, eye.topic, take, best_effort=self._realtime, from_robot=True)
         if self._realtime:
             self.create_timer(LOOK_S, self._look, clock=self._steady)
@@ -139,12 +136,15 @@ class PerceptionNode(GraphNode):
             GraphError: the parameters of several cameras do not fit each other.
         """
         if self._topics is None:
-            return [Eye(self._topic, self._width, self._height)]
-        if self._on_sensor_clock:
-            raise GraphError("parameter event_clock: sensor; several cameras must be on the robot's clock: give stamp")
-        if not len(self._topics) == len(self._widths) == len(self._heights):
-            raise GraphError("parameters events_topics, camera_widths, camera_heights: give one for each camera")
-        return [Eye(*place) for place in zip(self._topics, self._widths, self._heights, strict=True)]
+            return [Eye(self._topic, self._width, self._height, self._event_clock == "sensor")]
+        clocks = [self._event_clock] * len(self._topics) if self._event_clocks is None else self._event_clocks
+        if not len(self._topics) == len(self._widths) == len(self._heights) == len(clocks):
+            lists = "events_topics, camera_widths, camera_heights, event_clocks"
+            raise GraphError(f"parameters {lists}: give one for each camera")
+        if unknown := set(clocks) - set(CLOCKS):
+            raise GraphError(f"parameter event_clocks: '{min(unknown)}'; give {' or '.join(CLOCKS)}")
+        sensor = [clock == "sensor" for clock in clocks]
+        return [Eye(*place) for place in zip(self._topics, self._widths, self._heights, sensor, strict=True)]
 
     def _new_front_end(self) -> FrontEnd | None:
         """What lies between the cameras and the network.
@@ -181,76 +181,50 @@ class PerceptionNode(GraphNode):
     def activate(self) -> None:
         """Begin an episode."""
         self.diagnostics.values.pop("answered_ns", None)
-        self._last_stamp_ns: int | None = None
+        n = len(self._eyes)
+        cameras = [CameraStream(eye.width, eye.sensor_clock) for eye in self._eyes]
+        self._streams = CameraStreams(cameras, self._window_ns, self._begin)
+        self._dropped = [stream.decoder.dropped for stream in self._streams.streams]
+        self._last_stamps_ns: list[int | None] = [None] * n
+        self._missed = [False] * n
+        self._heard = [time.monotonic()] * n
         self._began_ns = 0
-        self._stream = EventStream(self._on_sensor_clock)
-        self._told_drops = self._stream.decoder.dropped
-        self._sequence = PacketSequence()
-        self._streams = [EventStream(False) for _ in self._eyes]
-        self._partly: dict[int, dict[int, np.ndarray]] = {}
-        self._missed = False
-        self._last_packet_s = time.monotonic()
         self._seq = 0
 
-    def _on_events(self, message: EventPacket) -> None:
-        stamp = to_ns(message.header.stamp)
-        self._last_packet_s = time.monotonic()
-        lost = self._sequence.lost
-        newest = self._sequence.update(message.seq)
-        if self._sequence.lost > lost:
+    def _on_events(self, number: int, message: EventPacket) -> None:
+        """Take a packet of a camera."""
+        stamp, eye, sequence = to_ns(message.header.stamp), self._eyes[number], self._streams.sequences[number]
+        self._heard[number] = time.monotonic()
+        lost = sequence.lost
+        newest = sequence.update(message.seq)
+        if sequence.lost > lost:
             self.diagnostics.complain(WARN, "event packets were lost")
-        if not newest and self._last_stamp_ns is not None and stamp <= self._last_stamp_ns:
+        last = self._last_stamps_ns[number]
+        if not newest and last is not None and stamp <= last:
             self.diagnostics.count("out_of_order")  # reordered or sent twice; a clock that ran back counts on
             return
         if self._sheds and self.hop_ns > MAX_AGE_NS:
             self.diagnostics.count("too_old")
             self.diagnostics.complain(WARN, f"event packets are dropped: {self.hop_ns / 1e6:.0f} ms old")
-            self._missed = True
+            self._missed[number] = True
             return
-        if (message.width, message.height) != (self._width, self._height):
-            self.diagnostics.count("refused")
-            size = f"{message.width}x{message.height}"
-            self.diagnostics.complain(ERROR, f"{self._topic}: {size} pixels, camera_width and camera_height differ")
-            return
-        last, self._last_stamp_ns = self._last_stamp_ns, stamp
-        begins = begins_episode(last, stamp, STEP_NS if self._on_sensor_clock else 0)
-        if begins:
-            self._begin(stamp)
-        steps = self._stream.clock.steps
-        events = self._stream.read(message, stamp, self._missed or self._sequence.lost > lost)
-        self._missed = False
-        self._tell_drops(begins)
-        self.diagnostics.count("events", len(events))
-        events = self._shed(events)
-        if self._windows is None:
-            self._perceive(events, stamp)
-            return
-        if self._stream.clock.steps > steps:
-            self._restart(int(events["t"][0]) - 1 if len(events) else stamp)
-        if (window := self._windows.add(events, self._stream.latest_ns)) is not None:
-            self._perceive(*window)
-
-    def _on_one_of_several(self, number: int, message: EventPacket) -> None:
-        """Wait for the packets of one stamp from all cameras, which are then one picture side by side."""
-        stamp, eye = to_ns(message.header.stamp), self._eyes[number]
-        self._last_packet_s = time.monotonic()
         if (message.width, message.height) != (eye.width, eye.height):
             self.diagnostics.count("refused")
-            size = f"{message.width}x{message.height}"
-            self.diagnostics.complain(ERROR, f"{eye.topic}: {size} pixels, camera_widths and camera_heights differ")
+            size, wanted = f"{message.width}x{message.height}", f"{eye.width}x{eye.height}"
+            self.diagnostics.complain(ERROR, f"{eye.topic}: {size} pixels, its parameters give {wanted}")
             return
-        parts = self._partly.setdefault(stamp, {})
-        parts[number] = self._streams[number].read(message, stamp, False)
-        if len(parts) < len(self._eyes):
-            return
-        for older in [s for s in self._partly if s <= stamp]:
-            del self._partly[older]
-        last, self._last_stamp_ns = self._last_stamp_ns, stamp
-        if begins_episode(last, stamp):
-            self._begin(stamp)
-        events = side_by_side([parts[i] for i in range(len(self._eyes))], self._eyes)
+        self._last_stamps_ns[number] = stamp
+        begins = self._streams.begins(stamp)
+        missed = self._missed[number] or sequence.lost > lost
+        batches = self._streams.take(number, message, stamp, missed, self._count_and_shed)
+        self._missed[number] = False
+        self._report_drops(number, begins)
+        for batch in batches:
+            self._perceive(*batch)
+
+    def _count_and_shed(self, events: np.ndarray) -> np.ndarray:
         self.diagnostics.count("events", len(events))
-        self._perceive(events, stamp)
+        return self._shed(events)
 
     def _shed(self, events: np.ndarray) -> np.ndarray:
         """Every n-th event where the node does not keep up: a thinner picture of now, and none of the past."""
@@ -265,28 +239,21 @@ class PerceptionNode(GraphNode):
 
     def _begin(self, stamp_ns: int) -> None:
         """Begin an episode: what comes next is later than ``stamp_ns``."""
-        self._restart(stamp_ns)
-        self._stream.reset()  # or it would wait for a clock that ran back
-
-    def _restart(self, stamp_ns: int) -> None:
-        """Begin an episode, within the camera's stream."""
         self._perception.reset(stamp_ns)
         self._began_ns = self._until_ns = stamp_ns
         self.diagnostics.count("episodes")
         if self._backend is not None:
             self._backend.reset()
-        if self._windows is not None:
-            self._windows.reset(stamp_ns)
 
-    def _tell_drops(self, begins: bool) -> None:
-        """Raise the level where events were dropped.
+    def _report_drops(self, number: int, begins: bool) -> None:
+        """Raise the level where events of a camera were dropped.
 
         Padding is no loss, and a stream that is joined in the middle lacks a time at first.
         """
-        dropped, before = self._stream.decoder.dropped, self._told_drops
+        dropped, before = self._streams.streams[number].decoder.dropped, self._dropped[number]
         if dropped == before:
             return
-        self._told_drops = dropped
+        self._dropped[number] = dropped
         expected = ("skipped", "incomplete") if begins else ("skipped",)
         news = [f"{n - before[k]} {k}" for k, n in dropped.items() if n > before[k] and k not in expected]
         if news:
@@ -314,8 +281,12 @@ class PerceptionNode(GraphNode):
             self.diagnostics.complain(ERROR, "the offload node does not answer: no estimates, the gate keeps safe")
 
     def _look(self) -> None:
-        if self.active and (silent := time.monotonic() - self._last_packet_s) > SILENCE_S:
-            self.diagnostics.complain(STALE, f"no event packets for {silent:.1f} s")
+        if not self.active:
+            return
+        for eye, heard in zip(self._eyes, self._heard, strict=True):
+            if (silent := time.monotonic() - heard) > SILENCE_S:
+                camera = f" on {eye.topic}" if len(self._eyes) > 1 else ""
+                self.diagnostics.complain(STALE, f"no event packets{camera} for {silent:.1f} s")
 
     def _on_spikes(self, message: EventPacket) -> None:
         try:
@@ -340,12 +311,11 @@ class PerceptionNode(GraphNode):
             return
         self._look()
         self.diagnostics.values |= {
-            "lost": self._sequence.lost,
-            "duplicated": self._sequence.duplicated,
-            "reordered": self._sequence.reordered,
+            **{name: sum(getattr(each, name) for each in self._streams.sequences)
+               for name in ("lost", "duplicated", "reordered")},
             "rejected": self._perception.rejected,
             **({} if self._perception.front_end is None else self._perception.front_end.dropped),
-            **self._stream.decoder.dropped,
+            **{name: sum(stream.decoder.dropped[name] for stream in self._streams.streams) for name in DROPPED},
         }
         if self._backend is not None:
             report_work(self.diagnostics, self._backend.stats(), self._perception.step_ns)

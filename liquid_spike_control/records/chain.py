@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import TaskError
-from ..events.codec import STEP_NS, PacketSequence, decode_spikes, encode_spikes
-from ..events.stream import EventStream
-from ..events.windows import Windows
+from ..events.camera_streams import CameraStream, CameraStreams
+from ..events.codec import decode_spikes, encode_spikes
 from ..joints import to_ns
 from ..loop import observation_for
 from ..neuromorphic.backend import Backend
@@ -65,48 +64,30 @@ class EncoderReplay:
 
     Args:
         perception: encodes.
-        sensor_clock, window_ns: how the stream is cut, see the perception node's parameters.
+        cameras, window_ns: how the streams are cut, see the perception node's parameters.
 
     Attributes:
         begins: stamps at which an episode began [ns].
     """
 
-    def __init__(self, perception: Perception, sensor_clock: bool, window_ns: int) -> None:
+    def __init__(self, perception: Perception, cameras: Sequence[CameraStream], window_ns: int) -> None:
         self._perception = perception
-        self._on_sensor_clock, self._stream = sensor_clock, EventStream(sensor_clock)
-        self._sequence = PacketSequence()
-        self._windows = Windows(window_ns) if window_ns else None
-        self._last_ns: int | None = None
+        self._streams = CameraStreams(cameras, window_ns, self._begin)
         self._until_ns = 0
         self.begins: list[int] = []
 
-    def take(self, packet: Any) -> SpikePacket | None:
-        """Take the next packet that the perception took; None where no window is complete."""
-        stamp = to_ns(packet.header.stamp)
-        begins = begins_episode(self._last_ns, stamp, STEP_NS if self._on_sensor_clock else 0)
-        if begins:
-            self._begin(stamp)
-        self._last_ns = stamp
-        steps, lost = self._stream.clock.steps, self._sequence.lost
-        self._sequence.update(packet.seq)
-        events = self._stream.read(packet, stamp, lost=self._sequence.lost > lost)
-        if self._windows is None:
-            return self._encode(events, stamp)
-        if self._stream.clock.steps > steps:
-            self._forget(int(events["t"][0]) - 1 if len(events) else stamp)
-        window = self._windows.add(events, self._stream.latest_ns)
-        return None if window is None else self._encode(*window)
+    def take(self, number: int, packet: Any) -> list[SpikePacket]:
+        """Take the next packet of a camera that the perception took; none where no batch is complete."""
+        sequence = self._streams.sequences[number]
+        lost = sequence.lost
+        sequence.update(packet.seq)
+        batches = self._streams.take(number, packet, to_ns(packet.header.stamp), lost=sequence.lost > lost)
+        return [self._encode(*batch) for batch in batches]
 
-    def _begin(self, stamp: int) -> None:
-        self._forget(stamp)
-        self._stream.reset()
-
-    def _forget(self, stamp: int) -> None:
-        self.begins.append(stamp)
-        self._perception.reset(stamp)
-        self._until_ns = stamp
-        if self._windows is not None:
-            self._windows.reset(stamp)
+    def _begin(self, stamp_ns: int) -> None:
+        self.begins.append(stamp_ns)
+        self._perception.reset(stamp_ns)
+        self._until_ns = stamp_ns
 
     def _encode(self, events: np.ndarray, stamp: int) -> SpikePacket:
         spikes = self._perception.encode(events, stamp)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,7 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
         TaskError: a topic is of another type, or a message is damaged.
     """
     contents = Contents()
-    kinds = dict.fromkeys((setup.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
+    kinds = dict.fromkeys((*setup.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
     kinds |= dict.fromkeys((topics.estimate, topics.command), JOINT_STATE) | {topics.e_stop: BOOL}
     kinds[topics.diagnostics] = DIAGNOSTICS
     kinds |= {topic: readings.kind for topic, readings in setup.joints}
@@ -81,7 +81,7 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
             continue
         if raw.kind != kinds[raw.topic]:
             raise TaskError(f"{bag.path}: {raw.topic} is a {raw.kind}, not a {kinds[raw.topic]}; name another topic")
-        if raw.topic == setup.events:
+        if raw.topic in setup.events:
             contents.n_events += 1
         elif raw.topic in numbers:
             held, read = numbers[raw.topic]
@@ -138,8 +138,8 @@ def _learning(status: Any) -> dict[int, bool]:
     return {int(at): on == "on" for at, _, on in changes if at.isdecimal() and len(at) < 20 and on in ("on", "off")}
 
 
-def event_packets(bag: Bag, topic: str) -> Iterator[Any]:
-    """The packets of events, in the order of the bag."""
+def event_packets(bag: Bag, topics: Sequence[str]) -> Iterator[tuple[int, Any]]:
+    """The packets of events in the order of the bag, each with the number of its topic."""
     for raw in bag.messages():
-        if raw.topic == topic and raw.kind == EVENT_PACKET:
-            yield bag.read(raw)
+        if raw.topic in topics and raw.kind == EVENT_PACKET:
+            yield topics.index(raw.topic), bag.read(raw)

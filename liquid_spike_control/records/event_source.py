@@ -55,7 +55,7 @@ class EventSource:
             self.dropped = self._file.dropped
             return
         bag, stream, last_ns = Bag(self.path), EventStream(self._sensor_clock, translate=False), None
-        for packet in event_packets(bag, self._topic):
+        for _, packet in event_packets(bag, (self._topic,)):
             stamp_ns = to_ns(packet.header.stamp)
             if last_ns is not None and stamp_ns < last_ns - STEP_NS:
                 stream.reset()  # the robot's clock ran back: another run

@@ -22,7 +22,7 @@ def encode(
 ) -> list[SpikePacket]:
     """Packets of events to packets of spikes; compared where spikes were recorded."""
     by_stamp = {packet.stamp_ns: packet for packet in recorded}
-    made = [packet for taken in packets if (packet := stage.take(taken)) is not None]
+    made = [packet for number, taken in packets for packet in stage.take(number, taken)]
     _compare_spikes(made, by_stamp, account, lockstep)
     return made
 

@@ -10,7 +10,7 @@ answer counts as lost. So a stage's state follows the node's, and a difference a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def replay(
     contents = read_contents(bag, topics, setup)
     sighted = bool(setup.estimate_names)
     if (sighted and not contents.n_events) or not contents.commands:
-        empty = topics.command if contents.n_events or not sighted else setup.events
+        empty = topics.command if contents.n_events or not sighted else " and ".join(setup.events)
         raise TaskError(f"{path}: nothing on {empty}; record that topic, or name the one that has it")
     outcome = Replay(path, robot, description, setup, contents)
     if bag.cut:
@@ -194,7 +194,9 @@ def _check_models(outcome: Replay, files: dict[str, Path], network: str, other_m
     return unknown + wrong
 
 
-def _taken(outcome: Replay, bag: Bag, size: tuple[int, int], progress: Progress) -> Iterator[Any]:
+def _taken(
+    outcome: Replay, bag: Bag, sizes: Sequence[tuple[int, int]], progress: Progress
+) -> Iterator[tuple[int, Any]]:
     """Yield the packets of events that the perception took: those that it answered, if the bag has the answers.
 
     With a packet a window, an answer has the packet's stamp. Where the perception cuts windows of its own, they begin
@@ -205,18 +207,18 @@ def _taken(outcome: Replay, bag: Bag, size: tuple[int, int], progress: Progress)
     if not answered:
         outcome.notes.append("neither spikes nor estimates are in the bag: every packet counts as received")
     earliest, latest = min(answered, default=0), max(answered, default=0)
-    account = Comparison(outcome.setup.events)
+    account = Comparison(" and ".join(setup.events))
     begun = False
-    for number, packet in enumerate(event_packets(bag, setup.events)):
-        progress(number + 1, contents.n_events)
+    for count, (camera, packet) in enumerate(event_packets(bag, setup.events), 1):
+        progress(count, contents.n_events)
         stamp = to_ns(packet.header.stamp)
         if window := setup.window_ns:
             taken = begun or stamp >= earliest or (earliest - stamp) % window == 0
             late = stamp >= earliest
         else:
             taken = not answered or stamp in answered
-            late = number == 0 and packet.seq > 0
-        if not taken or (packet.width, packet.height) != size:
+            late = count == 1 and packet.seq > 0
+        if not taken or (packet.width, packet.height) != sizes[camera]:
             if setup.lockstep and begun and stamp < latest:
                 account.differs(stamp, "", "a packet of events that was not answered")
             else:
@@ -228,7 +230,7 @@ def _taken(outcome: Replay, bag: Bag, size: tuple[int, int], progress: Progress)
                 " unknown, and not forgotten to the last bit, so their outputs differ a little"
             )
         begun = True
-        yield packet
+        yield camera, packet
     if account.unanswered or account.differing:
         outcome.comparisons.insert(0, account)
 
@@ -238,9 +240,9 @@ def _replay_perception(
 ) -> None:
     contents, setup = outcome.contents, outcome.setup
     perception = Perception(model, FrontEnd(setup.sensors) if setup.sensors else None)
-    encoder = EncoderReplay(perception, setup.sensor_clock, setup.window_ns)
+    encoder = EncoderReplay(perception, setup.streams, setup.window_ns)
     accounts = [Comparison(topic) for topic in (topics.spikes_in, topics.spikes_out, topics.estimate)]
-    taken = _taken(outcome, bag, perception.picture, progress)
+    taken = _taken(outcome, bag, [perception.picture] if len(setup.sizes) == 1 else setup.sizes, progress)
     made = stages.encode(taken, encoder, contents.spikes_in, accounts[0], setup.lockstep)
     if setup.window_ns and 0 < accounts[0].differing <= WINDOWS_A_PACKET * contents.dropped:
         outcome.notes.append(

@@ -76,9 +76,15 @@ def history_of(outcome: Replay, topics: Topics) -> History:
     for packet in outcome.contents.spikes_out:
         pairs = np.frombuffer(packet.data, "<u4").reshape(-1, 2)
         history.spikes.append((packet.start_ns, pairs[:, 0], pairs[:, 1]))
-    decoder = Decoder()
-    for packet in event_packets(bag, outcome.setup.events):
-        history.events.append(
-            decoder.decode(packet.events, packet.encoding, packet.time_base, packet.width, packet.height)
+    setup = outcome.setup
+    decoders = [Decoder() for _ in setup.sizes]
+    for camera, packet in event_packets(bag, setup.events):
+        events = decoders[camera].decode(
+            packet.events, packet.encoding, packet.time_base, packet.width, packet.height
         )
+        events["x"] += sum(width for width, _ in setup.sizes[:camera])
+        history.events.append(events)
+    if len(decoders) > 1 and history.events:
+        events = np.concatenate(history.events)
+        history.events = [events[np.argsort(events["t"], kind="stable")]]
     return history

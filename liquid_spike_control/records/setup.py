@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..control.gate import GateLimits
 from ..errors import TaskError
+from ..events.camera_streams import CameraStream
 from ..events.front_end import Sensor, from_json
 from ..inputs import parse_json
 from ..joints import JOINT_STATE, Readings, setpoints_of
@@ -82,20 +84,23 @@ class Setup:
     """A graph as its nodes had it.
 
     Attributes:
-        events, gated: topics.
+        events: topic of each camera.
+        sizes: columns and rows of each.
+        gated: topic.
         joints: topics of the readings, and how each is read.
         defaults: for each of them the setpoints that hold until one is given; None for readings.
         lockstep: whether the gate ran in lock-step.
         gated_readings: how the gated commands are read.
         estimate_names, command_names: of the perception and the controller.
         tolerance_ns: how far a joint state may be from the estimate [ns].
-        sensor_clock, window_ns: how the perception takes a camera's stream.
+        streams, window_ns: how the perception takes the cameras' streams.
         sensors: the cameras with their front ends; empty where there is none.
         backend: what ran the network.
         limits: of the gate, before those of the controller.
     """
 
-    events: str
+    events: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
     joints: tuple[tuple[str, Readings], ...]
     defaults: tuple[Quantities | None, ...]
     gated: str
@@ -104,7 +109,7 @@ class Setup:
     estimate_names: tuple[str, ...]
     command_names: tuple[str, ...]
     tolerance_ns: int
-    sensor_clock: bool
+    streams: tuple[CameraStream, ...]
     window_ns: int
     sensors: tuple[Sensor, ...]
     backend: str
@@ -138,8 +143,10 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
     try:
         joints = _sources(description, topics, robot)
         setpoints = parameter("controller", "setpoint_names", ()), parameter("controller", "setpoint_defaults", ())
+        events, sizes, clocks = _cameras(description, topics, robot)
         return Setup(
-            events=topics.events or _absolute(parameter("perception", "events_topic", _events_topic(robot))),
+            events=events,
+            sizes=sizes,
             joints=joints,
             defaults=tuple(setpoints_of(readings.names, *setpoints) for _, readings in joints),
             gated=topics.gated or _absolute(parameter("gate", "command_topic", command_place.topic)),
@@ -152,9 +159,9 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
             estimate_names=tuple(estimates),
             command_names=commands,
             tolerance_ns=round(parameter("controller", "tolerance_s", 0.0) * 1e9),
-            sensor_clock=parameter("perception", "event_clock", "stamp") == "sensor",
+            streams=tuple(CameraStream(width, sensor) for (width, _), sensor in zip(sizes, clocks, strict=True)),
             window_ns=max(0, round(parameter("perception", "window_s", 0.0) * 1e9)),
-            sensors=_sensors(description, robot),
+            sensors=_sensors(description, robot, sizes),
             backend=parameter("neuromorphic", "backend", "loihi"),
             limits=GateLimits(
                 commands,
@@ -169,16 +176,38 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
 
 
-def _events_topic(robot: Robot) -> str:
-    return robot.cameras[0].events_topic if robot.cameras else ""
+def _cameras(
+    description: Description, topics: Topics, robot: Robot
+) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...], tuple[bool, ...]]:
+    """Topic, size and clock of each camera, as the perception node had them, or else as the robot has them."""
+    parameter, cameras = description.parameter, robot.cameras
+    found = parameter("perception", "events_topics")
+    if found is None:
+        found = parameter("perception", "events_topic")
+        found = [camera.events_topic for camera in cameras] if found is None else [found]
+    if topics.events:
+        found = topics.events.split(",")
+    widths, heights = (
+        parameter("perception", f"camera_{name}s", [parameter("perception", f"camera_{name}", 0)] * len(found))
+        for name in ("width", "height")
+    )
+    sizes = [(int(w), int(h)) for w, h in zip(widths, heights, strict=True)]
+    if not all(all(size) for size in sizes):
+        if len(found) != len(cameras):
+            raise ValueError(f"{len(found)} topics of events for {len(cameras)} cameras of robot {robot.name}")
+        sizes = [(camera.width, camera.height) for camera in cameras]
+    clock = parameter("perception", "event_clock", "stamp")
+    clocks = parameter("perception", "event_clocks", [clock] * len(found))
+    if len(clocks) != len(found):
+        raise ValueError(f"{len(clocks)} event_clocks for {len(found)} events_topics")
+    return tuple(map(_absolute, found)), tuple(sizes), tuple(clock == "sensor" for clock in clocks)
 
 
-def _sensors(description: Description, robot: Robot) -> tuple[Sensor, ...]:
+def _sensors(description: Description, robot: Robot, sizes: Sequence[tuple[int, int]]) -> tuple[Sensor, ...]:
     """As the perception node had them, or the robot's where the bag does not know that node."""
-    parameter = description.parameter
-    if (width := parameter("perception", "camera_width")) is None:
+    if description.parameter("perception", "estimate_names") is None:
         return robot.sensors()
-    return from_json(parameter("perception", "front_end", ""), [(width, parameter("perception", "camera_height"))])
+    return from_json(description.parameter("perception", "front_end", ""), sizes)
 
 
 def _absolute(topic: str) -> str:

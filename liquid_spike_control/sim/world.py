@@ -219,28 +219,6 @@ class _Eye:
             self._renderer.close()
 
 
-def side_by_side(events: Sequence[np.ndarray], cameras: Sequence[Any]) -> np.ndarray:
-    """The events of several cameras as those of one picture, each camera to the right of the one before.
-
-    Args:
-        events: an EVENT array of each camera, sorted by time.
-        cameras: with the ``width`` of each [pixels].
-
-    Returns:
-        EVENT array, sorted by time; the very array of a single camera.
-    """
-    if len(events) == 1:
-        return events[0]
-    moved, offset = [], 0
-    for own, camera in zip(events, cameras, strict=True):
-        own = own.copy()
-        own["x"] += offset
-        moved.append(own)
-        offset += camera.width
-    joined = np.concatenate(moved)
-    return joined[np.argsort(joined["t"], kind="stable")]
-
-
 def picture_size(cameras: Sequence[Camera]) -> tuple[int, int]:
     """Width and height of the picture of :func:`side_by_side` [pixels]."""
     return sum(camera.width for camera in cameras), max(camera.height for camera in cameras)

@@ -24,8 +24,9 @@ import numpy as np
 from ..assembly import new_backend, new_perception
 from ..errors import TaskError
 from ..events.binning import SpikeBinner
+from ..events.camera_streams import side_by_side
 from ..robot import Robot, names, scales, units
-from ..sim.world import World, side_by_side
+from ..sim.world import World
 from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout

@@ -23,11 +23,12 @@ import numpy as np
 
 from ..errors import LiquidSpikeError, TaskError
 from ..events.binning import SpikeBinner
+from ..events.camera_streams import side_by_side
 from ..events.filters import FrontEnd
 from ..outputs import write_file
 from ..robot import Robot, names
 from ..robots.catalogue import robot_named
-from ..sim.world import World, picture_size, side_by_side
+from ..sim.world import World, picture_size
 from ..tasks.of_robot import task_of
 from ..types import SpikeTrain
 

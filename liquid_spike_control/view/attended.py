@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LiquidSpikeError
+from ..events.camera_streams import side_by_side
 from ..loop import Decision, Loop
-from ..sim.world import Sensing, side_by_side
+from ..sim.world import Sensing
 from .link import start_view
 from .sample import Facts, Order, Sample
 

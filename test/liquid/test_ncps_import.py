@@ -75,7 +75,7 @@ def networks(draw):
     units = draw(st.integers(6, 24))
     wiring = draw(st.sampled_from(["none", "auto", "ncp", "random", "full"]))
     mode = draw(st.sampled_from(["default", "pure", "no_gate"]))
-    backbone = draw(st.integers(0, 2)), draw(st.integers(1, 30))
+    backbone = draw(st.integers(0, 4)), draw(st.integers(1, 30))
     activation = draw(st.sampled_from(["lecun_tanh", "relu", "tanh", "gelu", "silu"]))
     constraints, unfolds = draw(st.booleans()), draw(st.integers(1, 6))
     sparsity = draw(st.sampled_from([0.1, 0.5, 0.8]))

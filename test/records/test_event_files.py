@@ -434,7 +434,7 @@ def test_packets_of_a_driver_are_on_the_sensors_clock(tmp_path):
     recording, bag = by_faery(tmp_path / "o.raw", made), tmp_path / "o.mcap"
     assert run("convert", recording, bag, "--driver", "--start", "50").returncode == 0
     stream, found = EventStream(sensor_clock=True), []
-    for packet in event_packets(Bag(bag), TOPIC):
+    for _, packet in event_packets(Bag(bag), (TOPIC,)):
         stamp = to_ns(packet.header.stamp)
         assert stamp > 50 * 10**9 and packet.time_base == 0
         found.append(stream.read(packet, stamp))

@@ -63,11 +63,11 @@ def test_what_the_perception_never_got_is_lost_in_real_time_and_a_difference_in_
     bag = write(tmp_path / "o.mcap", episode(LOST), described("realtime"))
     outcome = replayed(bag)
     assert outcome.identical and not outcome.setup.lockstep
-    assert account(outcome, outcome.setup.events).unanswered == len(LOST)
+    assert account(outcome, outcome.setup.events[0]).unanswered == len(LOST)
     assert account(outcome, TOPICS.command).identical == TICKS - len(LOST)
     strict = replayed(bag, mode="lockstep")
-    assert account(strict, outcome.setup.events).differing == len(LOST)
-    assert account(strict, outcome.setup.events).first.stamp_ns == SECOND + LOST[0] * 5_000_000
+    assert account(strict, outcome.setup.events[0]).differing == len(LOST)
+    assert account(strict, outcome.setup.events[0]).first.stamp_ns == SECOND + LOST[0] * 5_000_000
 
 
 def test_a_command_that_is_missing_is_a_difference_in_lockstep(tmp_path):

@@ -102,8 +102,11 @@ class Described(Node):
         for topic, message in messages.items():
             message.header.stamp = stamp
             self._topics[topic][1].publish(message)
-        for camera, publisher, events in zip(self.robot.cameras, self._cameras, self._sensing.events, strict=True):
-            first = self._sensing.stamp_ns - round(self.robot.period_s * 1e9)
+        sensed = zip(self.robot.cameras, self._cameras, self._sensing.events, strict=True)
+        for number, (camera, publisher, events) in enumerate(sensed):
+            events, ahead = events.copy(), number * 1_000_000_000  # each camera has a clock of its own
+            events["t"] += ahead
+            first = self._sensing.stamp_ns - round(self.robot.period_s * 1e9) + ahead
             packet = EventPacket(encoding=camera.encoding, width=camera.width, height=camera.height, time_base=first)
             begin = now - round(self.robot.period_s * 1e9)
             packet.seq = self.state["periods"]

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from liquid_spike_control.events.camera_streams import side_by_side
 from liquid_spike_control.robot import Camera, Command, Estimate, MujocoPlace, Optics, Reading, Robot, Setpoint
 from liquid_spike_control.robots.catalogue import robot_named, task_named
-from liquid_spike_control.sim.world import World, picture_size, side_by_side
+from liquid_spike_control.sim.world import World, picture_size
 from liquid_spike_control.tasks.of_robot import task_of
 
 SCENE = """

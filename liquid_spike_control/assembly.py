@@ -121,7 +121,8 @@ def new_loop(
         backend: backend of the perception's network, one of :data:`~.neuromorphic.model.BACKENDS`.
         rendered: render every picture of the cameras, see :class:`~.sim.world.World`.
         truth: use the true values of the estimates instead of the perception.
-        expert: the task's expert in the controller's place, and the true values in the perception's; the cameras see.
+        expert: the task's expert, which knows the true state, in the controller's place; without a perception in the
+            description, the true values in its place.
         duration_s: duration of an episode [s]; default: the task's.
         settings: settings of the task, by name.
 
@@ -144,9 +145,13 @@ def new_loop(
 
 
 def _expert_loop(world: World) -> Loop:
-    """A loop that the task's expert drives."""
+    """A loop that the task's expert drives; estimates are those of the perception where the robot names one."""
     decider = ExpertController(world.task.expert(), world.task, names(world.robot.observations))
-    return loop_of(world, new_estimator(world, truth=True), decider)
+    try:
+        return loop_of(world, new_estimator(world, truth=world.robot.perception is None), decider)
+    except BaseException:
+        world.close()
+        raise
 
 
 def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False, disturbed: bool = False) -> ControlTask:

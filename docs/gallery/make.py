@@ -19,16 +19,20 @@ SMALLER = {"pencil-hard": (3.0, 560), "half-cheetah": (4.0, 640), "hopper": (4.0
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Write ``<name>.gif`` of each robot that has a controller; those that only hide readings look like the others."""
+    """Write ``<name>.gif`` of each robot that has a controller or a perception; of the latter alone the expert drives.
+
+    Robots that only hide readings look like the others.
+    """
     console = Console(stderr=True)
-    for name in names or [n for n in descriptions() if robot_named(n).controller]:
+    for name in names or [n for n in descriptions() if robot_named(n).controller or robot_named(n).perception]:
         if not names and name.endswith(("-positions", "-full", "-partial")):
             continue
-        options = GraphOptions(robot=name, seed=SEED)
+        expert = not robot_named(name).controller
+        options = GraphOptions(robot=name, seed=SEED, expert=expert)
         history, report = run(options, Progress(console), keep=True, posed=True)
         length_s, width = SMALLER.get(name, (LENGTH_S, WIDTH))
         path = folder / f"{name.replace('-', '_')}.gif"
-        title = f"{name}, seed {SEED}: {report.outcome}"
+        title = f"{name}, seed {SEED}: {report.outcome}{' by the expert' if expert else ''}"
         film(history, path, title, SEED, length_s=length_s, width=width, console=console)
         console.print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 

@@ -55,7 +55,7 @@ class RunOptions(Options):
     in_process: bool = False
     """Run the same loop in this process, without ROS."""
     expert: bool = False
-    """With --in-process: the task's expert, which knows the true state, drives, and estimates are the true values."""
+    """With --in-process: the task's expert, which knows the true state, drives; no controller is needed."""
     view: bool = False
     """Show the run on a page in the browser and print its link; runs 10 minutes without --duration."""
     port: Port = 0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,10 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..control.gate import Verdict
 from ..events.codec import Decoder
-from ..robot import names
+from ..events.stream import EventStream
+from ..events.windows import Windows
+from ..joints import Readings
+from ..robot import Robot, names
 from ..types import EPISODE_GAP_NS, Quantities
 from ..view.process import new_screen
 from ..view.sample import Facts, Order, Sample
@@ -33,7 +37,6 @@ from .capture import Capture
 from .convert import from_joint_state, to_joint_state, to_ns
 from .diagnostics import read_status
 from .graph import GraphOptions
-from .interfaces import Interfaces
 
 #: A tick without a command is shown when the graph is so far past its stamp, in periods and at least in seconds.
 LATE_PERIODS, LATE_S = 4, 0.2
@@ -82,6 +85,15 @@ def parameters(node: Node, of: str, wanted: Sequence[str]) -> dict[str, Any] | N
         node.destroy_client(client)
 
 
+def _readings(robot: Robot) -> dict[str, list[tuple[Readings, int]]]:
+    """How the topics of a real robot's readings and setpoints are read, and where each value stands among them."""
+    found: dict[str, list[tuple[Readings, int]]] = {}
+    for number, (entry, place) in enumerate(zip(robot.seen, robot.reading_places(), strict=True)):
+        one = Readings(place.type, (entry.name,), (place.field,)), number
+        found.setdefault(graph.absolute(place.topic), []).append(one)
+    return found
+
+
 class Watcher:
     """Shows a graph on a page; a context manager.
 
@@ -106,11 +118,18 @@ class Watcher:
         self.page = PageServer(self._screen, self._give, port)
         self._node, self._simulated = node, options.simulated
         places = graph.command_places(options)
-        self._gated = Interfaces(places[0].type, names(robot.commands), [p.field for p in places], "command")
+        self._gated = Readings(places[0].type, names(robot.commands), tuple(p.field for p in places))
         self._gated_topic = graph.absolute(places[0].topic)
         lefts = np.cumsum([0, *(camera.width for camera in robot.cameras)]).tolist()
         self._events = {graph.absolute(c.events_topic): x for c, x in zip(robot.cameras, lefts, strict=False)}
         self._decoders = {topic: Decoder() for topic in self._events}
+        # a real camera's packets come as the driver sends them: they are cut as the perception cuts them
+        drivers = [] if options.simulated else [c for c in robot.cameras if c.clock == "sensor"]
+        self._streams = {graph.absolute(camera.events_topic): EventStream(True) for camera in drivers}
+        self._windows = {topic: Windows(round(robot.period_s * 1e9)) for topic in self._streams}
+        self._begun = False
+        self._readings = {} if options.simulated else _readings(robot)
+        self._seen = [*(math.nan for _ in robot.readings), *(s.default for s in robot.setpoints)]
         self._pending: dict[int, Sample] = {}
         self._status: dict[str, dict[str, str]] = {}
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
@@ -120,7 +139,7 @@ class Watcher:
         wanted = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, self._gated_topic}
         self._capture = Capture(graph.VIEW_CAPTURE)
         for topic, kind in graph.topics(options).items():
-            if topic in wanted or topic in self._events:
+            if topic in wanted or topic in self._events or topic in self._readings:
                 self._capture.add(topic, kind, graph.relative(topic))
         self._mended = time.monotonic()
         self._e_stop = node.create_publisher(Bool, graph.relative(graph.E_STOP), 10)
@@ -164,8 +183,14 @@ class Watcher:
         self._heard = time.monotonic()
         if topic == self._gated_topic:
             command = self._gated.read(message)
-            if command is not None:
-                self._at(command.stamp_ns).output = command.values.tolist()
+            if command is not None and (stamp := command.stamp_ns or self._newest_command()):
+                self._at(stamp).output = command.values.tolist()
+            return
+        if topic in self._readings:
+            self._read(topic, message)
+            return
+        if topic in self._streams:
+            self._cut(topic, message)
             return
         sample = self._at(to_ns(message.header.stamp))
         if topic == graph.GROUND_TRUTH:
@@ -174,8 +199,14 @@ class Watcher:
             sample.pose = list(message.position)
         elif topic == graph.ESTIMATE:
             sample.estimate = from_joint_state(message, names(robot.estimates)).values.tolist()
+            if not self._begun:
+                self._begun = True
+                for windows in self._windows.values():  # end where the perception's end
+                    windows.reset(sample.stamp_ns)
         elif topic == graph.COMMAND:
             sample.command = from_joint_state(message, names(robot.commands)).values.tolist()
+            if not self._simulated:
+                sample.truth = list(self._seen)
         else:
             events = self._decoders[topic].decode(
                 message.events, message.encoding, message.time_base, message.width, message.height
@@ -184,6 +215,30 @@ class Watcher:
                 events = events.copy()
                 events["x"] += self._events[topic]
             sample.events += events.tobytes()
+
+    def _newest_command(self) -> int:
+        """Stamp of the newest tick with a command, for messages that have none [ns]; 0 without one."""
+        return max((stamp for stamp, sample in self._pending.items() if sample.command), default=0)
+
+    def _read(self, topic: str, message: Any) -> None:
+        """Keep what a real robot reads."""
+        for readings, place in self._readings[topic]:
+            if (found := readings.read(message)) is not None:
+                self._seen[place] = float(found.values[0])
+
+    def _cut(self, topic: str, message: Any) -> None:
+        """Give a driver's packets to the ticks that their events belong to."""
+        stream, windows = self._streams[topic], self._windows[topic]
+        steps = stream.clock.steps
+        events = stream.read(message, to_ns(message.header.stamp))
+        if not self._begun:
+            return
+        if stream.clock.steps > steps:
+            self._begun = False  # the perception begins an episode too
+            return
+        if (window := windows.add(events, stream.latest_ns)) is not None:
+            cut, end_ns = window
+            self._at(end_ns).events += cut.tobytes()
 
     def _at(self, stamp_ns: int) -> Sample:
         return self._pending.setdefault(stamp_ns, Sample(stamp_ns))

@@ -129,8 +129,8 @@ function build(d) {
   shown.forEach((q, k) => {
     const degrees = q.unit === "rad" ? 180 / Math.PI : 1, unit = q.unit === "rad" ? "deg" : q.unit;
     const place = d.estimates.length ? nSeen + k : k;
-    const series = [[(t) => t[1][place] * degrees, style("--true"), 1.6]];
-    if (d.estimates.length) series.push([(t) => t[2][k] * degrees, COLOURS[1], 1.1]);
+    const series = [[(t) => (t[1][place] ?? NaN) * degrees, style("--true"), 1.6]];
+    if (d.estimates.length) series.push([(t) => (t[2][k] ?? NaN) * degrees, COLOURS[1], 1.1]);
     chart(`${about(q.name)} [${unit}]${d.estimates.length ? ": true, and estimated (orange)" : ""}`, 80,
       (c, w, h, at) => lines(c, w, h, at, series));
   });

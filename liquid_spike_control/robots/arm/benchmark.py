@@ -233,6 +233,6 @@ def plot(report: dict, path: Path) -> None:
         axes.set(ylabel="tracking error [mrad]", title=title.get(change, "nothing changes"))
         axes.grid(alpha=0.3)
     panels[-1].set_xlabel("time [s]")
-    panels[0].legend(loc="lower right", ncols=2)
+    panels[0].legend(loc="center right", bbox_to_anchor=(1, 0.6), ncols=2)
     figure.suptitle(f"arm, mean over seeds {report['seeds'][0]}:{report['seeds'][1]}", fontsize=10)
     save_figure(figure, path)

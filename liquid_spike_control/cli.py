@@ -97,7 +97,7 @@ train = tyro.extras.SubcommandApp()
 
 @train.command(name="perception")
 def train_perception(options: Annotated[TrainOptions, tyro.conf.arg(name="")]) -> int:
-    """Train the pencil's spiking network from scratch, as the shipped one."""
+    """Train a robot's spiking perception on episodes that its task's expert drives."""
     from .training.entry import train_command
 
     return train_command("perception", options)

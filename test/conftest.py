@@ -22,6 +22,11 @@ from pathlib import Path
 
 import pytest
 from _pytest.tmpdir import tmppath_result_key
+from hypothesis import HealthCheck, settings
+
+# How fast examples are drawn is the machine's affair, and no property of what is tested
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 # A job that a script puts into the background ignores Ctrl-C, and so would all that the tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)

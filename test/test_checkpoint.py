@@ -238,7 +238,7 @@ def test_a_truncated_file_is_refused(path):
         refused(path)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, 10**9), st.integers(1, 255))
 def test_a_flipped_byte_is_refused(path, at, flip):
     data = path.read_bytes()

@@ -77,7 +77,7 @@ def whole(request, tmp_path_factory):
     return path.read_bytes(), messages, folder
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(share=st.floats(0, 1))
 def test_a_cut_bag_is_read_up_to_the_cut(whole, share):
     data, messages, folder = whole
@@ -93,7 +93,7 @@ def test_a_cut_bag_is_read_up_to_the_cut(whole, share):
         raise AssertionError(f"message {len(found)} is whole in the first {size} bytes")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=9)), min_size=1, max_size=5))
 def test_a_damaged_bag_is_read_or_refused_in_one_line(whole, damage):
     data, _, folder = whole

@@ -76,7 +76,7 @@ contents = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(places()), contents), min_size=1, max_size=4))
 def test_damaged_entries_never_crash(tmp_path, damage):
     path = tmp_path / "damaged.nir"

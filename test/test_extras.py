@@ -18,6 +18,7 @@ from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.types import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]
+PD = str(shipped_model("arm/pd.yaml"))
 PERCEPTION, CONTROLLER, SPIKING = (
     str(shipped_model(name))
     for name in ("pencil/perception.nir", "pencil/controller.safetensors", "swing_up/spiking.nir")
@@ -47,6 +48,8 @@ WORKS = {
     "new": ["new", "{out}/my_robot"],
     "run": ["run", "pencil", "--in-process", "--duration", "0.2"],
     "bench robot": ["bench", "robot", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
+    "bench adaptation": [
+        "bench", "adaptation", PD, "--seeds", "1000:1001", "--duration", "20", "--change", "none", "--jobs", "1"],
     "bench policy": ["bench", "policy", SPIKING, "--seeds", "0:1", "--perturbations", "clean"],
     "bench energy": ["bench", "energy", "--seed", "0", "--duration", "0.2"],
     "controller inspect": ["controller", "inspect", CONTROLLER],

@@ -99,7 +99,7 @@ def test_lqr_on_frames_holds_an_estimate_between_them(world):
 
 
 def test_a_missing_observation_is_refused_by_name():
-    with pytest.raises(ModelError, match="knee_angle.*offers cart_position"):
+    with pytest.raises(ModelError, match="knee_angle.*the robot has cart_position"):
         observation_for(("knee_angle",), Quantities(0, ("cart_position",), np.zeros(1)))
 
 

@@ -57,7 +57,7 @@ def test_a_learner_that_is_chosen_gets_a_training_seed():
     ("choice", "says"),
     [
         ({"controllers": ("pid",)}, "unknown controller 'pid'; known controllers: expert, model_based, mlp"),
-        ({"tasks": ("juggling",)}, "unknown robot 'juggling'; known: double-pendulum"),
+        ({"tasks": ("juggling",)}, "unknown robot 'juggling'; known: arm, double-pendulum"),
         ({"perturbations": ("fog",)}, "unknown perturbation 'fog'; known perturbations: clean"),
         ({"tasks": ("hover",), "perturbations": ("length",)}, "perturbation 'length' cannot apply: task 'hover'"),
         ({"tasks": ("hopper",), "controllers": ("model_based",)}, "no law for task 'hopper'"),

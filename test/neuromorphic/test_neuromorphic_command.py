@@ -239,7 +239,7 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["run", NETX / "sdnn.net", "--payloads", "real.npy"], "payloads are an array of integers"),
         (["run", NETX / "sdnn.net", "--payloads", "wide.npy"], "71 neurons, the network has 70 inputs"),
         (["run", NETX / "sdnn.net", "--payloads", "large.npy"], "payloads have 32 bits"),
-        (["run", NETX / "sdnn.net", "--payloads", "wide.npy", "--backend", "lava"], "--payloads takes the place"),
+        (["run", NETX / "sdnn.net", "--payloads", "wide.npy", "--backend", "lava"], "--payloads replaces --spikes"),
         (["fuzz", "lava", "--neuron-steps", "0"], "--neuron-steps 0; give a whole number from 1"),
         (["fuzz", "lava", "--folder", "nowhere"], "--folder nowhere: there is no such folder"),
         (["compare", "plain.safetensors"], "it holds integers, no float network"),

@@ -18,7 +18,7 @@ def refused(done: subprocess.CompletedProcess) -> str:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["crayon"], "unknown robot 'crayon'; known: double-pendulum"),
+        (["crayon"], "unknown robot 'crayon'; known: arm, double-pendulum"),
         (["--duration", "-3"], "--duration -3.0"),
         (["--perception-model", "none.nir"], "none.nir: no such file"),
         (["--controller-model", "none.safetensors"], "none.safetensors: no such file"),

@@ -224,7 +224,7 @@ def test_an_aedat4_packet_that_claims_more_than_the_file_has(tmp_path):
     assert sum(map(len, open_events(path).pieces())) == 5000
     data = bytearray(path.read_bytes())
     (header,) = struct.unpack_from("<I", data, 14)
-    for at, says in ((14, "its header"), (18 + header + 4, "the packet at byte")):
+    for at, says in ((14, "the header"), (18 + header + 4, "the packet at byte")):
         changed = data.copy()
         struct.pack_into("<I", changed, at, 2**31 - 1)
         path.write_bytes(changed)

@@ -20,7 +20,7 @@ def test_a_missing_oracle_names_the_searched_folder(tmp_path, monkeypatch):
     for kind in KINDS:
         with pytest.raises(WorkerError, match=f"{kind} is not installed.*{tmp_path}.*make oracles"):
             find_oracle(kind)
-    with pytest.raises(WorkerError, match="nest is no simulator.*lava"):
+    with pytest.raises(WorkerError, match="nest is not a known simulator.*lava"):
         find_oracle("nest")
 
 

@@ -50,7 +50,7 @@ def test_a_bound_broken_on_a_crowded_machine_is_tried_again_and_reported(monkeyp
     broken, told = Measurement("a", "answers", 7.0, 5.0, "ms"), []
     monkeypatch.setattr(table_of_faults, "fault", lambda name, priority: lambda thorough: [broken])
     monkeypatch.setattr(table_of_faults.os, "getloadavg", lambda: (load, 0.0, 0.0))
-    assert measure("storm", tell=told.append) == [broken]
+    assert measure("storm", report=told.append) == [broken]
     assert told == [f"storm, at load {load}: answers: 7 ms, bound 5; once more"] * (trials - 1)
 
 

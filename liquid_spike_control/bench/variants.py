@@ -8,7 +8,7 @@ from typing import Any
 
 from ..assembly import new_estimator, read_robot_controller
 from ..errors import LiquidSpikeError, RobotError, TaskError
-from ..loop import Decider, Estimator, Loop, NoEstimator, TruthEstimator
+from ..loop import Decider, Estimator, Loop
 from ..robot import ESTIMATORS, Robot, Variant
 from ..sim.world import World
 from ..tasks.episode import ExpertController
@@ -104,12 +104,8 @@ def loop_of_variant(
     world = World(task, rendered, sighted=variant.estimates != "truth")
     try:
         estimator: Estimator
-        if not robot.estimates:
-            estimator = NoEstimator()
-        elif variant.estimates == "truth":
-            estimator = TruthEstimator(world)
-        elif variant.estimates in ESTIMATORS:
-            estimator = new_estimator(world, perception, variant.backend)
+        if variant.estimates in ESTIMATORS:
+            estimator = new_estimator(world, perception, variant.backend, truth=variant.estimates == "truth")
         else:
             estimator = _made(robot, "estimates", variant.estimates, world)
     except BaseException:

@@ -15,6 +15,7 @@ from ..neuromorphic.reference import FloatReference
 from ..spiking.policy_file import ELAPSED_RANGE, POPULATION, SpikingControllerFile, read_spiking_controller
 from ..spiking.population_coding import encode
 from ..types import SpikeTrain
+from .state import packed, unpacked
 
 
 class SpikingController:
@@ -82,17 +83,11 @@ class SpikingController:
         Raises:
             AttributeError: the backend runs in another process and keeps its state there.
         """
-        return np.frombuffer(b"".join(part.tobytes() for part in self._parts()), np.uint8).copy()
+        return packed(self._parts())
 
     @state.setter
     def state(self, state: np.ndarray) -> None:
-        parts = self._parts()
-        n_bytes = sum(part.nbytes for part in parts)
-        if np.shape(state) != (n_bytes,):
-            raise ValueError(f"a state has shape {(n_bytes,)}, not {np.shape(state)}")
-        ends = np.cumsum([part.nbytes for part in parts])
-        pieces = np.split(np.asarray(state, np.uint8), ends[:-1])
-        read = [np.frombuffer(m.tobytes(), p.dtype).reshape(p.shape) for m, p in zip(pieces, parts, strict=True)]
+        read = unpacked(state, self._parts())
         self._charge[:], self._readout.state, self.backend.state = read[0], read[1], tuple(read[2:])
 
     def _parts(self) -> tuple[np.ndarray, ...]:

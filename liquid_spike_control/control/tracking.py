@@ -17,6 +17,7 @@ from ..controller_description import ControllerDescription
 from ..errors import ModelError, TaskError
 from ..neuromorphic.backend import BackendStats
 from .adaptation import Adaptation, SpikingAdaptation
+from .state import packed, unpacked
 
 #: Elapsed times are held to this range, in nominal periods.
 ELAPSED_RANGE = (0.1, 10.0)
@@ -124,16 +125,11 @@ class TrackingController:
     @property
     def state(self) -> np.ndarray:
         """All that it remembers, uint8 ``(n_bytes,)``, what was learnt included; assign it to restore."""
-        return np.frombuffer(b"".join(part.tobytes() for part in self._parts()), np.uint8).copy()
+        return packed(self._parts())
 
     @state.setter
     def state(self, state: np.ndarray) -> None:
-        parts = self._parts()
-        n_bytes = sum(part.nbytes for part in parts)
-        if np.shape(state) != (n_bytes,):
-            raise ValueError(f"a state has shape {(n_bytes,)}, not {np.shape(state)}")
-        pieces = np.split(np.asarray(state, np.uint8), np.cumsum([part.nbytes for part in parts])[:-1])
-        read = [np.frombuffer(m.tobytes(), p.dtype).reshape(p.shape) for m, p in zip(pieces, parts, strict=True)]
+        read = unpacked(state, self._parts())
         self._integral[:] = read[0]
         if self.adaptation is not None:
             self.adaptation.parts = tuple(read[1:])

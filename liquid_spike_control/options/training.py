@@ -38,6 +38,12 @@ class TrainOptions(Options):
     """perception: random receptive fields, of which only the readout is fitted: fast, coarse, without torch."""
     workers: Jobs = 1
     """perception: processes that record episodes."""
+    data: tuple[Path, ...] = ()
+    """perception: bags (.mcap, .db3 or folders) to learn from, instead of episodes in simulation."""
+    target: tuple[str, ...] = ()
+    """perception from --data: where the truth of each estimate is, [ESTIMATE=]/TOPIC.FIELD, such as
+    speed=/odom.twist.twist.linear.x, or of a JointState angle=/joint_states.pole/position.
+    """
     rounds: Count | None = None
     """controller: DAgger rounds; default: the full training."""
     controller: str = "cfc_mm"

@@ -21,8 +21,8 @@ from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
 from .controller_files import write_controller_file
-from .layers import CHECKPOINT_EVERY, LayersTrainer, neurons_and_weights
-from .recorded_episodes import cache_folder
+from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network, neurons_and_weights
+from .recorded_episodes import EpisodeSet
 
 
 def progress_bars(console: Console) -> Progress:
@@ -77,9 +77,12 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
 
 
 def train_layers(
-    robot: Robot, network: LayeredNetwork, seed: int, out: Path, command: str, n_workers: int, console: Console
-) -> None:
+    robot: Robot, network: LayeredNetwork, seed: int, out: Path, command: str,
+    episodes: Callable[[Callable[[float], None]], EpisodeSet], console: Console,
+) -> None:  # fmt: skip
     """Train a layered perception of any robot and write it to ``out``, as made by ``command``.
+
+    ``episodes`` gets them, and calls its argument with the part that is done.
 
     A checkpoint lies beside it while it is made: the same training goes on from there.
 
@@ -92,8 +95,9 @@ def train_layers(
     begin, checkpoint = time.monotonic(), out.with_name(f"{out.name}.checkpoint")
     with progress_bars(console) as progress:
         bar = progress.add_task("episodes", total=1.0, figures="")
+        check_network(robot, network)
         trainer = LayersTrainer(
-            robot, network, seed, cache_folder(), n_workers, lambda part: progress.update(bar, completed=part)
+            robot, network, seed, episodes(lambda part: progress.update(bar, completed=part))
         )
         progress.update(bar, completed=1.0)
         if checkpoint.exists():

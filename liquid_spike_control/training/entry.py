@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from ..resources import shipped_model
 from ..robots.catalogue import DISTURBED, TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
+from .bag_episodes import bag_episodes, parse_targets
+from .recorded_episodes import cache_folder, expert_episodes
 
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
@@ -34,7 +37,8 @@ def train_command(what: str, options: TrainOptions) -> int:
     Raises:
         LiquidSpikeError: torch or ncps is missing, or an option is out of range.
     """
-    layered = what == "perception" and (options.network is not None or options.random_features)
+    general = (options.network, options.random_features, options.data, options.target)
+    layered = what == "perception" and any(general)
     if options.task == "pencil-hard" and not layered:
         return _train_hard(what, options)
     if options.task != "pencil" and what == "controller":
@@ -83,6 +87,9 @@ def _train_layers(options: TrainOptions) -> int:
     with _training_installed():
         from .commands import train_layers
     robot = robot_named(options.task)
+    if bool(options.data) != bool(options.target):
+        raise TaskError("--data and --target belong together; give both or neither")
+    targets = parse_targets(robot, options.target) if options.target else ()
     path = options.network or robot.file("network.yaml")
     network = read_layers(path) if options.network or path.is_file() else default_network(robot.period_s)
     if options.updates is not None:
@@ -91,7 +98,12 @@ def _train_layers(options: TrainOptions) -> int:
         )
     command = _command("perception", options) + (f" --network {options.network.name}" if options.network else "")
     out = options.out or robot.file("perception.nir")
-    train_layers(robot, network, options.seed, out, command, options.workers, Console())
+    folder, workers = cache_folder(), options.workers
+    if options.data:
+        episodes = partial(bag_episodes, robot, network, options.data, targets)
+    else:
+        episodes = partial(expert_episodes, robot, network, options.seed, folder, workers)
+    train_layers(robot, network, options.seed, out, command, episodes, Console())
     return 0
 
 
@@ -101,8 +113,8 @@ def _train_random_features(options: TrainOptions) -> int:
 
     from .random_features import RandomFeatures, train_random_features
 
-    for name in ("perception", "rounds", "updates", "network"):
-        if getattr(options, name) is not None:
+    for name in ("perception", "rounds", "updates", "network", "data", "target"):
+        if getattr(options, name):
             raise TaskError(f"--{name} does not belong to --random-features; leave one out")
     robot, console = robot_named(options.task), Console()
     out = options.out or robot.file("perception.nir")
@@ -295,4 +307,6 @@ def _command(what: str, options: TrainOptions) -> str:
         said.append("--hide-elapsed")
     if options.perception:
         said.append(f"--perception {options.perception.name}")
+    if options.data:
+        said.append(f"--data {' '.join(path.name for path in options.data)} --target {' '.join(options.target)}")
     return " ".join([f"liquid-spike train {what} {options.task}", *said])

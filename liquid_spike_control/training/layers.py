@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a layered spiking perception for any robot: surrogate gradients on recorded episodes, weights on Loihi's grid.
 
+The episodes are the expert's in simulation (:mod:`.recorded_episodes`), or cut from bags (:mod:`.bag_episodes`).
+
 Many episodes run side by side in random order; after every chunk the gradient is taken, truncated at its start, and the
 state is carried on. Then the network runs on the Loihi emulator, and the readout is solved anew by least squares on the
 spikes that it gives there.
@@ -28,12 +30,9 @@ from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
 from ..types import SpikeTrain
-from .recorded_episodes import RecordedEpisode, Recording, front_end_of, recorded
+from .recorded_episodes import EpisodeSet, RecordedEpisode, front_end_of
 from .resume import read_checkpoint, write_checkpoint
-from .seeds import PERCEPTION_SEEDS
 
-#: First held-out seed, and the part of the training's episodes that are held out.
-HELD_OUT_SEED, HELD_OUT_PART = 1000, 8
 #: Errors above so many times the allowed one count linearly.
 KNEE = 3.0
 #: Nothing is asked of a network in the first part of an episode [s].
@@ -64,6 +63,24 @@ class Accuracy:
     spikes_per_s: float
     events_per_s: float
     seconds: float
+
+
+def check_network(robot: Robot, network: LayeredNetwork) -> None:
+    """Check that a network fits a robot.
+
+    Raises:
+        TaskError: the robot has no estimates, or a parameter does not fit it.
+    """
+    if not robot.estimates:
+        raise TaskError(f"{robot.source}: estimates: none; add cameras and what is to be estimated from their events")
+    known = names(robot.estimates)
+    for field in ("mirror_columns", "mirror_rows"):
+        for name in getattr(network.training, field) or {}:
+            if name not in known:
+                raise TaskError(f"training.{field}: '{name}'; name one of the estimates: {', '.join(known)}")
+    _, (_, height) = front_end_of(robot)
+    if height % network.row_group:
+        raise TaskError(f"row_group: {network.row_group}; give a divisor of the picture's height, {height}")
 
 
 class Streams:
@@ -143,42 +160,24 @@ class LayersTrainer:
     """Trains a network; :meth:`update` as often as its description says, then :meth:`finish`.
 
     Args:
-        robot: with cameras and estimates, and a task with an expert.
+        robot: with cameras and estimates.
         network: the description.
-        seed: of everything.
-        folder: of the cache of episodes.
-        n_workers: processes that record.
-        progress: called with the part of the episodes that is recorded.
+        seed: of the network and of the order of the episodes.
+        episodes: to learn from, and held out.
 
     Raises:
-        TaskError: the robot has no estimates, a truth is not finite, or no events come.
+        TaskError: the robot has no estimates, the network does not fit it, or no events come.
     """
 
-    def __init__(
-        self, robot: Robot, network: LayeredNetwork, seed: int, folder: Path, n_workers: int,
-        progress: Callable[[float], None] = lambda part: None,
-    ) -> None:  # fmt: skip
-        if not robot.estimates:
-            remedy = "add cameras and what is to be estimated from their events"
-            raise TaskError(f"{robot.source}: estimates: none; {remedy}")
-        self.robot, self.network, self._seed = robot, network, seed
+    def __init__(self, robot: Robot, network: LayeredNetwork, seed: int, episodes: EpisodeSet) -> None:
+        check_network(robot, network)
+        self.robot, self.network, self._seed, self._source = robot, network, seed, episodes.source
         training = network.training
-        self._check_mirrors()
         _, (width, height) = front_end_of(robot)
-        if height % network.row_group:
-            raise TaskError(f"row_group: {network.row_group}; give a divisor of the picture's height, {height}")
-        recording = Recording(
-            network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints
-        )
-        n_held_out = max(2, training.episodes // HELD_OUT_PART)
-        first = PERCEPTION_SEEDS[0] + (seed - 1) % 400 * 1_000_000
-        self.seeds = range(first, first + training.episodes)
-        seeds = [*range(HELD_OUT_SEED, HELD_OUT_SEED + n_held_out), *self.seeds]
-        episodes = recorded(robot, recording, seeds, folder, n_workers, progress)
-        self.held_out, self.episodes = episodes[:n_held_out], episodes[n_held_out:]
-        self.episodes = [episode for episode in self.episodes if len(episode.truth) > 1]
+        self.held_out = episodes.held_out
+        self.episodes = [episode for episode in episodes.training if len(episode.truth) > 1]
         if not any(len(episode.spikes.ids) for episode in self.episodes):
-            raise TaskError(f"{robot.source}: cameras: they gave no event; does the camera see what moves?")
+            raise TaskError(f"{episodes.name}: cameras: they gave no event; does the camera see what moves?")
         torch.manual_seed(seed)
         self.scales = scales(robot.estimates)
         self.net = TrainableLayers(network, width, height, len(self.scales), seed)
@@ -190,13 +189,6 @@ class LayersTrainer:
         self._state = self.net.initial_state(training.streams)
         self._optimiser = torch.optim.Adam(self.net.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
         self.done = 0
-
-    def _check_mirrors(self) -> None:
-        known = names(self.robot.estimates)
-        for field in ("mirror_columns", "mirror_rows"):
-            for name in getattr(self.network.training, field) or {}:
-                if name not in known:
-                    raise TaskError(f"training.{field}: '{name}'; name one of the estimates: {', '.join(known)}")
 
     def _check_budget(self) -> None:
         """Refuse a budget that the events of the recorded episodes exceed in the first layer alone."""
@@ -241,7 +233,7 @@ class LayersTrainer:
 
     def _recipe(self) -> dict[str, Any]:
         network = msgspec.json.decode(msgspec.json.encode(self.network))
-        return {"robot": self.robot.name, "network": network, "seed": self._seed}
+        return {"robot": self.robot.name, "network": network, "seed": self._seed, "episodes": self._source}
 
     def save(self, path: Path) -> None:
         """Write a checkpoint."""
@@ -280,7 +272,7 @@ class LayersTrainer:
             "camera": [msgspec.to_builtins(camera.model) for camera in self.robot.cameras],
             "weight_scale": self.net.weight_scale(),
             "training_command": command,
-            "training_seeds": [self.seeds[0], self.seeds[-1]],
+            **self._source,
             "training": {"network": msgspec.to_builtins(self.network), "seed": self._seed},
         }
         readout = readout or self.net.to_readout(self.scales)

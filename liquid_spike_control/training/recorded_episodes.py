@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,11 +30,15 @@ from ..outputs import write_file
 from ..robot import Robot, names
 from ..robots.catalogue import robot_named
 from ..sim.world import World, picture_size
+from ..spiking.layers import LayeredNetwork
 from ..tasks.of_robot import task_of
 from ..types import SpikeTrain
+from .seeds import PERCEPTION_SEEDS
 
 #: Raise it when what is recorded for a seed changes.
 VERSION = 1
+#: First held-out seed, and the part of the training's episodes that are held out.
+HELD_OUT_SEED, HELD_OUT_PART = 1000, 8
 #: Files of a robot's folder that decide an episode, beside its description.
 _SUFFIXES = (".xml", ".py", ".png", ".obj", ".stl")
 #: Names the cache's folder.
@@ -74,6 +79,23 @@ class RecordedEpisode:
     steps_per_tick: int
 
 
+@dataclass(frozen=True, eq=False)
+class EpisodeSet:
+    """Episodes of a training.
+
+    Attributes:
+        training: to learn from.
+        held_out: to measure on.
+        name: where they are from, for messages.
+        source: the same for a model's metadata, in JSON's types.
+    """
+
+    training: Sequence[RecordedEpisode]
+    held_out: Sequence[RecordedEpisode]
+    name: str
+    source: dict[str, Any]
+
+
 def cache_folder() -> Path:
     """Where recorded episodes are kept: ``$LIQUID_SPIKE_CACHE``, or a folder of the user's cache."""
     given = os.environ.get(CACHE_VARIABLE)
@@ -92,6 +114,46 @@ def front_end_of(robot: Robot) -> tuple[FrontEnd | None, tuple[int, int]]:
         return None, picture_size(robot.cameras)
     front_end = FrontEnd(sensors)
     return front_end, (front_end.width, front_end.height)
+
+
+def check_step(robot: Robot, step_s: float) -> int:
+    """How many steps of a network a control period has.
+
+    Raises:
+        TaskError: not a whole number of them.
+    """
+    steps = robot.period_s / step_s
+    if not 0.5 < steps or abs(steps - round(steps)) > 1e-6:
+        raise TaskError(f"step_s: {step_s}; give a whole part of the control period, {robot.period_s} s")
+    return round(steps)
+
+
+def expert_episodes(
+    robot: Robot, network: LayeredNetwork, seed: int, folder: Path, n_workers: int,
+    progress: Callable[[float], None] = lambda part: None,
+) -> EpisodeSet:  # fmt: skip
+    """The episodes of a training in simulation, driven by the task's expert.
+
+    Args:
+        robot: with cameras and estimates, and a task with an expert.
+        network: that is to be trained, with how it is.
+        seed: of the training, which decides those of the episodes.
+        folder, n_workers, progress: see :func:`recorded`.
+
+    Raises:
+        TaskError, RobotError, LiquidSpikeError: see :func:`recorded`.
+    """
+    training = network.training
+    recording = Recording(
+        network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints
+    )
+    n_held_out = max(2, training.episodes // HELD_OUT_PART)
+    first = PERCEPTION_SEEDS[0] + (seed - 1) % 400 * 1_000_000
+    seeds = range(first, first + training.episodes)
+    held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + n_held_out)
+    episodes = recorded(robot, recording, [*held_out, *seeds], folder, n_workers, progress)
+    source = {"training_seeds": [seeds[0], seeds[-1]]}
+    return EpisodeSet(episodes[n_held_out:], episodes[:n_held_out], str(robot.source), source)
 
 
 def episode_key(robot: Robot, recording: Recording, seed: int) -> str:
@@ -124,9 +186,7 @@ def recorded(
         RobotError: the task has no expert.
         LiquidSpikeError: the cache cannot be written.
     """
-    steps = robot.period_s / recording.step_s
-    if not 0.5 < steps or abs(steps - round(steps)) > 1e-6:
-        raise TaskError(f"step_s: {recording.step_s}; give a whole part of the control period, {robot.period_s} s")
+    check_step(robot, recording.step_s)
     paths = {seed: folder / f"{episode_key(robot, recording, seed)}.npz" for seed in seeds}
     missing = [seed for seed, path in paths.items() if not path.is_file()]
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from cli_here import command_line
 
 from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
 from liquid_spike_control.bench.sweep import largest_survived, sweep_of
@@ -97,11 +98,17 @@ def test_energy_of_what_the_loop_saw(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def refused(arguments):
-    done = bench(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+@pytest.fixture
+def refused(capfd):
+    """What the command line prints of arguments that it refuses, in one line."""
+
+    def refuse(arguments):
+        status, stderr = command_line(capfd, "bench", *arguments)
+        assert status == 2
+        assert stderr.count("\n") == 1, stderr
+        return stderr
+
+    return refuse
 
 
 @pytest.mark.parametrize(
@@ -127,11 +134,11 @@ def refused(arguments):
         (["--controller-model", "none.safetensors"], "none.safetensors"),
     ],
 )
-def test_bad_options_are_one_line_and_status_2(arguments, says):
+def test_bad_options_are_one_line_and_status_2(arguments, says, refused):
     assert says in refused(["robot", "pencil", *arguments])
 
 
-def test_energy_of_a_robot_without_a_perception_is_refused():
+def test_energy_of_a_robot_without_a_perception_is_refused(refused):
     assert "--robot hover: it has no perception" in refused(["energy", "--robot", "hover"])
 
 
@@ -175,7 +182,7 @@ def test_the_largest_value_is_interpolated():
         ({"nominal_period_s": 0.01}, "nominal_period_s"),
     ],
 )
-def test_a_controller_for_another_robot_is_refused_by_name(tmp_path, change, named):
+def test_a_controller_for_another_robot_is_refused_by_name(tmp_path, change, named, refused):
     path = tmp_path / "other.safetensors"
     write_controller(path, replace(read_controller(CONTROLLER), **change))
     with pytest.raises(ModelError, match=f"other.safetensors.*{named}"):

@@ -191,6 +191,7 @@ def test_gru_d_is_its_equations():
     assert torch.equal(last, states[:, -1]) and torch.allclose(torch.cat([head, tail], 1), states)
 
 
+@pytest.mark.slow
 def test_a_cfc_with_mixed_memory_learns_the_parity_of_short_streams():
     pytest.importorskip("torch")
     from liquid_spike_control.bench.sequence.fitting import Fit, score

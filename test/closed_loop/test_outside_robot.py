@@ -26,6 +26,7 @@ def measure(folder):
     assert name == "stubborn"
 
 
+@pytest.mark.slow
 def test_it_is_compared_and_verified(robot_folder, tmp_path, capsys):
     measure(robot_folder)
     chosen = ClosedLoopOptions(

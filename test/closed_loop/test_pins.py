@@ -13,7 +13,11 @@ import pins
 PINNED = json.loads(pins.FILE.read_text())
 
 
-@pytest.mark.parametrize("name", pins.COMPONENTS)
+#: Trainings of a minute and more.
+SLOW = {"pencil-hard imitation", "spiking networks", "task pencil-hard"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in pins.COMPONENTS])
 def test_behaviour_is_that_of_the_declared_version(name):
     version, _, tolerance = pins.COMPONENTS[name]
     renew = "python test/closed_loop/pins.py"

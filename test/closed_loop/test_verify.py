@@ -34,12 +34,14 @@ def command(capsys, *, cache, **options):
     return status, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_published_cell_is_computed_again(tmp_path, capsys):
     status, said = command(capsys, cache=tmp_path, results=(PUBLISHED,), perturbations="clean,latency2", episodes=3)
     assert status == 0 and said.splitlines()[-1] == "verified"
     assert "clean: " in said and "latency2: " in said and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_same_figures_are_verified_and_others_are_not(tmp_path, capsys, made):
     Cache(tmp_path).store(CELL.name, made)
     status, said = command(capsys, cache=tmp_path)

@@ -69,6 +69,7 @@ def test_an_unknown_change_is_refused():
         task_named("arm", change="colour")
 
 
+@pytest.mark.slow
 def test_spiking_neurons_learn_what_the_pd_lacks():
     """Held-out payload; the benchmark's figures are of 200."""
     errors = {}

@@ -216,10 +216,10 @@ import sys
 for name in ("torch", "ncps", "rclpy", "sensor_msgs", "event_camera_msgs"):
     sys.modules[name] = None
 from liquid_spike_control.bench.robot import RobotBenchmark
-variants = ("lqr_spiking", "cfc_loihi", "gru_loihi", "untimed_loihi", "spiking_loihi")
-benchmark = RobotBenchmark("pencil-hard", range(7, 8), variants, duration_s=0.5, jobs=1)
+variants = ("cfc_loihi", "spiking_loihi")
+benchmark = RobotBenchmark("pencil-hard", range(7, 8), variants, duration_s=0.3, jobs=1)
 for name, figures in benchmark.episodes():
-    assert figures.success and figures.n_events > 500, (name, figures)
+    assert figures.success and figures.n_events > 300, (name, figures)
 print("ran")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)

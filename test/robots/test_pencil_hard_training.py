@@ -28,6 +28,7 @@ from liquid_spike_control.training.entry import train_command  # noqa: E402
 SMALL = HardPerceptionTraining(n_updates=3, n_streams=2, chunk_ms=40, n_variants=1)
 
 
+@pytest.mark.slow
 def test_the_perception_starts_from_the_pencil_s_and_can_be_repeated(tmp_path):
     hashes = []
     for _ in range(2):
@@ -64,6 +65,7 @@ def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     assert np.abs(controller.step(np.zeros(len(HardImitationTrainer.observation_names)), 0.008)).max() <= 5
 
 
+@pytest.mark.slow
 def test_a_spiking_controller_learns_and_fits(tmp_path):
     model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     recipe = hard_recipe("spiking", seed=1)

@@ -31,10 +31,11 @@ from liquid_spike_control.spiking.bptt import SURROGATE_GAIN, SURROGATE_SLOPE  #
 from liquid_spike_control.spiking.layer_bptt import EventConvolution, LayerSpikes  # noqa: E402
 from liquid_spike_control.spiking.layered_network import TrainableLayers  # noqa: E402
 from liquid_spike_control.training.entry import train_command  # noqa: E402
-from liquid_spike_control.training.layers import LayersTrainer  # noqa: E402
+from liquid_spike_control.training.layers import LayersTrainer, check_network  # noqa: E402
 from liquid_spike_control.training.recorded_episodes import (  # noqa: E402
     CACHE_VARIABLE,
     Recording,
+    expert_episodes,
     front_end_of,
     recorded,
 )
@@ -216,20 +217,25 @@ def test_train_write_and_run(arm, capsys):
     assert model.metadata["training"]["network"]["layers"][0]["kernel"] == 5
 
 
+def new_trainer(robot, network, seed, folder):
+    check_network(robot, network)
+    return LayersTrainer(robot, network, seed, expert_episodes(robot, network, seed, folder, 1))
+
+
 def test_a_training_that_was_interrupted_ends_alike(arm, tmp_path):
     robot, folder = read_robot(arm), tmp_path / "cache"
-    whole = LayersTrainer(robot, SMALL, 1, folder, 1)
+    whole = new_trainer(robot, SMALL, 1, folder)
     losses = [whole.update()["loss"] for _ in range(4)]
-    first = LayersTrainer(robot, SMALL, 1, folder, 1)
+    first = new_trainer(robot, SMALL, 1, folder)
     for _ in range(2):
         first.update()
     first.save(tmp_path / "c")
-    second = LayersTrainer(robot, SMALL, 1, folder, 1)
+    second = new_trainer(robot, SMALL, 1, folder)
     second.restore(tmp_path / "c")
     assert second.done == 2 and [second.update()["loss"] for _ in range(2)] == losses[2:]
     for one, other in zip(whole.net.parameters(), second.net.parameters(), strict=True):
         assert torch.equal(one, other)
-    other = LayersTrainer(robot, SMALL, 2, folder, 1)
+    other = new_trainer(robot, SMALL, 2, folder)
     with pytest.raises(TaskError, match="seed differs"):
         other.restore(tmp_path / "c")
 
@@ -307,5 +313,5 @@ def test_bad_input_is_named(arm, tmp_path, found, instead, change, message):
                 for c in robot.cameras
             ),
         )  # fmt: skip
-        LayersTrainer(robot, msgspec.structs.replace(SMALL, layers=layers, **change), 1, tmp_path / "cache", 1)
+        new_trainer(robot, msgspec.structs.replace(SMALL, layers=layers, **change), 1, tmp_path / "cache")
     assert message in str(refusal.value) and "\n" not in str(refusal.value)

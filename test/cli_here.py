@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``liquid-spike`` in this process: what a wrong option prints, without the seconds in which Python starts."""
+"""``liquid-spike`` in this process: what it prints, without the seconds in which Python starts and imports."""
 
+import io
+import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
 import pytest
@@ -9,9 +12,13 @@ import pytest
 from liquid_spike_control.cli import main
 
 
-def command_line(capfd: pytest.CaptureFixture, *arguments: object) -> tuple[int, str]:
-    """Exit status, and what went to standard error."""
-    capfd.readouterr()
-    with mock.patch.object(sys, "argv", ["liquid-spike", *map(str, arguments)]), pytest.raises(SystemExit) as left:
+def cli(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command to its end, with standard output and error as text."""
+    command = ["liquid-spike", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", command), mock.patch.dict("os.environ", environment),
+        redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left,
+    ):  # fmt: skip
         main()
-    return int(left.value.code or 0), capfd.readouterr().err
+    return subprocess.CompletedProcess(command, int(left.value.code or 0), out.getvalue(), err.getvalue())

@@ -3,14 +3,13 @@
 
 import dataclasses
 import math
-import os
 import subprocess
-import sys
 import types
 from pathlib import Path
 from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
+from cli_here import cli
 
 from liquid_spike_control import __version__, options
 from liquid_spike_control.errors import TaskError
@@ -20,7 +19,7 @@ CLASSES = sorted({getattr(options, name) for name in options.__all__}, key=lambd
 #: Paths that are read, and folders that are made.
 NOT_OUTPUTS = {"config", "params", "perception_model", "controller_model", "perception", "folder", "bag", "file",
                "model", "spikes", "calibration", "payloads", "models", "cache", "results", "logs",
-               "network"}  # fmt: skip
+               "network", "data"}  # fmt: skip
 
 
 def leaves(hint, metadata=()):
@@ -90,10 +89,7 @@ def test_files_that_cannot_be_written_are_refused_by_every_command(kind):
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "liquid_spike_control", *arguments], capture_output=True, text=True, timeout=60,
-        env=os.environ | {"COLUMNS": "120"},
-    )  # fmt: skip
+    return cli(*arguments, COLUMNS="120")
 
 
 def test_the_command_line_refuses_them_in_one_line():

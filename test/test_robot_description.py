@@ -2,13 +2,12 @@
 """What is wrong with a description, its scene, its task or its models is said in one line: file, field, remedy."""
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 import yaml
+from cli_here import cli
 
 from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
 from liquid_spike_control.errors import ModelError, RobotError
@@ -536,7 +535,6 @@ def test_a_file_of_another_kind_is_no_model():
 def test_commands_say_it_in_one_line_and_exit_with_2(folder, changes, task, says):
     write(folder, *changes)
     (folder / "task.py").write_text(task)
-    command = [sys.executable, "-m", "liquid_spike_control", "train", "controller", str(folder), "--rounds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = cli("train", "controller", folder, "--rounds", 1)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1 and "robot.yaml: " in done.stderr and says in done.stderr

@@ -3,15 +3,13 @@
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from cli_here import command_line
+from cli_here import cli
 
 from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
 from liquid_spike_control.bench.sweep import largest_survived, sweep_of
@@ -28,18 +26,17 @@ PERCEPTION, CONTROLLER = shipped_model("pencil/perception.nir"), shipped_model("
 
 
 def bench(*arguments):
-    command = [sys.executable, "-m", "liquid_spike_control", "bench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110)
+    return cli("bench", *arguments)
 
 
 def test_all_variants_in_one_json(tmp_path):
     out = tmp_path / "out.json"
-    done = bench("robot", "--seeds", "1000:1002", "--duration", "1.5", "--json", out)
+    done = bench("robot", "--seeds", "1000:1002", "--duration", "0.5", "--json", out)
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
     results = report["results"]
     assert set(results) == {"lqr_true", "lqr_spiking", "cfc_float", "cfc_loihi", "cfc_frames"}
-    assert report["units"] == {"pole_angle": "rad", "pole_rate": "rad/s"} and report["duration_s"] == 1.5
+    assert report["units"] == {"pole_angle": "rad", "pole_rate": "rad/s"} and report["duration_s"] == 0.5
     for name, figures in results.items():
         assert figures["episodes"] == 2 and figures["success_rate"] == 1.0, name
         assert figures["latency_p99_us"] >= figures["latency_p50_us"] > 0
@@ -98,17 +95,12 @@ def test_energy_of_what_the_loop_saw(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.fixture
-def refused(capfd):
+def refused(arguments):
     """What the command line prints of arguments that it refuses, in one line."""
-
-    def refuse(arguments):
-        status, stderr = command_line(capfd, "bench", *arguments)
-        assert status == 2
-        assert stderr.count("\n") == 1, stderr
-        return stderr
-
-    return refuse
+    done = cli("bench", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
 
 
 @pytest.mark.parametrize(
@@ -134,11 +126,11 @@ def refused(capfd):
         (["--controller-model", "none.safetensors"], "none.safetensors"),
     ],
 )
-def test_bad_options_are_one_line_and_status_2(arguments, says, refused):
+def test_bad_options_are_one_line_and_status_2(arguments, says):
     assert says in refused(["robot", "pencil", *arguments])
 
 
-def test_energy_of_a_robot_without_a_perception_is_refused(refused):
+def test_energy_of_a_robot_without_a_perception_is_refused():
     assert "--robot hover: it has no perception" in refused(["energy", "--robot", "hover"])
 
 
@@ -182,7 +174,7 @@ def test_the_largest_value_is_interpolated():
         ({"nominal_period_s": 0.01}, "nominal_period_s"),
     ],
 )
-def test_a_controller_for_another_robot_is_refused_by_name(tmp_path, change, named, refused):
+def test_a_controller_for_another_robot_is_refused_by_name(tmp_path, change, named):
     path = tmp_path / "other.safetensors"
     write_controller(path, replace(read_controller(CONTROLLER), **change))
     with pytest.raises(ModelError, match=f"other.safetensors.*{named}"):

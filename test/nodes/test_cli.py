@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from cli_here import cli
 from processes import models, run
 
 
@@ -30,7 +31,7 @@ def refused(done: subprocess.CompletedProcess) -> str:
 )
 def test_bad_options(arguments, says):
     arguments = arguments if "--perception-model" in arguments else [*models(), *arguments]
-    assert says in refused(run(*arguments))
+    assert says in refused(cli("run", *arguments))
 
 
 def test_a_domain_that_is_none(ros_domain):
@@ -45,7 +46,8 @@ def test_a_model_that_is_damaged(ros_domain, tmp_path, which, in_process):
     damaged = tmp_path / "damaged"
     damaged.write_bytes(b"not a model")
     arguments[2 * which + 1] = str(damaged)
-    assert str(damaged) in refused(run(*arguments, *in_process))
+    done = cli("run", *arguments, *in_process) if in_process else run(*arguments)
+    assert str(damaged) in refused(done)
 
 
 @pytest.mark.parametrize("in_process", [["--in-process"], []])

@@ -2,11 +2,9 @@
 """Every shipped robot over ROS in lock-step: the bytes of the loop in one process, recorded and replayed."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from cli_here import cli
 from processes import run
 
 from liquid_spike_control.nodes.graph import GraphOptions, describe, topics
@@ -45,10 +43,7 @@ def test_a_robot_without_a_camera_has_neither_perception_nor_offload_node():
 
 
 def test_an_unknown_robot_names_the_way_to_add_one():
-    done = subprocess.run(
-        [sys.executable, "-m", "liquid_spike_control", "run", "crayon"], capture_output=True, text=True, timeout=60,
-        env=os.environ,
-    )  # fmt: skip
+    done = cli("run", "crayon")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("liquid-spike: unknown robot 'crayon'; known: ")

@@ -2,13 +2,12 @@
 """Recordings of event cameras: what faery and DSEC's layout hold, in and out, cut and foreign."""
 
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+from cli_here import cli
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.events.codec import encode
@@ -473,8 +472,7 @@ def test_a_sensor_that_restarts_within_a_bag_loses_nothing(tmp_path):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "liquid_spike_control", "events", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return cli("events", *arguments)
 
 
 def test_convert_to_a_bag_and_back_keeps_every_event(tmp_path):

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from bags import CONTROLLER, LOST, PERCEPTION, SECOND, TICKS, TOPICS, changed, described, episode, write
+from cli_here import cli
 
 from liquid_spike_control.checkpoint import read_controller, write_controller
 from liquid_spike_control.errors import LiquidSpikeError, ModelError, TaskError
@@ -147,8 +146,7 @@ def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, node, param
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "liquid_spike_control", "replay", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return cli("replay", *arguments)
 
 
 def test_the_command_with_picture_and_numbers(tmp_path):

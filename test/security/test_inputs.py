@@ -4,12 +4,11 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from backports import zstd
+from cli_here import cli
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.inputs import open_input, parse_json, read_input, read_yaml
@@ -19,11 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def refused(*arguments: object) -> str:
-    """What the command line says, in one line, of what it refuses within a few seconds."""
-    done = subprocess.run(
-        [sys.executable, "-m", "liquid_spike_control", *map(str, arguments)],
-        capture_output=True, text=True, timeout=40, cwd=ROOT,
-    )  # fmt: skip
+    """What the command line says, in one line, of what it refuses."""
+    done = cli(*arguments)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from liquid_spike_control.assembly import new_estimator, read_robot_perception
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
@@ -15,6 +16,7 @@ from liquid_spike_control.robots.lane_car.road import SIDE_M, SIZE, RoadLook, dr
 from liquid_spike_control.robots.lane_car.track import APART, LENGTH, NEIGHBOURS, SHARPEST, draw_track
 from liquid_spike_control.sim.renderer import Renderer
 from liquid_spike_control.sim.world import World
+from liquid_spike_control.spiking.layers import read_layers
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.of_robot import task_of
 from liquid_spike_control.tasks.perturbations import Perturbation
@@ -175,3 +177,26 @@ def test_bad_settings_are_named(settings, message):
 def test_run_by_the_expert(capsys):
     options = RunOptions("lane_car", in_process=True, expert=True, seed=1000, duration=1.0)
     assert run_command(options) == 0 and "kept the lane" in capsys.readouterr().out
+
+
+def test_the_shipped_perception_is_what_the_readme_says():
+    robot = robot_named("lane_car")
+    model, network = read_robot_perception(robot), read_layers(robot.file("network.yaml"))
+    assert sum(p.n for p in model.graph.populations.values()) == 4736
+    assert model.metadata["training_command"] == "liquid-spike train perception lane_car"
+    stated = model.metadata["training"]["network"]
+    assert stated["training"]["updates"] == network.training.updates and len(stated["layers"]) == len(network.layers)
+
+
+def test_the_shipped_perception_knows_where_the_lane_is():
+    """Three seconds of a held-out track, with events and the emulator; the car weaves."""
+    with World(task_of(robot_named("lane_car")), rendered=False) as world:
+        estimator, expert = new_estimator(world), world.task.expert()
+        sensing, pairs = world.reset(1002), []
+        estimator.reset(0)
+        for _ in range(150):
+            sensing = world.advance(expert.act(world.task) + [0.15 * np.sin(4 * world.task.elapsed_s), 0.0])
+            pairs.append((estimator.estimate(sensing).values, world.truth))
+    estimates, truths = (np.array(part)[20:] for part in zip(*pairs, strict=True))
+    assert min(np.corrcoef(estimates[:, k], truths[:, k])[0, 1] for k in range(3)) > 0.7
+    assert (np.sqrt(((estimates - truths) ** 2).mean(0)) < [0.05, 0.1, 0.35]).all()

@@ -18,6 +18,7 @@ from .options import (
     BenchEnergyOptions,
     BenchOptions,
     BenchPolicyOptions,
+    BenchReservoirOptions,
     BenchRobotOptions,
     ClosedLoopOptions,
     CompareOptions,
@@ -47,6 +48,7 @@ from .options import (
     TrainExpertOptions,
     TrainOptions,
     TrainPolicyOptions,
+    TrainReservoirOptions,
     ViewOptions,
 )
 from .options.fields import registry
@@ -125,6 +127,14 @@ def train_expert(options: Annotated[TrainExpertOptions, tyro.conf.arg(name="")])
     from .training.entry import expert_command
 
     return expert_command(options)
+
+
+@train.command(name="reservoir")
+def train_reservoir(options: Annotated[TrainReservoirOptions, tyro.conf.arg(name="")]) -> int:
+    """Train the readout of a spiking reservoir on a series, in one go or on line. Needs no torch."""
+    from .training.reservoir_command import reservoir_command
+
+    return reservoir_command(options)
 
 
 app.command(train, name="train", help="Train models, as the shipped ones. Needs the extra [train].")
@@ -206,6 +216,14 @@ def bench_sequence(options: Annotated[SequenceOptions, tyro.conf.arg(name="")]) 
     from .bench.sequence.command import sequence_command
 
     return sequence_command(options)
+
+
+@bench.command(name="reservoir")
+def bench_reservoir(options: Annotated[BenchReservoirOptions, tyro.conf.arg(name="")]) -> int:
+    """Measure memory, separation and NARMA-10 of a spiking reservoir, beside an echo-state network and a CfC."""
+    from .bench.reservoir.command import reservoir_command
+
+    return reservoir_command(options)
 
 
 @bench.command(name="scale")

@@ -16,6 +16,7 @@ TRAINS = (
     "liquid/ncps_import.py", *(f"robots/pencil/{name}.py" for name in ("imitation", "perception")),
     *(f"robots/pencil_hard/{name}.py" for name in ("imitation", "perception", "spiking")),
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
+    "bench/reservoir/cfc.py",
 )  # fmt: skip
 #: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
 PEERS = tuple(

@@ -44,6 +44,7 @@ from .records import (
     RecordOptions,
     ReplayOptions,
 )
+from .reservoirs import BenchReservoirOptions, TrainReservoirOptions
 from .training import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "BenchEnergyOptions",
     "BenchOptions",
     "BenchPolicyOptions",
+    "BenchReservoirOptions",
     "BenchRobotOptions",
     "ClosedLoopOptions",
     "CompareOptions",
@@ -86,5 +88,6 @@ __all__ = [
     "TrainExpertOptions",
     "TrainOptions",
     "TrainPolicyOptions",
+    "TrainReservoirOptions",
     "ViewOptions",
 ]

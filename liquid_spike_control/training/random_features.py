@@ -32,6 +32,7 @@ from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perce
 from ..spiking.readout import Readout
 from ..tasks.of_robot import task_of
 from .recorded_episodes import front_end_of
+from .ridge import ridge_regression
 
 #: Length of a step of the network [s].
 STEP_S = 1e-3
@@ -120,7 +121,7 @@ def train_random_features(
         x_new, y_new = _record(world, model, config, held_out, lambda n: progress((len(train) + n) / total))
     if not x.any():
         raise TaskError(f"{robot.source}: cameras: the network gave no spike; does the camera see what moves?")
-    mix, offset = _ridge(x, y / scales(robot.estimates), config.ridge)
+    mix, offset = ridge_regression(x, y / scales(robot.estimates), config.ridge)
     mix, offset = mix * scales(robot.estimates)[:, None], offset * scales(robot.estimates)
     write_perception_model(out, graph, Readout(sums.weight, sums.decay, mix, offset), metadata, dt=STEP_S)
     error = np.sqrt(((x_new @ mix.T + offset - y_new) ** 2).mean(0))
@@ -190,13 +191,3 @@ def _record(
                     break
             progress(number + 1)
     return np.array(kept), np.array(truths)
-
-
-def _ridge(x: np.ndarray, y: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights ``(n_y, n_x)`` and offset ``(n_y,)`` of the regression of ``y`` on ``x``."""
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    x, y = x - mean_x, y - mean_y
-    moments = x.T @ x
-    moments[np.diag_indices_from(moments)] += ridge * np.trace(moments) / len(moments) + 1e-12
-    weights = np.linalg.solve(moments, x.T @ y).T
-    return weights, mean_y - weights @ mean_x

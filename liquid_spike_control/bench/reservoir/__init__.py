@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much a reservoir remembers, separates and computes, beside an echo-state network and a CfC."""

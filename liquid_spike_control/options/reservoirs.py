@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of ``liquid-spike train reservoir`` and ``bench reservoir``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from .fields import Options, OutputFile, Range, Seed
+
+
+@dataclass
+class ReservoirOptions(Options):
+    """What a reservoir is drawn from, and how it hears and is read."""
+
+    neurons: Annotated[int, Range(2, 8192)] = 400
+    """Excitatory and inhibitory ones together; a network that no Loihi chip holds is refused."""
+    topology: Literal["distance", "small-world", "uniform"] = "distance"
+    """Who reaches whom: by distance on a grid (Maass et al. 2002), a small world (Watts and Strogatz), or anyone."""
+    gain: Annotated[float, Range(0.0, 100.0)] = 1.0
+    """Of the recurrence: spectral radius of weights over thresholds and current decays."""
+    inhibitory: Annotated[float, Range(0.0, 0.9)] = 0.2
+    """Part of the neurons that are (Dale's law: what leaves a neuron has one sign)."""
+    input_gain: Annotated[float, Range(0.001, 1000.0)] = 1.0
+    """Of the input, in thresholds."""
+    delay: Annotated[int, Range(0, 62)] = 60
+    """Longest delay of synapses, in extra steps."""
+    code: Literal["population", "rate", "latency"] = "population"
+    """How a number becomes spikes."""
+    steps: Annotated[int, Range(2, 1024)] = 10
+    """Steps of the network a sample."""
+    regularisation: Annotated[float, Range(1e-9, 1e9)] = 0.1
+    """Of learning on line: how much the first samples are distrusted."""
+    forgetting: Annotated[float, Range(0.9, 1.0)] = 1.0
+    """Of learning on line: weight of a sample after each further one; 1 forgets nothing."""
+
+
+@dataclass
+class TrainReservoirOptions(ReservoirOptions):
+    """Options of the training of a reservoir."""
+
+    series: tyro.conf.Positional[str] = "narma10"
+    """narma10, or a .csv file whose first line names its columns."""
+    target: tuple[str, ...] = ()
+    """Columns to predict, at the same line; the last one if not given. All others are inputs."""
+    readout: Literal["ridge", "rls", "force"] = "ridge"
+    """ridge: in one go. rls: line by line. force: line by line, with the output fed back, so that it runs by itself."""
+    samples: Annotated[int, Range(500, 10**6)] = 6000
+    """Of narma10; the last quarter is tested on."""
+    seed: Seed = 1
+    """Of the reservoir, and of narma10."""
+    out: OutputFile = Path("reservoir.nir")
+    """File to write."""
+    plot: OutputFile = None
+    """Write a picture of the held-out samples."""
+
+
+@dataclass
+class BenchReservoirOptions(ReservoirOptions):
+    """Options of the comparison of reservoirs."""
+
+    models: str = ""
+    """Comma-separated: loihi, float, rls (on line), esn, cfc (needs the extra [train]); all if not given."""
+    seeds: str = "1:4"
+    """Of the reservoirs and of the series, first:last+1."""
+    samples: Annotated[int, Range(500, 10**6)] = 4000
+    """To learn from; half as many are tested on."""
+    json: OutputFile = None
+    """Write the figures."""
+    plot: OutputFile = None
+    """Write a picture."""

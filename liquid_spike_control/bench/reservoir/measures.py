@@ -51,8 +51,9 @@ def memory_curve(states: np.ndarray, inputs: np.ndarray, fit: slice, test: slice
 def ranks(states: States, n_streams: int, rng: np.random.Generator, progress: Callable[[], None]) -> tuple[int, int]:
     """Kernel quality and generalisation: ranks of the last states of different streams, and of noisy copies of one.
 
-    A high rank of the first and a low one of the second are good (Legenstein and Maass: "Edge of chaos and prediction
-    of computational performance for neural circuit models", Neural Networks 20(3), 2007).
+    Of states without their mean over the streams. A high rank of the first and a low one of the second are good
+    (Legenstein and Maass: "Edge of chaos and prediction of computational performance for neural circuit models", Neural
+    Networks 20(3), 2007).
     """
     streams = rng.uniform(-1, 1, (n_streams, RANK_SAMPLES, 1))
     noise = rng.uniform(-NOISE, NOISE, streams.shape)
@@ -62,7 +63,7 @@ def ranks(states: States, n_streams: int, rng: np.random.Generator, progress: Ca
         for stream in kind:
             last.append(states(stream)[-1])
             progress()
-        singular = np.linalg.svd(np.array(last), compute_uv=False)
+        singular = np.linalg.svd(np.array(last) - np.mean(last, 0), compute_uv=False)
         found.append(int((singular > RANK * max(singular[0], 1e-300)).sum()))
     return found[0], found[1]
 

@@ -24,7 +24,7 @@ NAMES = {
 COLOURS = {"loihi": "tab:blue", "float": "tab:cyan", "rls": "tab:purple", "esn": "tab:orange", "cfc": "tab:green"}
 
 CAPTION = (
-    "memory: capacity in samples; ranks: of {streams} streams; rate: spikes of a neuron a step; trained: how many numbers"
+    "memory: capacity in samples; ranks: of {streams} streams; rate: spikes a neuron and step; trained: how many numbers"
 )
 
 

@@ -23,9 +23,7 @@ NAMES = {
 }
 COLOURS = {"loihi": "tab:blue", "float": "tab:cyan", "rls": "tab:purple", "esn": "tab:orange", "cfc": "tab:green"}
 
-CAPTION = (
-    "memory: capacity in samples; ranks: of {streams} streams; rate: spikes a neuron and step; trained: how many numbers"
-)
+CAPTION = "memory: capacity in samples; ranks: of {streams} streams; rate: spikes a neuron and step; trained: numbers"
 
 
 def by_model(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

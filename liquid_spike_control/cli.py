@@ -72,7 +72,16 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> int:
 
 @app.command
 def view(options: Annotated[ViewOptions, tyro.conf.arg(name="")]) -> int:
-    """Show a running graph on a page in the browser: the robot, events, spikes, commands; pause, push, e-stop."""
+    """Show a running graph, or a bag, on a page in the browser: the robot, events, spikes, commands.
+
+    A graph in simulation can be paused, pushed and stopped from there; a bag is played at any speed from any time.
+    """
+    from .records.bag import is_bag
+
+    if not options.real and is_bag(options.source):
+        from .records.view_entry import view_bag_command
+
+        return view_bag_command(options)
     from .nodes.view import view_command
 
     return view_command(options)

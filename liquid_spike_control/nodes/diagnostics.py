@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from ..statuses import HARDWARE_ID, read_status
+
+__all__ = ["ERROR", "OK", "STALE", "WARN", "WINDOW", "Diagnostics", "Latency", "read_status"]
+
 #: Samples that a latency keeps at least: about 40 s at 200 Hz.
 WINDOW = 1 << 13
 #: Bins of one octave are 2 to this power; a percentile is right within half of a bin, 1.6 %.
@@ -136,7 +140,7 @@ class Diagnostics:
             values[f"{name}_us_p50"], values[f"{name}_us_p99"] = f"{p50:.1f}", f"{p99:.1f}"
         status = DiagnosticStatus(
             level=self.level, name=f"{self.node}: liquid_spike_control", message=self.message,
-            hardware_id="liquid_spike_control",
+            hardware_id=HARDWARE_ID,
             values=[KeyValue(key=k, value=str(v)) for k, v in values.items()],
         )  # fmt: skip
         self._last_kind, self._reported = self._kind(), time.monotonic()
@@ -144,14 +148,3 @@ class Diagnostics:
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp
         return message
-
-
-def read_status(message: DiagnosticArray) -> dict[str, dict[str, str]]:
-    """Node name to its values, of the statuses that are ours; ``level`` and ``message`` are among them."""
-    found = {}
-    for status in message.status:
-        if status.hardware_id == "liquid_spike_control":
-            values = {kv.key: kv.value for kv in status.values}
-            values["level"], values["message"] = str(status.level[0]), status.message
-            found[status.name.partition(":")[0]] = values
-    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
 from ..parent_death import end_with_parent
+from ..robots.catalogue import robot_named
 from . import graph
 from .graph import GraphOptions, domain_id, environment
 from .interrupts import Interrupts
@@ -31,8 +32,10 @@ def view_command(options: ViewOptions) -> int:
     """Serve the page until Ctrl-C.
 
     Raises:
-        LiquidSpikeError: there is no graph on the domain, or a model or the scene does not fit.
+        LiquidSpikeError: there is no graph on the domain, no such robot, or a model or the scene does not fit.
     """
+    if options.source:
+        robot_named(options.source)  # what is no robot need not wait for a graph
     require_ros("view")
     os.environ.update(environment())
     domain = domain_id(dict(os.environ))
@@ -43,14 +46,14 @@ def view_command(options: ViewOptions) -> int:
         from . import watcher as view
     with Interrupts() as interrupts, view.joined(options.namespace) as node:
         simulated = not options.real
-        asked: dict[str, Any] = {"robot": options.robot or "", "settings": "{}", "duration_s": 0.0}
+        asked: dict[str, Any] = {"robot": options.source, "settings": "{}", "duration_s": 0.0}
         if simulated:
             asked |= _asked(node, view, interrupts, domain)
-        elif not options.robot:
+        elif not options.source:
             raise GraphError("view --real needs the robot: its name, its folder or its yaml file")
         duration_s = float(asked["duration_s"]) or None
         graph_options = GraphOptions(
-            robot=options.robot or asked["robot"], simulated=simulated, mode="realtime", namespace=options.namespace,
+            robot=options.source or asked["robot"], simulated=simulated, mode="realtime", namespace=options.namespace,
             settings=json.loads(asked["settings"]), duration_s=duration_s, perception_model=options.perception_model,
         )  # fmt: skip
         with view.Watcher(node, graph_options, options.port) as watcher:

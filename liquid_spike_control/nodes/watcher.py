@@ -22,15 +22,15 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from ..control.gate import Verdict
 from ..events.codec import Decoder
 from ..events.stream import EventStream
 from ..events.windows import Windows
 from ..joints import Readings
 from ..robot import Robot, names
 from ..types import EPISODE_GAP_NS, Quantities
+from ..view.facts import facts_of
 from ..view.process import new_screen
-from ..view.sample import Facts, Order, Sample
+from ..view.sample import Order, Sample
 from ..view.server import PageServer
 from . import graph
 from .capture import Capture
@@ -40,8 +40,6 @@ from .graph import GraphOptions
 
 #: A tick without a command is shown when the graph is so far past its stamp, in periods and at least in seconds.
 LATE_PERIODS, LATE_S = 4, 0.2
-#: What the gate counts.
-VERDICTS = (*(verdict.name.lower() for verdict in Verdict), "watchdog")
 #: How long a service may take [s].
 _ANSWER_S = 1.0
 
@@ -177,7 +175,7 @@ class Watcher:
     def _take(self, topic: str, message: Any) -> None:
         if topic == graph.DIAGNOSTICS:
             self._status |= read_status(message)
-            self._screen.facts = self._facts()
+            self._screen.facts = facts_of(self._status, self._robot)
             return
         robot = self._robot
         self._heard = time.monotonic()
@@ -258,29 +256,6 @@ class Watcher:
             behind = 0 <= self._screen.last_stamp_ns - stamp < EPISODE_GAP_NS
             if not behind and (sample.truth or not self._simulated):
                 self._screen.add(sample)
-
-    def _facts(self) -> Facts:
-        simulator, gate = self._status.get("simulator", {}), self._status.get("gate", {})
-        finished = simulator.get("finished") == "True"
-        outcome = self._robot.success if simulator.get("success") == "True" else self._robot.failure
-        numbers = {}
-        for node, values in self._status.items():
-            for key, value in values.items():
-                if key.endswith("_us_p50") and key.startswith(("sensing", "work")):
-                    name = key.removesuffix("_us_p50")
-                    p50, p99 = float(value) / 1e3, float(values[f"{name}_us_p99"]) / 1e3
-                    numbers[f"{node}: {name.rpartition('/')[2]}"] = f"{p50:.2f} ms p50, {p99:.2f} ms p99"
-            if values.get("message", "ok") != "ok":
-                numbers[node] = values["message"]
-        for key in ("deadline_misses", "real_time_factor"):
-            if key in simulator:
-                numbers[key.replace("_", " ")] = simulator[key]
-        verdicts = [f"{k.replace('_', ' ')} {gate[k]}" for k in VERDICTS if k in gate]
-        numbers |= {"gate's verdicts": ", ".join(verdicts)} if verdicts else {}
-        return Facts(
-            int(simulator.get("seed", 0)), simulator.get("paused") == "True", gate.get("e_stop_pressed") == "True",
-            outcome if finished else "", numbers,
-        )  # fmt: skip
 
     def _give(self, order: Order) -> None:
         """Keep an order for the thread that has the node."""

@@ -66,12 +66,15 @@ class RunOptions(Options):
 class ViewOptions(Options):
     """Options of ``view``."""
 
-    robot: tyro.conf.Positional[str] = ""
-    """With --real: the robot's name, folder or yaml file. In simulation the graph's simulator reports it."""
+    source: tyro.conf.Positional[str] = ""
+    """A bag to play: a .mcap or .db3 file, or a folder of ros2 bag. With --real: the robot's name, folder or yaml file.
+    Default: the graph on the ROS domain, whose simulator reports its robot."""
     real: bool = False
     """The graph has no simulator."""
+    robot: str = ""
+    """Robot of a bag that does not name it: its name, folder or yaml file."""
     perception_model: Path | None = None
-    """Perception model of the graph, a .nir file, if it is not the description's."""
+    """Perception model of the graph or bag, a .nir file, if it is not the description's."""
     namespace: str = ""
     """Namespace of the graph's nodes."""
     port: Port = 0

@@ -23,6 +23,16 @@ _ROOM, _RATIO = 1 << 26, 200
 _BLOCK = 1 << 20
 
 
+def is_bag(source: str) -> bool:
+    """Whether a path is meant to be a bag: any file or folder that describes no robot, or the name of a bag's file."""
+    path = Path(source)
+    if path.suffix in (".mcap", ".db3"):
+        return True
+    if path.is_dir():
+        return source not in ("", ".") and not (path / "robot.yaml").is_file()
+    return path.is_file() and path.suffix not in (".yaml", ".yml")
+
+
 class Bag:
     """The messages of a recording.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import TaskError
 from ..joints import JOINT_STATE, Merger, from_joint_state, to_ns
+from ..statuses import read_status
 from ..types import Quantities
 from .bag import Bag
 from .chain import SpikePacket
@@ -39,6 +40,7 @@ class Contents:
         e_stops: times [ns] at which the e-stop was pressed.
         dropped: packets of events that the perception lost or dropped, by its diagnostics.
         learning: stamps [ns] from which on the controller learns, or does not, by its diagnostics.
+        statuses: what nodes reported of themselves, and when [ns], see :func:`..statuses.read_status`.
         network: hash of the network that the packets of spikes name, or empty.
         n_events: packets of events.
     """
@@ -52,6 +54,7 @@ class Contents:
     e_stops: list[int] = field(default_factory=list)
     dropped: int = 0
     learning: dict[int, bool] = field(default_factory=dict)
+    statuses: list[tuple[int, dict[str, dict[str, str]]]] = field(default_factory=list)
     network: str = ""
     n_events: int = 0
 
@@ -111,6 +114,7 @@ def _take(contents: Contents, topics: Topics, raw: Raw, message: Any) -> None:
         contents.dropped = max([contents.dropped, *map(_dropped, message.status)])
         for status in message.status:
             contents.learning |= _learning(status)
+        contents.statuses.append((raw.stamp_ns, read_status(message)))
         return
     spikes = contents.spikes_in if raw.topic == topics.spikes_in else contents.spikes_out
     data = message.events.tobytes()

@@ -33,11 +33,15 @@ class GateReplay:
         strict: lock-step, where every command is answered at its own stamp.
         stamped: whether the gated commands carry the stamp of the command; those of a Float64MultiArray do not, and are
             matched by their order and value.
+
+    Attributes:
+        verdicts: stamp [ns] of each command that left the recorded gate as it leaves this one, and what the gate did.
     """
 
     def __init__(self, limits: GateLimits, strict: bool, stamped: bool = True) -> None:
         self._limits, self._strict, self._stamped = limits, strict, stamped
         self._state = initial_state(limits)
+        self.verdicts: dict[int, Verdict] = {}
         self._ramp = False  # the safe command began at an unknown time
         self._safe = limits.safe.tobytes()
 
@@ -103,6 +107,7 @@ class GateReplay:
             state, output, verdict = admit(self._limits, self._state, command, stamp, stamp)
         if output.tobytes() == recorded:
             self._state, self._ramp = state, self._ramp and verdict == Verdict.CLIPPED_RATE
+            self.verdicts[stamp] = verdict
             account.identical += 1
         elif recorded == self._safe and not self._strict:
             self._set_safe(stamp)

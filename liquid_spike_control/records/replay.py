@@ -103,7 +103,7 @@ def replay(
     """
     bag = Bag(path)
     description = read_description(bag)
-    robot = robot or _recorded_robot(description)
+    robot = robot or recorded_robot(description)
     setup = setup_of(description, topics, mode, robot)
     contents = read_contents(bag, topics, setup)
     sighted = bool(setup.estimate_names)
@@ -114,12 +114,12 @@ def replay(
     if bag.cut:
         outcome.notes.append(f"cut: {bag.cut}; replayed up to there")
 
-    files = {"controller_model": controller_model or _own(description, "controller", robot)}
+    files = {"controller_model": controller_model or own_model(description, "controller", robot)}
     file = read_controller_file(files["controller_model"])
     known = [(files["controller_model"], file.command_names, setup.command_names)]
     model = None
     if sighted:
-        files["perception_model"] = perception_model or _own(description, "perception", robot)
+        files["perception_model"] = perception_model or own_model(description, "perception", robot)
         model = read_perception_model(files["perception_model"])
         known.insert(0, (files["perception_model"], Perception(model).feature_names, setup.estimate_names))
     controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"))
@@ -156,7 +156,7 @@ def replay(
     return outcome
 
 
-def _own(description: Description, node: str, robot: Robot) -> Path:
+def own_model(description: Description, node: str, robot: Robot) -> Path:
     """The model that the bag names, if it is still there and the same, or else the robot's."""
     name = f"{node}_model"
     path = Path(description.parameter(node, name, ""))
@@ -165,7 +165,7 @@ def _own(description: Description, node: str, robot: Robot) -> Path:
     return robot.model(node)
 
 
-def _recorded_robot(description: Description) -> Robot:
+def recorded_robot(description: Description) -> Robot:
     """The simulated robot of the bag, if its description is still there, or else the pencil."""
     path = Path(description.parameter("simulator", "robot", ""))
     return robot_named(path if path.is_file() and path.suffix == ".yaml" else "pencil")

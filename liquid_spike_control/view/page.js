@@ -78,6 +78,12 @@ function potentials(c, width, height, at) {
   c.fillText(low.toPrecision(3), 2, height - 3);
 }
 
+// Marks the ticks at which the gate let a command through changed, or not at all.
+function marks(c, height, at) {
+  c.fillStyle = "#c62828";
+  for (const t of page.ticks) if (t[5] && t[5] !== "accepted" && t[5] !== "held") c.fillRect(at(t[0]) - 1, height - 6, 2, 6);
+}
+
 // Of a rate a second and neuron: 0 at none, 1 from 100 Hz on.
 const level = (hz) => Math.min(1, Math.log10(1 + hz) / 2);
 const heat = (x) => [[60, 255], [70, 140], [90, 40]].map(([cold, hot]) => Math.round(cold + (hot - cold) * x));
@@ -136,12 +142,16 @@ function build(d) {
   });
   if (d.commands.length === 1) {
     const one = d.commands[0];
-    chart(`${about(one.name)} [${one.unit}]: behind the gate, and before it (pale)`, 80, (c, w, h, at) =>
-      lines(c, w, h, at, [[(t) => t[4][0], "#9ec5e8", 1.6], [(t) => t[3][0], COLOURS[0], 1.1]], one.least, one.most));
+    chart(`${about(one.name)} [${one.unit}]: behind the gate, and before it (pale); red: changed or refused by the gate`, 80, (c, w, h, at) => {
+      lines(c, w, h, at, [[(t) => t[4][0], "#9ec5e8", 1.6], [(t) => t[3][0], COLOURS[0], 1.1]], one.least, one.most);
+      marks(c, h, at);
+    });
   } else {
-    chart(`commands behind the gate [of the limit]: ${d.commands.map((x) => about(x.name)).join(", ")}`, 100, (c, w, h, at) =>
+    chart(`commands behind the gate [of the limit]: ${d.commands.map((x) => about(x.name)).join(", ")}; red: changed or refused by it`, 100, (c, w, h, at) => {
       lines(c, w, h, at, d.commands.map((x, k) =>
-        [(t) => t[3][k] / Math.max(Math.abs(x.least), Math.abs(x.most)), COLOURS[k % COLOURS.length], 1.1]), -1, 1));
+        [(t) => t[3][k] / Math.max(Math.abs(x.least), Math.abs(x.most)), COLOURS[k % COLOURS.length], 1.1]), -1, 1);
+      marks(c, h, at);
+    });
   }
   $("inside").hidden = !d.wiring;
   if (d.wiring) {
@@ -150,9 +160,9 @@ function build(d) {
     $("watch").addEventListener("click", () => order({ do: "watch", name: $("layer").value, value: Number($("neuron").value) }));
   }
   for (const [name, n] of Object.entries(d.layers)) {
-    chart(`spikes of ${name}, ${n} neurons`, 90, raster(name, n));
+    chart(`spikes of ${name}, ${n} neurons${d.playback && name in d.playback.layers ? ", as recorded" : ""}`, 90, raster(name, n));
     const canvas = page.charts.at(-1).canvas;
-    canvas.addEventListener("click", (at) => order({ do: "watch", name,
+    if (d.wiring) canvas.addEventListener("click", (at) => order({ do: "watch", name,
       value: Math.max(0, Math.min(n - 1, Math.floor((1 - at.offsetY / canvas.clientHeight) * n))) }));
   }
   $("seen").hidden = !d.camera.width;
@@ -162,15 +172,46 @@ function build(d) {
     events.style.width = `${d.camera.width * factor}px`; events.style.height = `${d.camera.height * factor}px`;
   }
   $("scene").hidden = $("pushing").hidden = $("pause").hidden = $("step").hidden = !d.simulated;
+  if (d.playback) buildPlayback(d.playback);
   for (const name of d.bodies) $("body").add(new Option(name));
-  if (!d.bodies.length) $("pushing").hidden = true;
-  for (const s of d.setpoints) {
+  if (!d.bodies.length || d.playback) $("pushing").hidden = true;
+  for (const s of d.playback ? [] : d.setpoints) {
     const label = document.createElement("label"), input = document.createElement("input");
     input.type = "number"; input.step = "any"; input.value = s.default; input.name = s.name;
     input.addEventListener("change", () => order({ do: "setpoint", name: s.name, value: Number(input.value) }));
     label.append(`${about(s.name)} [${s.unit}] `, input); $("setpoints").append(label);
   }
   if (d.simulated) page.scene = new Scene($("scene"), d.solids);
+}
+
+// Of a recording: a bar over its time, speeds, and what it lacks; there is nothing to stop or to push.
+function buildPlayback({ name, start_ns, end_ns, notes }) {
+  $("what").textContent = `${name}: ${$("what").textContent}`;
+  $("playback").hidden = $("pause").hidden = $("step").hidden = false;
+  $("stop").hidden = true;
+  $("notes").hidden = !notes.length; $("notes").textContent = notes.join("\n");
+  $("seek").max = (end_ns - start_ns) * 1e-9;
+  for (const speed of [0.1, 0.25, 0.5, 1, 2, 5]) $("speed").add(new Option(`${speed} \u00d7`, speed, speed === 1, speed === 1));
+  $("speed").addEventListener("change", () => order({ do: "speed", value: Number($("speed").value) }));
+  // one order at a time: while the bar is dragged, what came in between is passed over
+  let asked = null, under = false;
+  const seek = async () => {
+    if (under || asked === null) return;
+    under = true;
+    const value = asked;
+    asked = null;
+    await order({ do: "seek", value });
+    under = false;
+    seek();
+  };
+  $("seek").addEventListener("input", () => { asked = Number($("seek").value); showPlace(asked); seek(); });
+  $("seek").addEventListener("pointerdown", () => { page.dragging = true; });
+  for (const end of ["pointerup", "pointercancel"]) $("seek").addEventListener(end, () => { page.dragging = false; });
+}
+
+function showPlace(s) {
+  const { start_ns, end_ns } = page.description.playback;
+  $("place").textContent = `${s.toFixed(2)} of ${((end_ns - start_ns) * 1e-9).toFixed(2)} s`;
 }
 
 function drawEvents(told) {
@@ -216,6 +257,7 @@ function take(told) {
     page.potentials = told.potentials.map(([layer, neuron, pairs]) =>
       [layer, neuron, (before.get(`${layer} ${neuron}`) || []).concat(pairs).filter((p) => p[0] > now - KEPT_S)]);
   }
+  if (told.events !== undefined && told.ticks.length) page.seen = told;  // the next update may come before it is drawn
   page.last = told; page.updates += 1;
 }
 
@@ -225,15 +267,22 @@ function draw() {
   const now = told.stamp_ns * 1e-9;
   $("time").textContent = `${now.toFixed(2)} s`;
   const f = told.facts;
-  $("state").textContent = f.outcome || (f.stopped ? "e-stop pressed" : f.paused ? "paused" : "running");
-  $("pause").textContent = f.paused ? "go" : "pause"; $("step").disabled = !f.paused;
+  if (page.description.playback) {
+    const place = now - page.description.playback.start_ns * 1e-9;
+    if (!page.dragging) { $("seek").value = place; showPlace(place); }
+    if (document.activeElement !== $("speed")) $("speed").value = f.speed;
+  }
+  $("state").textContent = f.outcome || (f.stopped ? "e-stop pressed" : f.paused ? "paused" : page.description.playback ? "playing" : "running");
+  $("pause").textContent = !f.paused ? "pause" : page.description.playback ? "play" : "go"; $("step").disabled = !f.paused;
   $("stop").textContent = f.stopped ? "release" : "E-STOP"; $("stop").classList.toggle("pressed", f.stopped);
   if (told.places && page.scene) page.scene.show(numbers(told.places));
-  if (told.events !== undefined && told.ticks.length) {
-    drawEvents(told);
-    const s = told.ticks.at(-1)[0] - (page.before ?? told.ticks[0][0]);
-    if (s > 0) $("rate").textContent = `${(told.n_events / s / 1e3).toFixed(1)} kev/s`;
-    page.before = told.ticks.at(-1)[0];
+  if (page.seen) {
+    const { ticks, n_events } = page.seen, first = ticks[0][0], last = ticks.at(-1)[0];
+    drawEvents(page.seen);
+    // the events came since the tick before, but of a recording where another time was looked up
+    const s = last - (first > page.before && first < page.before + 1 ? page.before : first);
+    if (s > 0) $("rate").textContent = `${(n_events / s / 1e3).toFixed(1)} kev/s`;
+    page.before = last; page.seen = null;
   }
   for (const { canvas, draw } of page.charts) {
     if (canvas.width !== canvas.clientWidth) canvas.width = canvas.clientWidth;
@@ -255,7 +304,14 @@ async function begin() {
       impulse: button.dataset.push.split(",").map((part) => Number(part) * Number($("impulse").value)) }));
   }
   const source = new EventSource(`/updates?token=${TOKEN}`);
-  source.onmessage = (event) => { take(JSON.parse(event.data)); requestAnimationFrame(draw); };
+  // one drawing for all that came since the last: a slow machine draws less often, and does not fall behind
+  let waiting = false;
+  source.onmessage = (event) => {
+    take(JSON.parse(event.data));
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; draw(); });
+  };
   source.onerror = () => { $("state").textContent = page.last && page.last.facts.outcome ? page.last.facts.outcome : "the run has ended"; };
 }
 

@@ -18,6 +18,7 @@ class Sample(msgspec.Struct, array_like=True):
         verdict: name of what the gate did, lower case.
         events: bytes of an EVENT array of the time since the last tick; several cameras side by side.
         latency_us: sensing to command.
+        spikes: of a recording, bytes of float64 pairs: time [s] and neuron, since the last tick.
     """
 
     stamp_ns: int
@@ -29,6 +30,7 @@ class Sample(msgspec.Struct, array_like=True):
     verdict: str = ""
     events: bytes = b""
     latency_us: float = 0.0
+    spikes: bytes = b""
 
 
 class Facts(msgspec.Struct):
@@ -39,6 +41,7 @@ class Facts(msgspec.Struct):
         paused, stopped: whether the world stands still, and whether the e-stop is pressed.
         outcome: of the episode when it is over.
         numbers: anything else, name to text.
+        speed: of a recording that is played, seconds of it in one of the wall clock.
     """
 
     seed: int = 0
@@ -46,15 +49,37 @@ class Facts(msgspec.Struct):
     stopped: bool = False
     outcome: str = ""
     numbers: dict[str, str] = {}
+    speed: float = 1.0
+
+
+class Playback(msgspec.Struct, frozen=True):
+    """What a page must know of a recording.
+
+    Attributes:
+        name: of the recording.
+        start_ns, end_ns: stamps of its first and last tick.
+        events: whether it has events.
+        layers: layers whose recorded spikes its samples have, with their sizes.
+        notes: what cannot be shown, and why.
+    """
+
+    name: str
+    start_ns: int
+    end_ns: int
+    events: bool = True
+    layers: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
 
 
 class Order(msgspec.Struct):
     """What a person asks for on the page.
 
     Attributes:
-        do: pause, go, step, push, setpoint, stop or release; watch or unwatch, which the view itself does.
+        do: pause, go, step, push, setpoint, stop or release; seek or speed, of a recording; watch or unwatch, which the
+            view itself does.
         body, impulse: what is pushed, and how [N s], in the world's frame.
-        name, value: of a setpoint, in its unit; of a neuron that is watched, its layer and number.
+        name, value: of a setpoint, in its unit; of a neuron that is watched, its layer and number; the time from the
+            beginning that is looked up [s]; the speed.
     """
 
     do: str

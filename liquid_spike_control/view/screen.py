@@ -6,8 +6,10 @@ from __future__ import annotations
 import base64
 import threading
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import mujoco
 import numpy as np
 
@@ -16,11 +18,13 @@ from ..sim.world import picture_size
 from ..tasks.mujoco_task import MujocoTask
 from ..types import EPISODE_GAP_NS, EVENT
 from .network import NetworkView
-from .sample import Facts, Sample
+from .sample import Facts, Playback, Sample
 from .solids import places, solids
 
 #: Most spikes of a layer in one update; of more, every n-th is shown.
 MOST_SPIKES = 1500
+#: Of a recording, which may be played faster than it was recorded, the picture shows the events of this time [ns].
+PICTURE_NS = 50_000_000
 #: Latencies that the percentiles are taken from.
 LATEST = 400
 
@@ -32,10 +36,15 @@ class Screen:
         robot: the robot.
         task: its scene at the beginning of the episode, or None on a real robot; it is moved.
         network: of the robot's perception, to look into its layers; None without one.
+        playback: of a recording; None of a run.
     """
 
-    def __init__(self, robot: Robot, task: MujocoTask | None, network: NetworkView | None = None) -> None:
-        self.robot, self._task, self._network = robot, task, network
+    def __init__(
+        self, robot: Robot, task: MujocoTask | None, network: NetworkView | None = None,
+        playback: Playback | None = None,
+    ) -> None:  # fmt: skip
+        self.robot, self._task, self._network, self._playback = robot, task, network, playback
+        self._sighted = bool(robot.estimates and robot.cameras) and (playback is None or playback.events)
         self._lock = threading.Lock()
         self._solids = [] if task is None else solids(task.model)
         self._geoms = [solid["geom"] for solid in self._solids]
@@ -50,6 +59,7 @@ class Screen:
     def _clear(self) -> None:
         self._ticks: list[Sample] = []
         self._events: list[np.ndarray] = []
+        self._spikes: list[np.ndarray] = []
         if self._network is not None:
             self._network.clear()
 
@@ -61,8 +71,8 @@ class Screen:
     def describe(self) -> dict[str, Any]:
         """What a page must know once: names, units, limits and the things of the scene."""
         robot = self.robot
-        cameras = robot.cameras if robot.estimates else ()
-        width, height = picture_size(cameras) if cameras else (0, 0)
+        playback = self._playback
+        width, height = picture_size(robot.cameras) if self._sighted else (0, 0)
         network = self._network
         bodies = [] if self._task is None else _movable(self._task.model)
         return {
@@ -70,31 +80,52 @@ class Screen:
             "readings": _shown(robot.seen), "estimates": _shown(robot.estimates),
             "commands": [_shown([c])[0] | {"least": c.least, "most": c.most} for c in robot.commands],
             "setpoints": [_shown([s])[0] | {"default": s.default} for s in robot.setpoints],
-            "camera": {"width": width, "height": height}, "layers": {} if network is None else network.sizes,
+            "camera": {"width": width, "height": height},
+            "layers": ({} if network is None else network.sizes) | ({} if playback is None else playback.layers),
             "wiring": None if network is None else network.describe(), "bodies": bodies,
-            "simulated": self._task is not None,
+            "simulated": self._task is not None, "playback": playback and msgspec.to_builtins(playback),
             "solids": [s | {k: _text(s[k]) for k in ("triangles", "normals")} for s in self._solids],
         }  # fmt: skip
 
     def add(self, sample: Sample) -> None:
         """Take one tick."""
         with self._lock:
-            jump = sample.stamp_ns - self._last.stamp_ns
-            if self._last.stamp_ns < 0 or jump <= 0 or jump >= EPISODE_GAP_NS:
-                # the first sensing of an episode has no events; who comes later sees those of a period
-                if self._network is not None:
-                    self._network.restart(sample.stamp_ns - (round(self.robot.period_s * 1e9) if sample.events else 0))
-            self._last = sample
-            self._ticks.append(sample)
-            if sample.verdict:
-                self._verdicts[sample.verdict] += 1
-            if sample.latency_us:
-                self._latencies.append(sample.latency_us)
-            events = np.frombuffer(sample.events, EVENT)
-            if len(events):
-                self._events.append(events)
+            self._add(sample)
+
+    def jump(self, samples: Iterable[Sample], verdicts: Mapping[str, int]) -> None:
+        """Take ticks that do not follow the last one: those before and at another time of a recording.
+
+        Args:
+            samples: ascending.
+            verdicts: counts of the time before them.
+        """
+        with self._lock:
+            self._clear()
+            self._last = Sample(-1)
+            self._verdicts = Counter(verdicts)
+            self._latencies.clear()
+            for sample in samples:
+                self._add(sample)
+
+    def _add(self, sample: Sample) -> None:
+        jump = sample.stamp_ns - self._last.stamp_ns
+        if self._last.stamp_ns < 0 or jump <= 0 or jump >= EPISODE_GAP_NS:
+            # the first sensing of an episode has no events; who comes later sees those of a period
             if self._network is not None:
-                self._network.take(events, sample.stamp_ns)
+                self._network.restart(sample.stamp_ns - (round(self.robot.period_s * 1e9) if sample.events else 0))
+        self._last = sample
+        self._ticks.append(sample)
+        if sample.verdict:
+            self._verdicts[sample.verdict] += 1
+        if sample.latency_us:
+            self._latencies.append(sample.latency_us)
+        events = np.frombuffer(sample.events, EVENT)
+        if len(events):
+            self._events.append(events)
+        if sample.spikes:
+            self._spikes.append(np.frombuffer(sample.spikes).reshape(-1, 2))
+        if self._network is not None:
+            self._network.take(events, sample.stamp_ns)
 
     def watch(self, layer: str, neuron: float, wanted: bool) -> None:
         """Show the membrane potential of a neuron, or no longer.
@@ -116,29 +147,42 @@ class Screen:
             told: dict[str, Any] = {
                 "stamp_ns": last.stamp_ns, "lost": self.lost, "facts": {
                     "seed": facts.seed, "paused": facts.paused, "stopped": facts.stopped, "outcome": facts.outcome,
-                    "numbers": dict(facts.numbers),
+                    "numbers": dict(facts.numbers), "speed": facts.speed,
                 },
                 "verdicts": dict(self._verdicts), "verdict": last.verdict,
                 "latency_us": [float(p) for p in np.percentile(self._latencies, (50, 99))] if self._latencies else [],
-                "ticks": [[t.stamp_ns * 1e-9, t.truth, t.estimate, t.output, t.command] for t in _thinned(ticks)],
+                "ticks": [
+                    [t.stamp_ns * 1e-9, t.truth, t.estimate, t.output, t.command, t.verdict] for t in _thinned(ticks)
+                ],
             }  # fmt: skip
         if last.pose and self._task is not None:
             told["places"] = _text(self._places(last, facts.seed))
-        if self.robot.estimates:
-            told["events"] = _text(self._picture(events))
+        if self._sighted:
+            told["events"] = _text(self._picture(events, last.stamp_ns))
             told["n_events"] = sum(map(len, events))
         return told | inside
 
     def _inside(self) -> dict[str, Any]:
         """What the network did since the last call."""
         network = self._network
+        recorded = self._recorded()
         if network is None:
-            return {}
+            return {"spikes": recorded} if recorded else {}
         watched = [
             [layer, neuron, _rounded(network.potentials.get((layer, neuron), []))] for layer, neuron in network.watched
         ]  # fmt: skip
-        spikes = {name: _pairs(parts) for name, parts in network.spikes.items()}
+        spikes = {name: _pairs(parts) for name, parts in network.spikes.items()} | recorded
         return {"spikes": spikes, "potentials": watched, "work": network.work()}
+
+    def _recorded(self) -> dict[str, list[list[float]]]:
+        """The recorded spikes of the layers that have them, whose neurons are numbered one layer after the other."""
+        layers = self._playback.layers if self._playback is not None else {}
+        spikes, first, found = np.concatenate([np.empty((0, 2)), *self._spikes]), 0, {}
+        for name, n in layers.items():
+            own = spikes[(spikes[:, 1] >= first) & (spikes[:, 1] < first + n)]
+            found[name] = _pairs([own - (0, first)])
+            first += n
+        return found
 
     def _places(self, sample: Sample, seed: int) -> np.ndarray:
         """Where the things of the scene are, of the episode of a seed."""
@@ -149,11 +193,13 @@ class Screen:
         self._task.take_pose(np.array(sample.pose))
         return places(self._task.data, self._geoms)
 
-    def _picture(self, events: list[np.ndarray]) -> np.ndarray:
+    def _picture(self, events: list[np.ndarray], stamp_ns: int) -> np.ndarray:
         """int8 ``(height, width)``: 1 brighter, -1 darker, 0 nothing; the last of a pixel counts."""
         width, height = picture_size(self.robot.cameras)
         picture = np.zeros((height, width), np.int8)
         for some in events:
+            if self._playback is not None:
+                some = some[some["t"] > stamp_ns - PICTURE_NS]
             some = some[(some["x"] < width) & (some["y"] < height)]
             picture[some["y"], some["x"]] = np.where(some["p"] > 0, 1, -1)
         return picture
@@ -164,8 +210,8 @@ def _shown(entries: Any) -> list[dict[str, Any]]:
 
 
 def _thinned(ticks: list[Sample]) -> list[Sample]:
-    """At most some hundred."""
-    return ticks[:: max(1, len(ticks) // 200)]
+    """At most some hundred, the last among them."""
+    return ticks[:: -max(1, len(ticks) // 200)][::-1]
 
 
 def _pairs(parts: list[np.ndarray]) -> list[list[float]]:

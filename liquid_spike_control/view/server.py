@@ -13,7 +13,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -44,18 +44,22 @@ class PageServer:
         screen: what is shown.
         give: is called with each order, in a thread of the server; may raise ``ValueError`` with what is wrong.
         port: of the page; any free one if 0.
+        orders: what may be asked for.
 
     Attributes:
         token: that a request must have.
-        opened: set when the first page is there.
+        opened_pages: how many pages have taken updates.
 
     Raises:
         OutputError: the port cannot be listened on.
     """
 
-    def __init__(self, screen: Screen, give: Callable[[Order], None], port: int = 0) -> None:
+    def __init__(
+        self, screen: Screen, give: Callable[[Order], None], port: int = 0, orders: Sequence[str] = ORDERS
+    ) -> None:
         self.token = secrets.token_urlsafe(24)
-        self.opened = threading.Event()
+        self.opened_pages = 0
+        self._orders = tuple(orders)
         self._screen, self._give = screen, give
         self._update: tuple[int, bytes] = (0, b"")
         self._news = threading.Condition()
@@ -95,7 +99,8 @@ class PageServer:
 
     def updates(self):
         """Each update from now on, as JSON; it ends when the server is closed."""
-        self.opened.set()
+        with self._news:
+            self.opened_pages += 1
         seen = self._update[0]
         while not self._closed:
             with self._news:
@@ -115,8 +120,8 @@ class PageServer:
             order = msgspec.json.decode(data, type=Order)
         except msgspec.MsgspecError as error:
             raise ValueError(str(error)) from None
-        if order.do not in ORDERS:
-            raise ValueError(f"do: '{order.do}'; give one of {', '.join(ORDERS)}")
+        if order.do not in self._orders:
+            raise ValueError(f"do: '{order.do}'; give one of {', '.join(self._orders)}")
         if not all(abs(part) <= MOST_IMPULSE for part in order.impulse):
             raise ValueError(f"impulse: {order.impulse}; give at most {MOST_IMPULSE} N s")
         if not abs(order.value) < 1e9:

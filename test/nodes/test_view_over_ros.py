@@ -65,7 +65,7 @@ def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
     with started(tmp_path / "log", "run", *EPISODE, "--view") as (_, text):
         page = Page(link_of(text))
         told = page.until(lambda t: t["ticks"] and t.get("places") and t["facts"]["seed"] == 5)
-        stamp, truth, _, output, command = told["ticks"][-1]
+        stamp, truth, _, output, command, _ = told["ticks"][-1]
         assert stamp > 1 and len(truth) == 17 and len(output) == len(command) == 6
         page.order(do="push", body="torso", impulse=[0, 0, 60])
         page.until(lambda t: any(tick[1][9] > 2.5 for tick in t["ticks"]))

@@ -42,7 +42,7 @@ def store():
     return typestore()
 
 
-def _header(stamp_ns: int):
+def header(stamp_ns: int):
     types = store().types
     time = types["builtin_interfaces/msg/Time"](sec=stamp_ns // SECOND, nanosec=stamp_ns % SECOND)
     return types["std_msgs/msg/Header"](stamp=time, frame_id="")
@@ -50,7 +50,7 @@ def _header(stamp_ns: int):
 
 def _joint_state(stamp_ns: int, names: list[str], **columns: np.ndarray):
     columns = {field: columns.get(field, np.empty(0)) for field in ("position", "velocity", "effort")}
-    return store().types["sensor_msgs/msg/JointState"](header=_header(stamp_ns), name=names, **columns)
+    return store().types["sensor_msgs/msg/JointState"](header=header(stamp_ns), name=names, **columns)
 
 
 def quantities_message(quantities: Quantities):
@@ -69,7 +69,7 @@ def robot_message(quantities: Quantities, places: tuple[RosPlace, ...]):
 def packet(events, stamp_ns: int, base_ns: int, seq: int, encoding: str = "mono"):
     data = np.frombuffer(encode(events, encoding, base_ns), np.uint8)
     return store().types[EVENT_PACKET](
-        header=_header(stamp_ns), height=64, width=64, seq=seq, time_base=base_ns, encoding=encoding,
+        header=header(stamp_ns), height=64, width=64, seq=seq, time_base=base_ns, encoding=encoding,
         is_bigendian=False, events=data,
     )  # fmt: skip
 

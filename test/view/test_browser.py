@@ -3,11 +3,16 @@
 
 import base64
 import io
+import re
 import shutil
+import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from PIL import Image
+from recordings import DESCRIPTION, TOPICS, recorded, without, write
+from test_recording import view
 from test_view import viewed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
@@ -177,3 +182,96 @@ def test_dragging_turns_the_scene(opened):
         after = canvas(page, "#scene")
         assert (before != after).any(axis=2).mean() > 0.05
         assert page.evaluate("page.scene.turn") != pytest.approx(-np.pi / 2, abs=0.5)
+
+
+def pixels(data: str) -> np.ndarray:
+    """Of a canvas' data URL, uint8 (height, width, 4)."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGBA"))
+
+
+@contextmanager
+def played(bag):
+    """``liquid-spike view BAG``, and the link of its page."""
+    process = view(bag)
+    try:
+        yield re.search(r"http\S+", next(line for line in process.stderr if "http" in line))[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+def test_a_bag_is_drawn_as_it_was_recorded_at_the_time_that_is_looked_up(opened, tmp_path):
+    messages, history, verdicts = recorded(400)
+    stamps = sorted(history.truth)
+    with played(write(tmp_path / "run.mcap", messages, DESCRIPTION)) as link:
+        page = opened(link)
+        assert not page.is_visible("#stop") and not page.is_visible("#pushing") and not page.is_visible("#notes")
+        page.evaluate("order({do: 'pause'})")
+        page.wait_for_function("page.last.facts.paused")
+        for number in (350, 150):
+            # what a person does: the bar is moved, and the page asks for that time
+            page.evaluate(f"$('seek').value = {number * 0.005}; $('seek').dispatchEvent(new Event('input'))")
+            page.wait_for_function(f"page.last.stamp_ns === {stamps[number]} && !page.seen && !page.last.ticks.length")
+            stamp = stamps[number]
+            assert page.inner_text("#place") == f"{number * 0.005:.2f} of {399 * 0.005:.2f} s"
+            now = page.evaluate("page.ticks.at(-1)")
+            assert now[1] == list(history.truth[stamp]) and now[2] == list(history.estimates[stamp])
+            assert now[3] == list(history.commands[stamp]) and now[5] == verdicts[number]
+
+            # the pole, from the front, is at the recorded angle
+            solids, placed = page.evaluate("[page.description.solids.map(s => s.name), Array.from(page.scene.places)]")
+            pole = solids.index("pole")
+            scene = canvas(page, "#scene").astype(int)
+            column, row = page.evaluate("(p) => page.scene.seen(p)", placed[12 * pole : 12 * pole + 3])
+            assert scene[round(row), round(column) - 2 : round(column) + 3].min(axis=1).max() > 120
+            bright = np.argwhere((scene.min(axis=2) > 120) & (np.arange(scene.shape[0])[:, None] < row + 20))
+            slope = np.polyfit(bright[:, 0], bright[:, 1], 1)[0]
+            angle = history.truth[stamp][2]
+            assert np.degrees(np.arctan(-slope)) == pytest.approx(np.degrees(angle), abs=1.5)
+
+            # the events' picture is that of the last 50 ms
+            every = np.concatenate(history.events)
+            every = every[(every["t"] <= stamp) & (every["t"] > stamp - 50_000_000)]
+            expected = np.full((64, 64, 3), (24, 28, 36), np.uint8)
+            for event in every:
+                expected[event["y"], event["x"]] = (96, 176, 255) if event["p"] else (255, 120, 80)
+            assert np.array_equal(canvas(page, "#events"), expected) and len(every) > 30
+
+            # each recorded spike is a mark in the raster, and there are no marks where there was none
+            ((name, n),) = page.evaluate("Object.entries(page.description.playback.layers)")
+            raster = pixels(page.evaluate("page.charts.at(-1).canvas.toDataURL()"))[..., 3]
+            fired = [(start * 1e-9 + (s + 1) * 1e-3, i) for start, steps, ids in history.spikes if start < stamp
+                     for s, i in zip(steps, ids, strict=True)]  # fmt: skip
+            assert len(fired) > 100 and page.evaluate("page.charts.at(-1).heading.textContent").endswith("as recorded")
+            shown = fired[:: -(-len(fired) // 1500)]
+            width = raster.shape[1]
+            marks = [(int((t - stamp * 1e-9 + 5) / 5 * width + 0.75), int(90 - (i + 0.5) / n * 90)) for t, i in shown]
+            assert np.mean([raster[y, min(x, width - 1)] > 0 for x, y in marks]) > 0.99
+            rows = {int(90 - (i + 0.5) / n * 90) + d for _, i in shown for d in (-1, 0, 1)}
+            assert not raster[[y for y in range(90) if y not in rows]].any()
+
+            # red marks where the gate clipped
+            chart = pixels(page.evaluate("page.charts[2].canvas.toDataURL()")).astype(int)
+            red = (np.abs(chart[-3, :, :3] - (198, 40, 40)).max(axis=1) < 30) & (chart[-3, :, 3] > 128)
+            clipped = [s for s, verdict in zip(stamps[: number + 1], verdicts, strict=False) if verdict != "accepted"]
+            at = [int((s - stamp + 5e9) / 5e9 * width) for s in clipped]
+            assert len(at) > 3 and {x for x in at if 2 < x < width - 2} <= set(
+                np.flatnonzero(np.convolve(red, [1, 1, 1], "same")).tolist()
+            )  # fmt: skip
+            assert red.sum() < 5 * len(at) + 5
+            assert f"accepted {verdicts[: number + 1].count('accepted')}" in page.inner_text("#numbers")
+
+        page.select_option("#speed", "5")
+        page.click("#pause")
+        page.wait_for_function("page.last.facts.speed === 5 && page.last.facts.outcome")
+        assert page.inner_text("#state") == "end of the recording" and page.inner_text("#pause") == "play"
+        assert page.evaluate("page.last.stamp_ns") == stamps[-1]
+
+
+def test_what_a_bag_lacks_is_said_on_the_page(opened, tmp_path):
+    messages = without(recorded(400)[0], TOPICS.pose, TOPICS.truth, TOPICS.estimate, TOPICS.events)
+    with played(write(tmp_path / "run.mcap", messages, DESCRIPTION)) as link:
+        page = opened(link)
+        page.wait_for_function("page.last.ticks.length || page.last.facts.paused")
+        notes = page.inner_text("#notes").splitlines()
+        assert "no events: the bag has none on /event_camera/events" in notes and page.is_hidden("#seen")

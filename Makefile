@@ -40,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint docs format gallery bench dist oracles ros-tools clean
+.PHONY: help install run test test-all lint docs notebooks format gallery bench dist oracles ros-tools clean
 
 # Tests that measure real time have the machine to themselves, after the others, which share its cores. Status 5: none was
 # selected, which PYTEST_ARGS may ask for in one of the two parts.
@@ -74,6 +74,9 @@ lint: $(VENV)/.installed  ## ruff and mypy
 
 docs: $(VENV)/.installed  ## the documentation as a site, into docs/_build/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+notebooks: $(VENV)/.installed  ## the tutorials as Jupyter notebooks, into docs/_build/notebooks
+	@$(BIN)/python docs/notebooks.py
 
 format: $(VENV)/.installed  ## apply ruff's fixes
 	@$(BIN)/ruff check --fix .

@@ -11,7 +11,9 @@ nodes = ("simulator", "perception", "neuromorphic", "controller", "gate", "recor
 robot_files = ("yaml", "xml", "nir", "safetensors", "md", "png", "obj", "stl")
 gym = ["imageio>=2.31,<3"]
 video = ["imageio-ffmpeg>=0.5,<1"]
-docs = ["sphinx>=8", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5", "latex2mathml>=3.77"]
+docs = [
+    "sphinx>=8", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5", "latex2mathml>=3.77", "nbformat>=5.10,<6"
+]
 test = [
     "pytest>=8", "pytest-timeout", "pytest-benchmark", "pytest-retry", "pytest-xdist", "hypothesis", "cryptography>=42"
 ]
@@ -83,7 +85,7 @@ setup(
         "security": ["cryptography>=42"],  # liquid-spike security keystore
         "test": [*gym, *video, *test],
         "docs": docs,  # make docs
-        "dev": [*gym, *video, *docs, *test, "ruff", "mypy"],
+        "dev": [*gym, *video, *docs, *test, "nbclient>=0.10", "ipykernel>=6.29", "ruff", "mypy"],
     },
     zip_safe=True,
 )

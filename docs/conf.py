@@ -10,6 +10,7 @@ from latex2mathml.converter import convert
 
 sys.path.insert(0, str(Path(__file__).parent))
 import command_reference
+import notebooks
 import public_names
 
 import liquid_spike_control
@@ -59,6 +60,16 @@ def one_name_a_line(app, what, name, found, options, lines: list[str]) -> None:
         ]
 
 
+def offer_notebook(app, docname: str, source: list[str]) -> None:
+    """Begin each tutorial's page with a link to its notebook."""
+    page = Path(app.srcdir) / f"{docname}.md"
+    if page in notebooks.PAGES:
+        up = "../" * docname.count("/")
+        title, _, rest = source[0].partition("\n")
+        offer = f"{{download}}`This page as a Jupyter notebook <{up}_generated/notebooks/{page.stem}.ipynb>`"
+        source[0] = f"{title}\n\n{offer}\n{rest}"
+
+
 def inline_equation(self, node) -> None:
     """Write an equation in a line."""
     self.body.append(convert(node.astext()))
@@ -74,8 +85,10 @@ def equation(self, node) -> None:
 def setup(app):
     """Generate pages before they are read."""
     app.connect("autodoc-process-docstring", one_name_a_line, priority=400)  # before napoleon
+    app.connect("source-read", offer_notebook)
     app.add_html_math_renderer("mathml", (inline_equation, None), (equation, None))
     folder = Path(__file__).parent / "_generated"
     folder.mkdir(exist_ok=True)
     command_reference.write(folder / "commands.md")
     public_names.write(folder / "api.md")
+    notebooks.write(folder / "notebooks")

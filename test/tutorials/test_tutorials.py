@@ -1,40 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tutorials, run as they are written: files, shell commands and Python, in their order."""
+"""The tutorials, run as they are written: files, shell commands and Python, in their order; and as notebooks."""
 
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from sources import ROOT
 
-DOCS = ROOT / "docs"
-PAGES = [DOCS / "first_ten_minutes.md", *sorted((DOCS / "tutorials").glob("[!i]*.md"))]
+sys.path.insert(0, str(ROOT / "docs"))
+from tutorial_blocks import DOCS, PAGES, READ, blocks
+
 #: Trains for minutes, or starts the graph's processes.
 MARKS = {
     "train_perception": [pytest.mark.slow], "liquid_controller": [pytest.mark.slow],
     "ros": [pytest.mark.slow, pytest.mark.real_time], "record_replay": [pytest.mark.real_time],
 }  # fmt: skip
-#: A block, with the file that the line above it names.
-BLOCK = re.compile(r"(?:^`([\w./]+)`:\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: Languages of blocks that are only read.
-READ = {"text", "toctree", ""}
 LONGEST_S = 900
-
-
-class Block(NamedTuple):
-    file: str
-    language: str
-    text: str
-
-
-def blocks(page: Path) -> list[Block]:
-    found = [Block(*match.groups("")) for match in BLOCK.finditer(page.read_text())]
-    assert page.read_text().count("\n```") == 2 * len(found), f"{page}: a block that is not understood"
-    return found
 
 
 @pytest.fixture
@@ -72,10 +56,64 @@ def test_it_runs_as_it_is_written(page, shell, tmp_path, ros_domain):
             python += block.text
             ran += 1
         else:
-            assert block.language in READ, f"{page}: {block}"
+            assert block.language in READ
     if python:
         run([sys.executable, "-c", python], folder, environment)
     assert ran
+
+
+def notebooks():
+    """What makes them, where nbformat is there."""
+    pytest.importorskip("nbformat", reason="pip install nbformat")
+    import notebooks
+
+    return notebooks
+
+
+#: Quick enough for the ordinary tests; the others are run as pages there, and as notebooks with the long tests.
+QUICK = ("your_robot",)
+
+
+@pytest.mark.timeout(LONGEST_S + 60)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.stem, marks=() if page.stem in QUICK else [pytest.mark.slow, *MARKS.get(page.stem, ())])
+     for page in PAGES],
+)  # fmt: skip
+def test_its_notebook_runs(page, shell, tmp_path, ros_domain):
+    nbclient = pytest.importorskip("nbclient", reason="pip install nbclient ipykernel")
+    made = notebooks().notebook(page)
+    client = nbclient.NotebookClient(
+        made, timeout=LONGEST_S, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=shell | {"ROS_DOMAIN_ID": str(ros_domain), "IPYTHONDIR": str(tmp_path / "ipython")})
+    ran = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert ran and all(cell.execution_count for cell in ran)
+    printed = [out for cell in ran for out in cell.outputs if out.output_type == "stream"]
+    assert printed and not [out for cell in ran for out in cell.outputs if out.output_type == "error"]
+
+
+def test_a_notebook_has_all_of_its_page(tmp_path):
+    made = notebooks()
+    for page, path in zip(PAGES, made.write(tmp_path), strict=True):
+        cells = json.loads(path.read_text())["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        wanted = [block for block in blocks(page) if block.file or block.language not in READ]
+        assert [c.partition("\n")[2] + "\n" if c.startswith("%%") else c + "\n"
+                for c in code if not c.startswith("%mkdir")] == [block.text for block in wanted]  # fmt: skip
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        assert text.startswith("# ") and "](../" not in text and text.count("\n## ") == page.read_text().count("\n## ")
+        assert path.read_text() == made.nbformat.writes(made.notebook(page)) + "\n", "the same each time"
+
+
+def test_a_block_that_is_not_understood_is_refused(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A\n\n```python\nx = 1\n")
+    with pytest.raises(ValueError, match="not understood"):
+        blocks(page)
+    page.write_text("# A\n\n```rust\nlet x = 1;\n```\n")
+    with pytest.raises(ValueError, match="blocks of rust"):
+        blocks(page)
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:

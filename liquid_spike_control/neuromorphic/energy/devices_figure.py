@@ -19,7 +19,7 @@ _COLOURS = {
 
 
 def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
-    """Bars on a logarithmic axis, one panel a report, beside the claim.
+    """Bars on a logarithmic axis beside the claim, one panel below the other: a page shows them without shrinking them.
 
     Raises:
         OutputError: the file cannot be written.
@@ -28,15 +28,16 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     from matplotlib.patches import Patch
 
     reports = (report, *more)
-    height = 0.33 * max(len(r.devices) for r in reports) + 2.4
-    figure = Figure(figsize=(8.4 * len(reports), height), layout="constrained")
-    for axes, r in zip(figure.subplots(1, len(reports), squeeze=False)[0], reports, strict=True):
+    rows = [len(r.devices) for r in reports]
+    figure = Figure(figsize=(8.4, 0.33 * sum(rows) + 1.2 * len(rows) + 1.2), layout="constrained")
+    panels = figure.subplots(len(reports), 1, squeeze=False, height_ratios=rows)[:, 0]
+    for axes, r in zip(panels, reports, strict=True):
         _panel(axes, r)
     used = dict.fromkeys(d.what for r in reports for d in r.devices)
     figure.legend(
         handles=[Patch(color=_COLOURS[what], label=WHAT[what][1]) for what in used],
         loc="outside lower center",
-        ncols=min(len(used), 2 + 3 * (len(reports) - 1)),
+        ncols=2,
         fontsize=9,
         frameon=False,
     )
@@ -54,7 +55,7 @@ def _panel(axes, r: DeviceComparison) -> None:
     for factor, style in ((1, ":"), (CLAIM, "--")):
         axes.axvline(factor * first, color="darkgoldenrod", ls=style, lw=1)
     middle = first * CLAIM**0.5
-    axes.annotate("claim (Intel 2017): up to 1000x", (middle, -0.95), ha="center", fontsize=7.5, color="darkgoldenrod")
+    axes.annotate("claim (Intel 2017): up to 1000x", (middle, -0.95), ha="center", fontsize=8, color="#5c4400")
     for row, d in enumerate(r.devices):
         end = max(d.energy, low)  # without a single spike some devices take nothing
         axes.barh(row, end - low, left=low, color=_COLOURS[d.what], height=0.7)

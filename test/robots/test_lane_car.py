@@ -8,9 +8,10 @@ import pytest
 
 from liquid_spike_control.assembly import new_estimator, read_robot_perception
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
-from liquid_spike_control.robots.catalogue import robot_named, task_named
+from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named, task_named
 from liquid_spike_control.robots.lane_car.expert import AHEAD, WHEELBASE, LaneKeeper
 from liquid_spike_control.robots.lane_car.road import SIDE_M, SIZE, RoadLook, draw_road
 from liquid_spike_control.robots.lane_car.track import APART, LENGTH, NEIGHBOURS, SHARPEST, draw_track
@@ -200,3 +201,13 @@ def test_the_shipped_perception_knows_where_the_lane_is():
     estimates, truths = (np.array(part)[20:] for part in zip(*pairs, strict=True))
     assert min(np.corrcoef(estimates[:, k], truths[:, k])[0, 1] for k in range(3)) > 0.7
     assert (np.sqrt(((estimates - truths) ** 2).mean(0)) < [0.05, 0.1, 0.35]).all()
+
+
+def test_nineteen_neurons_keep_the_lane_on_disturbed_estimates():
+    task, controller = (
+        sensed_task_named("lane_car?disturbed"),
+        new_controller(robot_named("lane_car").model("controller")),
+    )
+    for seed in (1000, 1001):
+        assert run_episode(task, controller, Perturbation("calm"), seed).success
+    assert controller.state.size == 19

@@ -20,7 +20,7 @@ from .backend import BackendStats
 from .trains import by_population, joined
 
 # Rows of the table of what a neuron does.
-INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START, MOST = range(6)
+INCLUSIVE, SUBTRACT, REFRACTORY, SPIKING, START, MOST, ADAPTS = range(7)
 # Columns of the table of kernels: source population (-1 the input), first target neuron, shapes, stride, padding,
 # order of the source's neurons, delay, and where the weights and their counts begin.
 (
@@ -65,8 +65,8 @@ def _spread(c, source, payload, kernels, counts, due, t):
 
 @njit(cache=True)
 def _advance(
-    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, lowest, rules, u, v, counter,
-    due, fired, label, table, kernels, counts, edges, out_indptr, out, trace,
+    t0, indptr, ids, rows, targets, weights, delays, n_inputs, du, dv, vth, bias, drop, lowest, rise, dh, rules, u, v,
+    counter, h, due, fired, label, table, kernels, counts, edges, out_indptr, out, trace,
 ):  # fmt: skip
     """Run all steps. Returns spikes written, neuron spikes and synaptic operations."""
     written, spikes, operations = 0, 0, 0
@@ -84,8 +84,13 @@ def _advance(
                 v[i] = 0
             if len(trace):
                 trace[step, i] = v[i]
-            fired[i] = rules[SPIKING, i] and (v[i] > vth[i] or (rules[INCLUSIVE, i] and v[i] == vth[i]))
+            threshold = vth[i]
+            if rules[ADAPTS, i]:
+                h[i] = (1 - dh[i]) * h[i]
+                threshold += h[i]
+            fired[i] = rules[SPIKING, i] and (v[i] > threshold or (rules[INCLUSIVE, i] and v[i] == threshold))
             if fired[i]:
+                h[i] += rise[i]
                 if rules[MOST, i] > 1:
                     fired[i] = _several(v[i], vth[i], drop[i], rules[INCLUSIVE, i], rules[MOST, i])
                 v[i] = v[i] - fired[i] * drop[i] if rules[SUBTRACT, i] else 0.0
@@ -189,12 +194,16 @@ class FloatReference:
         ) + (
             np.concatenate([p.vth if p.drop is None else p.drop for p in populations]),
             np.concatenate([np.full(p.n, max(lowest.get(m, -np.inf), p.lowest)) for m, p in graph.populations.items()]),
+            np.concatenate([np.zeros(p.n) if p.rise is None else p.rise for p in populations]),
+            np.concatenate([np.ones(p.n) if p.dh is None else p.dh for p in populations]),
         )
         rules = [
-            (p.inclusive, p.reset == "subtract", p.refractory, p.spiking, p.start, p.most_spikes) for p in populations
+            (p.inclusive, p.reset == "subtract", p.refractory, p.spiking, p.start, p.most_spikes, p.adapts)
+            for p in populations
         ]
         self._rules = np.repeat(np.array(rules, np.int64).T, [p.n for p in populations], axis=1)
-        self._u, self._v, self._counter = np.zeros(self._n), np.zeros(self._n), np.zeros(self._n, np.int64)
+        self._u, self._v, self._h = np.zeros(self._n), np.zeros(self._n), np.zeros(self._n)
+        self._counter = np.zeros(self._n, np.int64)
         self._kernels = (*convolutions.arrays(), np.array([*first.values(), self._n], np.int64))
         self._due = np.zeros((1 + longest, self._n))
         self._fired = np.zeros(self._n, np.int64)  # spikes of the step
@@ -214,7 +223,7 @@ class FloatReference:
 
     def reset(self) -> None:
         """Zero currents, voltages and counts."""
-        for array in (self._u, self._v, self._due):
+        for array in (self._u, self._v, self._h, self._due):
             array[:] = 0
         self._counter[:] = self._rules[START]
         self._steps = self._in = self._spikes = self._operations = 0
@@ -223,14 +232,19 @@ class FloatReference:
     def state(self) -> tuple[np.ndarray, ...]:
         """Copies of all that the next step depends on, and of the counts; assign it to restore."""
         counts = np.array([self._steps, self._in, self._spikes, self._operations])
-        return self._u.copy(), self._v.copy(), self._counter.copy(), self._due.copy(), counts
+        return (*(array.copy() for array in self._moving), counts)
 
     @state.setter
     def state(self, state: tuple[np.ndarray, ...]) -> None:
         *arrays, counts = state
-        for array, value in zip((self._u, self._v, self._counter, self._due), arrays, strict=True):
+        for array, value in zip(self._moving, arrays, strict=True):
             array[:] = value
         self._steps, self._in, self._spikes, self._operations = counts.tolist()
+
+    @property
+    def _moving(self) -> tuple[np.ndarray, ...]:
+        adapting = (self._h,) if self._rules[ADAPTS].any() else ()
+        return self._u, self._v, self._counter, self._due, *adapting
 
     def step(self, ids: np.ndarray) -> np.ndarray:
         """Advance one step; see :meth:`.backend.Backend.step`."""
@@ -287,6 +301,7 @@ class FloatReference:
             self._u,
             self._v,
             self._counter,
+            self._h,
             self._due,
             self._fired,
             labels,

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import ModelError
 from .graph import CubaPopulation
 from .nir_file import Node
+from .nir_reader import RISE, TAU
 from .presets import Gain, Preset
 from .shapes import Shape, expand
 
@@ -106,6 +107,11 @@ class Discretisation:
             drop = np.zeros(neurons.vth.size)
         if reset == "zero" and late and (node.kind in CURRENTS or feeds_itself):
             refractory = 2
+        rise = dh = None
+        if neurons.spiking and RISE in node.metadata and TAU in node.metadata:
+            values = (np.asarray(node.metadata[key], float) for key in (RISE, TAU))
+            rise, tau = (expand(name, "adaptation", x, neurons.vth.shape) for x in values)
+            rise, dh = rise.ravel(), self.decay(name, tau).ravel()
         du, dv, vth, bias = (np.ravel(x) for x in (neurons.du, neurons.dv, neurons.vth, neurons.bias))
         try:
             return CubaPopulation(
@@ -120,6 +126,8 @@ class Discretisation:
                 drop=drop,
                 most_spikes=self.preset.most_spikes if neurons.spiking else 1,
                 lowest=self.preset.lowest if neurons.spiking else -np.inf,
+                rise=rise,
+                dh=dh,
             )
         except ModelError as error:
             raise ModelError(f"node {name}: {error}") from None

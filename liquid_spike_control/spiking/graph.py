@@ -7,6 +7,9 @@ One step of a population, with ``a`` the weighted spikes that are due:
 ``v = 0`` (``v - drop`` if the reset subtracts). A neuron that may send several spikes in a step sends as many as
 whole thresholds lie below its voltage, and the reset subtracts as many times.
 
+The threshold of a neuron that adapts (ALIF; Bellec et al. 2018, arXiv:1803.09574) is ``vth + h``: every step
+``h <- (1 - dh) h``, and a spike adds ``rise`` to it, for the steps after.
+
 A spike at ``t`` acts at ``t + 1 + delay``; input spikes too. Neurons of an image-shaped population are numbered
 ``(row * width + column) * channels + channel``.
 """
@@ -44,6 +47,8 @@ class CubaPopulation:
         spiking: False for a leaky integrator, whose voltage is read and which never spikes.
         most_spikes: the most spikes that a neuron sends in a step.
         lowest: the voltage does not fall below it (Sinabs' ``min_v_mem``); at most 0.
+        rise: what a spike adds to the threshold, at least 0; None where no neuron adapts.
+        dh: fraction of that lost in a step, above 0 .. 1; given with ``rise``.
     """
 
     du: np.ndarray
@@ -58,9 +63,14 @@ class CubaPopulation:
     drop: np.ndarray | None = None
     most_spikes: int = 1
     lowest: float = -np.inf
+    rise: np.ndarray | None = None
+    dh: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        names = ("du", "dv", "vth", "bias", "drop")[: 4 if self.drop is None else 5]
+        if (self.rise is None) != (self.dh is None):
+            raise ModelError("rise and dh belong together; give both, or neither")
+        every = ("du", "dv", "vth", "bias", "drop", "rise", "dh")
+        names = tuple(name for name in every if getattr(self, name) is not None)
         arrays = np.broadcast_arrays(*(np.asarray(getattr(self, m), float) for m in names))
         for name, array in zip(names, arrays, strict=True):
             endless = name in ("vth", "drop") and not np.isnan(array).any() and array.min(initial=1) > -np.inf
@@ -70,6 +80,11 @@ class CubaPopulation:
         for name in ("du", "dv"):
             if getattr(self, name).min() < 0 or getattr(self, name).max() > 1:
                 raise ModelError(f"{name} must lie in 0 .. 1; a time constant is shorter than the step")
+        if self.rise is not None and self.dh is not None:
+            if self.rise.min() < 0 or not 0 < self.dh.min() <= self.dh.max() <= 1:
+                raise ModelError("rise must be at least 0 and dh lie above 0, at most 1; correct the adaptation")
+            if self.most_spikes > 1:
+                raise ModelError("neurons that adapt send one spike a step; give most_spikes 1, or no rise")
         if self.vth.min() <= 0:
             raise ModelError(f"thresholds must be positive, not {self.vth.min():g}")
         if self.most_spikes < 1 or self.most_spikes > 1 and self.reset != "subtract":
@@ -84,6 +99,11 @@ class CubaPopulation:
     def n(self) -> int:
         """Number of neurons."""
         return len(self.du)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the threshold of a neuron moves."""
+        return self.rise is not None and bool(self.rise.any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,8 +253,11 @@ class SpikingGraph:
             sha.update(f"{name} {p.n} {p.inclusive} {p.reset} {p.refractory} {p.start} {p.spiking}\n".encode())
             if p.most_spikes > 1 or np.isfinite(p.lowest):
                 sha.update(f"{p.most_spikes} {p.lowest}\n".encode())
-            for array in (p.du, p.dv, p.vth, p.bias, *(() if p.drop is None else (p.drop,))):
-                sha.update(array.astype("<f8").tobytes())
+            if p.rise is not None:
+                sha.update(b"adapts\n")
+            for array in (p.du, p.dv, p.vth, p.bias, p.drop, p.rise, p.dh):
+                if array is not None:
+                    sha.update(array.astype("<f8").tobytes())
         for c in self.connections:
             sha.update(f"{type(c).__name__} {c.source} {c.target} {c.weight.shape}".encode())
             if isinstance(c, Correlation):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .alif_bptt import AdaptiveSpikes
 from .graph import INPUT, Connection, Correlation, CubaPopulation, Linear, SpikingGraph
 from .layer_bptt import EventConvolution, LayerSpikes
 from .layers import Layer, LayeredNetwork, shapes
@@ -81,6 +82,7 @@ class TrainableLayers(nn.Module):
         self.shapes = shapes(network, width, height)
         self.delays = [[round(d / network.step_s) for d in layer.delays_s] for layer in network.layers]
         self.weights, self.synaptic, self.membrane = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+        self.rises, self.adaptation = nn.ParameterDict(), nn.ParameterDict()  # by the layer's number, where it adapts
         self.thresholds = [LARGEST_MANTISSA] * len(network.layers)
         for layer, source in zip(network.layers, self.shapes[:-1], strict=True):
             self.weights.append(nn.Parameter(torch.tensor(_start(layer, source, network.step_s, rng))))
@@ -89,6 +91,11 @@ class TrainableLayers(nn.Module):
                 taus = np.exp(rng.uniform(math.log(least), math.log(most), n)) / network.step_s
                 lost = -np.expm1(-1 / taus)
                 logits.append(nn.Parameter(torch.tensor(np.log(lost / (1 - lost)), dtype=torch.float32)))
+            if layer.rise:
+                i, (least, most) = str(len(self.weights) - 1), layer.adaptation_s
+                lost = -np.expm1(-network.step_s / np.exp(rng.uniform(math.log(least), math.log(most), n)))
+                self.adaptation[i] = nn.Parameter(torch.tensor(np.log(lost / (1 - lost)), dtype=torch.float32))
+                self.rises[i] = nn.Parameter(torch.full((n,), layer.rise))
         n_last = math.prod(self.shapes[-1])
         self.keep = torch.tensor(np.exp(-network.step_s / np.array(network.readout_taus_s)), dtype=torch.float32)
         n_traces = n_features * len(self.keep)
@@ -99,7 +106,11 @@ class TrainableLayers(nn.Module):
     def initial_state(self, batch: int) -> LayersState:
         """Zeros."""
         before = [torch.zeros(batch, max(d) + 1, *s) for d, s in zip(self.delays, self.shapes[:-1], strict=True)]
-        neurons = [[np.zeros((batch, math.prod(s)), np.float32) for _ in range(3)] for s in self.shapes[1:]]
+        states = [4 if str(i) in self.rises else 3 for i in range(len(self.weights))]
+        neurons = [
+            [np.zeros((batch, math.prod(s)), np.float32) for _ in range(n)]
+            for n, s in zip(states, self.shapes[1:], strict=True)
+        ]
         return LayersState(before, neurons, torch.zeros(batch, len(self.readout)))
 
     def weight(self, i: int) -> Tensor:
@@ -111,6 +122,10 @@ class TrainableLayers(nn.Module):
     def decays(self, i: int) -> tuple[Tensor, Tensor]:
         """Lost fractions of current and voltage of a layer, one a channel or neuron."""
         return _decay(self.synaptic[i]), _decay(self.membrane[i])
+
+    def adaptations(self, i: int) -> tuple[Tensor, Tensor]:
+        """Rise of the threshold by a spike and what it loses in a step, of a layer that adapts, as ``decays``."""
+        return self.rises[str(i)].clamp(min=0), _decay(self.adaptation[str(i)])
 
     def layer(self, i: int, spikes: Tensor, state: LayersState, gain: float = 1.0) -> Tensor:
         """Spikes ``(B, T, channels, rows, columns)`` of a layer for those of the one before; updates the state."""
@@ -133,7 +148,12 @@ class TrainableLayers(nn.Module):
                 currents = due.flatten(1) @ weight.T
         n_each = math.prod(self.shapes[i + 1][1:])
         du, dv = (x.repeat_interleave(n_each) for x in self.decays(i))
-        s = LayerSpikes.apply(currents.reshape(batch, steps, -1), du, dv, torch.zeros_like(du), state.neurons[i])
+        currents, bias = currents.reshape(batch, steps, -1), torch.zeros_like(du)
+        if str(i) in self.rises:
+            rise, dh = (x.repeat_interleave(n_each) for x in self.adaptations(i))
+            s = AdaptiveSpikes.apply(currents, du, dv, bias, rise, dh, state.neurons[i])
+        else:
+            s = LayerSpikes.apply(currents, du, dv, bias, state.neurons[i])
         return s.view(batch, steps, *self.shapes[i + 1])
 
     def forward(self, spikes: Tensor, state: LayersState) -> tuple[Tensor, list[Tensor]]:
@@ -203,7 +223,10 @@ class TrainableLayers(nn.Module):
         for i, layer in enumerate(self.network.layers):
             name, n_each = f"layer{i + 1}", math.prod(self.shapes[i + 1][1:])
             du, dv = (np.tile(x.detach().double().numpy(), n_each) for x in self.decays(i))
-            populations[name] = CubaPopulation(du, dv, np.ones(len(du)), np.zeros(len(du)))
+            rise = dh = None
+            if str(i) in self.rises:
+                rise, dh = (np.tile(x.detach().double().numpy(), n_each) for x in self.adaptations(i))
+            populations[name] = CubaPopulation(du, dv, np.ones(len(du)), np.zeros(len(du)), rise=rise, dh=dh)
             channels, rows, columns = self.shapes[i]
             weight = self.weight(i).detach().double().numpy()
             for k, delay in enumerate(self.delays[i]):

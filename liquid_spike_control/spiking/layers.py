@@ -39,6 +39,9 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         neurons: of a dense layer instead.
         delays_s: axonal delays; every one has synapses of its own [s].
         synaptic_s, membrane_s: shortest and longest time constant to begin with, one a channel or neuron [s].
+        rise: what a spike adds to the neuron's threshold of 1 to begin with; it is trained. 0: no neuron adapts, and
+            the layer runs on Loihi 1; others need Loihi 2's programmable neuron.
+        adaptation_s: shortest and longest time constant of that to begin with [s].
         start: ``random``, or ``gabor``: gratings that move, for a convolution of events.
     """
 
@@ -49,6 +52,8 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     delays_s: tuple[float, ...] = (0.0,)
     synaptic_s: tuple[float, float] = (0.004, 0.016)
     membrane_s: tuple[float, float] = (0.008, 0.04)
+    rise: float = 0.0
+    adaptation_s: tuple[float, float] = (0.05, 0.5)
     start: str = "random"
 
 
@@ -198,7 +203,9 @@ def check_layers(network: LayeredNetwork, source: str) -> None:
         dense = layer.kernel is None
         if layer.start not in ("random", "gabor") or (layer.start == "gabor" and (i or dense)):
             refuse(f"{where}.start", layer.start, "give random, or for a convolution that comes first gabor")
-        for field in ("synaptic_s", "membrane_s"):
+        if not 0 <= layer.rise <= 100:
+            refuse(f"{where}.rise", layer.rise, "give 0, or how far a spike raises the threshold of 1, at most 100")
+        for field in ("synaptic_s", "membrane_s", "adaptation_s"):
             for tau in getattr(layer, field):
                 positive(f"{where}.{field}", tau)
         for delay in layer.delays_s:

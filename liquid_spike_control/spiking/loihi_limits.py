@@ -41,7 +41,7 @@ def needs_program(p: CubaPopulation) -> bool:
     if not p.spiking:
         return False
     subtracts = p.reset == "subtract" and bool((p.dv < 1).any())
-    return subtracts or p.most_spikes > 1 or bool(np.isfinite(p.lowest))
+    return subtracts or p.most_spikes > 1 or bool(np.isfinite(p.lowest)) or p.adapts
 
 
 def programmable_neurons(populations: Mapping[str, CubaPopulation]) -> dict[str, str]:
@@ -52,6 +52,7 @@ def programmable_neurons(populations: Mapping[str, CubaPopulation]) -> dict[str,
             why = ["its reset subtracts" if p.drop is None or p.drop.any() else "a spike resets nothing"]
             why = why if p.reset == "subtract" else []
             why += [f"it sends up to {p.most_spikes} spikes a step"] if p.most_spikes > 1 else []
+            why += ["its threshold adapts"] if p.adapts else []
             why += [f"its voltage ends at {p.lowest:g}"] if np.isfinite(p.lowest) else []
             found[name] = f"{', '.join(why)}: integers for Loihi 2's programmable neuron, not for Loihi 1"
     return found

@@ -191,9 +191,10 @@ class _Import:
         order = _order(shape)
         du = self._filter(name, rest, population)
         bias = sum((np.asarray(t.map.matrix)[:, 0] for t in direct), population.bias)
-        drop = None if population.drop is None else population.drop[order]
+        more = {name: getattr(population, name) for name in ("drop", "rise", "dh")}
+        more = {name: None if value is None else value[order] for name, value in more.items()}
         arrays = {"du": du[order], "dv": population.dv[order], "vth": population.vth[order], "bias": bias[order]}
-        self.populations[name] = replace(population, **arrays, drop=drop)
+        self.populations[name] = replace(population, **arrays, **more)
         # Recurrence takes a step of its own accord.
         floor = 1 if self.rule.preset.layers == "same_step" else 0
         self.arriving[name] = [replace(t, delay=max(t.delay, floor)) if t.source == name else t for t in rest]

@@ -14,6 +14,10 @@ where
 alike from
 ``tau_mem``. Decays within 1e-9 of the 12-bit grid, and gains within 1e-9 of 1, are taken to lie there, so
 that what was written as ``tau = dt / du`` reads back to the bit.
+
+NIR has no neuron whose threshold adapts. Ours is a CubaLIF with two arrays in its metadata: ``adaptation_rise``, what a
+spike adds to the threshold, and ``adaptation_tau``, the time constant with which that decays. A reader that does not
+know them takes the neuron for one that does not adapt.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ from ..errors import ModelError
 from ..hdf5 import open_hdf5
 from ..outputs import write_file
 from .graph import INPUT, Connection, Correlation, Linear, SpikingGraph
-from .nir_reader import NEURONS, WEIGHTS, Reader
+from .nir_reader import NEURONS, RISE, TAU, WEIGHTS, Reader
 from .readout import Readout
 
 _KEY = "liquid_spike_control"
@@ -131,6 +135,9 @@ def write_perception_model(
             v_reset=_each(np.zeros(p.n), image),
             v_threshold=_each(p.vth, image),
             w_in=_each(1 / p.du, image),
+            metadata={} if p.rise is None or p.dh is None else {
+                RISE: _each(p.rise, image), TAU: _each(dt / p.dh, image)
+            },
         )
     for c in graph.connections:
         _join(nodes, edges, c.source, _weights(c, images, path), c.target, _delay(c, path) * dt)
@@ -232,7 +239,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]], dict[str, 
     for name in {end for edge in edges for end in edge} - set(nodes):
         raise ModelError(f"{path}: an edge names node {name}, which is missing; write the file again")
     for name, node in nodes.items():
-        for key, value in vars(node).items():
+        for key, value in (vars(node) | node.metadata).items():
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isnan(value).any():
                 raise ModelError(f"{path}: node {name}: {key} holds NaN; train it again")
     return nodes, edges, metadata
@@ -246,7 +253,8 @@ def _hash(nodes: dict[str, Any], edges: list[tuple[str, str]], metadata: dict[st
     sha = hashlib.sha256(b"perception model 1\n")
     for name in sorted(nodes):
         sha.update(f"{name} {type(nodes[name]).__name__}\n".encode())
-        for key, value in sorted(vars(nodes[name]).items()):
+        adaptation = {key: value for key, value in nodes[name].metadata.items() if key in (RISE, TAU)}
+        for key, value in sorted((vars(nodes[name]) | adaptation).items()):
             if isinstance(value, np.ndarray):
                 sha.update(f"{key} {value.shape} {value.dtype.str}\n".encode())
                 sha.update(np.ascontiguousarray(value).tobytes())

@@ -16,6 +16,8 @@ from .readout import Readout
 
 WEIGHTS = (nir.Linear, nir.Affine, nir.Conv2d)
 NEURONS = (nir.CubaLIF, nir.LIF)
+#: Metadata of neurons whose threshold adapts, see :mod:`.nir_io`.
+RISE, TAU = "adaptation_rise", "adaptation_tau"
 
 
 def _snap(x: np.ndarray, grid: float) -> np.ndarray:
@@ -165,7 +167,7 @@ class Reader:
         node = self.nodes[name]
 
         def value(key: str) -> np.ndarray:
-            x = np.asarray(getattr(node, key), float)
+            x = np.asarray(node.metadata[key] if key in (RISE, TAU) else getattr(node, key), float)
             if x.ndim == 3 and self.shapes.get(name) == x.shape:
                 x = x.transpose(1, 2, 0).ravel()
             elif x.ndim == 3 and self.shapes.get(name) and x.shape[1:] == (1, 1):
@@ -189,8 +191,13 @@ class Reader:
             dv = self._decay(name, value("tau"))
         # Products in this order are exactly 1 or near it for what write_perception_model wrote.
         gain = _snap(_snap(dv * value("r"), 1) * _snap(du * w_in, 1), 1)
+        rise = dh = None
+        if RISE in node.metadata or TAU in node.metadata:
+            if RISE not in node.metadata or TAU not in node.metadata:
+                raise ModelError(f"node {name}: {RISE} and {TAU} belong together; write the file again")
+            rise, dh = value(RISE), self._decay(name, value(TAU))
         try:
-            return CubaPopulation(du, dv, value("v_threshold"), dv * value("v_leak")), gain
+            return CubaPopulation(du, dv, value("v_threshold"), dv * value("v_leak"), rise=rise, dh=dh), gain
         except ModelError as error:
             raise ModelError(f"node {name}: {error}") from None
 

@@ -18,6 +18,7 @@ from liquid_spike_control.neuromorphic.files.compiled import read_network, write
 from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
 from liquid_spike_control.neuromorphic.integers.neurons import (
     AdaptivePopulation,
+    AlifPopulation,
     Delta,
     Population,
     ProgrammedPopulation,
@@ -85,6 +86,7 @@ def one(population) -> LoihiNetwork:
     [
         Population(4, 1, [0, 1, 2, 3], 9, refractory=[0, 1, 2, 3]),
         ProgrammedPopulation(4, 1, 2, [5, 6, 7, 8], [9, 8, 7, 6], 300, 3, "subtract", -3, 2, 1, 5),
+        AlifPopulation(4, 1, 2, [5, 6, 7, 8], [9, 8, 7, 6], 300, rise=[1, 2, 3, 4], dh=70),
         AdaptivePopulation(4, 1, 4096, [5, 6, 7, 8], 9, 50, [1, 2, 3, 4], -3, 2, 1),
         SigmaDelta(4, [3, 4, 5, 6], -7, 3, 2, "unit", True, 4),
         Delta(4, 3, [1, 2, 3, 4], 2, True),
@@ -105,7 +107,7 @@ def test_every_neuron_model(tmp_path, population):
 def test_every_class_of_neurons_and_synapses_is_known():
     """Fails where a class is added and the test above was not told."""
     names = {"Population", "AdaptivePopulation", "SigmaDelta", "Delta", "Sigma", "ResonateAndFire"}
-    names |= {"ProgrammedPopulation"}
+    names |= {"ProgrammedPopulation", "AlifPopulation"}
     assert set(compiled.POPULATIONS) == names and set(compiled.CONNECTIONS) == {"Dense", "Sparse", "Conv"}
 
 

@@ -27,6 +27,7 @@ from liquid_spike_control.types import SpikeTrain
 
 torch = pytest.importorskip("torch")
 
+from liquid_spike_control.spiking.alif_bptt import AdaptiveSpikes  # noqa: E402
 from liquid_spike_control.spiking.bptt import SURROGATE_GAIN, SURROGATE_SLOPE  # noqa: E402
 from liquid_spike_control.spiking.layer_bptt import EventConvolution, LayerSpikes  # noqa: E402
 from liquid_spike_control.spiking.layered_network import TrainableLayers  # noqa: E402
@@ -157,12 +158,47 @@ def test_gradients_of_a_layer_are_autograd_s():
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
+def test_gradients_of_a_layer_that_adapts_are_autograd_s():
+    torch.manual_seed(1)
+    batch, steps, n = 3, 25, 6
+    a = (0.4 + 0.5 * torch.randn(batch, steps, n)).requires_grad_()
+    du, dv, dh = (torch.rand(n).mul(0.5).add(0.05).requires_grad_() for _ in range(3))
+    bias, rise = torch.zeros(n, requires_grad=True), torch.rand(n).requires_grad_()
+    numbers = [du, dv, bias, rise, dh]
+    u, v, s, h = (torch.zeros(batch, n) for _ in range(4))
+    spikes = []
+    for t in range(steps):
+        u = (1 - du) * u + a[:, t]
+        v = (1 - dv) * v * (1 - s.detach()) + u + bias
+        h = (1 - dh) * (h + rise * s)
+        s = _Surrogate.apply(v - h)
+        spikes.append(s)
+    wanted = torch.stack(spikes, 1)
+    carried = [np.zeros((batch, n), np.float32) for _ in range(4)]
+    found = AdaptiveSpikes.apply(a, *numbers, carried)
+    assert torch.equal(found, wanted) and 0.02 < float(found.detach().mean()) < 0.9
+    np.testing.assert_allclose(carried[3], h.detach().numpy(), rtol=1e-5)
+    worth = torch.randn(wanted.shape)
+    for one, other in zip(
+        torch.autograd.grad((found * worth).sum(), [a, *numbers]),
+        torch.autograd.grad((wanted * worth).sum(), [a, *numbers]),
+        strict=True,
+    ):
+        assert other.abs().max() > 0
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 # ---- what is written ----
 
+ADAPTING = msgspec.structs.replace(
+    SMALL, layers=(SMALL.layers[0], *(msgspec.structs.replace(layer, rise=0.3) for layer in SMALL.layers[1:]))
+)
 
-def test_the_file_s_network_gives_the_spikes_that_were_trained(tmp_path):
+
+@pytest.mark.parametrize("network", [SMALL, ADAPTING], ids=["plain", "adapting"])
+def test_the_file_s_network_gives_the_spikes_that_were_trained(tmp_path, network):
     rng = np.random.default_rng(1)
-    net = TrainableLayers(SMALL, 32, 32, 2, seed=3)
+    net = TrainableLayers(network, 32, 32, 2, seed=3)
     x = (rng.random((1, 60, 2, 32, 32)) < 0.03).astype(np.float32)
     with torch.no_grad():
         net.calibrate(torch.from_numpy(x))
@@ -174,6 +210,7 @@ def test_the_file_s_network_gives_the_spikes_that_were_trained(tmp_path):
     path = tmp_path / "n.nir"
     write_perception_model(path, net.graph(), net.to_readout(np.array([2.0, 0.5])), metadata, dt=0.002)
     model = read_perception_model(path)
+    assert [p.adapts for p in model.graph.populations.values()] == [layer.rise > 0 for layer in network.layers]
     assert model.graph.hash == net.graph().hash and {c.delay for c in model.graph.connections} == {0, 4, 1}
     steps, ids = np.nonzero(x[0].reshape(60, -1))
     indptr = np.concatenate([[0], np.cumsum(np.bincount(steps, minlength=60))])

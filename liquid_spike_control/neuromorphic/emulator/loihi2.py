@@ -28,6 +28,7 @@ from ..backend import BackendStats
 from ..integers.network import INPUT, LoihiNetwork
 from ..integers.neurons import (
     AdaptivePopulation,
+    AlifPopulation,
     Delta,
     Neurons,
     Population,
@@ -51,6 +52,7 @@ _ROOM = 1 << 20
 _NAMES = {
     m.CUBA: ("u", "v", "counter"),
     m.PROGRAMMED: ("u", "v", "counter"),
+    m.ALIF: ("u", "v", "counter", "h"),
     m.ADAPTIVE: ("u", "v", "theta", "r"),
     m.SIGMA_DELTA: ("sigma", "activation", "residue", "error"),
     m.DELTA: ("", "activation", "residue", "error"),
@@ -64,7 +66,7 @@ class Trace:
     """What a population did.
 
     Attributes:
-        states: int32 ``(n_steps, n)`` by name, after each step: u, v, counter; u, v, theta, r; sigma,
+        states: int32 ``(n_steps, n)`` by name, after each step: u, v, counter (and h); u, v, theta, r; sigma,
             activation, residue, error; real, imag.
         payloads: int32 ``(n_steps, n)``, 0 where there is no spike.
     """
@@ -79,7 +81,10 @@ def _parameters(p: Neurons) -> tuple[int, list]:
         return m.CUBA, [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias, p.refractory]
     if isinstance(p, ProgrammedPopulation):
         leak = [4096 - (p.du + 1), 4096 - p.dv, p.threshold, p.bias, p.refractory]
-        return m.PROGRAMMED, [*leak, -1 if p.reset == "zero" else p.drop, -p.depth, p.most_spikes]
+        rows = [*leak, -1 if p.reset == "zero" else p.drop, -p.depth, p.most_spikes]
+        if isinstance(p, AlifPopulation):
+            return m.ALIF, [*rows, p.rise, 4096 - p.dh]
+        return m.PROGRAMMED, rows
     if isinstance(p, AdaptivePopulation):
         leak = [4096 - (p.du + 1), 4096 - p.dv, p.vth << 6, p.bias]
         return m.ADAPTIVE, [*leak, p.vth_step << 6, 4096 - p.dtheta, 4096 - p.dr]

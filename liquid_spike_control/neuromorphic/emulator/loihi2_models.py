@@ -10,18 +10,20 @@ import numpy as np
 from numba import njit
 
 # Neuron models.
-CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR, PROGRAMMED = range(7)
-# Rows of the parameters, by model. The first four of CUBA, PROGRAMMED and ADAPTIVE are the same.
+CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR, PROGRAMMED, ALIF = range(8)
+# Rows of the parameters, by model. The first four of CUBA, PROGRAMMED, ALIF and ADAPTIVE are the same.
 DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY = range(5)
 STEP, DECAY_THETA, DECAY_R = range(4, 7)
 DROP, LOWEST, MOST = range(5, 8)
+RISE, DECAY_H = range(8, 10)  # of ALIF, which has those of PROGRAMMED too
 S_THETA, S_OFFSET, S_STATE, S_SHIFT, S_RELU, S_CUMULATIVE = range(6)
 R_SIN, R_COS, R_THETA, R_SHIFT, R_IZHIKEVICH = range(5)
 SLEEP = 7  # steps before a neuron of any model wakes
-N_PARAMETERS = 8
+N_PARAMETERS = 10
 # Rows of the state, by model.
 U, V, COUNTER = range(3)
 THRESHOLD, R = 2, 3
+H = 3  # of ALIF
 SIGMA_STATE, ACTIVATION, RESIDUE, ERROR = range(4)
 REAL, IMAGINARY = range(2)
 N_STATE = 4
@@ -116,21 +118,27 @@ def _update_cuba(p, s, due, sent):
 
 
 @njit(cache=True, error_model="numpy")
-def _update_programmed(p, s, due, sent):
+def _update_programmed(p, s, due, sent, adapts):
     updates = 0
     for i in range(len(sent)):
         u, v, counter, a, bias = s[U, i], s[V, i], s[COUNTER, i], int32(due[i]), p[BIAS, i]
         sent[i] = due[i] = 0
-        if u == 0 and v == 0 and counter == 0 and a == 0 and bias == 0:
+        if u == 0 and v == 0 and counter == 0 and a == 0 and bias == 0 and not (adapts and s[H, i] != 0):
             continue
         updates += 1
+        theta = p[THETA, i]
+        if adapts:
+            s[H, i] = _scaled(s[H, i], p[DECAY_H, i])
+            theta += s[H, i]
         u, v = _integrate(u, v, a, p[DECAY_U, i], p[DECAY_V, i], bias)
         v = max(v, p[LOWEST, i])
         if counter > 0:
             v = 0
-        if v > p[THETA, i]:
+        if v > theta:
+            if adapts:
+                s[H, i] = min(s[H, i] + p[RISE, i], 2**23 - 1)
             if p[DROP, i] > 0:
-                sent[i] = min(p[MOST, i], 1 + (v - p[THETA, i] - 1) // p[DROP, i])
+                sent[i] = min(p[MOST, i], 1 + (v - theta - 1) // p[DROP, i])
                 v -= sent[i] * p[DROP, i]
             else:  # -1 encodes a reset to zero
                 sent[i] = 1
@@ -230,7 +238,9 @@ def update(row, t, parameters, state, due, sent, counters):
     if model == CUBA:
         updates = _update_cuba(p, s, inputs, mine)
     elif model == PROGRAMMED:
-        updates = _update_programmed(p, s, inputs, mine)
+        updates = _update_programmed(p, s, inputs, mine, False)
+    elif model == ALIF:
+        updates = _update_programmed(p, s, inputs, mine, True)
     elif model == ADAPTIVE:
         updates = _update_adaptive(p, s, inputs, mine, t)
     elif model == SIGMA_DELTA:

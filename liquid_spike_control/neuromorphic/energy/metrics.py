@@ -28,6 +28,7 @@ from ..emulator.graded import GradedTrain
 from ..integers.network import INPUT, LoihiNetwork
 from ..integers.neurons import (
     AdaptivePopulation,
+    AlifPopulation,
     Delta,
     Neurons,
     Population,
@@ -44,8 +45,11 @@ Network = LoihiNetwork | SpikingGraph
 FLOAT_BITS = 32
 # Words of state of a neuron of Loihi 2's kinds.
 # Values with which a parameter does nothing; None: it always does. Of those not named it is 0.
-_IDLE = {"du": 4095, "dv": None, "vth": None, "threshold": None, "depth": 2**23 - 1, "most_spikes": 1}
-_STATES = {ProgrammedPopulation: 2, AdaptivePopulation: 4, SigmaDelta: 3, Delta: 2, Sigma: 1, ResonateAndFire: 2}
+_IDLE = {"du": 4095, "dv": None, "vth": None, "threshold": None, "depth": 2**23 - 1, "most_spikes": 1, "dh": 4096}
+_STATES = {
+    ProgrammedPopulation: 2, AlifPopulation: 3, AdaptivePopulation: 4, SigmaDelta: 3, Delta: 2, Sigma: 1,
+    ResonateAndFire: 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

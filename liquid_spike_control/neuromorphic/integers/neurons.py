@@ -131,7 +131,7 @@ class ProgrammedPopulation:
     refractory: int | np.ndarray = 0
     start: int | np.ndarray = 0
 
-    _ranges = (
+    _ranges: ClassVar[tuple[tuple[str, int, int], ...]] = (
         ("du", 0, 4095),
         ("dv", 0, 4096),
         ("threshold", 0, 2**23 - 1),
@@ -163,6 +163,31 @@ class ProgrammedPopulation:
     def bias(self) -> np.ndarray:
         """The bias that is added to v every step, int64."""
         return np.asarray(self.bias_mant << self.bias_exp)
+
+
+@dataclass(frozen=True, eq=False)
+class AlifPopulation(ProgrammedPopulation):
+    """Neurons of a program as above whose threshold rises with each spike (ALIF; Bellec et al. 2018, arXiv:1803.09574).
+
+    Every step ``h <- tz(h (4096 - dh) / 4096)``; spike where ``v > threshold + h``, then
+    ``h = min(h + rise, 2^23 - 1)``.
+    The reset is that of :class:`ProgrammedPopulation`; one spike a step. Unlike :class:`AdaptivePopulation`, which is
+    Lava's, a spike resets the voltage and nothing else holds the neuron back.
+
+    Attributes:
+        rise: what a spike adds to the threshold, in 64ths of a unit of current, 0 .. 2^23 - 1.
+        dh: decay of that in 1/4096 a step, 1 .. 4096.
+    """
+
+    rise: int | np.ndarray = 0
+    dh: int | np.ndarray = 4096
+
+    _ranges = (*ProgrammedPopulation._ranges, ("rise", 0, 2**23 - 1), ("dh", 1, 4096))
+    identity: ClassVar[tuple[str, ...]] = (*ProgrammedPopulation.identity, "rise", "dh")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(bool(np.max(self.most_spikes) == 1), "neurons that adapt send one spike a step; give most_spikes 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,4 +410,7 @@ class ResonateAndFire:
 
 
 #: Any population of a network.
-Neurons = Population | ProgrammedPopulation | AdaptivePopulation | SigmaDelta | Delta | Sigma | ResonateAndFire
+Neurons = (
+    Population | ProgrammedPopulation | AlifPopulation | AdaptivePopulation
+    | SigmaDelta | Delta | Sigma | ResonateAndFire
+)  # fmt: skip

@@ -18,7 +18,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from ...errors import ModelError
-from ...spiking.graph import Connection, SpikingGraph
+from ...spiking.graph import Connection, CubaPopulation, SpikingGraph
 from ...types import SpikeTrain
 from ..agreement import compare, spike_agreement
 from ..emulator.engine import emulate
@@ -211,7 +211,7 @@ class _Trial:
             ]
         if gain is None:
             gain = 1.0 if rounding == "compensated" else _fit(incoming, cut)
-        changed = _with(self.graph, name, cut, replace(p, vth=p.vth / gain, bias=p.bias / gain))
+        changed = _with(self.graph, name, cut, _divided(p, gain))
         part = self._quantise(changed, name, bits, exponents, unit * 2.0 ** min(0, *exponents))
         if part.losses.clipped:  # one sign is gone, and with it -256
             raise ModelError(f"{name}: weights of one sign reach 255; choose another form")
@@ -302,7 +302,7 @@ def sample_peaks(graph: SpikingGraph, spikes: SpikeTrain) -> dict[str, tuple[flo
     shadows = {
         f"{name} current": replace(
             p, dv=np.ones(p.n), bias=np.zeros(p.n), spiking=False, reset="zero", refractory=0, start=0, most_spikes=1,
-            lowest=-np.inf,
+            lowest=-np.inf, rise=None, dh=None,
         )  # fmt: skip
         for name, p in graph.populations.items()
     }
@@ -318,3 +318,8 @@ def sample_peaks(graph: SpikingGraph, spikes: SpikeTrain) -> dict[str, tuple[flo
         for name, voltage in reference.voltages(piece).items():
             peaks[name] = max(peaks[name], float(np.abs(voltage).max(initial=0)))
     return {m: (HEADROOM * peaks[f"{m} current"], HEADROOM * peaks[m]) for m in graph.populations}
+
+
+def _divided(p: CubaPopulation, gain: float) -> CubaPopulation:
+    """Neurons whose weights were multiplied by ``1 / gain``."""
+    return replace(p, vth=p.vth / gain, bias=p.bias / gain, rise=None if p.rise is None else p.rise / gain)

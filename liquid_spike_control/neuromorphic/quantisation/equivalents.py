@@ -70,8 +70,8 @@ def equalised(
         if scale is None:
             continue
         scales[name] = scale
-        drop = None if p.drop is None else p.drop * scale
-        populations[name] = replace(p, vth=p.vth * scale, bias=p.bias * scale, drop=drop)
+        drop, rise = (None if x is None else x * scale for x in (p.drop, p.rise))
+        populations[name] = replace(p, vth=p.vth * scale, bias=p.bias * scale, drop=drop, rise=rise)
         changed |= {id(c): _scaled(c, scale) for c in incoming}
     if not scales:
         return graph, scales

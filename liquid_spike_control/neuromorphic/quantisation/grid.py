@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ModelError
 from ...spiking.graph import Connection, CubaPopulation, Linear, Synapses
 from ...spiking.loihi_limits import needs_program
-from ..integers.neurons import Population, ProgrammedPopulation
+from ..integers.neurons import AlifPopulation, Population, ProgrammedPopulation
 
 LARGEST_THRESHOLD = 2**17 - 1
 #: The current wraps and the voltage saturates at 2^23, in 64ths of a unit.
@@ -104,15 +104,18 @@ def _programmed(p: CubaPopulation, unit: float, shared: dict) -> ProgrammedPopul
         drop = np.rint((p.vth if p.drop is None else p.drop) * 64 / unit)
         drop = np.clip(np.where(np.isinf(drop), 1, drop), p.most_spikes > 1, 2**24 - 1)
     depth = min(2**23 - 1, int(np.rint(-p.lowest * 64 / unit))) if np.isfinite(p.lowest) else 2**23 - 1
-    return ProgrammedPopulation(
-        p.n,
-        threshold=one_if_shared(np.clip(threshold, 0, 2**23 - 1).astype(np.int64)),
-        drop=one_if_shared(drop.astype(np.int64)),
-        depth=depth,
-        most_spikes=min(p.most_spikes, 2**23 - 1),
-        reset=p.reset,
+    program = {
+        "threshold": one_if_shared(np.clip(threshold, 0, 2**23 - 1).astype(np.int64)),
+        "drop": one_if_shared(drop.astype(np.int64)),
+        "depth": depth,
+        "reset": p.reset,
         **shared,
-    )
+    }
+    if not p.adapts or p.rise is None or p.dh is None:
+        return ProgrammedPopulation(p.n, most_spikes=min(p.most_spikes, 2**23 - 1), **program)
+    rise = np.clip(np.rint(p.rise * 64 / unit), 0, 2**23 - 1).astype(np.int64)
+    dh = np.clip(np.rint(p.dh * 4096), 1, 4096).astype(np.int64)
+    return AlifPopulation(p.n, rise=one_if_shared(rise), dh=one_if_shared(dh), **program)
 
 
 def stepwise(du: int | np.ndarray, dv: int | np.ndarray) -> np.ndarray:

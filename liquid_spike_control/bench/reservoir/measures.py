@@ -14,8 +14,8 @@ import numpy as np
 from ...training.ridge import chosen_ridge, ridge_regression
 
 States = Callable[[np.ndarray], np.ndarray]
-#: Singular values below this part of the largest one count as 0 in a rank.
-RANK = 0.01
+#: Singular values below this part of the largest one of different streams count as 0 in a rank.
+RANK = 0.1
 #: Samples of the streams whose ranks are taken.
 RANK_SAMPLES = 15
 #: How far the noisy copies of a stream lie from it: what should be taken for the same.
@@ -57,14 +57,16 @@ def ranks(states: States, n_streams: int, rng: np.random.Generator, progress: Ca
     """
     streams = rng.uniform(-1, 1, (n_streams, RANK_SAMPLES, 1))
     noise = rng.uniform(-NOISE, NOISE, streams.shape)
-    found = []
+    found: list[int] = []
+    least = 0.0
     for kind in (streams, np.clip(streams[:1] + noise, -1, 1)):
         last = []
         for stream in kind:
             last.append(states(stream)[-1])
             progress()
         singular = np.linalg.svd(np.array(last) - np.mean(last, 0), compute_uv=False)
-        found.append(int((singular > RANK * max(singular[0], 1e-300)).sum()))
+        least = least or RANK * float(singular[0])
+        found.append(int((singular > least).sum()))
     return found[0], found[1]
 
 

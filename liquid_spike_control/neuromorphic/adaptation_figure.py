@@ -23,7 +23,8 @@ STEPS, BEGIN = 600, 50
 def adaptation_figure() -> Figure:
     """Left: voltage and threshold of one neuron in integers. Right: intervals between spikes, by the rise."""
     rises = np.array([0.0, 0.1, 0.3])
-    p = CubaPopulation([0.5] * 3, [0.1] * 3, [1.0] * 3, [0.0] * 3, rise=rises, dh=[1 / 128] * 3)
+    one = np.ones(3)
+    p = CubaPopulation(0.5 * one, 0.1 * one, one, 0 * one, rise=rises, dh=one / 128)
     graph = SpikingGraph(1, {"a": p}, [Linear("input", "a", np.full((3, 1), 0.1))], ("a",))
     spikes = SpikeTrain.from_dense(np.arange(STEPS)[:, None] >= BEGIN)
     network, report = quantise_reported(graph)

@@ -38,15 +38,19 @@ ALONE = ("faults", "nodes/test_gate_node.py")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try a test that is marked ``real_time`` up to three times: it starts processes that need the machine's time, and
-    another program beside them can starve one. The summary lists whatever was tried again, and why. Promises of safety,
-    of the gate and under faults, are never tried again. All of these have the machine to themselves.
+    """Try a test that is marked ``real_time`` or ``lockstep`` up to three times: it starts processes that need the
+    machine's time, and another program beside them can starve one. The summary lists whatever was tried again, and why.
+    Promises of safety, of the gate and under faults, are never tried again. These and what measures real time have the
+    machine to themselves; a graph in lock-step waits for its slowest part, and shares it.
     """
     here = Path(__file__).parent
     for item in items:
         real_time = item.get_closest_marker("real_time") is not None
-        if real_time:
+        lockstep = item.get_closest_marker("lockstep") is not None
+        if real_time or lockstep:
             item.add_marker(pytest.mark.flaky(retries=2, delay=1))
+        if lockstep and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(240))
         if real_time or any(item.path.is_relative_to(here / place) for place in ALONE):
             item.add_marker(pytest.mark.alone)
 

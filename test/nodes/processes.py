@@ -42,7 +42,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "liquid_spike_control", "run", *arguments]
 
 
-def run(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:
+def run(*arguments: str, timeout: float = 100, **environment: str) -> subprocess.CompletedProcess:
     """``liquid-spike run``, to its end."""
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=timeout, env=os.environ | environment

@@ -44,7 +44,7 @@ def robot(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 @pytest.mark.parametrize("backend", ["offload", pytest.param("in_process", marks=pytest.mark.slow)])
 def test_lockstep_commands_are_those_of_the_loop_and_of_the_replay(robot, backend, ros_domain, tmp_path):
     one, many, bag = tmp_path / "one.json", tmp_path / "many.json", tmp_path / "out.mcap"

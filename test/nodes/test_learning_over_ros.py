@@ -18,7 +18,7 @@ from liquid_spike_control.records.setup import Topics
 ARM = ("arm", "--mode", "lockstep", "--seed", "1003")
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_learning_is_turned_off_and_on_and_replayed(probe, tmp_path):
     bag, params, learnt = (tmp_path / name for name in ("out.mcap", "params.yaml", "learnt.safetensors"))
     params.write_text(f"controller: {{ros__parameters: {{learnt_file: {learnt}}}}}")
@@ -51,7 +51,7 @@ def test_learning_is_turned_off_and_on_and_replayed(probe, tmp_path):
     assert outcome.identical and list(outcome.contents.learning.values()) == [False, True]
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_parameter_lets_it_begin_without_learning(ros_domain, tmp_path):
     params, bag = tmp_path / "params.yaml", tmp_path / "out.mcap"
     params.write_text("controller: {ros__parameters: {learning: false}}")
@@ -60,7 +60,7 @@ def test_a_parameter_lets_it_begin_without_learning(ros_domain, tmp_path):
     assert replay(bag, None, None, Topics()).identical
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_controller_that_cannot_learn_answers_so(probe):
     with started("controller", controller_model=controller_model()):
         assert probe.change("controller", CONFIGURE, timeout=90)  # kernels may have to be compiled

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from cli_here import cli
 from processes import command, models, run, wait_for
 
 from liquid_spike_control.nodes import graph
@@ -60,7 +61,7 @@ def replayed(path):
     return replay(path, PERCEPTION, CONTROLLER, Topics())
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
     for _ in range(3):
         outcome = replayed(recorded["own"])
@@ -70,7 +71,7 @@ def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
         assert [c.identical for c in outcome.comparisons] == [800] * 5
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_bag_from_beside_has_the_hashes_and_the_parameters(recorded):
     outcome = replayed(recorded["whole"])
     description = outcome.description
@@ -80,7 +81,7 @@ def test_a_bag_from_beside_has_the_hashes_and_the_parameters(recorded):
     assert f"perception_model {file_hash(PERCEPTION)[:16]}" in recorded["said"]
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_killed_recorder_leaves_a_bag_that_is_read_up_to_the_cut(recorded):
     bag = Bag(recorded["cut"])
     topics = {raw.topic for raw in bag.messages()}
@@ -139,7 +140,7 @@ def test_best_effort_publishers_are_heard(ros_domain, tmp_path, probe):
     assert [bag.read(raw).seq for raw in bag.messages() if raw.topic == graph.EVENTS] == [7]
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_domain, tmp_path, probe):
     """A limit on the file's size fails its writes as a full disk does."""
     from std_msgs.msg import String
@@ -169,7 +170,6 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_
     assert kept and kept[0].startswith("0 0 ") and bag.cut
 
 
-@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(["o.bag"], "give a name that ends in .mcap"), (["there.mcap"], "exists; give another name"),
@@ -177,14 +177,13 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_refused_in_one_line(ros_domain, tmp_path, arguments, says):
     (tmp_path / "there.mcap").touch()
-    process = recorder(tmp_path / arguments[0], *arguments[1:])
-    _, log = process.communicate(timeout=20)
-    assert process.returncode == 2
-    assert says in log.splitlines()[-1]
-    assert "Traceback" not in log
+    done = cli("record", "--out", tmp_path / arguments[0], *arguments[1:])
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_nothing_to_record_is_reported(ros_domain, tmp_path):
     process = recorder(tmp_path / "o.mcap", "--topics", "/silent", "--duration", "0.5")
     said, log = process.communicate(timeout=20)
@@ -193,7 +192,7 @@ def test_nothing_to_record_is_reported(ros_domain, tmp_path):
     assert list(Bag(tmp_path / "o.mcap").messages()) == []
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_episodes_are_replayed_each_from_its_start(probe, tmp_path):
     """The world is reset in the middle of a tick; what is still under way belongs to the episode before."""
     from std_srvs.srv import Trigger

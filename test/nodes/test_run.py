@@ -26,7 +26,7 @@ GENTLE = ("--set", "push=0.02", "--seed", "1", *models())
 EPISODE = ("--duration", "5", *GENTLE)
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_lockstep_commands_are_those_of_the_loop_byte_by_byte(ros_domain, tmp_path):
     """Six processes against one; and the recording and the picture of the same run."""
     one, many = tmp_path / "one.json", tmp_path / "many.json"
@@ -197,7 +197,7 @@ def test_no_orphans_when_the_supervisor_is_killed(running):
     wait_for(lambda: not [child for child in children if alive(child)], 5, "end of the nodes")
 
 
-@pytest.mark.real_time
+@pytest.mark.lockstep
 def test_a_frozen_stage_is_named_in_lockstep(ros_domain, tmp_path):
     """The world waits for the command, but not for ever."""
     process = subprocess.Popen(

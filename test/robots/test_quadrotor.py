@@ -12,6 +12,7 @@ from liquid_spike_control.errors import LiquidSpikeError, RobotError, TaskError
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
 from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named, task_named
+from liquid_spike_control.robots.quadrotor.flow_law import HEIGHT, FlowLaw
 from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
 from liquid_spike_control.sim.renderer import Renderer
 from liquid_spike_control.sim.world import World
@@ -38,6 +39,28 @@ def test_the_expert_hovers_and_falling_is_a_crash():
     while not landing.over:
         landing.advance(np.array([-3.0, 0, 0]), 0.02)
     assert landing.touch[0] > 2 and landing.failed and not landing.success
+
+
+def test_a_hand_made_law_lands_by_flow_and_divergence_alone():
+    """On the true flow, and with errors; on the perception's own, one landing."""
+    for kind, seeds in (("?truth", (0, 1)), ("?disturbed", (2, 3)), ("", (1001,))):
+        task = sensed_task_named(f"quadrotor{kind}")
+        law = FlowLaw(task.task)
+        for seed in seeds:
+            assert run_episode(task, law, Perturbation("calm"), seed).success
+            assert max(task.task.touch[:2]) < 0.3
+
+
+def test_the_law_finds_the_height_out():
+    task = sensed_task_named("quadrotor?truth")
+    law = FlowLaw(task.task)
+    for seed in (6, 7):
+        task.reset(seed)
+        law.reset()
+        began = task.task.height()
+        while task.task.height() > 0.5:
+            task.advance(law.step(task.observe(), task.period_s), task.period_s)
+        assert math.exp(law._log_height) * began / HEIGHT == pytest.approx(0.5, rel=0.25)
 
 
 def test_an_episode_is_its_seed_s():

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hand-made controller on flow and divergence: an observer of the velocity, scheduled by the height that it infers.
+
+A force changes the flow by itself over the height, so that fixed gains on the flow are too slow high up and unstable
+near the ground (de Croon, Monocular distance estimation with optical flow maneuvers and efference copies, 2016). The
+height is not sensed, but its logarithm falls by the divergence D:
+
+    h(t) = h(0) exp(-integral of D dt),  h(0): the middle of the heights at which episodes begin
+
+Flow and divergence times h measure the velocity v, late and noisily; the vehicle's own lean and thrust give the
+acceleration a at once. A Luenberger observer joins them, and finds the acceleration d that wind and rotors add:
+
+    dv/dt = a + d + k_v (h flow - v),  dd/dt = k_d (h flow - v)
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...robot import names
+from ...tasks.mujoco_task import MujocoTask
+from .expert import CLIMBING
+
+#: Height that is assumed at the beginning, and the range in which it is held [m].
+HEIGHT, LOWEST, HIGHEST = 3.0, 0.15, 6.0
+#: Time by which a perception's flow follows the true one, and the gyroscope's rates are held back to match [s].
+LAG_S = 0.06
+#: Gains of the observer on velocity [1/s] and, forward, to the left and downward, on the added acceleration [1/s^2],
+#: which is held within +- MOST [m/s^2]: above featureless ground nothing seems to move, and no trim must answer that.
+TRUST, TRIM, MOST = 4.0, np.array([4.0, 4.0, 2.0]), np.array([1.5, 1.5, 1.2])
+#: Gain on horizontal velocity [1/s]. The gains are the best of twelve sets on seeds 2000 to 2023.
+BRAKING = 1.8
+#: The descent is asked for gradually, in this time [s].
+RAMP_S = 1.0
+
+
+class FlowLaw:
+    """Control of a quadrotor by the flow and the divergence beneath it.
+
+    Args:
+        task: the landing; of the vehicle its mass and the gravity are used.
+
+    Attributes:
+        observation_names, command_names, nominal_period_s, command_limits: see
+            :class:`~...liquid.controller.Controller`.
+    """
+
+    def __init__(self, task: MujocoTask) -> None:
+        robot = task.robot
+        self.observation_names, self.command_names = names(robot.observations), names(robot.commands)
+        self.command_limits, self.nominal_period_s = robot.greatest_commands, robot.period_s
+        self._mass = float(task.model.body_mass[task.model.body("quadrotor").id])
+        self._gravity = float(-task.model.opt.gravity[2])
+        self._index = [
+            self.observation_names.index(name)
+            for name in ("roll", "pitch", "roll_rate", "pitch_rate", "descent", "flow_x", "flow_y", "divergence")
+        ]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an episode."""
+        self._log_height, self._elapsed_s, self._lift = math.log(HEIGHT), 0.0, self._gravity
+        self._rates = np.zeros(2)
+        self._velocity, self._added = np.zeros(3), np.zeros(3)  # forward, to the left, downward
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """The command for an observation.
+
+        Args:
+            observation: float64 ``(n,)``, readings, setpoint and estimates of ``robot.yaml``.
+            dt: since the one before [s].
+
+        Returns:
+            ``(3,)``: thrust above the weight [N], roll and pitch [rad].
+        """
+        roll, pitch, roll_rate, pitch_rate, descent, flow_x, flow_y, divergence = observation[self._index].tolist()
+        self._elapsed_s += dt
+        descent *= min(1.0, self._elapsed_s / RAMP_S)
+        self._rates += -math.expm1(-dt / LAG_S) * (np.array([roll_rate, pitch_rate]) - self._rates)
+        self._log_height -= divergence * dt
+        self._log_height = min(max(self._log_height, math.log(LOWEST)), math.log(HIGHEST))
+        height, gravity, upright = math.exp(self._log_height), self._gravity, math.cos(roll) * math.cos(pitch)
+        measured = height * np.array([self._rates[1] - flow_y, flow_x - self._rates[0], divergence])
+        own = np.array([gravity * math.tan(pitch), -gravity * math.tan(roll), gravity - self._lift])
+        wrong = measured - self._velocity
+        self._velocity += dt * (own + self._added + TRUST * wrong)
+        self._added = np.clip(self._added + dt * TRIM * wrong, -MOST, MOST)
+        forward, left = -BRAKING * self._velocity[:2] - self._added[:2]
+        down = CLIMBING * (descent * height - self._velocity[2]) - descent * self._velocity[2] - self._added[2]
+        lift = max(gravity - down, 0.3 * gravity)
+        command = np.array([
+            self._mass * (lift / max(upright, 0.5) - gravity),
+            math.atan2(-left, math.hypot(forward, lift)), math.atan2(forward, lift),
+        ])  # fmt: skip
+        command = np.clip(command, -self.command_limits, self.command_limits)
+        self._lift = (command[0] / self._mass + gravity) * upright
+        return command

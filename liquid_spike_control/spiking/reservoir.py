@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reservoir of spiking neurons, a liquid state machine: random, recurrent, nothing in it learnt.
+"""A reservoir of spiking neurons, a liquid state machine: random, recurrent, its own weights not trained.
 
 Excitatory and inhibitory neurons are two populations; what leaves a neuron has one sign (Dale's law). The gain of the
 recurrence is the spectral radius of ``G = W / (du vth)``: a spike of weight w adds ``w / du`` to the voltage in all, so
@@ -46,7 +46,7 @@ class ReservoirDescription:
         degree, reach, rewired: of the topology, see :func:`~.topology.wires`.
         longest_delay: delays of recurrent synapses are a third, two thirds and all of it [extra steps]: few enough for
             the axons and the synapse formats of a Loihi core.
-        longest_input_delay: each neuron hears the input without delay, by half or by all of this [extra steps].
+        longest_input_delay: each neuron gets the input without delay, by half or by all of this [extra steps].
         fan_in: axons that reach a neuron.
         input_gain: what spikes of all its axons at once add to a neuron's voltage in all, in thresholds.
         synaptic_taus, membrane_taus: of which each neuron has one, at random [steps].

@@ -4,6 +4,7 @@
 
 const TOKEN = document.body.dataset.token;
 const KEPT_S = 5;  // of the charts
+const REST = 9;  // after a drawing, times as long as it took
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f"];
 const $ = (id) => document.getElementById(id);
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -304,13 +305,22 @@ async function begin() {
       impulse: button.dataset.push.split(",").map((part) => Number(part) * Number($("impulse").value)) }));
   }
   const source = new EventSource(`/updates?token=${TOKEN}`);
-  // one drawing for all that came since the last: a slow machine draws less often, and does not fall behind
-  let waiting = false;
+  // One drawing for all that came since the last, so that a slow machine does not fall behind; and a rest after it:
+  // without a GPU the browser draws on the cores that the robot's loop needs
+  let waiting = false, rested = 0;
+  const drawTimed = () => {
+    const begun = performance.now();
+    draw();
+    if (page.scene) page.scene.finish();
+    const ended = performance.now();
+    waiting = false;
+    rested = ended + REST * (ended - begun);
+  };
   source.onmessage = (event) => {
     take(JSON.parse(event.data));
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => { waiting = false; draw(); });
+    setTimeout(() => requestAnimationFrame(drawTimed), Math.max(0, rested - performance.now()));
   };
   source.onerror = () => { $("state").textContent = page.last && page.last.facts.outcome ? page.last.facts.outcome : "the run has ended"; };
 }

@@ -126,6 +126,11 @@ class Scene {
     });
   }
 
+  // Wait until the picture is drawn.
+  finish() {
+    if (this.gl) this.gl.finish();
+  }
+
   // Where a point of the world is on the canvas [pixels].
   seen(point) {
     const m = this.matrix(), v = [...point, 1];

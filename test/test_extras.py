@@ -52,6 +52,8 @@ WORKS = {
         "bench", "adaptation", PD, "--seeds", "1000:1001", "--duration", "20", "--change", "none", "--jobs", "1"],
     "bench policy": ["bench", "policy", SPIKING, "--seeds", "0:1", "--perturbations", "clean"],
     "bench energy": ["bench", "energy", "--seed", "0", "--duration", "0.2"],
+    "train reservoir": ["train", "reservoir", "--neurons", "20", "--samples", "500", "--out", "{out}/a.nir"],
+    "bench reservoir": ["bench", "reservoir", "--models", "esn", "--seeds", "1:2", "--samples", "500"],
     "controller inspect": ["controller", "inspect", CONTROLLER],
     "neuromorphic inspect": ["neuromorphic", "inspect", PERCEPTION],
     "neuromorphic compile": [

@@ -67,6 +67,7 @@ def test_a_folder_of_that_name_that_others_can_write_is_not_used(tmp_path, site)
     assert not found.startswith(str(planted)) and NAME in found and not list(planted.iterdir())
 
 
+@pytest.mark.slow
 def test_a_users_own_setting_and_a_writable_home_win(tmp_path, site):
     assert bin_events(site, **{VARIABLE: str(tmp_path / "own")}).startswith(f"{tmp_path}/own/")
     assert bin_events(site, HOME=str(tmp_path / "home")).startswith(f"{tmp_path}/home/.cache/numba/")

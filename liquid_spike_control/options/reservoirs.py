@@ -14,16 +14,16 @@ from .fields import Options, OutputFile, Range, Seed
 
 @dataclass
 class ReservoirOptions(Options):
-    """What a reservoir is drawn from, and how it hears and is read."""
+    """Parameters of a reservoir, its input and its readout."""
 
     neurons: Annotated[int, Range(2, 8192)] = 400
     """Excitatory and inhibitory ones together; a network that no Loihi chip holds is refused."""
     topology: Literal["distance", "small-world", "uniform"] = "distance"
-    """Who reaches whom: by distance on a grid (Maass et al. 2002), a small world (Watts and Strogatz), or anyone."""
+    """Recurrent connections: by distance on a grid (Maass et al. 2002), small-world (Watts and Strogatz), or uniform."""
     gain: Annotated[float, Range(0.0, 100.0)] = 1.0
     """Of the recurrence: spectral radius of weights over thresholds and current decays."""
     inhibitory: Annotated[float, Range(0.0, 0.9)] = 0.2
-    """Part of the neurons that are (Dale's law: what leaves a neuron has one sign)."""
+    """Fraction of inhibitory neurons (Dale's law: all synapses of a neuron have one sign)."""
     input_gain: Annotated[float, Range(0.001, 1000.0)] = 1.0
     """Of the input, in thresholds."""
     delay: Annotated[int, Range(0, 62)] = 60
@@ -33,9 +33,9 @@ class ReservoirOptions(Options):
     steps: Annotated[int, Range(2, 1024)] = 10
     """Steps of the network a sample."""
     regularisation: Annotated[float, Range(1e-9, 1e9)] = 0.1
-    """Of learning on line: how much the first samples are distrusted."""
+    """Of on-line learning: initial regularisation of the weights; larger learns more slowly at first."""
     forgetting: Annotated[float, Range(0.9, 1.0)] = 1.0
-    """Of learning on line: weight of a sample after each further one; 1 forgets nothing."""
+    """Of on-line learning: forgetting factor a sample; 1 forgets nothing."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class TrainReservoirOptions(ReservoirOptions):
     target: tuple[str, ...] = ()
     """Columns to predict, at the same line; the last one if not given. All others are inputs."""
     readout: Literal["ridge", "rls", "force"] = "ridge"
-    """ridge: in one go. rls: line by line. force: line by line, with the output fed back, so that it runs by itself."""
+    """ridge: offline. rls: on line, sample by sample. force: on line, with the output fed back as an input."""
     samples: Annotated[int, Range(500, 10**6)] = 6000
     """Of narma10; the last quarter is tested on."""
     seed: Seed = 1

@@ -58,7 +58,7 @@ class Player:
         self._next = 0
         self.playing, self.speed = True, 1.0
         self._pages = 0
-        self._tell()
+        self._update_facts()
 
     def give(self, order: Order) -> None:
         """Keep an order for the thread that plays; for other threads.
@@ -92,7 +92,7 @@ class Player:
         if self.playing and pages:
             self._at_ns += min(passed_s, _CATCH_UP_S) * self.speed * 1e9
             self._show()
-        self._tell()
+        self._update_facts()
 
     def _obey(self, order: Order) -> None:
         if order.do == "speed":
@@ -127,7 +127,7 @@ class Player:
             self._at_ns = float(stamps[-1])
             self.playing = False
 
-    def _tell(self) -> None:
+    def _update_facts(self) -> None:
         stamps = self._run.stamps
         facts = self._run.facts(int(stamps[max(self._next - 1, 0)]))
         ended = self._next == len(stamps)

@@ -86,6 +86,7 @@ def test_a_spiking_controller_learns_and_fits(tmp_path):
         assert 0 < np.abs(forces).max() <= 5
 
 
+@pytest.mark.slow
 def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
     model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     config = replace(hard_recipe("spiking", seed=1), n_rounds=1, n_streams=2, round_s=0.8, n_variants=1)

@@ -19,7 +19,7 @@ class ReservoirOptions(Options):
     neurons: Annotated[int, Range(2, 8192)] = 400
     """Excitatory and inhibitory ones together; a network that no Loihi chip holds is refused."""
     topology: Literal["distance", "small-world", "uniform"] = "distance"
-    """Recurrent connections: by distance on a grid (Maass et al. 2002), small-world (Watts and Strogatz), or uniform."""
+    """Recurrent connections: by distance on a grid (Maass et al. 2002), small-world, or uniform."""
     gain: Annotated[float, Range(0.0, 100.0)] = 1.0
     """Of the recurrence: spectral radius of weights over thresholds and current decays."""
     inhibitory: Annotated[float, Range(0.0, 0.9)] = 0.2

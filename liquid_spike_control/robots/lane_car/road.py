@@ -13,11 +13,11 @@ import mujoco
 import numpy as np
 from numba import njit
 
-from ..quadrotor.ground import ground_texture
+from ..quadrotor.ground import SIZE, ground_texture, pyramid, texel
 from .track import EXTENT, Track
 
-#: Texels along a side, and its length, as in scene.xml [m].
-SIZE, SIDE_M = 1024, 8.192
+#: Length of the texture's side, as in scene.xml [m].
+SIDE_M = 8.192
 #: Half the lane's width to the middle of a line, half a line's, how far the asphalt goes beyond it [m].
 HALF_LANE, HALF_LINE, VERGE = 0.3, 0.025, 0.08
 #: A dash of the line in the middle and the gap after it [m].
@@ -111,7 +111,7 @@ class RoadPictures:
     def __init__(
         self, texture: np.ndarray, width: int, height: int, fovy: float, position: np.ndarray, rotation: np.ndarray
     ) -> None:
-        self._levels = _pyramid(texture)
+        self._levels = pyramid(texture)
         half = math.tan(fovy / 2)
         pixel = 2 * half / height
         x = (np.arange(width) + 0.5 - width / 2) * pixel
@@ -138,16 +138,6 @@ class RoadPictures:
         return picture
 
 
-def _pyramid(texture: np.ndarray) -> np.ndarray:
-    """All levels one after the other, float32."""
-    level: np.ndarray = texture.astype(np.float32)
-    levels = [level.ravel()]
-    while len(level) > 1:
-        level = (level[::2, ::2] + level[1::2, ::2] + level[::2, 1::2] + level[1::2, 1::2]) / 4
-        levels.append(level.ravel())
-    return np.concatenate(levels)
-
-
 @njit(cache=True, nogil=True, fastmath=True)
 def _see(levels, places, depths, x, y, c, s, picture):
     height, width = picture.shape
@@ -157,23 +147,5 @@ def _see(levels, places, depths, x, y, c, s, picture):
             v = 0.5 - (y + s * places[i, j, 0] + c * places[i, j, 1]) / SIDE_M
             level = int(depths[i, j])
             part = np.float32(depths[i, j] - level)
-            near, far = _texel(levels, level, u, v), _texel(levels, level + 1, u, v)
+            near, far = texel(levels, level, u, v), texel(levels, level + 1, u, v)
             picture[i, j] = near + part * (far - near)
-
-
-@njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _texel(levels, level, u, v):
-    """Bilinear within a level; ``u`` and ``v`` in sides of the texture."""
-    side, first = SIZE >> level, 0
-    for k in range(level):
-        first += (SIZE >> k) * (SIZE >> k)
-    column, row = u * side - 0.5, v * side - 0.5
-    left, top = math.floor(column), math.floor(row)
-    a, b = np.float32(column - left), np.float32(row - top)
-    mask = side - 1
-    x0, y0 = int(left) & mask, int(top) & mask
-    x1, y1 = (x0 + 1) & mask, (y0 + 1) & mask
-    one = np.float32(1)
-    upper = (one - a) * levels[first + y0 * side + x0] + a * levels[first + y0 * side + x1]
-    lower = (one - a) * levels[first + y1 * side + x0] + a * levels[first + y1 * side + x1]
-    return (one - b) * upper + b * lower

@@ -30,7 +30,7 @@ LAG_S = 0.06
 #: Gains of the observer on velocity [1/s] and, forward, to the left and downward, on the added acceleration [1/s^2],
 #: which is held within +- MOST [m/s^2]: above featureless ground nothing seems to move, and no trim must answer that.
 TRUST, TRIM, MOST = 4.0, np.array([4.0, 4.0, 2.0]), np.array([1.5, 1.5, 1.2])
-#: Gain on horizontal velocity [1/s]. The gains are the best of twelve sets on seeds 2000 to 2023.
+#: Gain on horizontal velocity [1/s]. The gains are the best of nine sets on seeds from 2000 on.
 BRAKING = 1.8
 #: The descent is asked for gradually, in this time [s].
 RAMP_S = 1.0

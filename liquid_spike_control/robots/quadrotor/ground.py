@@ -73,7 +73,7 @@ class GroundPictures:
         self, texture: np.ndarray, width: int, height: int, fovy: float, position: np.ndarray, rotation: np.ndarray,
         plane: np.ndarray,
     ) -> None:  # fmt: skip
-        self._levels = _pyramid(texture)
+        self._levels = pyramid(texture)
         self._size, self._half = (height, width), math.tan(fovy / 2)
         self._position, self._rotation, self._plane = position.copy(), rotation.copy(), plane.copy()
         self._body = np.empty(9)
@@ -88,8 +88,11 @@ class GroundPictures:
         return picture
 
 
-def _pyramid(texture: np.ndarray) -> np.ndarray:
-    """All levels one after the other, float32: that of side n begins at the sum of the squares of the larger ones."""
+def pyramid(texture: np.ndarray) -> np.ndarray:
+    """All levels of a texture of side :data:`SIZE`, float32, for :func:`texel`.
+
+    They follow one another: that of side n begins at the sum of the squares of the larger ones.
+    """
     level: np.ndarray = texture.astype(np.float32)
     levels = [level.ravel()]
     while len(level) > 1:
@@ -127,12 +130,12 @@ def _see(levels, position, rotation, half, picture):
             level = int(depth)
             part = np.float32(depth - level)
             s, t = u / REPEAT_M + 0.5, 0.5 - v / REPEAT_M  # as MuJoCo lays a texture on a plane
-            near, far = _texel(levels, level, s, t), _texel(levels, level + 1, s, t)
+            near, far = texel(levels, level, s, t), texel(levels, level + 1, s, t)
             picture[i, j] = near + part * (far - near)
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _texel(levels, level, s, t):
+def texel(levels, level, s, t):
     """Bilinear within a level; ``s`` and ``t`` in sides of the texture."""
     side, first = SIZE >> level, 0
     for k in range(level):

@@ -314,7 +314,7 @@ def attend(bringup: Bringup, pulse: Heartbeat, node: Node, check: Callable[[], N
         name = bringup.failed() or pulse.restarted()
         for hung in pulse.hung():
             pid = pulse.pid(hung)
-            pulse.forget(hung)
+            pulse.forget_process(hung)
             if pid is not None and _runs(pid, hung):
                 node.get_logger().warning(f"{hung} hangs; its process {pid} is killed")
                 os.kill(pid, signal.SIGKILL)

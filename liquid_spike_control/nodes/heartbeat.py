@@ -55,10 +55,14 @@ class Heartbeat:
             self._active.discard(name)
             self._restarted.append(name)
 
-    def forget(self, name: str) -> None:
-        """Forget a node, which was restarted."""
+    def forget_process(self, name: str) -> None:
+        """Forget when a node was heard and its process, not that it was active: a new process of it is a restart."""
         for known in (self._last_s, self._period, self._pids):
             known.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """Forget a node, which was restarted."""
+        self.forget_process(name)
         self._active.discard(name)
         self._restarted = [restarted for restarted in self._restarted if restarted != name]
 

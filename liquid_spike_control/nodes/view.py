@@ -41,7 +41,6 @@ def view_command(options: ViewOptions) -> int:
     domain = domain_id(dict(os.environ))
     if parent := os.environ.get(graph.PARENT):
         end_with_parent(int(parent))
-    os.nice(NICENESS)
     with signals_held():
         from . import watcher as view
     with Interrupts() as interrupts, view.joined(options.namespace) as node:
@@ -58,6 +57,7 @@ def view_command(options: ViewOptions) -> int:
         )  # fmt: skip
         with view.Watcher(node, graph_options, options.port) as watcher:
             print(f"view: {watcher.page.link}", file=sys.stderr, flush=True)
+            os.nice(NICENESS)
             while not interrupts.came:
                 time.sleep(PERIOD_S)
                 watcher.poll()

@@ -21,6 +21,8 @@ from .sample import Facts, Order, Sample
 _REST_S = 0.02
 #: What the loop makes up when it is late; beyond that the world slows down [s].
 _CATCH_UP_S = 0.05
+#: How long the page may take to open on a busy machine [s]; after that the run begins without it.
+_OPEN_S = 60.0
 #: How long the process of a view may take to end [s].
 _END_S = 3.0
 
@@ -53,6 +55,7 @@ class AttendedLoop:
 
     def __enter__(self) -> AttendedLoop:
         self._link, self._process = start_view(self._arguments)
+        self._link.wait(_OPEN_S)  # a short episode would be over before its page is there
         return self
 
     def __exit__(self, *_) -> None:

@@ -6,6 +6,7 @@ A view that is slow, stopped or killed costs the loop a failed system call: what
 
 from __future__ import annotations
 
+import select
 import socket
 import subprocess
 import sys
@@ -73,6 +74,11 @@ class Link:
         while (data := self._receive()) is not None:
             found.append(_orders.decode(data))
         return found
+
+    def wait(self, at_most_s: float) -> None:
+        """Return when a message has come or the other end is gone, or after `at_most_s`."""
+        if not self.broken:
+            select.select([self._end], [], [], at_most_s)
 
     def _receive(self) -> bytes | None:
         if self.broken:

@@ -19,6 +19,7 @@ from ..robot_file import read_robot
 from ..tasks.of_robot import task_of
 from .link import Link
 from .network import NetworkView
+from .sample import Order
 from .screen import Screen
 from .server import PageServer
 
@@ -61,13 +62,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     end_with_parent()
-    os.nice(NICENESS)
     link = Link(socket.socket(fileno=options.socket))
     try:
         robot = read_robot(options.robot)
         screen = new_screen(robot, json.loads(options.settings), options.duration, options.perception, True)
         with PageServer(screen, link.ask, options.port) as page:
             print(f"view: {page.link}", file=sys.stderr, flush=True)
+            link.ask(Order("open"))
+            os.nice(NICENESS)  # only now: the loop waits for the page
             while not link.broken:
                 for sample, facts, screen.lost in link.heard():
                     if facts is not None:

@@ -378,6 +378,17 @@ def test_a_sample_that_is_too_large_goes_without_its_events():
     assert (sample.stamp_ns, sample.events) == (7, b"")
 
 
+@pytest.mark.parametrize("happens", [lambda view: view.ask(Order("open")), lambda view: view.close()])
+def test_a_loop_waits_until_its_page_is_there_or_will_never_be(happens):
+    loop, view = pair()
+    begun = time.monotonic()
+    loop.wait(0.05)
+    assert time.monotonic() - begun >= 0.05
+    threading.Timer(0.05, happens, (view,)).start()
+    loop.wait(60)
+    assert time.monotonic() - begun < 30
+
+
 # ---- the whole ----
 
 

@@ -13,6 +13,7 @@ import termios
 from fcntl import ioctl
 
 import pytest
+from cli_here import cli
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
@@ -55,7 +56,7 @@ def on_a_terminal(*arguments: str, columns: int = 80, **environment: str) -> str
 
 def test_alone_it_says_what_to_try_next():
     """Each is a command of this one, with options that it has."""
-    alone = run(COLUMNS="200")
+    alone = cli(COLUMNS="200")
     assert alone.returncode == 0 and alone.stderr == ""
     told = steps(robot_named("pencil"), ros=True)
     helped: dict[str, str] = {}
@@ -66,10 +67,10 @@ def test_alone_it_says_what_to_try_next():
         words = shlex.split(command)
         name = " ".join(words[: 2 if words[0] == "neuromorphic" else 1])
         if name not in helped:
-            helped[name] = run(*name.split(), "--help").stdout
+            helped[name] = cli(*name.split(), "--help").stdout
         assert f"usage: liquid-spike {name}" in helped[name]
         assert all(f"{word} " in helped[name] for word in words if word.startswith("--"))
-    narrow = run(COLUMNS="40").stdout
+    narrow = cli(COLUMNS="40").stdout
     assert all(what in narrow for _, what in told), "folded, and not cut"
 
 
@@ -93,7 +94,7 @@ def test_version():
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_names_every_command(shell):
-    script = run("completion", shell).stdout
+    script = cli("completion", shell).stdout
     for word in ("robots", "neuromorphic", "--in-process", "closed-loop"):
         assert word in script
     if shutil.which(shell):
@@ -122,7 +123,7 @@ def test_another_shell_is_refused():
 
 def test_colours_are_for_terminals_only():
     for arguments in ((), ("--help",), ("robots",)):
-        assert "\x1b" not in run(*arguments).stdout
+        assert "\x1b" not in cli(*arguments).stdout
     assert COLOUR.search(on_a_terminal("run", "--help"))
     assert SPECIAL.search(on_a_terminal("run", "--help"))
     for arguments in (("run", "--help"), ("robots",), ()):

@@ -47,7 +47,8 @@ WORKS = {
     "completion": ["completion", "bash"],
     "new": ["new", "{out}/my_robot"],
     "run": ["run", "pencil", "--in-process", "--duration", "0.2"],
-    "bench robot": ["bench", "robot", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi"],
+    "bench robot": [
+        "bench", "robot", "pencil", "--seeds", "0:1", "--duration", "0.2", "--variants", "cfc_loihi", "--jobs", "1"],
     "bench adaptation": [
         "bench", "adaptation", PD, "--seeds", "1000:1001", "--duration", "20", "--change", "none", "--jobs", "1"],
     "bench policy": ["bench", "policy", SPIKING, "--seeds", "0:1", "--perturbations", "clean"],
@@ -76,17 +77,23 @@ OTHERS = {
 }
 
 
-def liquid_spike(arguments: list[str], folder: Path, blocked: str = OPTIONAL, **environment: str):
-    """The command in a process without the blocked packages."""
+def blocking(folder: Path, commands: list[list[str]], blocked: str = OPTIONAL) -> list[subprocess.CompletedProcess]:
+    """The commands one after the other in a process without the blocked packages."""
     events = np.zeros(50, EVENT)
     events["t"] = 1000 * np.arange(50)
     header = b"% evt 3.0\n% format EVT3;height=8;width=8\n% end\n"
     (folder / "a.raw").write_bytes(header + encode(events, "evt3", 0))
     names = {"out": str(folder), "events": str(folder / "a.raw")}
-    command = [sys.executable, str(ROOT / "test/without_ros.py"), blocked, *(a.format(**names) for a in arguments)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    own = os.environ | {"PYTHONPATH": path} | environment
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=ROOT, env=own)
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "test/without_ros.py"), blocked, "-"], capture_output=True, text=True, timeout=110,
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": path},
+        input=json.dumps([[word.format(**names) for word in arguments] for arguments in commands]),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    done = [subprocess.CompletedProcess(*one) for one in json.loads(ran.stdout)]
+    assert len(done) == len(commands)
+    return done
 
 
 def refused(done, *says: str) -> None:
@@ -97,26 +104,26 @@ def refused(done, *says: str) -> None:
     assert line.startswith("liquid-spike: ") and all(word in line for word in says), line
 
 
-@pytest.mark.parametrize("arguments", NEEDS_ROS, ids=lambda arguments: " ".join(arguments[:2]))
-def test_a_command_that_needs_ros_reports_it_in_a_line(tmp_path, arguments):
-    refused(liquid_spike(arguments, tmp_path), "needs ROS 2", "pip install 'liquid_spike_control[ros]'")
+def test_commands_that_need_ros_report_it_in_a_line(tmp_path):
+    for done in blocking(tmp_path, list(NEEDS_ROS)):
+        refused(done, "needs ROS 2", "pip install 'liquid_spike_control[ros]'")
 
 
-@pytest.mark.parametrize("name", NEEDS)
-def test_a_command_that_needs_an_extra_reports_it_in_a_line(tmp_path, name):
-    arguments, extra = NEEDS[name]
-    refused(liquid_spike(arguments, tmp_path), extra)
+def test_commands_that_need_an_extra_report_it_in_a_line(tmp_path):
+    commands, extras = zip(*NEEDS.values(), strict=True)
+    for done, extra in zip(blocking(tmp_path, list(commands)), extras, strict=True):
+        refused(done, extra)
 
 
-@pytest.mark.parametrize("name", WORKS)
-def test_the_rest_works_without_any_extra(tmp_path, name):
-    done = liquid_spike(WORKS[name], tmp_path)
-    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-2000:]
-    assert done.stdout
+def test_the_rest_works_without_any_extra(tmp_path):
+    for done in blocking(tmp_path, list(WORKS.values())):
+        assert done.returncode in (0, 1) and "Traceback" not in done.stderr, (done.args, done.stderr[-2000:])
+        assert done.stdout, done.args
 
 
+@pytest.mark.slow
 def test_the_doctor_works_without_ros_and_names_the_remedy(tmp_path):
-    done = liquid_spike(["doctor", "--json", "{out}/found.json"], tmp_path)
+    (done,) = blocking(tmp_path, [["doctor", "--json", "{out}/found.json"]])
     assert done.returncode == 1 and not done.stderr
     found = {finding["name"]: finding for finding in json.loads((tmp_path / "found.json").read_text())}
     assert [name for name, finding in found.items() if finding["status"] == "error"] == ["ros"]
@@ -125,7 +132,7 @@ def test_the_doctor_works_without_ros_and_names_the_remedy(tmp_path):
 
 def test_messages_that_are_missing_beside_ros_are_named(tmp_path):
     pytest.importorskip("rclpy")
-    done = liquid_spike(["run"], tmp_path, blocked="event_camera_msgs")
+    (done,) = blocking(tmp_path, [["run"]], blocked="event_camera_msgs")
     refused(done, "event_camera_msgs", "make install")
 
 

@@ -70,6 +70,7 @@ def test_what_every_robot_can_be_driven_by():
     assert variants_of(pencil)["cfc_frames"].estimates == "frames.py:FrameEstimator"
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_setting(tmp_path):
     out, picture = tmp_path / "out.json", tmp_path / "push.png"
     arguments = ("--seeds", "1000:1002", "--duration", "4", "--variants", "lqr_true", "--sweep", "push=0:1:1")

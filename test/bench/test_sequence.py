@@ -224,6 +224,7 @@ def without_times(result):
     return [{k: v for k, v in epoch.items() if k != "cpu_s"} for epoch in result["epochs"]]
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on_to_the_same_end(tiny, tmp_path):
     pytest.importorskip("torch")
     made_by = provenance(tiny, "gru_d", 4)

@@ -74,6 +74,7 @@ def test_the_integral_does_not_wind_up(tmp_path):
     assert c.step(np.zeros(4), DT) == [0.0]
 
 
+@pytest.mark.slow
 def test_the_learnt_term_takes_the_load_over(tmp_path):
     settled = slice(-500, None)
     without = follow(controller(tmp_path))[settled]

@@ -78,6 +78,7 @@ def test_learn_online():
         assert (np.abs(rates[phase] / module.WANTED - 1) > 0.3).all()
 
 
+@pytest.mark.slow
 def test_replay_bag(tmp_path):
     """As a command: status and output for a bag as it was recorded, and for one with a changed command."""
     whole = write(tmp_path / "whole.mcap", episode(), described())

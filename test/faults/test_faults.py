@@ -10,8 +10,9 @@ from liquid_spike_control.nodes.faults import table as table_of_faults
 from liquid_spike_control.nodes.faults.measurement import Measurement
 from liquid_spike_control.nodes.faults.table import FAULTS, fault, measure, numbers
 
-#: They take half a minute and more, or compare with what the machine can do when nobody else uses it.
-LONG = {"soak", "offload_lost"}
+#: They take a quarter of a minute and more, or compare with what the machine can do when nobody else uses it.
+LONG = {"soak", "offload_lost", "replay", "gate_property", "controller_hung", "event_storm", "poisoned_state",
+        "bad_checkpoint", "camera_dead"}  # fmt: skip
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in FAULTS]
 #: Values that are computing time may be this many times their bound: the bound is the promise on the processor of
 #: docs/faults.md, and no figure of speed is asserted on a processor that nobody chose.

@@ -38,8 +38,10 @@ def test_a_domain_that_is_none(ros_domain):
     assert "ROS_DOMAIN_ID=many" in refused(run(*models(), ROS_DOMAIN_ID="many"))
 
 
-@pytest.mark.parametrize("in_process", [["--in-process"], []])
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(
+    ("which", "in_process"),
+    [(0, ["--in-process"]), (1, ["--in-process"]), (0, []), pytest.param(1, [], marks=pytest.mark.slow)],
+)
 def test_a_model_that_is_damaged(ros_domain, tmp_path, which, in_process):
     """Over ROS the node that reads it refuses, and says so through the supervisor."""
     arguments = models()
@@ -50,7 +52,7 @@ def test_a_model_that_is_damaged(ros_domain, tmp_path, which, in_process):
     assert str(damaged) in refused(done)
 
 
-@pytest.mark.parametrize("in_process", [["--in-process"], []])
+@pytest.mark.parametrize("in_process", [["--in-process"], pytest.param([], marks=pytest.mark.slow)])
 def test_no_graphics(ros_domain, tmp_path, in_process):
     said = refused(run(*models(), *in_process, __EGL_VENDOR_LIBRARY_DIRS=str(tmp_path)))
     assert "no off-screen GL" in said

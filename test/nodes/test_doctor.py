@@ -78,6 +78,7 @@ def test_a_machine_that_runs_these_tests_has_no_error_and_its_cameras_are_measur
     assert "/neuromorphic/input" not in findings and "event cameras" not in findings
 
 
+@pytest.mark.slow
 def test_without_graphics_and_with_wrong_settings_it_names_the_remedy_and_ends_with_1(ros_domain, tmp_path):
     wrong = dict.fromkeys(set(VARIABLES) & set(os.environ), "/nowhere.xml")
     status, findings, output = doctor(tmp_path, MUJOCO_GL="bogus", ROS_AUTOMATIC_DISCOVERY_RANGE="NEAR", **wrong)
@@ -91,6 +92,7 @@ def test_without_graphics_and_with_wrong_settings_it_names_the_remedy_and_ends_w
     assert findings["event cameras"]["status"] == "warning"
 
 
+@pytest.mark.slow
 def test_what_works_but_not_as_a_robot_should_is_a_warning(ros_domain, tmp_path):
     own = tmp_path / "own.xml"
     own.write_text('<?xml version="1.0"?><dds xmlns="http://www.eprosima.com"><profiles/></dds>')
@@ -101,6 +103,7 @@ def test_what_works_but_not_as_a_robot_should_is_a_warning(ros_domain, tmp_path)
     assert findings["shared memory"]["text"].startswith("1 MB") and str(own) in findings["shared memory"]["text"]
 
 
+@pytest.mark.slow
 def test_a_domain_that_is_none_and_keys_that_are_not_there(ros_domain, tmp_path):
     security = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_KEYSTORE": "/nowhere"}
     status, findings, _ = doctor(tmp_path, ROS_DOMAIN_ID="300", **security)

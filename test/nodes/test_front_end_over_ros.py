@@ -44,8 +44,9 @@ def robot(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.lockstep
-@pytest.mark.parametrize("backend", ["offload", pytest.param("in_process", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["offload", "in_process"])
 def test_lockstep_commands_are_those_of_the_loop_and_of_the_replay(robot, backend, ros_domain, tmp_path):
     one, many, bag = tmp_path / "one.json", tmp_path / "many.json", tmp_path / "out.mcap"
     episode = (str(robot), "--seed", "3", "--duration", "0.5")

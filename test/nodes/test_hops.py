@@ -16,6 +16,7 @@ def hops(*arguments) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.real_time
+@pytest.mark.slow
 def test_every_hop_is_measured_beside_the_bare_one(ros_domain, tmp_path):
     done = hops("--duration", 3, "--json", tmp_path / "hops.json")
     assert done.returncode == 0, done.stderr

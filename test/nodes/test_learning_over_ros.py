@@ -52,6 +52,7 @@ def test_learning_is_turned_off_and_on_and_replayed(probe, tmp_path):
 
 
 @pytest.mark.lockstep
+@pytest.mark.slow
 def test_a_parameter_lets_it_begin_without_learning(ros_domain, tmp_path):
     params, bag = tmp_path / "params.yaml", tmp_path / "out.mcap"
     params.write_text("controller: {ros__parameters: {learning: false}}")

@@ -193,6 +193,7 @@ def test_nothing_to_record_is_reported(ros_domain, tmp_path):
 
 
 @pytest.mark.lockstep
+@pytest.mark.slow
 def test_episodes_are_replayed_each_from_its_start(probe, tmp_path):
     """The world is reset in the middle of a tick; what is still under way belongs to the episode before."""
     from std_srvs.srv import Trigger

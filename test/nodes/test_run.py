@@ -190,6 +190,7 @@ def test_ctrl_c_while_the_graph_starts(ros_domain, after_s):
 
 
 @pytest.mark.real_time
+@pytest.mark.slow
 def test_no_orphans_when_the_supervisor_is_killed(running):
     process, children, _ = running
     process.kill()
@@ -198,6 +199,7 @@ def test_no_orphans_when_the_supervisor_is_killed(running):
 
 
 @pytest.mark.lockstep
+@pytest.mark.slow
 def test_a_frozen_stage_is_named_in_lockstep(ros_domain, tmp_path):
     """The world waits for the command, but not for ever."""
     process = subprocess.Popen(
@@ -258,6 +260,7 @@ def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_dom
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("backend", ["offload", "in_process"])
+@pytest.mark.slow
 def test_a_run_in_real_time_reports_every_hop(ros_domain, tmp_path, backend):
     out = tmp_path / "out.json"
     done = run("--mode", "realtime", "--backend", backend, *GENTLE, "--duration", "1", "--json", str(out))

@@ -43,7 +43,7 @@ def allowed_to(name: str, allowed: Permissions) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("mode", [
     pytest.param("realtime", marks=[pytest.mark.slow, pytest.mark.real_time]),
-    pytest.param("lockstep", marks=pytest.mark.lockstep),
+    pytest.param("lockstep", marks=[pytest.mark.slow, pytest.mark.lockstep]),
 ])  # fmt: skip
 def test_the_running_graph_does_what_it_may_and_nothing_else(probe, tmp_path, mode):
     options = GraphOptions(mode=mode, record=tmp_path / "out.mcap")

@@ -2,6 +2,7 @@
 """A video over ROS is that of the loop in one process, byte for byte; and a bag has all that it needs."""
 
 import numpy as np
+import pytest
 from PIL import Image
 from processes import run
 
@@ -16,6 +17,7 @@ def frames(path) -> list[np.ndarray]:
         return [np.asarray((image.seek(n), image.convert("RGB"))[1]) for n in range(image.n_frames)]
 
 
+@pytest.mark.slow
 def test_a_video_over_ros_and_of_a_bag(ros_domain, tmp_path):
     one, many, again, bag = (tmp_path / name for name in ("one.gif", "many.gif", "again.gif", "out.mcap"))
     alone = run(*EPISODE, "--in-process", "--video", str(one), timeout=110)

@@ -83,6 +83,7 @@ def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
 
 @pytest.mark.real_time
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_view_on_a_running_graph_may_be_killed(ros_domain, tmp_path):
     with started(tmp_path / "run", "run", "pencil", "--seed", "5", "--duration", "60") as (run, running):
         wait_for(lambda: running().count("configured in") == 5, 60, "start")

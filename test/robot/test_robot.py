@@ -44,7 +44,7 @@ def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe
 @pytest.mark.parametrize(
     ("encoding", "how"),
     [
-        ("libcaer_cmp", "joint_state"),
+        pytest.param("libcaer_cmp", "joint_state", marks=pytest.mark.slow),
         pytest.param("libcaer", "array", marks=pytest.mark.slow),
         pytest.param("mono", "array", marks=pytest.mark.slow),
     ],
@@ -62,6 +62,7 @@ def test_other_messages_of_the_same_robot(probe, tmp_path, encoding, how):
 
 
 @pytest.mark.real_time
+@pytest.mark.slow
 def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(probe, tmp_path):
     with balanced(probe, tmp_path, 1.0) as (standin, child):
         first = node_pid(child, "neuromorphic")
@@ -76,6 +77,7 @@ def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(p
 
 
 @pytest.mark.real_time
+@pytest.mark.slow
 def test_a_hung_node_does_not_keep_the_robot_from_being_left_safe(probe, tmp_path):
     with balanced(probe, tmp_path, 1.0) as (standin, child):
         hung = node_pid(child, "controller")

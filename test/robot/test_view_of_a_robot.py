@@ -21,6 +21,7 @@ def probe(ros_domain):
 
 @pytest.mark.real_time
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_a_real_robot_s_graph_is_shown_and_stopped(probe, tmp_path):
     joints = probe.hear(JointState, "/joint_states")
     estimates = probe.hear(JointState, "/perception/state")

@@ -44,7 +44,7 @@ def small_controller(folder: Path) -> None:
     write_controller_file(folder / "controller.safetensors", file)
 
 
-@pytest.fixture(scope="module", params=["arm", "car"])
+@pytest.fixture(scope="module", params=["arm", pytest.param("car", marks=pytest.mark.slow)])
 def folder(request, tmp_path_factory) -> Path:
     """A copy of a robot's folder with small models of its own."""
     folder = tmp_path_factory.mktemp("robots") / request.param

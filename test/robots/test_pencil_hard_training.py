@@ -45,6 +45,7 @@ def test_the_perception_starts_from_the_pencil_s_and_can_be_repeated(tmp_path):
     assert model.metadata["task"] == "pencil-hard" and model.metadata["camera"]["shot_noise_hz"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_controller_learns_from_the_expert_and_fits(tmp_path):
     model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     config = HardImitationTraining(n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)

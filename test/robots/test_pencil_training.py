@@ -29,6 +29,7 @@ def trained(tmp_path_factory):
     return path, losses, trainer
 
 
+@pytest.mark.slow
 def test_the_perception_learns(trained):
     _, losses, _ = trained
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
@@ -40,6 +41,7 @@ def test_the_same_training_gives_the_same_losses(trained):
     assert [again.update()["loss"] for _ in range(3)] == losses[:3]
 
 
+@pytest.mark.slow
 def test_pruning_takes_synapses_away_until_the_work_is_small_enough():
     trainer = PerceptionTrainer(replace(SMALL, n_updates=20, n_prunings=150, pruned_operations_per_s=60e3))
     learning, _, pruning, _ = stages(trainer.config)
@@ -96,6 +98,7 @@ def test_the_file_estimates_as_the_trained_network_does(trained):
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
     model = read_perception_model(trained[0])
     config = ImitationTraining(n_rounds=6, n_streams=8, round_s=1.0, passes=25, chunk=50, n_variants=2)

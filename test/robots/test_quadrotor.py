@@ -179,6 +179,7 @@ def test_an_unknown_camera_or_field_is_named(tmp_path):
         assert message in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_run_by_the_expert(capsys):
     options = RunOptions("quadrotor", in_process=True, expert=True, seed=1)
     assert run_command(options) == 0 and "landed" in capsys.readouterr().out

@@ -493,6 +493,7 @@ def test_killing_the_view_does_not_harm_the_run():
         assert "4.00 of 4.00 s" in process.stdout.read()
 
 
+@pytest.mark.slow
 def test_watching_changes_no_command(tmp_path):
     shas = []
     for extra in ((), ("--view",)):

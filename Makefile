@@ -75,7 +75,7 @@ lint: $(VENV)/.installed  ## ruff and mypy
 docs: $(VENV)/.installed  ## the documentation as a site, into docs/_build/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
-notebooks: $(VENV)/.installed  ## the tutorials as Jupyter notebooks, into docs/_build/notebooks
+notebooks: install  ## run the tutorials as Jupyter notebooks, with outputs into docs/_build/notebooks (minutes)
 	@$(BIN)/python docs/notebooks.py
 
 format: $(VENV)/.installed  ## apply ruff's fixes

@@ -85,7 +85,10 @@ setup(
         "security": ["cryptography>=42"],  # liquid-spike security keystore
         "test": [*gym, *video, *test],
         "docs": docs,  # make docs
-        "dev": [*gym, *video, *docs, *test, "nbclient>=0.10", "ipykernel>=6.29", "ruff", "mypy"],
+        "dev": [
+            *gym, *video, *docs, *test,
+            "nbclient>=0.10", "ipykernel>=6.29", "ruff", "mypy", "pre-commit>=4", "check-jsonschema>=0.30",
+        ],
     },
     zip_safe=True,
 )

@@ -165,10 +165,22 @@ def write_json(path: str | Path | None, values: Any) -> None:
         write_file(path, json.dumps(plain(values), indent=2) + "\n")
 
 
+@contextmanager
+def in_print() -> Iterator[None]:
+    """Black on white, whatever a user's matplotlib is configured to: around what draws a figure, or as its decorator.
+
+    Colours of lines and labels are fixed when an axis is made, so :func:`save_figure` alone would come too late.
+    """
+    from matplotlib import style
+
+    with style.context("default"):
+        yield
+
+
 def save_figure(figure: Figure, path: str | Path, dpi: float = 120, **options: Any) -> None:
     """Write a picture; the format is the suffix's, PNG into a device.
 
-    It is opaque and white, with any configuration of matplotlib: readable in print and on a dark page.
+    It is opaque and white: readable in print and on a dark page. What draws it is decorated by :func:`in_print`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -178,7 +190,8 @@ def save_figure(figure: Figure, path: str | Path, dpi: float = 120, **options: A
     suffix = path.suffix.lower() or (".png" if _is_special(path) else "")
     if suffix not in FIGURES:
         raise TaskError(f"{path}: unknown suffix '{path.suffix}'; give one of {', '.join(FIGURES)}")
-    figure.savefig(buffer, format=suffix[1:], dpi=dpi, facecolor="white", transparent=False, **options)
+    with in_print():  # ticks are made when they are drawn
+        figure.savefig(buffer, format=suffix[1:], dpi=dpi, facecolor="white", transparent=False, **options)
     write_file(path, buffer.getvalue())
 
 

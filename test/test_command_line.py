@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``liquid-spike`` is like to use: by itself, with completion, in colours, on a narrow terminal."""
 
+import ast
 import os
 import pty
 import re
@@ -14,13 +15,13 @@ from fcntl import ioctl
 
 import pytest
 from cli_here import cli
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+from matplotlib import rc_context, style
 from PIL import Image
 from rich.table import Table
+from sources import ROOT, modules
 
 from liquid_spike_control import __version__
-from liquid_spike_control.outputs import save_figure
+from liquid_spike_control.bench import sweep
 from liquid_spike_control.robots.catalogue import robot_named
 from liquid_spike_control.robots.next_steps import steps
 from liquid_spike_control.terminal import Console, folded
@@ -149,10 +150,25 @@ def test_a_table_keeps_its_form_where_it_fits():
     assert shown.get().split() == ["title", "first", "one", "second", "two-thirds-of-", "it", "caption"]
 
 
-def test_pictures_are_opaque_and_white_whatever_matplotlib_is_told(tmp_path):
-    with rc_context({"savefig.transparent": True, "figure.facecolor": "black", "savefig.facecolor": "black"}):
-        figure = Figure(figsize=(1, 1))
-        figure.subplots().plot([0, 1])
-        save_figure(figure, tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as picture:
+def test_pictures_are_black_on_white_whatever_matplotlib_is_configured_to(tmp_path):
+    results = {"expert": {"success_rates": [1.0, 0.5]}}
+    report = {"results": results, "values": [0.1, 0.2], "setting": "push [N s]", "title": "a"}
+    sweep.plot(report, tmp_path / "usual.png")
+    with style.context("dark_background"), rc_context({"savefig.transparent": True, "font.size": 20}):
+        sweep.plot(report, tmp_path / "dark.png")
+    assert (tmp_path / "usual.png").read_bytes() == (tmp_path / "dark.png").read_bytes()
+    with Image.open(tmp_path / "dark.png") as picture:
         assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_whatever_draws_a_figure_draws_it_for_print():
+    """Its decorator, or a context within: the colours of a figure are those of its making."""
+    drawing = 0
+    for name, path in modules():
+        for function in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(function, ast.FunctionDef) and any(
+                isinstance(node, ast.keyword) and node.arg == "figsize" for node in ast.walk(function)
+            ):
+                assert "in_print()" in ast.unparse(function), f"{name}.{function.name}"
+                drawing += 1
+    assert drawing > 12

@@ -27,7 +27,7 @@ from ..checkpoint import ControllerFile
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.controller import new_controller
 from ..options import StepsOptions
-from ..outputs import save_figure, write_json
+from ..outputs import in_print, save_figure, write_json
 from ..terminal import Console
 
 N_OBSERVATIONS, PERIOD_S = 6, 0.02
@@ -319,6 +319,7 @@ def print_table(report: dict, console: Console) -> None:
     console.print(f"commands differ from those of ncps and onnxruntime by at most {apart:.1e} of their limit")
 
 
+@in_print()
 def plot(report: dict, path: Path) -> None:
     """Step times side by side, logarithmic.
 

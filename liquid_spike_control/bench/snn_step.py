@@ -20,7 +20,7 @@ from rich.table import Table
 from .. import __version__
 from ..errors import LiquidSpikeError
 from ..neuromorphic.emulator.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
-from ..outputs import save_figure
+from ..outputs import in_print, save_figure
 from ..terminal import Console
 from ..types import SpikeTrain
 
@@ -259,6 +259,7 @@ def print_table(report: dict, console: Console) -> None:
         console.print(f"ours at 0.1 % / ours at 1 %: {ratio:.2f} (goal: at most 0.25)")
 
 
+@in_print()
 def plot(report: dict, path: Path) -> None:
     """Step time against the fraction of active input, both axes logarithmic.
 

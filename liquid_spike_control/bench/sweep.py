@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ..errors import TaskError
-from ..outputs import save_figure
+from ..outputs import in_print, save_figure
 from ..terminal import Console
 from .robot import RobotBenchmark
 
@@ -115,6 +115,7 @@ def print_table(report: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+@in_print()
 def plot(report: dict[str, Any], path: Path) -> None:
     """Success against the setting."""
     from matplotlib.figure import Figure

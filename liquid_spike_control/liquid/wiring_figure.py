@@ -12,6 +12,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from ..checkpoint import ControllerFile
 from ..errors import ModelError
+from ..outputs import in_print
 from .architecture import wirings_of
 from .wiring import Wiring
 
@@ -21,6 +22,7 @@ _THIN, _THICK = 0.25, 2.2  # lines of the weakest and of the strongest synapse [
 _STAGES = ("inter", "command", "motor")
 
 
+@in_print()
 def figure(file: ControllerFile) -> Figure:
     """Draw the layers of a controller, one above the other.
 

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..outputs import in_print
 from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
 from ..types import SpikeTrain
 from .emulator.loihi2 import Loihi2Emulator
@@ -20,6 +21,7 @@ from .reference import FloatReference
 STEPS, BEGIN = 600, 50
 
 
+@in_print()
 def adaptation_figure() -> Figure:
     """Left: voltage and threshold of one neuron in integers. Right: intervals between spikes, by the rise."""
     rises = np.array([0.0, 0.1, 0.3])

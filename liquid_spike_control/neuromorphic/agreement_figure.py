@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..outputs import in_print
 from .agreement import AgreementReport, Traces
 
 FLOAT, FIXED, BOTH = "#2b6cb0", "#dd6b20", "#a0a8b4"
@@ -18,6 +19,7 @@ FLOAT, FIXED, BOTH = "#2b6cb0", "#dd6b20", "#a0a8b4"
 N_MEMBRANES = 3
 
 
+@in_print()
 def agreement_figure(report: AgreementReport, populations: Sequence[str] | None = None, n_steps: int = 150) -> Figure:
     """Bars of every population; membranes and spikes of some.
 

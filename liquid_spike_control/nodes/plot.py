@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..history import History
-from ..outputs import save_figure
+from ..outputs import in_print, save_figure
 from .report import Report, in_degrees
 
 #: Most panels of estimates or readings.
@@ -18,6 +18,7 @@ MOST_PANELS = 4
 BIN_S = 0.02
 
 
+@in_print()
 def plot(history: History, report: Report, path: Path) -> None:
     """Write the picture; the format is the suffix's."""
     import matplotlib

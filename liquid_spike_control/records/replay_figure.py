@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..outputs import save_figure
+from ..outputs import in_print, save_figure
 from .contents import Published
 from .replay import Replay
 
 
+@in_print()
 def draw(outcome: Replay, path: Path) -> None:
     """Write the picture; the format is the suffix's."""
     import matplotlib

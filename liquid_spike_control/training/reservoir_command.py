@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress
 
 from ..errors import TaskError
-from ..outputs import save_figure
+from ..outputs import in_print, save_figure
 from ..spiking.reservoir import ReservoirDescription
 from ..terminal import Console
 from .reservoir import Method, ReservoirTraining, Trained, train_reservoir, trained
@@ -79,6 +79,7 @@ def _command(options: TrainReservoirOptions) -> str:
     return " ".join(["liquid-spike train reservoir", Path(options.series).name, *said])
 
 
+@in_print()
 def _plot(done: Trained, path: Path) -> None:
     from matplotlib.figure import Figure
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..history import History
+from ..outputs import in_print
 
 #: A page of the charts shows at most so much [s].
 PAGE_S = 10.0
@@ -96,7 +97,7 @@ class Charts:
         robot, history = self._history.robot, self._history
         shown = robot.estimates[:2] or robot.seen[:MOST_PANELS]
         heights = [2.0] * len(shown) + [2.0] + ([2.2] if history.spikes else [])
-        with pyplot.rc_context(_STYLE):
+        with in_print(), pyplot.rc_context(_STYLE):
             figure, axes = pyplot.subplots(
                 len(heights), 1, sharex=True, figsize=self._size, dpi=_DPI, height_ratios=heights, squeeze=False,
                 layout="constrained",

@@ -81,12 +81,10 @@ QUICK = ("your_robot",)
      for page in PAGES],
 )  # fmt: skip
 def test_its_notebook_runs(page, shell, tmp_path, ros_domain):
-    nbclient = pytest.importorskip("nbclient", reason="pip install nbclient ipykernel")
+    pytest.importorskip("nbclient", reason="pip install nbclient ipykernel")
     made = notebooks().notebook(page)
-    client = nbclient.NotebookClient(
-        made, timeout=LONGEST_S, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute(env=shell | {"ROS_DOMAIN_ID": str(ros_domain), "IPYTHONDIR": str(tmp_path / "ipython")})
+    environment = shell | {"ROS_DOMAIN_ID": str(ros_domain), "IPYTHONDIR": str(tmp_path / "ipython")}
+    notebooks().execute(made, tmp_path, environment)
     ran = [cell for cell in made.cells if cell.cell_type == "code"]
     assert ran and all(cell.execution_count for cell in ran)
     printed = [out for cell in ran for out in cell.outputs if out.output_type == "stream"]

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from ...outputs import in_print
 from .candidates import CANDIDATES
 from .summary import DENSE_MODELS, SPIKING_MODELS, Standing
 
@@ -185,7 +186,7 @@ def _shared_perturbations(standings: Standings) -> list[str]:
 
 
 def _svg(size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
-    with matplotlib.rc_context(_STYLE):
+    with in_print(), matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         file = io.StringIO()

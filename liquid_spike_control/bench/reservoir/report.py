@@ -10,7 +10,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from ...outputs import save_figure
+from ...outputs import in_print, save_figure
 from ...terminal import Console
 from .measures import APART, DISTANCES
 
@@ -71,6 +71,7 @@ def print_table(document: dict[str, Any], console: Console) -> None:
             console.print(f"seed {result['seed']}: learning on line froze: {result['frozen']}", soft_wrap=True)
 
 
+@in_print()
 def plot(document: dict[str, Any], path: Path) -> None:
     """Memory by lag, a piece of NARMA-10, and the distance of two streams' states over time.
 

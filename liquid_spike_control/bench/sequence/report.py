@@ -10,7 +10,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from ...outputs import save_figure
+from ...outputs import in_print, save_figure
 from ...terminal import Console
 
 #: Names as the paper has them.
@@ -57,6 +57,7 @@ def print_table(document: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+@in_print()
 def plot(document: dict[str, Any], path: Path) -> None:
     """Test figure after each epoch against processor time; the paper's accuracies as dotted lines.
 

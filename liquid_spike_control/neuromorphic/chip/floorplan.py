@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from ...errors import ModelError
+from ...outputs import in_print
 from .mapping import Placement
 from .traffic import Floorplan, Traffic
 
@@ -21,6 +22,7 @@ _CORE, _PITCH = 0.27, 0.31
 _EMPTY, _RIM = "#f1f1ee", "#c9c9c3"
 
 
+@in_print()
 def figure(placement: Placement, traffic: Traffic | None = None) -> Figure:
     """Draw the chips.
 

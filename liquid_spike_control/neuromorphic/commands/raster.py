@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...outputs import save_figure
+from ...outputs import in_print, save_figure
 from ...types import SpikeTrain
 from ..emulator.loihi import LoihiEmulator
 from ..integers.neurons import Population
@@ -23,6 +23,7 @@ _MOST_VOLTAGES = 1 << 24
 _MOST_DOTS, _BINS = 30_000, (700, 100)
 
 
+@in_print()
 def plot(
     model: SpikingModel,
     backend: str,

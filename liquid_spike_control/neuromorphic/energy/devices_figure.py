@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...outputs import save_figure
+from ...outputs import in_print, save_figure
 from .devices import CLAIM, WHAT, DeviceComparison, times
 from .estimate import joules
 
@@ -18,6 +18,7 @@ _COLOURS = {
 }
 
 
+@in_print()
 def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     """Bars on a logarithmic axis beside the claim, one panel below the other: a page shows them without shrinking them.
 

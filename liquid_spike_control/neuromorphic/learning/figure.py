@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...outputs import in_print
 from ...types import SpikeTrain
 from ..emulator.loihi import Dense, LoihiNetwork, Population
 from .emulator import PlasticEmulator
@@ -23,6 +24,7 @@ FLOAT, FIXED = "#2b6cb0", "#dd6b20"
 _SEEDS, _LONGEST = 40, 50
 
 
+@in_print()
 def learning_figure() -> Figure:
     """Left: the window of pair STDP. Right: a tag and two weights, one rewarded and one punished."""
     figure = Figure(figsize=(9.0, 3.2), layout="constrained")

@@ -23,7 +23,7 @@ from ...control.files import read_controller_file
 from ...errors import TaskError
 from ...loop import Loop
 from ...options import BenchAdaptationOptions
-from ...outputs import save_figure, write_json
+from ...outputs import in_print, save_figure, write_json
 from ...parent_death import end_with_parent
 from ...robot_file import read_robot
 from ...terminal import Console
@@ -217,6 +217,7 @@ def print_table(report: dict, change: str, console: Console) -> None:
         console.print(f"PD + spiking: {of_pd:.3f} of PD's error at 15 to 20 s; of PID's after the changes:", *of_pid)
 
 
+@in_print()
 def plot(report: dict, path: Path) -> None:
     """Error over time, a panel for each change."""
     from matplotlib.figure import Figure

@@ -19,6 +19,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
 from .kernel_cache import provide_cache as _provide_cache
+from .kernel_sources import keep_by_sources as _keep_by_sources
 
 if TYPE_CHECKING:
     from .assembly import new_loop, read_robot_controller, read_robot_perception
@@ -103,6 +104,7 @@ __all__ = [
 ]
 
 _provide_cache()
+_keep_by_sources()
 
 
 def __getattr__(name: str) -> Any:

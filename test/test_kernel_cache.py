@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled kernels where the package and the home directory cannot be written, as in a hardened container."""
 
+import importlib
 import os
 import shutil
 import stat
@@ -9,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.registry import CPUDispatcher
 
 from liquid_spike_control.kernel_cache import VARIABLE, explain, is_temporary
+from liquid_spike_control.kernel_sources import digest
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = f"liquid_spike_control_kernels_{os.getuid()}"
@@ -99,3 +102,61 @@ def test_only_numbas_refusal_is_explained():
 def test_temporary_folders_are_known_as_such(tmp_path):
     assert is_temporary(tmp_path / f"liquid_spike_control_kernels_{os.getuid()}" / "events_0")
     assert not is_temporary(tmp_path)
+
+
+def run_total(folder: Path) -> str:
+    """Import a robot's module in a new process, and what its kernel computes."""
+    program = "import liquid_spike_control; from mine.task import total; print(total(1))"
+    environment = {k: v for k, v in os.environ.items() if k != VARIABLE}
+    environment |= {"PYTHONPATH": f"{folder}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=110, env=environment, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_a_kernel_is_compiled_anew_when_another_file_of_it_changes(tmp_path):
+    """Three files: the kernel, one that it calls, and a constant of that. Of what was compiled before nothing is left.
+
+    Then a process is killed: numba writes a kernel's index before its code, so that the code is that of before.
+    """
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "task.py").write_text(
+        "import numba\nfrom liquid_spike_control.events.words import count_until\nfrom . import shares as s\n"
+        "@numba.njit(cache=True)\ndef total(n):\n    return s.share(n) * 10\n"
+    )
+    (folder / "shares.py").write_text(
+        "import numba\nfrom liquid_spike_control.types import EVENT\n"
+        "from .sizes import (  # of the robot\n    SIZE,\n)\n"
+        "@numba.njit(cache=True)\ndef share(n):\n    return n + SIZE\n"
+    )
+    kept = {}
+    for size in (1, 5):
+        (folder / "sizes.py").write_text(f"SIZE = {size}\n")
+        os.utime(folder / "sizes.py", (0, 0))  # as in wheels that are built reproducibly: neither size nor time changes
+        assert run_total(tmp_path) == str((1 + size) * 10)
+        kept[size] = {path.name: path.read_bytes() for path in (folder / "__pycache__").iterdir()}
+        assert sorted(name.rpartition(".")[2] for name in kept[size]) == ["nbc", "nbc", "nbi", "nbi"]
+    assert not kept[1].keys() & kept[5].keys()
+    for name, code in kept[1].items():
+        if name.endswith(".nbc"):
+            (folder / "__pycache__" / name).write_bytes(code)
+    for path in (folder / "__pycache__").iterdir():
+        if path.suffix == ".nbc" and path.name in kept[5]:
+            path.unlink()
+    assert run_total(tmp_path) == "60"
+
+
+def test_every_kernel_of_a_room_is_kept_by_its_sources():
+    seen = 0
+    for path in sorted((ROOT / "liquid_spike_control/events").glob("*.py")):
+        module = importlib.import_module(f"liquid_spike_control.events.{path.stem}")
+        for kernel in vars(module).values():
+            if isinstance(kernel, CPUDispatcher) and kernel.py_func.__module__ == module.__name__:
+                assert f"-{digest(path)}." in kernel._cache._impl.filename_base
+                seen += 1
+    assert seen > 15

@@ -23,8 +23,9 @@ from .inputs import open_input
 MAX_BYTES = 1 << 30
 #: Groups and data sets in a file, how deep they lie, and strings in a data set.
 MAX_OBJECTS, MAX_DEPTH, MAX_STRINGS = 100_000, 64, 1 << 16
-#: Of a data set that is read in pieces: a chunk, which is unpacked whole, and an item [bytes].
-MAX_CHUNK, MAX_ITEM = 1 << 26, 256
+#: Of a data set that is read in pieces: a chunk, which is unpacked whole, and a row [bytes]; and how many times larger
+#: than its file it may be, from :data:`MAX_BYTES` on: times and places of events pack to a twentieth.
+MAX_CHUNK, MAX_ITEM, MAX_RATIO = 1 << 26, 256, 256
 
 
 @contextmanager
@@ -72,18 +73,23 @@ def _check_heaps(path: str | Path) -> None:
 def check_stream(dataset: h5py.Dataset, where: str) -> None:
     """Refuse a data set that cannot be read piece by piece in memory and time bounded by the size of its file.
 
-    HDF5 makes up what was never written: a file of a kilobyte may claim to hold 2^40 events.
+    HDF5 makes up what was never written: a file of a kilobyte may claim to hold 2^40 events. What it has once in a
+    file, an index of chunks may name a thousand times.
 
     Args:
-        dataset: of numbers, as long as it likes.
+        dataset: of numbers, as many rows as it likes.
         where: its name, for the message.
 
     Raises:
-        ValueError: it is no array of numbers, its chunks are larger than :data:`MAX_CHUNK`, or less is stored than it
-            claims; one line.
+        ValueError: it is no array of numbers, its rows or chunks are larger than :data:`MAX_ITEM` and
+            :data:`MAX_CHUNK`, it claims more than :data:`MAX_RATIO` times the size of its file, or less is stored
+            than it claims; one line.
     """
-    if dataset.dtype.hasobject or dataset.dtype.itemsize > MAX_ITEM:
+    row = dataset.dtype.itemsize * math.prod(dataset.shape[1:] if dataset.shape else ())
+    if dataset.dtype.hasobject or dataset.dtype.kind not in "biufV":
         raise ValueError(f"{where} holds {dataset.dtype.name}, no numbers")
+    if row > MAX_ITEM:
+        raise ValueError(f"{where} has rows of {row:,} bytes; at most {MAX_ITEM}")
     if not dataset.shape or not dataset.size:
         return
     if dataset.chunks is None:
@@ -95,6 +101,9 @@ def check_stream(dataset: h5py.Dataset, where: str) -> None:
         stored, what = dataset.id.get_num_chunks(), "chunks"
     if stored < claimed:
         raise ValueError(f"{where} claims {claimed:,} {what}, but {stored:,} are stored")
+    size = os.path.getsize(dataset.file.filename)
+    if dataset.nbytes > max(MAX_RATIO * size, MAX_BYTES):
+        raise ValueError(f"{where} claims {dataset.nbytes:,} bytes, in a file of {size:,}")
 
 
 def _look_through(file: h5py.File) -> None:

@@ -59,8 +59,12 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def read_yaml(path: str | Path) -> Any:
+def read_yaml(path: str | Path, loader: Any = None) -> Any:
     """A yaml document of plain values.
+
+    Args:
+        path: of the file.
+        loader: a class of loaders of yaml's, instead of its safe one.
 
     Raises:
         OSError: it cannot be read, is no regular file, or larger than :data:`MAX_YAML_BYTES`.
@@ -70,12 +74,14 @@ def read_yaml(path: str | Path) -> Any:
 
     data = read_input(path, MAX_YAML_BYTES)
     try:
+        text = data.decode()
+        # does not recurse, as what loads it does; libyaml's also takes no second for a thousand brackets in a line
         depth = 0
-        for n, event in enumerate(yaml.parse(data, yaml.SafeLoader)):  # does not recurse, as what loads it does
+        for n, event in enumerate(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_YAML_DEPTH or n > MAX_YAML_VALUES:
-                raise ValueError(f"more than {MAX_YAML_DEPTH} levels or {MAX_YAML_VALUES} values")
-        return yaml.safe_load(data)
+                raise ValueError(f"nested too deeply or too long: {MAX_YAML_DEPTH} levels, {MAX_YAML_VALUES} values")
+        return yaml.load(text, loader or yaml.SafeLoader)
     # of dates, numbers and keys that Python does not have, so more than yaml's own
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from None

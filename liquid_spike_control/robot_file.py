@@ -19,11 +19,9 @@ from typing import Any
 import msgspec
 
 from .errors import LiquidSpikeError, RobotError
-from .inputs import read_input
+from .inputs import read_yaml
 from .robot import Robot
 
-#: A description is a few kilobytes.
-MOST_BYTES = 1 << 20
 #: Fields that only code sets.
 _DERIVED = ("folder", "source")
 #: Types in msgspec's messages, for people.
@@ -103,13 +101,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), "+-0123456789")
     try:
-        content = Loader(read_input(path, MOST_BYTES).decode()).get_single_data()
+        content = read_yaml(path, Loader)
     except OSError as error:
         raise RobotError(f"{path}: {error.strerror}; give a robot's name, its folder or its yaml file") from None
-    except RecursionError:
-        raise RobotError(f"{path}: nested too deeply; give the description of a robot") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise RobotError(f"{path}: not yaml: {' '.join(str(error).split())[:200]}") from None
+    except ValueError as error:
+        raise RobotError(f"{path}: not yaml: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise RobotError(f"{path}: not a description of a robot; give fields such as name and commands")
     return content

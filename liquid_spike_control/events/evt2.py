@@ -82,6 +82,31 @@ def decode_words(words, state, earliest_ns, width, height):
     return events[: 2 * n], skipped, incomplete, out_of_picture, backward
 
 
+@numba.njit(cache=True, nogil=True)
+def encode_words(events):
+    """EVT 2.0 words of events that are sorted by time, a TIME_HIGH first; the caller has checked their ranges.
+
+    Args:
+        events: pairs of int64 words, at least one; times are cut to microseconds.
+
+    Returns:
+        uint32.
+    """
+    n = events.shape[0] // 2
+    data = np.empty(2 * n, np.uint32)
+    size, high = 0, np.int64(-1)
+    for i in range(n):
+        us, place = events[2 * i] // 1000, events[2 * i + 1]
+        if us >> 6 != high:
+            high = us >> 6
+            data[size] = 8 << 28 | (high & (_TURN - 1))
+            size += 1
+        polarity = np.int64((place >> 32) & 0xFF != 0)
+        data[size] = polarity << 28 | (us & 0x3F) << 22 | (place & 0x7FF) << 11 | (place >> 16 & 0x7FF)
+        size += 1
+    return data[:size]
+
+
 def widened(words: np.ndarray) -> np.ndarray:
     """EVT 2.0, uint32, as EVT 2.1: masks of one event."""
     return words.astype(np.uint64) << np.uint64(32) | np.uint64(1)

@@ -3,7 +3,7 @@
 
 | suffix | format | read | written |
 |---|---|---|---|
-| ``.raw`` | Prophesee EVT2, EVT2.1 and EVT3 | ``prophesee.py`` | faery (EVT2, EVT3) |
+| ``.raw`` | Prophesee EVT2, EVT2.1 and EVT3 | ``prophesee.py`` | ``prophesee.py`` (EVT2, EVT3) |
 | ``.dat`` | Prophesee DAT | faery | faery |
 | ``.aedat4``, ``.aedat`` | iniVation AEDAT4 | faery | faery |
 | ``.es`` | Event Stream | faery | faery |
@@ -35,11 +35,13 @@ HDF5 = (".h5", ".hdf5")
 TEXT = (".csv", ".txt")
 READS = (*MAGIC, *HDF5, *TEXT)
 WRITES = (*MAGIC, ".csv")
-#: Versions that can be written: the suffix, and faery's name.
+#: Versions that can be written, and their suffix.
 VERSIONS = {"evt2": ".raw", "evt3": ".raw"}
 MICROSECOND_NS = 1000
-#: Half of what the times of a format can reach [us].
-_LONGEST_US = {"evt2": 1 << 33, ".dat": 1 << 31}
+#: Largest width and height of a picture [pixels]: some of what is made of it has a number for each pixel.
+MAX_SIZE = 4096
+#: Half of what the times of DAT can reach [us].
+_LONGEST_DAT_US = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def open_events(path: str | Path, size: tuple[int, int] | None = None, track: st
             width, height = prophesee.read_header(path).picture or size or (0, 0)
         elif suffix in HDF5:
             with hdf5_files.open_file(path) as file:
-                width, height = size or hdf5_files.layout_of(file, path, track).size or (0, 0)
+                own = hdf5_files.layout_of(file, path, track).size
+                width, height = size or own or (0, 0)
         elif suffix in TEXT:
             width, height = size or (0, 0)
         else:
@@ -123,6 +126,8 @@ def open_events(path: str | Path, size: tuple[int, int] | None = None, track: st
             width, height = stream.dimensions()
     if not width or not height:
         raise TaskError(f"{path}: the file does not contain the size of its picture; give --size WIDTH HEIGHT")
+    if not 0 < min(width, height) <= max(width, height) <= MAX_SIZE:
+        raise TaskError(f"{path}: a picture of {width} x {height} pixels; at most {MAX_SIZE} x {MAX_SIZE} are read")
     return EventFile(path, width, height, track)
 
 
@@ -154,7 +159,8 @@ def write_events(
         version: ``evt2`` or ``evt3``, for ``.raw``; default: ``evt3``.
 
     Raises:
-        TaskError: the format cannot be written, the events are not in order, or the folder is missing.
+        TaskError: the format cannot be written, the folder is missing, or the events are not in order, before time 0 or
+            outside of the picture.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -162,27 +168,48 @@ def write_events(
         raise TaskError(f"{path}: {suffix or 'no suffix'} cannot be written; give one of {', '.join(WRITES)}, or .mcap")
     if version is not None and VERSIONS.get(version) != suffix:
         raise TaskError(f"--version {version} is not for {suffix}; leave it out, or write {VERSIONS.get(version)}")
+    if suffix == ".raw" and max(width, height) > prophesee.MAX_SIZE:
+        raise TaskError(f"{path}: .raw has pictures of {prophesee.MAX_SIZE} x {prophesee.MAX_SIZE} pixels at most")
     check_output(path)
-    if suffix in TEXT:
+    pieces = _checked(path, pieces, width, height)
+    if suffix in TEXT or suffix == ".raw":
         with written(path) as whole:
-            text_files.write(whole, pieces)
+            if suffix == ".raw":
+                prophesee.write(whole, pieces, width, height, version or "evt3")
+            else:
+                text_files.write(whole, pieces)
         return
     faery = _faery(path)
-    converted = (_to_faery(path, piece, faery.EVENTS_DTYPE) for piece in pieces)
+    converted = (_to_faery(piece, faery.EVENTS_DTYPE) for piece in pieces)
     with written(path) as whole, _Foreign(path, "cannot be written", "write to another format or folder", OutputError):
-        # EVT2 and DAT hold the time itself where it fits; faery's own header line, "t0", only other readers of it know
+        # DAT holds the time itself where it fits; faery's own header line, "t0", only other readers of it know
         first = next(converted, np.empty(0, faery.EVENTS_DTYPE))
-        fits = len(first) and first["t"][0] < _LONGEST_US.get("evt2" if version == "evt2" else suffix, 0)
-        pieces = itertools.chain([first], converted)
+        fits = suffix == ".dat" and len(first) and first["t"][0] < _LONGEST_DAT_US
         faery.file_encoder.events_to_file(
-            pieces, whole, (width, height), version, zero_t0=not fits, use_write_suffix=False
-        )
+            itertools.chain([first], converted), whole, (width, height), version, zero_t0=not fits,
+            use_write_suffix=False,
+        )  # fmt: skip
 
 
-def _to_faery(path: Path, events: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _checked(path: Path, pieces: Iterable[np.ndarray], width: int, height: int) -> Iterator[np.ndarray]:
+    """The pieces that have events, as long as they ascend from time 0 on and lie in the picture."""
+    last = 0
+    for events in pieces:
+        if not len(events):
+            continue
+        t = events["t"]
+        if t.min() < 0:
+            raise TaskError(f"{path}: events before time 0 cannot be written; move them")
+        if t[0] < last or (t[1:] < t[:-1]).any():
+            raise TaskError(f"{path}: the events run back in time; sort them")
+        if events["x"].max() >= width or events["y"].max() >= height:
+            raise TaskError(f"{path}: events lie outside of {width} x {height} pixels; give a greater size")
+        last = int(t[-1])
+        yield events
+
+
+def _to_faery(events: np.ndarray, dtype: np.dtype) -> np.ndarray:
     converted = np.zeros(len(events), dtype)
-    if len(events) and events["t"].min() < 0:
-        raise TaskError(f"{path}: events before time 0 cannot be written; move them")
     converted["t"] = events["t"] // MICROSECOND_NS
     converted["x"], converted["y"], converted["on"] = events["x"], events["y"], events["p"]
     return converted

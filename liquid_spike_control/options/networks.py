@@ -35,7 +35,7 @@ class SpikeOptions(ModelOptions):
     """Options of the network, and of its input spikes."""
 
     spikes: Path | None = None
-    """Input spikes: .npz, .npy, NIR samples (.nir, .h5), a recorded run (.mcap), or event files that faery reads."""
+    """Input spikes: .npz, .npy, NIR samples (.nir, .h5), a recorded run (.mcap), or a file of an event camera."""
     node: str | None = None
     """Node of the spikes, in a file of NIR samples with several nodes."""
     rate: Annotated[float, Range(0.0, 1e9, "Hz")] = 10.0

@@ -12,8 +12,7 @@ from typing import Any
 
 from ..errors import TaskError
 from ..inputs import MAX_YAML_BYTES
-from .mcap_file import typestore
-from .mcap_scan import McapScan, Raw
+from ..mcap import McapScan, Raw, typestore
 
 #: In a bag's metadata.yaml: whether files are compressed whole, or message by message.
 _COMPRESSED = re.compile(r"compression_mode:\s*['\"]?(file|message)", re.IGNORECASE)

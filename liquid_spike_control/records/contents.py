@@ -9,12 +9,11 @@ from typing import Any
 
 from ..errors import TaskError
 from ..joints import JOINT_STATE, Merger, from_joint_state, to_ns
+from ..mcap import EVENT_PACKET, Raw
 from ..statuses import read_status
 from ..types import Quantities
 from .bag import Bag
 from .chain import SpikePacket
-from .mcap_file import EVENT_PACKET
-from .mcap_scan import Raw
 from .setup import Setup, Topics
 
 BOOL = "std_msgs/msg/Bool"

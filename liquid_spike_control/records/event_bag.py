@@ -12,8 +12,9 @@ import numpy as np
 
 from ..errors import TaskError
 from ..events.codec import ENCODINGS, encode, split
+from ..mcap import EVENT_PACKET
 from .event_source import EventSource, windows
-from .mcap_file import EVENT_PACKET, McapFile
+from .mcap_file import McapFile
 
 #: Where a recording is put that begins at time 0: a stamp of 0 means in ROS that there is none [ns].
 START_NS = 1_000_000_000

@@ -15,9 +15,9 @@ from ..events.files import READS, EventFile, open_events
 from ..events.stream import EventStream
 from ..events.words import count_until, joined, to_words
 from ..joints import to_ns
+from ..mcap import EVENT_PACKET
 from .bag import Bag
 from .contents import event_packets
-from .mcap_file import EVENT_PACKET
 
 #: A longer time without events is an error of the clock; it would be filled with empty windows [ns].
 LONGEST_GAP_NS = 600_000_000_000

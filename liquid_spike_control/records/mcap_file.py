@@ -13,22 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LiquidSpikeError, OutputError
+from ..mcap import typestore
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
-    from rosbags.typesys.store import Typestore
 
-EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
-EVENT_PACKET_DEFINITION = """\
-std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
 #: Topic on which a recording describes its graph: a std_msgs/String, JSON with ``nodes`` (the parameters of each) and
 #: ``models`` (SHA-256 of each file). Within the data, so that a cut file has it too.
 GRAPH_TOPIC = "/recorder/graph"
@@ -58,15 +47,6 @@ def check_whole(path: Path) -> None:
         raise OutputError(f"{path}: nothing was recorded ({error.strerror}); record again") from None
     if not whole:
         raise OutputError(f"{path}: the recording ends before the run did; make room and record again")
-
-
-def typestore() -> Typestore:
-    """The message types of ROS 2 Jazzy, and EventPacket."""
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-    store = get_typestore(Stores.ROS2_JAZZY)
-    store.register(get_types_from_msg(EVENT_PACKET_DEFINITION, EVENT_PACKET))
-    return store
 
 
 class McapFile:

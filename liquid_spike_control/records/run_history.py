@@ -13,10 +13,10 @@ from ..events.camera_streams import CameraStreams
 from ..history import History
 from ..inputs import parse_json
 from ..joints import JOINT_STATE, from_joint_state, to_ns
+from ..mcap import EVENT_PACKET
 from ..robot import Robot, names
 from .bag import Bag
 from .contents import Contents
-from .mcap_file import EVENT_PACKET
 from .setup import Description, Setup, Topics
 
 

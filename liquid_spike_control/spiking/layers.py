@@ -23,10 +23,8 @@ from typing import NoReturn
 import msgspec
 
 from ..errors import ModelError
-from ..inputs import read_input
+from ..inputs import read_yaml
 
-#: A description is a few kilobytes.
-MOST_BYTES = 1 << 20
 #: Longest axonal delay [steps]: Loihi's 62, less the step that every connection takes.
 LONGEST_DELAY = 61
 
@@ -151,14 +149,11 @@ def read_layers(path: str | Path) -> LayeredNetwork:
     Raises:
         ModelError: there is no such file, or a field is wrong; names the file, the field and the remedy.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(read_input(Path(path), MOST_BYTES).decode())
-        network = msgspec.convert(content, LayeredNetwork)
+        network = msgspec.convert(read_yaml(path), LayeredNetwork)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; give a yaml file with layers") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelError(f"{path}: {' '.join(str(error).split())[:200]}; correct it") from None
     check_layers(network, str(path))
     return network

@@ -71,7 +71,7 @@ def record(path, made: np.ndarray, encoding: str) -> None:
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     from liquid_spike_control.events.codec import encode
-    from liquid_spike_control.records.mcap_file import EVENT_PACKET_DEFINITION as EVENT_PACKET
+    from liquid_spike_control.mcap import EVENT_PACKET_DEFINITION as EVENT_PACKET
 
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg(EVENT_PACKET, "event_camera_msgs/msg/EventPacket"))
@@ -143,7 +143,7 @@ def test_bad_files(tmp_path):
         (tmp_path / f"junk{name}").write_bytes(b"\x89junk" * 99)
         refused(f"junk{name}", "not a whole")
     (tmp_path / "junk.mcap").write_bytes(b"junk" * 99)
-    refused("junk.mcap", "not a whole .mcap")
+    refused("junk.mcap", "not an MCAP file")
     write_spikes(tmp_path / "slow.npz", some(), 40, 2 * DT)
     refused("slow.npz", "steps of 0.002 s, the network's are 0.001 s")
     np.savez(tmp_path / "a.npz", ids=np.zeros(3, int))

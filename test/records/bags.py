@@ -12,8 +12,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from liquid_spike_control.assembly import new_backend, read_robot_controller, read_robot_perception
 from liquid_spike_control.events.codec import encode
 from liquid_spike_control.loop import Loop, SpikingEstimator
+from liquid_spike_control.mcap import EVENT_PACKET, typestore
 from liquid_spike_control.perception import Perception
-from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile, file_hash, typestore
+from liquid_spike_control.records.mcap_file import McapFile, file_hash
 from liquid_spike_control.records.setup import Topics
 from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robot import RosPlace

@@ -15,9 +15,9 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from liquid_spike_control.errors import TaskError
+from liquid_spike_control.mcap import McapScan
 from liquid_spike_control.records.bag import Bag
 from liquid_spike_control.records.mcap_file import GRAPH_TOPIC
-from liquid_spike_control.records.mcap_scan import McapScan
 from liquid_spike_control.records.replay import replay
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3

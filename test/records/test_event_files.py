@@ -146,6 +146,59 @@ def test_files_that_do_not_say_their_size_take_the_option(tmp_path, suffix):
     np.testing.assert_array_equal(joined(open_events(path, (346, 260)).pieces()), events())
 
 
+TURN, TURN2 = 1 << 24, 1 << 34  # of the clocks of EVT3 and EVT2 [us]
+TIMES = {
+    "over a turn": [TURN - 4097, TURN - 1, TURN, TURN + 5, TURN2 - 1, TURN2, TURN2 + 70],
+    "after turns without events": [100, 101, 3 * TURN + 7, 3 * TURN + 8, 900 * TURN, 901 * TURN - 9000],
+    "from the end of a turn": [5 * TURN - 4097, 5 * TURN - 1, 5 * TURN + 5],
+    "the time of day": [1_764_450_000_000_000, 1_764_450_000_000_001, 1_764_450_020_000_000],
+    "at once": [7] * 9,
+}
+
+
+@pytest.mark.parametrize("version", ["evt2", "evt3"])
+@pytest.mark.parametrize("times", TIMES)
+def test_raw_files_that_we_write_have_their_times_for_every_reader(tmp_path, version, times):
+    made = events(len(TIMES[times]))
+    made["t"] = np.array(TIMES[times]) * 1000
+    made["t"][-1] += 999  # cut to microseconds
+    path = tmp_path / "o.raw"
+    write_events(path, [made[:3], made[3:3], made[3:]], 346, 260, version)
+    made["t"][-1] -= 999
+    assert (b"% t0 " in path.read_bytes()) == (times == "the time of day")
+    file = open_events(path)
+    assert (file.width, file.height) == (346, 260)
+    np.testing.assert_array_equal(joined(file.pieces()), made)
+    assert file.dropped == {}
+    faery = pytest.importorskip("faery")
+    theirs = np.concatenate(list(faery.events_stream_from_file(path)))
+    for ours, name in (("t", "t"), ("x", "x"), ("y", "y"), ("p", "on")):
+        np.testing.assert_array_equal(made[ours] // (1000 if ours == "t" else 1), theirs[name])
+
+
+def test_a_raw_file_without_events_and_one_with_a_gap_that_no_clock_bridges(tmp_path):
+    write_events(tmp_path / "none.raw", [], 346, 260)
+    assert list(open_events(tmp_path / "none.raw").pieces()) == []
+    made = events(2)
+    made["t"] = [0, 5000 * TURN * 1000]
+    with pytest.raises(TaskError, match="the events jump by 83886 s"):
+        write_events(tmp_path / "o.raw", [made], 346, 260)
+    assert not (tmp_path / "o.raw").exists()
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".csv"])
+def test_events_that_a_file_cannot_hold_are_refused_before_it_is_in_its_place(tmp_path, suffix):
+    if suffix in (".dat", ".aedat4", ".es"):
+        pytest.importorskip("faery")
+    for field, value, says in (("t", 0, "run back"), ("t", -1, "before time 0"), ("x", 346, "outside of 346 x 260")):
+        made = events(10)
+        made[field][7] = value
+        for pieces in ([made], [made[:7], made[7:]]):
+            with pytest.raises(TaskError, match=says) as refused:
+                write_events(tmp_path / f"o{suffix}", pieces, 346, 260)
+            assert "\n" not in str(refused.value) and not (tmp_path / f"o{suffix}").exists()
+
+
 @pytest.mark.parametrize(("suffix", "version"), [(".raw", "evt2"), (".dat", None)])
 def test_times_are_written_where_every_reader_finds_them(tmp_path, suffix, version):
     write_events(tmp_path / f"o{suffix}", iter([events()]), 346, 260, version)
@@ -323,7 +376,35 @@ def test_hdf5_that_reaches_into_other_files_is_refused(tmp_path):
     with h5py.File(tmp_path / "o.h5", "w") as file:
         file["events"] = h5py.ExternalLink("other.h5", "/events")
         file["t_offset"] = 0
-    with pytest.raises(TaskError, match="is kept in another file"):
+    with pytest.raises(TaskError, match="events is a link"):
+        open_events(tmp_path / "o.h5")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"t": np.arange(20).reshape(10, 2)}, "events/t is no list of numbers"),
+        ({"t": np.array([1, np.nan, *range(8)])}, "a time is not finite"),
+        ({"t": np.full(10, 2**62)}, "a time is not finite, or beyond"),
+        ({"x": np.full(10, -1)}, "x is not a pixel everywhere"),
+        ({"p": np.zeros(10, [("a", "u1", 1000)])}, "events/p has rows of 1,000 bytes; at most 256"),
+        ({"y": np.zeros(9)}, "are not of one length"),
+    ],
+)
+def test_hdf5_with_columns_that_are_none(tmp_path, change, says):
+    with h5py.File(tmp_path / "o.h5", "w") as file:
+        for name in "txyp":
+            file[f"events/{name}"] = change.get(name, np.arange(10))
+    with pytest.raises(TaskError, match=says):
+        joined(open_events(tmp_path / "o.h5", (346, 260)).pieces())
+
+
+@pytest.mark.parametrize("size", [(100_000, 100_000), (-3, 5)])
+def test_pictures_of_impossible_sizes(tmp_path, size):
+    with h5py.File(tmp_path / "o.h5", "w") as file:
+        rpg(file, events(10))
+        file.attrs["sensor_resolution"] = size
+    with pytest.raises(TaskError, match="at most 4096 x 4096 are read"):
         open_events(tmp_path / "o.h5")
 
 

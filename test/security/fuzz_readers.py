@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT / "test/data"
 #: Address space above what a process has after a first read of a whole file, and its resident memory [bytes].
 ROOM, MOST = 1 << 30, 1 << 30
-#: For one file [s].
+#: For one file, of the processor's time [s].
 PATIENCE_S = 30
 
 Read = Callable[[Path], object]
@@ -67,7 +67,8 @@ def _dsec(path: Path) -> None:
 
 def _bag(path: Path, **described) -> None:
     from liquid_spike_control.events.codec import encode
-    from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile
+    from liquid_spike_control.mcap import EVENT_PACKET
+    from liquid_spike_control.records.mcap_file import McapFile
 
     file = McapFile(path)
     types = file.types.types
@@ -257,6 +258,16 @@ def _read_checkpoint(path: Path) -> None:
     read_checkpoint(path, {"task": "a"})
 
 
+PARAMETERS = """/**:
+  ros__parameters: {priority: 3, use_sim_time: false}
+perception:
+  ros__parameters:
+    window_s: 0.005
+    qos_overrides: {/event_camera/events: {subscription: {depth: 7, reliability: best_effort}}}
+robot1:
+  gate: {ros__parameters: {lower: [-10.0], upper: [10.0], command_names: [cart_force]}}
+"""
+
 CONTROLLER, PERCEPTION = shipped_model("pencil/controller.safetensors"), shipped_model("pencil/perception.nir")
 _model = _lazily("neuromorphic.model", "read_model", None, None, None, None)
 _euler = _lazily("spiking.nir_import", "read_nir", "euler", 1e-6)
@@ -282,6 +293,7 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Read]] = {
     "netx, recurrent": (".net", _copy(DATA / "netx/recurrent.net"), _lazily("neuromorphic.files.netx", "read_netx")),
     "spikes, npz": (".npz", _spikes, _of_70),
     "spikes, npy": (".npy", _spikes, _of_70),
+    "spikes, mcap": (".mcap", _bag, _lazily("neuromorphic.files.event_files", "read_recording")),
     "spikes, nir": (".nir", _spikes,
                     _lazily("neuromorphic.files.spike_files", "read_spikes", 70, 1e-3, None, "output")),
     "payloads": (".npy", lambda path: np.save(path, np.arange(350).reshape(5, 70)),
@@ -305,7 +317,8 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Read]] = {
     "replay": (".mcap", _bag, _read_run),
     "replay, description": (".json", lambda path: (path.write_text(DESCRIPTION), None)[1], _read_described),
     "replay, messages": (".cdr", _messages, _read_messages),
-    "yaml, parameters": (".yaml", _copy(ROOT / "config/robot_cart.yaml"), _lazily("nodes.robot", "read_parameters")),
+    "yaml, parameters": (".yaml", lambda path: (path.write_text(PARAMETERS), None)[1],
+                         _lazily("nodes.parameter_file", "read_parameters")),
     "yaml, robot": (".yaml", _copy(ROOT / "liquid_spike_control/robots/hover/robot.yaml"),
                     _lazily("robot_file", "read_robot")),
     "checkpoint": (".checkpoint", _checkpoint, _read_checkpoint),
@@ -361,7 +374,9 @@ def child(name: str, n: int, seed: int, folder: Path) -> None:
         print(f"{k}", flush=True)
         mutation = mutated(data, rng)
         path.write_bytes(mutation)
-        signal.alarm(PATIENCE_S)  # without a handler: it ends the process
+        # without a handler they end the process; of the processor's time, and longer where something is waited for
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE_S)
+        signal.alarm(10 * PATIENCE_S)
         try:
             read(path)
             print("read", flush=True)
@@ -370,6 +385,7 @@ def child(name: str, n: int, seed: int, folder: Path) -> None:
         except BaseException:
             print("FAILED: " + traceback.format_exc().strip().replace("\n", " | ")[-400:], flush=True)
         finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
     status = Path("/proc/self/status").read_text().splitlines()
     print(f"peak {next(line.split()[1] for line in status if line.startswith('VmHWM'))}", flush=True)

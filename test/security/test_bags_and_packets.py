@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liquid_spike_control.records.mcap_scan import MAGIC, McapScan
+from liquid_spike_control.mcap import MAGIC, McapScan
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 ROOM = 1 << 30

@@ -6,7 +6,6 @@ from fuzz_readers import TARGETS, fuzz
 
 #: What extra each target needs.
 NEEDS = {"checkpoint": "torch", "events, dat": "faery", "events, aedat4": "faery", "events, es": "faery"}
-NEEDS |= {"events, evt2": "faery", "events, evt3": "faery"}
 #: In the ordinary tests: one of each kind of container.
 FEW = ("controller, cfc", "nir, norse", "netx, cuba", "spikes, npz", "events, dsec", "bag, mcap", "yaml, robot")
 #: A damaged bag is read up to the damage, and hardly ever refused.

@@ -4,14 +4,22 @@
 import json
 import os
 import shutil
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
+import fuzz_readers
 import pytest
 from backports import zstd
 from cli_here import cli
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
+from liquid_spike_control.events.files import open_events
 from liquid_spike_control.inputs import open_input, parse_json, read_input, read_yaml
+from liquid_spike_control.mcap import MAGIC
+from liquid_spike_control.neuromorphic.files import event_files
 from liquid_spike_control.records.bag import Bag
 
 ROOT = Path(__file__).parents[2]
@@ -204,13 +212,73 @@ def test_a_data_set_that_claims_more_than_is_stored(tmp_path):
     assert "chunks of" in refused("events", "info", path)
 
 
+def packed_columns(path: Path, n: int) -> None:
+    """Events that are all 0, in the largest chunks that are taken, each packed to a thousandth."""
+    import h5py
+
+    from liquid_spike_control.hdf5 import MAX_CHUNK
+
+    chunk = zlib.compress(bytes(MAX_CHUNK), 9)
+    with h5py.File(path, "w") as file:
+        for name, kind, size in (("t", "i8", 8), ("x", "i8", 8), ("y", "u2", 2), ("p", "i1", 1)):
+            rows = MAX_CHUNK // size
+            column = file.create_dataset(
+                f"events/{name}", (n,), kind, maxshape=(None,), chunks=(rows,), compression="gzip"
+            )
+            for begin in range(0, n, rows):
+                column.id.write_direct_chunk((begin,), chunk)
+
+
+def test_hdf5_events_are_read_in_bounded_memory(tmp_path):
+    """17 million events in 300 kB; the pieces of a chunk do not unpack it again."""
+    path = tmp_path / "o.h5"
+    packed_columns(path, 1 << 24)
+    assert path.stat().st_size < 1 << 20
+    program = (
+        "import resource, sys\nfrom liquid_spike_control.events.files import open_events\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "n = sum(map(len, open_events(sys.argv[1], (9, 9)).pieces()))\n"
+        "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=110, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    read, kilobytes = map(int, done.stdout.split())
+    assert read == 1 << 24 and kilobytes < 700_000
+
+
+def test_hdf5_events_that_unpack_without_end(tmp_path):
+    packed_columns(tmp_path / "o.h5", 18 << 23)
+    with pytest.raises(TaskError, match="claims 1,207,959,552 bytes, in a file of"):
+        open_events(tmp_path / "o.h5", (9, 9))
+
+
+def test_a_recording_for_a_network_is_bounded(tmp_path, monkeypatch):
+    """A bag whose chunk unpacks to a gigabyte, and one with more events than are held in memory."""
+    path = tmp_path / "o.mcap"
+    fuzz_readers._bag(path)
+    events, size, start_ns = event_files.read_recording(path)
+    assert len(events) == 2000 and size == (128, 96) and start_ns == 1_000_000_000
+    with pytest.raises(TaskError, match="more than 1,500 events; cut the recording"):
+        monkeypatch.setattr(event_files, "MAX_EVENTS", 1500)
+        event_files.read_recording(path)
+    content = zstd.compress(bytes(1 << 28) * 4)
+    chunk = struct.pack("<QQQII4sQ", 0, 0, 1 << 30, 0, 4, b"zstd", len(content)) + content
+    path.write_bytes(MAGIC + struct.pack("<BQ", 6, len(chunk)) + chunk)
+    with pytest.raises(TaskError, match="a chunk of 1073741824 bytes, more than"):
+        event_files.read_recording(path)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<Q", 1 << 30), struct.pack("<Q", 1 << 20), 1))
+    with pytest.raises(TaskError, match="damaged record"):
+        event_files.read_recording(path)
+
+
 def test_an_aedat4_packet_that_claims_more_than_the_file_has(tmp_path):
     pytest.importorskip("faery")
-    import struct
-
     import numpy as np
 
-    from liquid_spike_control.events.files import open_events, write_events
+    from liquid_spike_control.events.files import write_events
     from liquid_spike_control.types import EVENT
 
     events = np.zeros(5000, EVENT)

@@ -8,8 +8,9 @@ import pytest
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.events.codec import encode
+from liquid_spike_control.mcap import EVENT_PACKET
 from liquid_spike_control.options import TrainOptions
-from liquid_spike_control.records.mcap_file import EVENT_PACKET, McapFile
+from liquid_spike_control.records.mcap_file import McapFile
 from liquid_spike_control.robot_file import read_robot
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.layers import Layer, LayeredNetwork, Training

@@ -27,8 +27,8 @@ from liquid_spike_control.assembly import new_backend, read_robot_controller, re
 from liquid_spike_control.events.codec import encode_spikes
 from liquid_spike_control.history import History, KeepingEstimator
 from liquid_spike_control.loop import Loop, SpikingEstimator
+from liquid_spike_control.mcap import EVENT_PACKET
 from liquid_spike_control.perception import Perception
-from liquid_spike_control.records.mcap_file import EVENT_PACKET
 from liquid_spike_control.robot import names
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.sim.world import World

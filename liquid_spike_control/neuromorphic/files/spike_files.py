@@ -7,7 +7,7 @@
 | ``.npy`` | ``(n_steps, n_neurons)`` of zeros and ones; or integer pairs ``(step, neuron)``; or EVENT |
 | ``.nir``, ``.h5`` | NIR sample data: ``nir.write_data`` |
 | ``.mcap`` | a recorded run: EventPackets of an event camera |
-| ``.es``, ``.raw``, ``.dat``, ``.aedat`` | recordings, by faery: ``pip install 'liquid_spike_control[events]'`` |
+| ``.raw``, ``.es``, ``.dat``, ``.aedat`` | recordings; all but ``.raw`` need the extra ``events`` |
 """
 
 from __future__ import annotations

@@ -15,16 +15,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from ..errors import TaskError
-from .mcap_file import typestore
+from .errors import TaskError
 
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
+
+EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
+EVENT_PACKET_DEFINITION = """\
+std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+"""
 
 MAGIC = b"\x89MCAP0\r\n"
 #: Largest chunk that is unpacked [bytes]; rosbag2 writes less than 1 MiB, Foxglove's tools 4.
 MAX_CHUNK = 1 << 28
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
+
+
+def typestore() -> Typestore:
+    """The message types of ROS 2 Jazzy, and EventPacket."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg(EVENT_PACKET_DEFINITION, EVENT_PACKET))
+    return store
 
 
 class Raw(NamedTuple):

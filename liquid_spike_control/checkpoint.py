@@ -120,6 +120,11 @@ def read_controller(path: str | Path) -> ControllerFile:
     except OSError as error:
         field = "size" if error.errno == errno.EFBIG else "file"
         refuse(path, field, "a controller file", error.strerror, "check the path")
+    if data.startswith(b"\x89HDF"):
+        remedy = "give it to liquid-spike neuromorphic, which reads those"
+        refuse(path, "file", "a liquid or gated controller, .safetensors", "HDF5, as spiking networks have it", remedy)
+    if path.lower().endswith((".yaml", ".yml")):
+        refuse(path, "file", "a network, .safetensors", "a text", "tracking gains are plain text")
     header_bytes = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, len(data) - 8):
         refuse(path, "header", "a safetensors header", f"{len(data)} bytes of something else", _RECOPY)

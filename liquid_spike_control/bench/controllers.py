@@ -29,6 +29,7 @@ from ..liquid.controller import new_controller
 from ..options import StepsOptions
 from ..outputs import in_print, save_figure, write_json
 from ..terminal import Console
+from .goals import beside
 
 N_OBSERVATIONS, PERIOD_S = 6, 0.02
 STEPS = 250
@@ -312,9 +313,9 @@ def print_table(report: dict, console: Console) -> None:
     for r in report["results"]:
         for peer, goal in r["goals"].items():
             ratio = r["ratios"][peer]
-            console.print(f"{r['name']}: {ratio:.1f} times as fast as {PEERS[peer]} (goal: at least {goal:g})")
+            console.print(f"{r['name']}: {ratio:.1f} times as fast as {PEERS[peer]} ({beside(ratio, least=goal)})")
     tails = [r["ours"]["p99_us"] / r["ours"]["p50_us"] for r in report["results"]]
-    console.print(f"ours, p99 / p50: {min(tails):.2f} to {max(tails):.2f} (goal: at most 2)")
+    console.print(f"ours, p99 / p50: {min(tails):.2f} to {max(tails):.2f} ({beside(max(tails), most=2)})")
     apart = max(r["apart"] for r in report["results"])
     console.print(f"commands differ from those of ncps and onnxruntime by at most {apart:.1e} of their limit")
 

@@ -23,6 +23,7 @@ from ..neuromorphic.emulator.loihi import Conv, Dense, LoihiEmulator, LoihiNetwo
 from ..outputs import in_print, save_figure
 from ..terminal import Console
 from ..types import SpikeTrain
+from .goals import beside
 
 LAYERS = ("conv1", "conv2", "dense1", "dense2")
 #: Time constants of current and membrane [steps].
@@ -253,10 +254,10 @@ def print_table(report: dict, console: Console) -> None:
     )
     if "torch_over_ours_at_1_percent" in report:
         ratio = report["torch_over_ours_at_1_percent"]
-        console.print(f"torch / ours at 1 % input: {ratio:.1f} (goal: at least 10)")
+        console.print(f"torch / ours at 1 % input: {ratio:.1f} ({beside(ratio, least=10)})")
     if "cost_at_0.1_over_1_percent" in report:
         ratio = report["cost_at_0.1_over_1_percent"]
-        console.print(f"ours at 0.1 % / ours at 1 %: {ratio:.2f} (goal: at most 0.25)")
+        console.print(f"ours at 0.1 % / ours at 1 %: {ratio:.2f} ({beside(ratio, most=0.25)})")
 
 
 @in_print()

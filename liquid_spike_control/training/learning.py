@@ -86,7 +86,8 @@ def learn_policy(
     if isinstance(architecture, SpikingArchitecture):
         policy, cell, units = SpikingPolicy(architecture, *numbers), "spiking", sum(architecture.units)
     else:
-        policy, cell, units = new_policy(architecture, *numbers), architecture.cell, architecture.units
+        policy, units = new_policy(architecture, *numbers), architecture.units
+        cell = architecture.cell + " with mixed memory" * architecture.mixed_memory
     # Compiled spikes and single control periods gain nothing from a GPU
     only_cpu = isinstance(config, PpoTraining) or isinstance(architecture, SpikingArchitecture)
     policy.to(device_named("cpu" if only_cpu else device))

@@ -61,6 +61,20 @@ def test_a_picture_of_an_unknown_kind_is_refused(ncp, tmp_path):
         inspect_command(ControllerInspectOptions(ncp, tmp_path / "w.xyz"))
 
 
+@pytest.mark.parametrize("command", ["inspect", "export"])
+@pytest.mark.parametrize(("model", "says"), [
+    ("swing_up/spiking.nir", "expected a liquid or gated controller, .safetensors, found HDF5, as"),
+    ("arm/pd.yaml", "expected a network, .safetensors, found a text"),
+])  # fmt: skip
+def test_sound_files_of_other_controllers_are_named(tmp_path, command, model, says):
+    with pytest.raises(ModelError, match=says) as refused:
+        if command == "inspect":
+            inspect_command(ControllerInspectOptions(shipped_model(model)))
+        else:
+            export_command(ControllerExportOptions(shipped_model(model), tmp_path / "c.onnx"))
+    assert "again" not in str(refused.value)
+
+
 def test_the_shipped_controller_is_exported(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     options = ControllerExportOptions(shipped_model("pencil/controller.safetensors"), tmp_path / "c.onnx")

@@ -75,7 +75,8 @@ def _bin(events, start_ns, n_steps, step_ns, width, axon_of_row, marks):
     """Axons of all events, grouped by step; then, a step at a time, each once and in order.
 
     Events come almost in order, so the step of the one before is mostly that of the next: no division. Where a step has
-    many events they are marked in a bitmap of the axons, which costs a few operations an event and no sort.
+    many events they are marked in a bitmap of the axons, which costs a few operations an event and no sort; where all
+    have, at once, and nothing is grouped.
 
     Args:
         events: pairs of int64 words.
@@ -85,6 +86,8 @@ def _bin(events, start_ns, n_steps, step_ns, width, axon_of_row, marks):
         marks: uint64, all 0, with a bit for each axon; left all 0.
     """
     n = events.shape[0] // 2
+    if n > 2 * n_steps * marks.shape[0]:
+        return _bin_many(events, start_ns, n_steps, step_ns, width, axon_of_row, marks.shape[0])
     height = axon_of_row.shape[1]
     indptr = np.zeros(n_steps + 1, np.int64)
     axons, steps = np.empty(n, np.int32), np.empty(n, np.int32)
@@ -134,6 +137,47 @@ def _bin(events, start_ns, n_steps, step_ns, width, axon_of_row, marks):
     return indptr, ids[:kept].copy(), n - inside
 
 
+@numba.njit(cache=True, nogil=True)
+def _bin_many(events, start_ns, n_steps, step_ns, width, axon_of_row, n_marks):
+    """The same by one bitmap of all steps, ``n_marks`` words each."""
+    n = events.shape[0] // 2
+    height = axon_of_row.shape[1]
+    marks = np.zeros(n_steps * n_marks, np.uint64)
+    inside = 0
+    place, since, until = np.int64(0), np.int64(0), np.int64(0)  # of the last event's step: since < t <= until
+    for i in range(n):
+        t, word = events[2 * i], events[2 * i + 1]
+        column, row = word & 0xFFFF, (word >> 16) & 0xFFFF
+        if not since < t <= until:
+            found = (t - start_ns - 1) // step_ns
+            if not 0 <= found < n_steps:
+                continue
+            place, since = found * n_marks, start_ns + found * step_ns
+            until = since + step_ns
+        if column < width and row < height:
+            axon = axon_of_row[np.int64((word >> 32) & 0xFF != 0), row] + column
+            marks[place + (axon >> 6)] |= np.uint64(1) << np.uint64(axon & 63)
+            inside += 1
+    indptr = np.zeros(n_steps + 1, np.int64)
+    for k in range(n_steps):
+        indptr[k + 1] = indptr[k]
+        for mark in marks[k * n_marks : (k + 1) * n_marks]:
+            indptr[k + 1] += _ones(mark)
+    ids = np.empty(indptr[n_steps], np.int32)
+    for k in range(n_steps):
+        _read_marks(marks[k * n_marks : (k + 1) * n_marks], ids[indptr[k] : indptr[k + 1]])
+    return indptr, ids, n - inside
+
+
+@numba.njit(cache=True, nogil=True)
+def _ones(mark):
+    """How many bits are set (Warren, Hacker's Delight, 5-1)."""
+    mark -= mark >> np.uint64(1) & np.uint64(0x5555555555555555)
+    mark = (mark & np.uint64(0x3333333333333333)) + (mark >> np.uint64(2) & np.uint64(0x3333333333333333))
+    mark = mark + (mark >> np.uint64(4)) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64(mark * np.uint64(0x0101010101010101) >> np.uint64(56))
+
+
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _LOWEST = np.zeros(64, np.int32)
 for _bit in range(64):
@@ -145,6 +189,12 @@ def _by_marks(axons, marks, out):
     """Write the numbers that occur in ``axons`` in ascending order; returns how many. ``out`` may overlap them."""
     for axon in axons:
         marks[axon >> 6] |= np.uint64(1) << np.uint64(axon & 63)
+    return _read_marks(marks, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_marks(marks, out):
+    """Write the numbers of the bits that are set, ascending, and clear them; returns how many."""
     n = 0
     for i in range(marks.shape[0]):
         mark = marks[i]

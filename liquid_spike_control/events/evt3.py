@@ -27,6 +27,7 @@ import numpy as np
 MAX_SIZE = 2048
 
 _ADDR_Y, _ADDR_X, _BASE_X, _VECT_12, _VECT_8, _TIME_LOW, _TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
+_RESERVED = (0x1, 0x9, 0xB, 0xC, 0xD)
 _WRAP = 1 << 24
 _CROWD = 32
 _UNKNOWN = -1
@@ -41,6 +42,17 @@ def unknown_state() -> np.ndarray:
     state = np.full(6, _UNKNOWN, np.int64)
     state[TIME] = 0
     return state
+
+
+def _holdings() -> np.ndarray:
+    """Of each word the number of its events, and 16 if its code is reserved; uint8 ``(65536,)``."""
+    words = np.arange(1 << 16)
+    code, ones = words >> 12, sum(words >> bit & 1 for bit in range(12))
+    events = np.select([code == _ADDR_X, (code == _VECT_12) | (code == _VECT_8)], [1, ones], 0)
+    return (events + 16 * np.isin(code, _RESERVED)).astype(np.uint8)
+
+
+_HOLDS = _holdings()
 
 
 @numba.njit(cache=True, nogil=True)
@@ -75,6 +87,7 @@ def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
     turn, low = time >> 24, time & 0xFFF
     t = time * 1000
     n_before_t = 0
+    in_time = False  # the time is known and in bounds
     ready = False  # an event takes the short way: all is known, and in bounds
     incomplete = out_of_picture = backward = out_of_span = 0
     for i in range(data.shape[0]):
@@ -88,6 +101,10 @@ def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
                 n += 1
                 continue
             mask, sign = 1, value >> 11
+        elif code == _ADDR_Y:
+            row = value & 0x7FF
+            ready = in_time and row < height
+            continue
         elif code == _TIME_LOW or code == _TIME_HIGH:
             if code == _TIME_LOW:
                 low = value
@@ -104,11 +121,8 @@ def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
                 if anchor_us != _UNKNOWN:
                     time = anchor_us + ((time - anchor_us + _WRAP // 2) & (_WRAP - 1)) - _WRAP // 2
                 t = time * 1000
-                ready = first_ns != _UNKNOWN and 0 <= row < height and earliest_ns <= t <= latest_ns
-            continue
-        elif code == _ADDR_Y:
-            row = value & 0x7FF
-            ready = first_ns != _UNKNOWN and row < height and earliest_ns <= t <= latest_ns
+                in_time = first_ns != _UNKNOWN and earliest_ns <= t <= latest_ns
+                ready = in_time and 0 <= row < height
             continue
         elif code == _BASE_X:
             base, polarity = value & 0x7FF, value >> 11
@@ -140,7 +154,8 @@ def decode_words(data, state, anchor_us, earliest_ns, latest_ns, width, height):
             continue
         if first_ns == _UNKNOWN and mask:
             first_ns = t
-            ready = row < height and earliest_ns <= t <= latest_ns
+            in_time = earliest_ns <= t <= latest_ns
+            ready = in_time and row < height
         inside = 0 if row >= height else mask & ((1 << min(max(width - column, 0), 12)) - 1)
         out_of_picture += _ones(mask ^ inside)
         if t > latest_ns:
@@ -174,14 +189,10 @@ def _most_events(data):
     """Return an upper bound of the events in the words, and how many of the words have reserved codes."""
     count, reserved = 0, 0
     for word in data:
-        code, bits = np.uint32(word >> 12), np.uint32(word & 0xFFF)
-        vector = np.uint32((0b0000_0000_0011_0000 >> code) & 1)
-        single = np.uint32((0b0000_0000_0000_0100 >> code) & 1)
-        reserved += np.uint32((0b0011_1010_0000_0010 >> code) & 1)
-        bits = (bits & 0x555) + (bits >> 1 & 0x555)
-        bits = (bits & 0x333) + (bits >> 2 & 0x333)
-        count += single + vector * ((bits & 0xF) + (bits >> 4 & 0xF) + (bits >> 8 & 0xF))
-    return np.int64(count), np.int64(reserved)
+        holds = _HOLDS[word]
+        count += holds & 15
+        reserved += holds >> 4
+    return count, reserved
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ from ..assembly import new_loop
 from ..history import History, KeepingEstimator
 from ..loop import Loop, SpikingEstimator
 from ..view.attended import AttendedLoop
+from ..view.pace import Pace
 from .graph import GraphOptions
 from .network import energy_text
 from .progress import Progress
@@ -19,9 +20,10 @@ from .report import Report
 
 
 def run(
-    options: GraphOptions, progress: Progress, keep: bool, posed: bool = False, port: int | None = None
-) -> tuple[History, Report]:
-    """Run an episode to its end, as fast as it goes.
+    options: GraphOptions, progress: Progress, keep: bool, posed: bool = False, port: int | None = None,
+    paced: bool = False,
+) -> tuple[History, Report]:  # fmt: skip
+    """Run an episode to its end, as fast as it goes or at the pace of the wall clock.
 
     Args:
         options: the mode and where the network runs play no part.
@@ -29,6 +31,7 @@ def run(
         keep: also keep events and output spikes, for a plot or a video.
         posed: also keep poses, for a video.
         port: of a page that shows the run, at the pace of the wall clock; None for none, 0 for any that is free.
+        paced: keep that pace without a page, too.
 
     Raises:
         LiquidSpikeError: a model does not fit, or there is no off-screen GL.
@@ -51,6 +54,7 @@ def run(
         loop.reset(options.seed)
         history.spikes.clear()
         attended = closing.enter_context(_attended(loop, options, port)) if port is not None else None
+        pace = attended.pace if attended is not None else Pace(robot.period_s) if paced else None
         latency, simulated = [], []
         n_events, reward = 0, 0.0
         began = time.perf_counter()
@@ -63,6 +67,9 @@ def run(
             decided = time.perf_counter_ns()
             if attended is not None:
                 attended.show(sensing, truth, decision, decided - start)
+            elif pace is not None:
+                pace.rest(sensing.stamp_ns * 1e-9)
+            if pace is not None:
                 decided, start = time.perf_counter_ns(), time.perf_counter_ns() - (decided - start)
             loop.advance(decision)
             latency.append(decided - start)
@@ -82,7 +89,7 @@ def run(
             synaptic_operations_per_s=stats.synaptic_operations / elapsed if stats else 0.0,
             energy=energy_text(stats, spiking.perception.step_ns) if stats and spiking else "",
             latencies_us={"sensing to command": _percentiles(latency), "simulate": _percentiles(simulated)},
-            deadline_misses=None,
+            deadline_misses=None if pace is None else pace.missed,
         )  # fmt: skip
     return history, report
 

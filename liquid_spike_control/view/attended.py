@@ -15,12 +15,11 @@ from ..events.camera_streams import side_by_side
 from ..loop import Decision, Loop
 from ..sim.world import Sensing
 from .link import start_view
+from .pace import Pace
 from .sample import Facts, Order, Sample
 
 #: Between two looks at the orders while the world stands still [s].
 _REST_S = 0.02
-#: What the loop makes up when it is late; beyond that the world slows down [s].
-_CATCH_UP_S = 0.05
 #: How long the page may take to open on a busy machine [s]; after that the run begins without it.
 _OPEN_S = 60.0
 #: How long the process of a view may take to end [s].
@@ -37,7 +36,8 @@ class AttendedLoop:
         port: of the page; any free one if 0.
 
     Attributes:
-        facts: what the page is told of the loop as a whole.
+        facts: what the page shows of the loop as a whole.
+        pace: of the wall clock, which the loop keeps, and the deadlines that it missed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AttendedLoop:
                            "--port", str(port)]  # fmt: skip
         self._arguments += [] if duration_s is None else ["--duration", repr(duration_s)]
         self._arguments += [] if perception is None else ["--perception", str(perception)]
-        self._due: float | None = None
+        self.pace = Pace(self._robot.period_s)
 
     def __enter__(self) -> AttendedLoop:
         self._link, self._process = start_view(self._arguments)
@@ -67,7 +67,7 @@ class AttendedLoop:
             self._process.wait()
 
     def show(self, sensing: Sensing, truth: Any, decision: Decision, latency_ns: int) -> None:
-        """Tell of a tick, take orders, and rest until the tick is due; while paused, until it goes on."""
+        """Send a tick, take orders, and rest until the tick is due; while paused, until it goes on."""
         world = self._loop.world
         sample = Sample(
             sensing.stamp_ns, world.task.pose().tolist(), [*sensing.readings.values.tolist(), *truth.tolist()],
@@ -79,24 +79,14 @@ class AttendedLoop:
         self._changed = False
         self._take_orders()
         while self.facts.paused and not self._steps and not self._link.broken:
-            self._due = None
+            self.pace.begin()
             time.sleep(_REST_S)
             self._take_orders()
         self._steps = max(0, self._steps - 1)
-        self._pace(sensing.stamp_ns * 1e-9)
-
-    def _pace(self, now_s: float) -> None:
-        wall = time.monotonic()
-        if self._due is None:
-            self._due = wall - now_s
-        rest = self._due + now_s - wall
-        if rest > 0:
-            time.sleep(rest)
-        else:
-            self._due += max(0.0, -rest - _CATCH_UP_S)
+        self.pace.rest(sensing.stamp_ns * 1e-9)
 
     def end(self, outcome: str) -> None:
-        """Tell that the episode is over."""
+        """Send the outcome of the episode, which is over."""
         self.facts.outcome = outcome
         self._link.tell(None, self.facts)
 

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a page costs the loop: deadlines missed, and sensing to command, without a page and with one.
 
-``liquid-spike run pencil`` in real time over ROS 2, in turn
+Runs of ``liquid-spike run ROBOT`` at the pace of the wall clock, over ROS 2 or in one process, in turn
 
 - without ``--view``;
-- with a page whose updates are read and not drawn;
 - with the page open in a real headless Chromium, which draws it on the processor where there is no GPU;
 - with that browser killed (SIGKILL) in the middle of the run.
 
 The runs of one round follow one another, and each round begins with another of them, so that other work on the machine
-meets all alike. Run: ``python test/benchmarks/view_cost.py [seconds [rounds [robot]]]``; needs Chromium and playwright.
+meets all alike; differences are those of one round. A deadline is missed when a command comes more than a period after
+its sensing was due.
+
+    python test/benchmarks/view_cost.py --robots hover,hopper --seconds 10 --rounds 3 [--in-process] [--json out.json]
+
+It needs Chromium and playwright.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -24,36 +29,33 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
-WITHOUT, READ, OPEN, KILLED = "without a page", "updates read", "page open", "browser killed"
-WAYS = (WITHOUT, READ, OPEN, KILLED)
+WITHOUT, OPEN, KILLED = WAYS = ("without a page", "page open", "browser killed")
+FIGURES = {"missed": "missed [%]", "p50": "p50 [ms]", "p99": "p99 [ms]"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 #: WebGL on the processor.
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-SENSING_TO_COMMAND = "simulator: sensing to command"
 #: Stamp of an episode's beginning [s].
 START_S = 1.0
 #: A run is stopped when it takes so much longer than its episode [s].
 PATIENCE_S = 150.0
 
 
-class Reader:
-    """Takes the updates of a page as a browser does, and draws nothing."""
-
-    def __init__(self, link: str) -> None:
-        self.updates = 0
-        self._stream = urllib.request.urlopen(link.replace("/?", "/updates?"), timeout=30)
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        with suppress(OSError, ValueError):  # the run has ended
-            while line := self._stream.readline():
-                self.updates += line.startswith(b"data: ")
+#: A run in one process without a page, which the command would not hold to the wall clock.
+PACED = """
+import sys
+from pathlib import Path
+from liquid_spike_control.nodes.graph import GraphOptions
+from liquid_spike_control.nodes.in_process import run
+from liquid_spike_control.nodes.progress import Progress
+from liquid_spike_control.terminal import Console
+options = GraphOptions(robot=sys.argv[1], seed=5, duration_s=float(sys.argv[2]))
+run(options, Progress(Console(stderr=True)), keep=False, paced=True)[1].write_json(Path(sys.argv[3]))
+"""
 
 
 class Browser:
@@ -67,8 +69,8 @@ with sync_playwright() as driver:
     page = browser.new_page(viewport={"width": 1300, "height": 900}, bypass_csp=True)
     page.goto(sys.argv[2])
     while True:
-        told = page.evaluate("window.page ? [page.updates, page.ticks.length ? page.ticks.at(-1)[0] : 0] : [0, 0]")
-        print(*told, flush=True)
+        seen = page.evaluate("window.page ? [page.updates, page.ticks.length ? page.ticks.at(-1)[0] : 0] : [0, 0]")
+        print(*seen, flush=True)
         time.sleep(0.5)
 """
 
@@ -106,10 +108,13 @@ def _below(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(robot: str, seconds: float, out: Path, view: bool):
+def running(robot: str, seconds: float, in_process: bool, out: Path, view: bool):
     """A run, and its lines on standard error."""
     command = [sys.executable, "-m", "liquid_spike_control", "run", robot, "--seed", "5", "--duration", str(seconds),
-               "--json", str(out), *(["--view"] if view else [])]  # fmt: skip
+               "--json", str(out)]  # fmt: skip
+    command += (["--in-process"] if in_process else []) + (["--view"] if view else [])
+    if in_process and not view:
+        command = [sys.executable, "-c", PACED, robot, str(seconds), str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         yield process
@@ -123,17 +128,17 @@ def running(robot: str, seconds: float, out: Path, view: bool):
             process.wait()
 
 
-def run(way: str, robot: str, seconds: float) -> dict:
+def run(way: str, robot: str, seconds: float, in_process: bool) -> dict[str, float]:
     """One run.
 
     Returns:
-        ``missed`` and ``ticks``; ``p50`` and ``p99`` of sensing to command [ms]; ``speed``, simulated over wall time;
+        ``missed`` deadlines [%]; ``p50`` and ``p99`` of sensing to command [ms]; ``speed``, simulated over wall time;
         ``updates`` that a page took.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run.json"
-        page: Reader | Browser | None = None
-        with running(robot, seconds, out, way != WITHOUT) as process:
+        page: Browser | None = None
+        with running(robot, seconds, in_process, out, way != WITHOUT) as process:
             assert process.stderr is not None
             lines: list[str] = []
             if way != WITHOUT:
@@ -145,11 +150,10 @@ def run(way: str, robot: str, seconds: float) -> dict:
                         break
                 if not link:
                     raise SystemExit(f"{way}: the run printed no link:\n{''.join(lines)}")
-                page = Reader(link) if way == READ else Browser(link)
+                page = Browser(link)
             threading.Thread(target=lines.extend, args=(process.stderr,), daemon=True).start()
             try:
-                if way == KILLED:
-                    assert isinstance(page, Browser)
+                if way == KILLED and page is not None:
                     end = time.monotonic() + PATIENCE_S
                     half_s = START_S + seconds / 2
                     while page.shown_s < half_s and process.poll() is None and time.monotonic() < end:
@@ -157,47 +161,61 @@ def run(way: str, robot: str, seconds: float) -> dict:
                     page.kill()
                 process.wait(seconds + PATIENCE_S)
             finally:
-                if isinstance(page, Browser):
+                if page is not None:
                     page.kill()
         if not out.is_file():
             raise SystemExit(f"{way}: no figures:\n{''.join(lines)}")
         report = json.loads(out.read_text())
-    p50, p99 = report["latencies_us"][SENSING_TO_COMMAND]
-    return {
-        "missed": report["deadline_misses"], "ticks": report["ticks"], "p50": p50 / 1e3, "p99": p99 / 1e3,
-        "speed": report["real_time_factor"], "updates": page.updates if page else 0,
-    }  # fmt: skip
+    (latencies,) = (value for name, value in report["latencies_us"].items() if name.endswith("sensing to command"))
+    missed, (p50, p99) = 100 * report["deadline_misses"] / report["ticks"], latencies
+    speed, updates = report["real_time_factor"], page.updates if page else 0
+    return {"missed": missed, "p50": p50 / 1e3, "p99": p99 / 1e3, "speed": speed, "updates": updates}
 
 
-def main() -> None:
-    """Print each run, and then all runs of each way side by side."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    robot = sys.argv[3] if len(sys.argv) > 3 else "pencil"
-    if CHROMIUM is None:
-        raise SystemExit("there is no Chromium here; apt install chromium")
-    print(f"{robot}, {seconds:g} s in real time, {len(os.sched_getaffinity(0))} cores; load {os.getloadavg()[0]:.1f}")
+def measure(robot: str, seconds: float, rounds: int, in_process: bool) -> dict[str, list[dict[str, float]]]:
+    """All runs of a robot, a list for each way, and the differences from the run without a page of the same round."""
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
     for number in range(rounds):
         for way in WAYS[number % len(WAYS) :] + WAYS[: number % len(WAYS)]:
-            one = run(way, robot, seconds)
+            one = run(way, robot, seconds, in_process)
             found[way].append(one)
             print(
-                f"  {way:15} {one['missed']:5} of {one['ticks']} missed, p50 {one['p50']:6.2f} ms,"
-                f" p99 {one['p99']:6.2f} ms, {one['speed']:.2f} x real time,"
-                f" {one['updates']} updates, load {os.getloadavg()[0]:.1f}",
+                f"  {way:15} {one['missed']:6.2f} % missed, p50 {one['p50']:6.2f} ms, p99 {one['p99']:6.2f} ms,"
+                f" {one['speed']:.2f} x real time, {one['updates']:.0f} updates, load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
-    print("medians of the runs, least to greatest; runs whose page was not read in time are left out")
-    for way, every in found.items():
-        runs = [one for one in every if way == WITHOUT or one["updates"]]
-        if not runs:
-            print(f"  {way:15} no page was read in time; give more seconds")
-            continue
-        share = [100 * one["missed"] / one["ticks"] for one in runs]
-        columns = {"missed [%]": share, "p50 [ms]": [r["p50"] for r in runs], "p99 [ms]": [r["p99"] for r in runs]}
-        text = ", ".join(f"{k} {np.median(v):.2f} ({min(v):.2f} to {max(v):.2f})" for k, v in columns.items())
-        print(f"  {way:15} {text}")
+    for way in (OPEN, KILLED):
+        pairs = zip(found[way], found[WITHOUT], strict=True)
+        found[f"{way}, difference"] = [{name: a[name] - b[name] for name in FIGURES} for a, b in pairs if a["updates"]]
+    return found
+
+
+def main() -> None:
+    """Print each run, and then median, least and greatest of each way and of the differences."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--robots", default="swing-up,hover,hopper,lane_car")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--in-process", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if CHROMIUM is None:
+        raise SystemExit("there is no Chromium here; apt install chromium")
+    report = {}
+    for robot in options.robots.split(","):
+        where = "in one process" if options.in_process else "over ROS 2"
+        cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+        print(f"{robot} {where}, {options.seconds:g} s, {cores} cores; load {load:.1f}")
+        report[robot] = measure(robot, options.seconds, options.rounds, options.in_process)
+        for way, every in report[robot].items():
+            if not every:
+                print(f"  {way:26} no page was read in time; give more seconds")
+                continue
+            columns = {title: [one[name] for one in every] for name, title in FIGURES.items()}
+            text = ", ".join(f"{k} {np.median(v):.2f} ({min(v):.2f} to {max(v):.2f})" for k, v in columns.items())
+            print(f"  {way:26} {text}", flush=True)
+        if options.json is not None:
+            options.json.write_text(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

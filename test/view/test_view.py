@@ -26,6 +26,7 @@ from liquid_spike_control.neuromorphic.energy.estimate import estimate
 from liquid_spike_control.robots.catalogue import descriptions, robot_named, task_named
 from liquid_spike_control.types import EVENT, SpikeTrain
 from liquid_spike_control.view.link import Link
+from liquid_spike_control.view.pace import Pace
 from liquid_spike_control.view.process import new_screen
 from liquid_spike_control.view.sample import Facts, Order, Sample
 from liquid_spike_control.view.screen import Screen
@@ -130,6 +131,23 @@ def test_a_setpoint_is_observed(tmp_path):
     assert task.observe()[place] == 0.7
     with pytest.raises(TaskError, match="finite"):
         task.give_setpoint("target_speed", np.inf)
+
+
+def test_a_pace_rests_until_a_tick_is_due_and_counts_those_that_came_too_late():
+    pace, begin = Pace(0.02), time.monotonic()
+    for tick in range(6):
+        pace.rest(1.0 + 0.02 * tick)
+    assert time.monotonic() - begin >= 0.1
+    pace.begin()
+    before = pace.missed
+    pace.rest(2.0)
+    time.sleep(0.05)  # of which 0.03 s are more than the period after the next tick was due
+    pace.rest(2.0 + 1e-6)
+    assert pace.missed == before + 1
+    pace.begin()
+    time.sleep(0.05)
+    pace.rest(3.0)
+    assert pace.missed == before + 1, "a pause is no delay"
 
 
 def test_the_e_stop_of_a_loop_latches():

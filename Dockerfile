@@ -8,7 +8,7 @@ FROM ros:jazzy-ros-base
 
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      g++ libegl1 libgl1-mesa-dri python3-dev python3-venv ros-jazzy-event-camera-msgs \
+      g++ libegl1 libgl1-mesa-dri libopengl0 python3-dev python3-venv ros-jazzy-event-camera-msgs \
  && rm -rf /var/lib/apt/lists/*
 
 # The messages of apt are built against NumPy 1.26. The environment is outside of the prefix of ROS, but sees its packages.

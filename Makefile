@@ -172,7 +172,7 @@ $(VENV)/.kernels-%: | $(VENV)/.package
 $(VENV)/.offscreen: | $(VENV)/.package
 	@$(BIN)/python -c 'import mujoco; mujoco.GLContext(8, 8).make_current()' >/dev/null 2>&1 || { \
 	  echo "error: MuJoCo cannot render off-screen with MUJOCO_GL=$(MUJOCO_GL)." \
-	    "sudo apt install libegl1 libgl1-mesa-dri" >&2; exit 1; }
+	    "sudo apt install libegl1 libgl1-mesa-dri libopengl0" >&2; exit 1; }
 	@touch $@
 
 # ---- the oracles, each in a virtual environment of its own ----

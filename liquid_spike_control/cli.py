@@ -12,7 +12,7 @@ import tyro
 
 from . import __version__, kernel_cache
 from .errors import LiquidSpikeError
-from .extras import missing_package
+from .extras import missing_gl, missing_package
 from .options import (
     BenchAdaptationOptions,
     BenchEnergyOptions,
@@ -448,7 +448,7 @@ def main() -> None:
     except LiquidSpikeError as error:
         _refuse(error)
     except ImportError as error:
-        if missing := missing_package(error):
+        if missing := missing_package(error) or missing_gl(error):
             _refuse(missing)
         raise
     except RuntimeError as error:
@@ -467,6 +467,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _say(f"standard output: {error.strerror}; make room, or send it elsewhere")
         sys.exit(1)
+    except Exception as error:  # AttributeError or ctypes.ArgumentError, as PyOpenGL likes
+        if without := missing_gl(error):
+            _refuse(without)
+        raise
 
 
 def _command() -> int | str | None:

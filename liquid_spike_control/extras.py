@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages that only a part of this one needs: the extra of setup.py that installs each, the error without it."""
+"""Packages and libraries that only a part of this one needs: what installs each, the error without it."""
 
 from __future__ import annotations
 
-from .errors import LiquidSpikeError
+import traceback
+from pathlib import Path
+
+from .errors import LiquidSpikeError, RenderingError
 
 #: Where installation is explained, for error messages.
 DOCS = "docs/installation.md"
@@ -28,6 +31,8 @@ SYSTEM = {
     "launch": f"source a system ROS: {DOCS}",
     "launch_ros": f"source a system ROS: {DOCS}",
 }
+#: What off-screen rendering needs.
+GL_REMEDY = "install Debian's libegl1, libgl1-mesa-dri and libopengl0, and pip's pyopengl"
 
 
 class MissingPackageError(LiquidSpikeError):
@@ -56,3 +61,14 @@ def missing_package(error: ImportError) -> MissingPackageError | None:
     if install is None or not isinstance(error, ModuleNotFoundError):
         return None
     return MissingPackageError(f"this needs {str(error.name).partition('.')[0]}, which is not installed; {install}")
+
+
+def missing_gl(error: Exception) -> RenderingError | None:
+    """The error for a user in place of PyOpenGL's where a library is missing; None for any other.
+
+    With ``MUJOCO_GL=egl``, ``import mujoco`` itself fails without the libraries.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or "OpenGL" not in Path(frames[-1].filename).parts:
+        return None
+    return RenderingError(f"no off-screen GL ({error}); {GL_REMEDY}; without a camera: MUJOCO_GL=disable")

@@ -60,6 +60,21 @@ assert np.isclose(float(moved.qvel[0]), -9.81 * model.opt.timestep, rtol=1e-4), 
 }  # fmt: skip
 
 
+#: Events there and back through each encoding of packets. A scalar of NumPy 1 and an integer make a float.
+PACKETS = """
+import numpy as np
+from liquid_spike_control.events.codec import Decoder, encode
+from liquid_spike_control.types import EVENT
+events = np.zeros(3, EVENT)
+events["t"], events["x"], events["p"] = [1_000_001_000, 1_000_002_000, 1_000_005_000], [1, 2, 3], [1, 0, 1]
+for encoding in ("mono", "evt3"):
+    found = Decoder().decode(encode(events, encoding, 1_000_000_000), encoding, 1_000_000_000, 64, 64)
+    assert (found == events).all(), encoding
+word = np.array([(4 << 32) + (3 << 17) + (2 << 2) + 3], "<u8")
+assert len(Decoder().decode(word.tobytes(), "libcaer", 1_000_000_000, 64, 64)) == 1
+"""
+
+
 class Fresh:
     """A virtual environment with this package in it, installed from a copy of the tree.
 
@@ -92,7 +107,8 @@ class Fresh:
         return self.call(self.folder / "venv/bin/python", *arguments)
 
     def runs(self) -> None:
-        """The loop in one process, and a network on the emulator."""
+        """The loop in one process, a network on the emulator, and packets of events."""
+        self.python("-c", PACKETS)
         liquid_spike = self.folder / "venv/bin/liquid-spike"
         assert "balanced" in self.call(liquid_spike, "run", "pencil", "--in-process", "--duration", "0.5")
         pattern = "venv/lib/python*/site-packages/liquid_spike_control/robots/pencil/perception.nir"

@@ -180,12 +180,12 @@ class Decoder:
         if encoding == "mono":
             span_ns = min(span_ns, latest_ns or span_ns)
             events, *dropped = mono.decode_words(words, time_base_ns, earliest_ns, span_ns, width, height)
-            self.first_ns = time_base_ns + int(words[0] & 0xFFFFFFFF) if len(words) else None
+            self.first_ns = time_base_ns + (int(words[0]) & 0xFFFFFFFF) if len(words) else None
         elif encoding == "libcaer":
             # its time base is that of the sensor's zero, up to 36 minutes ago
             span_ns = latest_ns or _LATEST_NS
             events, *dropped = libcaer.decode_words(words, time_base_ns, earliest_ns, span_ns, width, height)
-            self.first_ns = time_base_ns + int(words[0] >> 32 & 0x7FFFFFFF) * 1000 if len(words) else None
+            self.first_ns = time_base_ns + (int(words[0]) >> 32 & 0x7FFFFFFF) * 1000 if len(words) else None
         elif encoding == "libcaer_cmp":
             span_ns = min(span_ns, latest_ns or span_ns)
             events, skipped, incomplete, *dropped = libcaer.decode_compressed(

@@ -23,8 +23,8 @@ import numba
 import numpy as np
 
 from ..errors import RenderingError, TaskError
+from ..extras import GL_REMEDY
 
-_GL_REMEDY = "install Debian's libegl1 and libgl1-mesa-dri, and pip's pyopengl"
 _open: weakref.WeakSet[Renderer] = weakref.WeakSet()
 
 
@@ -167,7 +167,7 @@ def _make_contexts(model: mujoco.MjModel):
         Exception
     ) as e:  # ImportError, AttributeError, EGLError, RuntimeError, FatalError: as PyOpenGL likes
         reason = " ".join(str(e).split()) or type(e).__name__
-        raise RenderingError(f"no off-screen GL ({reason}); {_GL_REMEDY}") from e
+        raise RenderingError(f"no off-screen GL ({reason}); {GL_REMEDY}") from e
 
 
 def _close_all() -> None:

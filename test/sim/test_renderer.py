@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -177,7 +178,7 @@ def attempt(*args, **environment):
 def refused(result):
     assert result.returncode == 7, result.stderr
     assert result.stdout.count("\n") == 1
-    assert "libegl1" in result.stdout and "libgl1-mesa-dri" in result.stdout and "pyopengl" in result.stdout
+    assert all(name in result.stdout for name in ("libegl1", "libgl1-mesa-dri", "libopengl0", "pyopengl"))
     assert "Exception ignored" not in result.stderr
 
 
@@ -195,11 +196,24 @@ def test_no_egl_driver(tmp_path):
     refused(attempt(__EGL_VENDOR_LIBRARY_DIRS=str(tmp_path)))
 
 
+def without(library: str, folder: Path) -> dict[str, str]:
+    """An environment in which a library cannot be loaded."""
+    for name in (f"lib{library}.so", f"lib{library}.so.0", f"lib{library}.so.1"):
+        (folder / name).write_bytes(b"")
+    return {"LD_LIBRARY_PATH": os.pathsep.join([str(folder), os.environ.get("LD_LIBRARY_PATH", "")])}
+
+
 def test_no_egl_library(tmp_path):
-    for name in ("libEGL.so", "libEGL.so.1"):
-        (tmp_path / name).write_bytes(b"")
-    path = os.pathsep.join([str(tmp_path), os.environ.get("LD_LIBRARY_PATH", "")])
-    refused(attempt(LD_LIBRARY_PATH=path))
+    refused(attempt(**without("EGL", tmp_path)))
+
+
+def test_a_command_says_which_libraries_to_install(tmp_path):
+    """Where MUJOCO_GL asks for EGL, the import of mujoco fails."""
+    command = [sys.executable, "-m", "liquid_spike_control", "run", "pencil", "--in-process"]
+    environment = os.environ | {"MUJOCO_GL": "egl"} | without("EGL", tmp_path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "libopengl0" in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
 
 
 def test_no_pyopengl():

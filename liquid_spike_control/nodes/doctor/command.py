@@ -82,7 +82,7 @@ def _gl() -> Finding:
     did, text = _probe("picture", PICTURE_S)
     if did:
         return ok("off-screen rendering", text)
-    remedy = "MUJOCO_GL=egl; sudo apt install libegl1 libgl1-mesa-dri; only simulation renders"
+    remedy = "MUJOCO_GL=egl; sudo apt install libegl1 libgl1-mesa-dri libopengl0; only simulation renders"
     return error("off-screen rendering", text, remedy)
 
 

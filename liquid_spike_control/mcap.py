@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from .errors import TaskError
@@ -54,6 +54,19 @@ class Raw(NamedTuple):
     kind: str
     stamp_ns: int
     data: bytes
+
+
+def read_message(types: Typestore, raw: Raw, path: Path) -> Any:
+    """A message with the fields of its ROS type.
+
+    Raises:
+        TaskError: its bytes are not a message of its type.
+    """
+    try:
+        return types.deserialize_cdr(raw.data, raw.kind)
+    except Exception as error:  # rosbags: any error of unpacking foreign bytes
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise TaskError(f"{path}: {raw.topic} at {raw.stamp_ns} ns: no {raw.kind} ({line}); record it again") from None
 
 
 @dataclass

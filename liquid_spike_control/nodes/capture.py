@@ -55,7 +55,7 @@ class Capture:
         self._names[topic] = name or topic
         self._subscribe(topic)
 
-    def mend(self) -> None:
+    def resubscribe(self) -> None:
         """Resubscribe to topics whose publishers offer less than was requested, as a camera's best effort."""
         for topic, subscription in self._subscriptions.items():
             name = self._names[topic]

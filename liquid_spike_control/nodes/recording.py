@@ -159,7 +159,7 @@ class Recording:
             return
         self._discovered = time.monotonic()
         self.description.ask()
-        self._capture.mend()
+        self._capture.resubscribe()
         if self._discover is None:
             return
         for topic, kinds in self._capture.node.get_topic_names_and_types():

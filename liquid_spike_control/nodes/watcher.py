@@ -170,7 +170,7 @@ class Watcher:
         self._executor.spin_once(timeout_sec=0)
         if time.monotonic() - self._mended > 1:
             self._mended = time.monotonic()
-            self._capture.mend()
+            self._capture.resubscribe()
 
     def _take(self, topic: str, message: Any) -> None:
         if topic == graph.DIAGNOSTICS:

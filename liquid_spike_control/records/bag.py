@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import TaskError
 from ..inputs import MAX_YAML_BYTES
-from ..mcap import McapScan, Raw, typestore
+from ..mcap import McapScan, Raw, read_message, typestore
 
 #: In a bag's metadata.yaml: whether files are compressed whole, or message by message.
 _COMPRESSED = re.compile(r"compression_mode:\s*['\"]?(file|message)", re.IGNORECASE)
@@ -148,11 +148,7 @@ class Bag:
         Raises:
             TaskError: its bytes are not a message of its type.
         """
-        try:
-            return self._types.deserialize_cdr(raw.data, raw.kind)
-        except Exception as error:  # rosbags: any error of unpacking foreign bytes
-            where = f"{self.path}: {raw.topic} at {raw.stamp_ns} ns"
-            raise TaskError(f"{where}: no {raw.kind} ({_line(error)}); record it again") from None
+        return read_message(self._types, raw, self.path)
 
 
 def _line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 """Experts of the Gymnasium tasks: a small network trained by PPO, exported as an ordinary controller file.
 
 Observations are normalised by the mean and deviation of all that were seen. For the file, the deviations become the
-scales and the mean goes into the bias of the first layer, so that whoever runs it need not know.
+scales and the mean goes into the bias of the first layer, so that the code that runs it need not know.
 """
 
 from __future__ import annotations

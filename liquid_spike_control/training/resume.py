@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 32
 
 
 def recipe_of(task_name: str, policy: TrainablePolicy, config: DataclassInstance) -> dict[str, Any]:
-    """What tells one training from another: its task, the untrained policy and the configuration.
+    """What distinguishes one training from another: its task, the untrained policy and the configuration.
 
     Args:
         task_name: of the catalogue.

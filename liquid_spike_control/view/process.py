@@ -23,7 +23,7 @@ from .sample import Order
 from .screen import Screen
 from .server import PageServer
 
-#: Between two looks at what the loop told [s].
+#: Between two looks at what the loop sent [s].
 PERIOD_S = 0.02
 #: The loop needs the cores more.
 NICENESS = 10

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a view is told of one tick, and what it asks of a run."""
+"""What a view is given of one tick, and what it asks of a run."""
 
 from __future__ import annotations
 

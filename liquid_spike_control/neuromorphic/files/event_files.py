@@ -14,7 +14,7 @@ from ...events.files import MAGIC, open_events
 from ...events.stream import EventStream
 from ...events.words import joined
 from ...joints import to_ns
-from ...mcap import EVENT_PACKET, McapScan
+from ...mcap import EVENT_PACKET, McapScan, read_message
 from ...types import EVENT
 
 TOPIC = "/event_camera/events"
@@ -50,7 +50,7 @@ def _mcap(path: Path) -> tuple[np.ndarray, tuple[int, int], int | None]:
                 continue
             if raw.kind != EVENT_PACKET:
                 raise TaskError(f"{path}: {TOPIC} is a {raw.kind}, not {EVENT_PACKET}")
-            message: Any = scan.types.deserialize_cdr(raw.data, raw.kind)
+            message = read_message(scan.types, raw, path)
             if not first:
                 first.append(message)
             yield stream.read(message, to_ns(message.header.stamp))

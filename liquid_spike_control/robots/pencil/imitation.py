@@ -114,7 +114,7 @@ class ImitationTrainer:
     Attributes:
         task: whose period is the nominal one.
         task_name: what the controller's file says that it was trained on.
-        observation_names, observation_units, observation_scales: of what the controller is told.
+        observation_names, observation_units, observation_scales: of what the controller is given.
         force_limit: of what it commands [N].
         mean_period_ms: of the control periods [ms].
         network: what is trained.
@@ -222,7 +222,7 @@ class ImitationTrainer:
         self._estimates[i] = 0
 
     def _see(self, i: int) -> tuple[np.ndarray, np.ndarray | float]:
-        """What the controller of a stream is told, and the force of its expert [N]."""
+        """What the controller of a stream is given, and the force of its expert [N]."""
         plant = self._streams[i].plant
         joints = plant.observe()
         expert = self._lqr.step(np.concatenate([joints, plant.true_state()]))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a spiking controller for ``pencil-hard``: as the others, behind the same perception, from the same expert.
 
-:func:`hard_recipe` and :func:`new_hard_trainer` stand here because they are what tells the two kinds apart.
+:func:`hard_recipe` and :func:`new_hard_trainer` stand here because they are what distinguishes the two kinds.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class HardSpikingTrainer(HardImitationTrainer):
 
 
 def hard_recipe(controller: str, seed: int, hide_elapsed: bool = False) -> HardImitationTraining:
-    """The recipe for a controller by its name, ``"spiking"`` among them, that is told the elapsed time or not."""
+    """The recipe for a controller by its name, ``"spiking"`` among them, with the elapsed time as an input or not."""
     if controller == "spiking":
         return HardSpikingTraining(seed=seed, spiking=SpikingArchitecture(elapsed_input=not hide_elapsed))
     hidden = ("elapsed_input", "elapsed_span") if hide_elapsed else ()

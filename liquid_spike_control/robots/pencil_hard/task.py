@@ -6,20 +6,20 @@ A pole of 0.3 to 0.5 m and 0.05 to 0.15 kg stands on a cart of 1 kg that a motor
 
 - Time. The control period is drawn anew at every tick, from 2 to 40 ms (log-uniform, median 9 ms, mean 12.7 ms);
   a command acts 10 to 20 ms after the sensing that it answers, a constant of the episode.
-- Memory. The cart's encoder tells its position in counts of 0.5 mm and no velocity; the pole is seen by the event
+- Memory. The cart's encoder gives its position in counts of 0.5 mm and no velocity; the pole is seen by the event
   camera alone, which goes blind for 50 to 200 ms every 1.5 to 4 s.
 - Sight. The wall behind the pole is textured and glides by at 0.05 to 0.2 m/s even while the cart stands; every pixel
   gives 1 noise event a second, all thresholds lie up to 20 % and the lamp up to 20 % from nominal.
 - Wind. In half of the episodes a constant horizontal force at the pole's centre of mass, ``m g tan(3 deg)``, so that
-  the pole stands still only if it leans 3 degrees against it. Nobody tells the controller. A pole that is held
+  the pole stands still only if it leans 3 degrees against it. The controller is not informed of it. A pole that is held
   upright instead takes the cart off the rail within 2 s, so an estimate that drifts to zero is found out.
 - Gusts. Every 2 to 4 s one that changes the velocity of the pole's centre of mass by 0.15 m/s within 30 ms, which for
   the nominal pole is an impulse of 0.015 N s and a rate of 0.56 rad/s. After
   one at the beginning of the longest blackout the nominal pole can just be caught by the expert; after one of 0.2 m/s
   it cannot.
 
-Success: for 20 s the pole is within +-0.6 rad and the cart within +-0.97 m. Whoever stays on the rail in the wind
-has held the target tilt: the mean force on the whole is then zero.
+Success: for 20 s the pole is within +-0.6 rad and the cart within +-0.97 m. A controller that stays on the
+rail in the wind has held the target tilt: the mean force on the whole is then zero.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from sources import PACKAGE, ROOT, imports, is_ros, modules, run
 
 #: Where torch and ncps may be imported.
@@ -99,6 +100,13 @@ def test_running_needs_no_torch(tmp_path):
             for name, path in runs.items() if name not in PEERS} == {
                 name: [] for name in runs if name not in PEERS}  # fmt: skip
     assert import_with_blocked("torch|ncps", list(runs), tmp_path) == ""
+
+
+@pytest.mark.slow
+def test_a_robot_s_nodes_need_no_simulator_and_no_renderer(tmp_path):
+    """On a robot neither MuJoCo nor GL need to be installed."""
+    nodes = [f"{PACKAGE}.nodes.{name}" for name in ("perception", "neuromorphic", "controller", "gate", "recorder")]
+    assert import_with_blocked("mujoco|OpenGL|glfw|gymnasium|matplotlib|PIL", nodes, tmp_path) == ""
 
 
 def rooms() -> list[list[str]]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+import time
 
 import numpy as np
 import pytest
@@ -55,6 +56,23 @@ def test_the_worst_complaint_is_reported_once():
     told = read_status(diagnostics.report(Time()))["gate"]
     assert (told["level"], told["message"]) == ("2", "broken")
     assert read_status(diagnostics.report(Time()))["gate"]["level"] == "0"
+
+
+def test_an_error_that_goes_on_does_not_flood_the_topic(monkeypatch):
+    """As the gate's watchdog complains at every tick, with another number each time."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    diagnostics = Diagnostics("gate")
+    reports = 0
+    for tick in range(200):
+        diagnostics.complain(ERROR, f"no command for {tick * 0.005:.3f} s")
+        if diagnostics.urgent:
+            diagnostics.report(Time())
+            reports += 1
+        now[0] += 0.005
+    assert reports == 1
+    diagnostics.complain(ERROR, "another matter")
+    assert diagnostics.urgent
 
 
 def test_restart_forgets():

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import os
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TaskError
-from ..inputs import read_input
+from ..inputs import open_input
 from ..spiking.reservoir_file import Signal
 
-_MOST_BYTES = 1 << 28
+_MOST_BYTES = 1 << 27
 _FEWEST = 500
 
 
@@ -96,33 +99,50 @@ def read_csv(path: Path, targets: Sequence[str] = ()) -> Series:
     Raises:
         TaskError: the file cannot be read, is too short, or a column is missing or no numbers; names it.
     """
+    names: tuple[str, ...] = ()
+    cells = array("d")
     try:
-        text = read_input(path, _MOST_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
+        with open_input(path) as file:
+            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
+                raise OSError(errno.EFBIG, f"more than {_MOST_BYTES} bytes")
+            rows = csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))
+            for row in rows:
+                if row and not names:
+                    names = tuple(name.strip() for name in row)
+                    targets = _targets(path, names, targets)
+                elif row:
+                    _add(path, rows.line_num, row, len(names), cells)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "no text"
         raise TaskError(f"{path}: {reason}; give a file of comma-separated values") from None
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
-    names = tuple(name.strip() for name in rows[0]) if rows else ()
-    if len(set(names)) < len(names) or len(names) < 1:
-        raise TaskError(f"{path}: its first line names the columns, each once")
-    targets = tuple(targets) or names[-1:]
-    for name in targets:
-        if name not in names:
-            raise TaskError(f"{path}: there is no column {name}; there are {', '.join(names)}")
-    if len(rows) - 1 < _FEWEST:
-        raise TaskError(f"{path}: {len(rows) - 1} samples; give at least {_FEWEST}")
-    values = np.empty((len(rows) - 1, len(names)))
-    for number, row in enumerate(rows[1:], 2):
-        try:
-            values[number - 2] = [float(cell) for cell in row]
-        except ValueError:
-            raise TaskError(f"{path}: line {number} is not {len(names)} numbers; correct it") from None
+    values = np.frombuffer(cells).reshape(-1, max(len(names), 1))
+    if len(values) < _FEWEST:
+        raise TaskError(f"{path}: {len(values)} samples; give at least {_FEWEST}")
     inputs = tuple(name for name in names if name not in targets)
     column = {name: values[:, k] for k, name in enumerate(names)}
     return Series(
         np.stack([column[name] for name in inputs], 1) if inputs else np.empty((len(values), 0)),
         np.stack([column[name] for name in targets], 1),
         inputs,
-        targets,
+        tuple(targets),
         str(path),
     )
+
+
+def _targets(path: Path, names: tuple[str, ...], targets: Sequence[str]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise TaskError(f"{path}: its first line names the columns, each once")
+    for name in targets:
+        if name not in names:
+            raise TaskError(f"{path}: there is no column {name}; there are {', '.join(names)[:200]}")
+    return tuple(targets) or names[-1:]
+
+
+def _add(path: Path, line: int, row: list[str], n: int, cells: array) -> None:
+    try:
+        numbers = [float(cell) for cell in row]
+    except ValueError:
+        numbers = []
+    if len(numbers) != n:
+        raise TaskError(f"{path}: line {line} is not {n} numbers; correct it")
+    cells.extend(numbers)

@@ -258,6 +258,69 @@ def _read_checkpoint(path: Path) -> None:
     read_checkpoint(path, {"task": "a"})
 
 
+def _camera_info(path: Path) -> None:
+    matrix = "{rows: 3, cols: 3, data: [60.0, 0.0, 31.0, 0.0, 62.0, 23.5, 0.0, 0.0, 1.0]}"
+    path.write_text(
+        f"image_width: 64\nimage_height: 48\ncamera_name: eye\ncamera_matrix: {matrix}\n"
+        "distortion_model: plumb_bob\n"
+        "distortion_coefficients: {rows: 1, cols: 5, data: [-0.3, 0.1, 0.001, 0.002, 0.0]}\n"
+        f"rectification_matrix: {matrix}\n"
+        "projection_matrix: {rows: 3, cols: 4, data: [60.0, 0.0, 31.0, 0.0, 0.0, 62.0, 23.5, 0.0, 0.0, 0.0, 1.0, 0]}\n"
+    )
+
+
+def _read_camera_info(path: Path) -> None:
+    from liquid_spike_control.events.camera_info import read_camera_info
+
+    read_camera_info(path).check(64, 48)
+
+
+def _hot_pixels(path: Path) -> None:
+    from liquid_spike_control.events.hot_pixels import find_hot_pixels, write_hot_pixels
+
+    counts = np.ones((96, 128), np.int64)
+    counts[5, 7] = counts[80, 100] = 5000
+    write_hot_pixels(path, find_hot_pixels(counts, 10.0, 2.0, 10.0), {"recording": "o.raw"})
+
+
+def _series(path: Path) -> None:
+    rows = ("t,force,angle", *(f"{k * 0.01:.2f},{k % 7 - 3},{np.sin(k / 9):.4f}" for k in range(600)))
+    path.write_text("\n".join(rows))
+
+
+def _read_series(path: Path) -> None:
+    from liquid_spike_control.training.series import read_csv
+
+    read_csv(path).signals()
+
+
+def _reservoir(path: Path) -> None:
+    from liquid_spike_control.spiking.reservoir import ReservoirDescription
+    from liquid_spike_control.training.reservoir import ReservoirTraining, train_reservoir
+    from liquid_spike_control.training.series import narma10
+
+    train_reservoir(ReservoirTraining(ReservoirDescription(n_neurons=40), fields=4), narma10(600, 0), path, "none")
+
+
+def _m3ed(path: Path) -> None:
+    import h5py
+
+    events = _events()
+    with h5py.File(path, "w") as file:
+        for side in ("left", "right"):
+            for name in "txyp":
+                values = events[name] // 1000 if name == "t" else events[name]
+                file[f"prophesee/{side}/{name}"] = values.astype("u4")
+            file[f"prophesee/{side}/calib/resolution"] = (128, 96)
+
+
+def _read_m3ed(path: Path) -> None:
+    from liquid_spike_control.events.files import open_events
+
+    for _ in open_events(path, track="left").pieces():
+        pass
+
+
 PARAMETERS = """/**:
   ros__parameters: {priority: 3, use_sim_time: false}
 perception:
@@ -321,6 +384,15 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Read]] = {
                          _lazily("nodes.parameter_file", "read_parameters")),
     "yaml, robot": (".yaml", _copy(ROOT / "liquid_spike_control/robots/hover/robot.yaml"),
                     _lazily("robot_file", "read_robot")),
+    "yaml, tracking": (".yaml", _copy(ROOT / "liquid_spike_control/robots/arm/pd.yaml"),
+                       _lazily("control.files", "read_controller_file")),
+    "yaml, network": (".yaml", _copy(ROOT / "liquid_spike_control/robots/quadrotor/network.yaml"),
+                      _lazily("spiking.layers", "read_layers")),
+    "yaml, camera info": (".yaml", _camera_info, _read_camera_info),
+    "json, hot pixels": (".json", _hot_pixels, _lazily("events.hot_pixels", "read_hot_pixels", 128, 96)),
+    "csv, series": (".csv", _series, _read_series),
+    "reservoir": (".nir", _reservoir, _lazily("spiking.reservoir_file", "read_reservoir")),
+    "events, m3ed": (".h5", _m3ed, _read_m3ed),
     "checkpoint": (".checkpoint", _checkpoint, _read_checkpoint),
 }  # fmt: skip
 

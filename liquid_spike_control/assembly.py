@@ -154,7 +154,10 @@ def _expert_loop(world: World) -> Loop:
         raise
 
 
-def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False, disturbed: bool = False) -> ControlTask:
+def sensed_task(
+    robot: Robot, truth: bool = False, rendered: bool = False, disturbed: bool = False,
+    perception: str | Path | None = None,
+) -> ControlTask:  # fmt: skip
     """A robot as a task whose observations are those of its controller: with the estimates where it has any.
 
     Args:
@@ -162,6 +165,7 @@ def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False, distu
         truth: the true values in the perception's place.
         rendered: see :class:`~.sim.world.World`.
         disturbed: the true values with errors, see :class:`~.loop.DisturbedEstimator`.
+        perception: another model than the description's.
 
     Raises:
         LiquidSpikeError: the task, the scene or the perception is missing, damaged or does not fit.
@@ -170,7 +174,7 @@ def sensed_task(robot: Robot, truth: bool = False, rendered: bool = False, distu
     if not robot.estimates:
         return task
     world = World(task, rendered=rendered, sighted=not (truth or disturbed))
-    return SensedTask(world, DisturbedEstimator(world) if disturbed else new_estimator(world, truth=truth))
+    return SensedTask(world, DisturbedEstimator(world) if disturbed else new_estimator(world, perception, truth=truth))
 
 
 def loop_of(world: World, estimator: Estimator, controller: Decider) -> Loop:

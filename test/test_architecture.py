@@ -14,8 +14,8 @@ from sources import PACKAGE, ROOT, imports, is_ros, modules, run
 TRAINS = (
     "training/", "spiking/network.py", "spiking/layer_bptt.py", "spiking/alif_bptt.py", "spiking/layered_network.py",
     "spiking/policy.py", "liquid/cells.py", "liquid/policies.py",
-    "liquid/ncps_import.py", *(f"robots/pencil/{name}.py" for name in ("imitation", "perception")),
-    *(f"robots/pencil_hard/{name}.py" for name in ("imitation", "perception", "spiking")),
+    "liquid/ncps_import.py", "robots/pencil/perception.py",
+    *(f"robots/pencil_hard/{name}.py" for name in ("imitation", "perception")),
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
     "bench/reservoir/cfc.py",
 )  # fmt: skip
@@ -30,18 +30,17 @@ UPWARD: dict[str, set[str]] = {
         "robots.pencil_hard.description",
         "robots.pencil_hard.expert",
         "robots.pencil_hard.imitation",
-        "robots.pencil_hard.spiking",
         "robots.pencil_hard.task",
     },
     "sim.world": {"tasks.mujoco_task", "tasks.variation"},
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
-    "training.commands": {"robots.pencil.imitation", "robots.pencil.perception", "robots.pencil.recipe"},
+    "training.commands": {"robots.pencil.perception", "robots.pencil.recipe", "robots.pencil_hard.imitation"},
     "training.entry": {
-        "robots.pencil.imitation",
+        "robots.pencil.perception",
         "robots.pencil.recipe",
+        "robots.pencil_hard.imitation",
         "robots.pencil_hard.perception",
-        "robots.pencil_hard.spiking",
     },
 }
 #: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Count, Jobs, Options, OutputFile, Range, Seed
+from .fields import Count, Jobs, Options, OutputFile, Range, Seconds, Seed
 
 
 @dataclass
@@ -17,12 +17,14 @@ class TrainOptions(Options):
     """Options of the training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """Robot: its name, folder or yaml file. pencil and pencil-hard have trainings of their own."""
+    """Robot: its name, folder or yaml file. The perceptions of pencil and pencil-hard have trainings of their own, and so
+    has the controller of pencil-hard.
+    """
     out: OutputFile = None
     """File to write; default: named after the task, such as pencil_perception.nir, in the working directory."""
     perception: Path | None = None
-    """controller: the perception to train with; default: the shipped one. perception of pencil-hard: the initial
-    weights; default: the pencil's.
+    """controller: the perception to train with; default: the one that the description names. perception of pencil-hard:
+    the initial weights; default: the pencil's.
     """
     seed: Seed = 1
     """Seed of all random numbers."""
@@ -47,11 +49,11 @@ class TrainOptions(Options):
     rounds: Count | None = None
     """controller: DAgger rounds; default: the full training."""
     controller: str = "cfc_mm"
-    """controller of pencil-hard: its architecture, as large as the default (an NCP keeps its 19 neurons), or spiking
-    (CUBA-LIF, a .nir file); an unknown name lists them all.
+    """controller: its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); an unknown name lists
+    them all. That of pencil-hard is as large as the default, except that an NCP keeps its 19 neurons.
     """
     hide_elapsed: bool = False
-    """controller of pencil-hard: hide the elapsed time from it, as input and as time span."""
+    """controller: hide the elapsed time from it, as input and as time span."""
 
 
 @dataclass
@@ -84,6 +86,8 @@ class TrainPolicyOptions(LearningOptions):
     """Hide the elapsed time from the network, as input and as time span."""
     rounds: Count | None = None
     """Rounds of collecting and learning; default: the full training."""
+    duration: Seconds | None = None
+    """Simulated seconds of an episode in imitation; default: the task's."""
     passes: Count | None = None
     """Passes over the collected data in a round."""
     learning_rate: Annotated[float, Range(1e-9, 10.0)] | None = None
@@ -98,6 +102,8 @@ class TrainPolicyOptions(LearningOptions):
     """Estimates of a robot with event cameras: of its spiking perception, the true values, or these with a lag, a wrong
     gain and errors that wander.
     """
+    perception: Path | None = None
+    """Perception of a robot with event cameras to train with; default: the one that its description names."""
     rewards: bool = False
     """Learn from rewards (recurrent PPO), not from an expert; takes much longer."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

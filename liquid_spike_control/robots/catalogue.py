@@ -39,6 +39,8 @@ TASKS = (
 
 #: Ends the name of a robot whose estimates are to be the true values, as they are or with errors.
 TRUTH, DISTURBED = "?truth", "?disturbed"
+#: Between the name of a robot and the file of another perception than its description's.
+PERCEIVED = "?perception="
 
 
 @cache
@@ -95,16 +97,17 @@ def sensed_task_named(name: str | Path) -> ControlTask:
 
     Args:
         name: of a robot, its folder or its yaml file; with ``?truth`` or ``?disturbed`` at its end, the true values
-            take the perception's place, as they are or with errors.
+            take the perception's place, as they are or with errors; with ``?perception=FILE``, another perception does.
 
     Raises:
         LiquidSpikeError: there is no such robot, or its task or perception cannot be loaded.
     """
     from ..assembly import sensed_task
 
-    text = str(name)
+    text, _, file = str(name).partition(PERCEIVED)
     robot = robot_named(text.removesuffix(TRUTH).removesuffix(DISTURBED))
-    return sensed_task(robot, truth=text.endswith(TRUTH), disturbed=text.endswith(DISTURBED))
+    truth, disturbed = text.endswith(TRUTH), text.endswith(DISTURBED)
+    return sensed_task(robot, truth=truth, disturbed=disturbed, perception=file or None)
 
 
 def _foreign_folders() -> Iterator[Path]:

@@ -40,6 +40,11 @@ class SensedTask:
         self.data_files = self.task.data_files
         self.reset(0)
 
+    def set_duration(self, duration_s: float) -> None:
+        """Let episodes last so long [s], from the next reset on."""
+        self.task.set_duration(duration_s)
+        self.duration_s = self.task.duration_s
+
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; see :meth:`.task.ControlTask.reset`."""
         sensing = self.world.reset(seed, variation=variation)

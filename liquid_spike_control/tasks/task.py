@@ -67,6 +67,9 @@ class ControlTask(Protocol):
     @property
     def success(self) -> bool: ...  # noqa: D102
 
+    def set_duration(self, duration_s: float) -> None:
+        """Let episodes last so long [s], from the next reset on."""
+
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; the same seed and variation give the same bytes.
 

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from ..assembly import new_backend
 from ..outputs import check_outputs
 from ..robot import Robot
-from ..robots.pencil.imitation import ImitationTrainer, ImitationTraining
 from ..robots.pencil.perception import PerceptionTrainer
 from ..robots.pencil.recipe import PerceptionTraining
+from ..robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining
 from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
@@ -130,10 +130,9 @@ def train_layers(
 
 
 def train_controller(
-    config: ImitationTraining, command: str, perception: Path, out: Path, console: Console,
-    new_trainer: Callable[..., ImitationTrainer] = ImitationTrainer,
-) -> None:  # fmt: skip
-    """Train a controller on a perception model and write it to ``out``, as made by ``command``.
+    config: HardImitationTraining, command: str, perception: Path, out: Path, console: Console
+) -> None:
+    """Train a controller of ``pencil-hard`` on a perception model and write it to ``out``, as made by ``command``.
 
     Raises:
         TaskError: the folder of ``out`` does not exist.
@@ -145,7 +144,7 @@ def train_controller(
     model = read_perception_model(perception)
     with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
-        trainer = new_trainer(
+        trainer = HardImitationTrainer(
             config, model, lambda: new_backend(model), lambda share: progress.update(bar, completed=share)
         )
         bar = progress.add_task("rounds", total=config.n_rounds, figures="")

@@ -46,6 +46,7 @@ class DaggerTraining:
     Attributes:
         n_rounds: of collecting and learning.
         n_episodes: side by side; each round lasts as long as one whole episode, and those that end begin anew.
+        duration_s: of an episode [s]; the task's own by default.
         expert_share: of the episodes of a round that the expert drives, beside the first round, where it drives all: a
             factor from round to round. 1 is behaviour cloning.
         exploration: noise on the commands of the driving expert, in units of their limits.
@@ -66,6 +67,7 @@ class DaggerTraining:
 
     n_rounds: int = 20
     n_episodes: int = 32
+    duration_s: float | None = None
     expert_share: float = 0.5
     exploration: float = 0.1
     passes: int = 15
@@ -146,6 +148,9 @@ class DaggerTrainer:
         self._averaged = AveragedModel(self._module, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.average = cast(TrainablePolicy, self._averaged.module)
         tasks = [sensed_task_named(task_name) for _ in range(max(config.n_episodes, config.n_validations))]
+        for task in tasks:
+            if config.duration_s is not None:
+                task.set_duration(config.duration_s)
         self._experts = [task.expert() for task in tasks[: config.n_episodes]]
         calm = Perturbation("calm")
         self._loops = [PerturbedTask(task, calm) for task in tasks]

@@ -17,7 +17,7 @@ from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
 from ..resources import shipped_model
-from ..robots.catalogue import DISTURBED, TRUTH, robot_named, sensed_task_named
+from ..robots.catalogue import DISTURBED, PERCEIVED, TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
 from .bag_episodes import bag_episodes, parse_targets
@@ -32,48 +32,52 @@ SPIKING = "spiking"
 
 
 def train_command(what: str, options: TrainOptions) -> int:
-    """Train the pencil's perception or controller.
+    """Train the perception or the controller of a robot.
 
     Raises:
         LiquidSpikeError: torch or ncps is missing, or an option is out of range.
     """
-    general = (options.network, options.random_features, options.data, options.target)
-    layered = what == "perception" and any(general)
-    if options.task == "pencil-hard" and not layered:
-        return _train_hard(what, options)
-    if options.task != "pencil" and what == "controller":
-        return policy_command(_as_policy(options))
-    if what == "perception" and (layered or options.task != "pencil"):
-        return _train_random_features(options) if options.random_features else _train_layers(options)
-    if options.controller != "cfc_mm" or options.hide_elapsed:
-        raise TaskError(f"--controller and --hide-elapsed belong to pencil-hard, not to {options.task}; leave them out")
-    for name in ("updates", "rounds"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise LiquidSpikeError(f"--{name} {value}; give at least 1")
-    with _training_installed():
-        from ..robots.pencil.imitation import ImitationTraining
-        from ..robots.pencil.recipe import PerceptionTraining
-        from .commands import train_controller, train_perception
-    console = Console()
     if what == "perception":
-        perception = PerceptionTraining(seed=options.seed)
+        return _train_perception(options)
+    for name in ("updates", "network", "random_features", "data", "target"):
+        if getattr(options, name):
+            option = name.replace("_", "-")
+            raise TaskError(f"--{option} belongs to the training of a perception, not of a controller; leave it out")
+    return _train_hard(options) if options.task == "pencil-hard" else policy_command(_as_policy(options))
+
+
+def _train_perception(options: TrainOptions) -> int:
+    """A perception of any robot; of the pencils by their own recipes, unless another way is given."""
+    if options.random_features:
+        return _train_random_features(options)
+    general = any((options.network, options.data, options.target))
+    if general or options.task not in ("pencil", "pencil-hard"):
+        return _train_layers(options)
+    if options.rounds is not None:
+        raise TaskError("--rounds belongs to the training of a controller, not of a perception; leave it out")
+    with _training_installed():
+        from ..robots.pencil.perception import PerceptionTrainer
+        from ..robots.pencil.recipe import PerceptionTraining
+        from ..robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining
+        from .commands import train_perception
+    command, console = _command("perception", options), Console()
+    if options.task == "pencil-hard":
+        hard = HardPerceptionTraining(seed=options.seed, start=str(options.perception or ""))
         if options.updates:
-            share = options.updates / perception.n_updates
-            perception = replace(
-                perception,
-                n_updates=options.updates,
-                n_refinements=math.ceil(share * perception.n_refinements),
-                n_prunings=math.ceil(share * perception.n_prunings),
-            )
-        train_perception(perception, _command(what, options), options.out or Path("pencil_perception.nir"), console)
-    else:
-        controller = ImitationTraining(seed=options.seed)
-        if options.rounds:
-            controller = replace(controller, n_rounds=options.rounds)
-        source = options.perception or shipped_model("pencil/perception.nir")
-        out = _out(options, "pencil_controller")
-        train_controller(controller, _command(what, options), source, out, console)
+            hard = replace(hard, n_updates=options.updates)
+        out = options.out or Path("pencil_hard_perception.nir")
+        train_perception(hard, command, out, console, HardPerceptionTrainer)
+        return 0
+    perception = PerceptionTraining(seed=options.seed)
+    if options.updates:
+        share = options.updates / perception.n_updates
+        perception = replace(
+            perception,
+            n_updates=options.updates,
+            n_refinements=math.ceil(share * perception.n_refinements),
+            n_prunings=math.ceil(share * perception.n_prunings),
+        )
+    train_perception(perception, command, options.out or Path("pencil_perception.nir"), console, PerceptionTrainer)
     return 0
 
 
@@ -83,7 +87,7 @@ def _train_layers(options: TrainOptions) -> int:
 
     for name in ("perception", "rounds"):
         if getattr(options, name) is not None:
-            raise TaskError(f"--{name} belongs to other trainings, not to a layered perception; leave it out")
+            raise TaskError(f"--{name} belongs to the training of a controller, not of a perception; leave it out")
     with _training_installed():
         from .commands import train_layers
     robot = robot_named(options.task)
@@ -132,40 +136,27 @@ def _train_random_features(options: TrainOptions) -> int:
 
 
 def _as_policy(options: TrainOptions) -> TrainPolicyOptions:
-    """The same training of a controller for any robot, by imitation of its task's expert."""
+    """The same training, by imitation of the task's expert."""
     from ..options import TrainPolicyOptions
 
-    for name in ("perception", "updates"):
-        if getattr(options, name) is not None:
-            raise TaskError(f"--{name} belongs to the pencil's trainings, not to {options.task}; leave it out")
     return TrainPolicyOptions(
         options.task, out=options.out, seed=options.seed, controller=options.controller,
-        hide_elapsed=options.hide_elapsed, rounds=options.rounds,
+        hide_elapsed=options.hide_elapsed, rounds=options.rounds, perception=options.perception,
     )  # fmt: skip
 
 
-def _train_hard(what: str, options: TrainOptions) -> int:
-    """The same for ``pencil-hard``."""
+def _train_hard(options: TrainOptions) -> int:
+    """The controllers of ``pencil-hard``: by the recipe of the closed-loop benchmark, as the shipped ones."""
     _check_known(options.controller)
     with _training_installed():
-        from ..robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining
-        from ..robots.pencil_hard.spiking import hard_recipe, new_hard_trainer
-        from .commands import train_controller, train_perception
-    console, command = Console(), _command(what, options)
-    if what == "perception":
-        start = str(options.perception or "")
-        perception = HardPerceptionTraining(seed=options.seed, start=start)
-        if options.updates:
-            perception = replace(perception, n_updates=options.updates)
-        out = options.out or Path("pencil_hard_perception.nir")
-        train_perception(perception, command, out, console, HardPerceptionTrainer)
-        return 0
+        from ..robots.pencil_hard.imitation import hard_recipe
+        from .commands import train_controller
     controller = hard_recipe(options.controller, options.seed, options.hide_elapsed)
     if options.rounds:
         controller = replace(controller, n_rounds=options.rounds)
     source = options.perception or shipped_model("pencil_hard/perception.nir")
     out = _out(options, "pencil_hard_controller")
-    train_controller(controller, command, source, out, console, new_hard_trainer)
+    train_controller(controller, _command("controller", options), source, out, Console())
     return 0
 
 
@@ -183,6 +174,9 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--faults belongs to imitation and --rewards does without it; leave one out")
     if options.rewards and options.cloning:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
+    if options.rewards and options.duration is not None:
+        raise TaskError("--duration belongs to imitation; --rewards cuts its rollouts by itself; leave one out")
+    _check_perception(options)
     if options.device == "cuda" and (options.rewards or options.controller == SPIKING):
         raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
     architecture = _architecture(options)
@@ -198,7 +192,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
     else:
         share = 1.0 if options.cloning else DaggerTraining.expert_share
         config = _under_faults(DaggerTraining(seed=options.seed, expert_share=share), options.faults)
-        given = {"n_rounds": options.rounds, "passes": options.passes, "learning_rate": options.learning_rate}
+        given = {"n_rounds": options.rounds, "duration_s": options.duration, "passes": options.passes,
+                 "learning_rate": options.learning_rate}  # fmt: skip
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     products = Products(out, options.logs, _command_line("policy", options))
     learn_policy(_named(options), architecture, config, options.device, products, Console())
@@ -207,7 +202,19 @@ def policy_command(options: TrainPolicyOptions) -> int:
 
 def _named(options: TrainPolicyOptions) -> str:
     """The robot, with what its estimates are."""
+    if options.perception is not None:
+        return f"{options.task}{PERCEIVED}{options.perception}"
     return options.task + {"truth": TRUTH, "disturbed": DISTURBED}.get(options.estimates, "")
+
+
+def _check_perception(options: TrainPolicyOptions) -> None:
+    """Refuse a perception where nothing is perceived."""
+    if options.perception is None:
+        return
+    if options.estimates != "spiking":
+        raise TaskError(f"--perception and --estimates {options.estimates} both give the estimates; leave one out")
+    if not robot_named(options.task).estimates:
+        raise TaskError(f"--perception {options.perception}: the robot {options.task} has no estimates; leave it out")
 
 
 def _stem(robot: str) -> str:
@@ -292,7 +299,8 @@ def _command_line(what: str, options: LearningOptions) -> str:
         if field.name in ("task", "out", "logs", "device") or value == field.default:
             continue
         name = f"--{field.name.replace('_', '-')}"
-        said.append(name if value is True else f"{name} {value}")
+        shown = value.name if isinstance(value, Path) else value
+        said.append(name if value is True else f"{name} {shown}")
     return " ".join([f"liquid-spike train {what} {options.task}", *said])
 
 

@@ -119,14 +119,14 @@ def of_pencil_hard_imitation() -> Numbers:
     from liquid_spike_control.bench.closed_loop.pencil_hard_procedure import PERCEPTION
     from liquid_spike_control.resources import shipped_model
     from liquid_spike_control.robots.pencil_hard.description import ROBOT
-    from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer
+    from liquid_spike_control.robots.pencil_hard.imitation import HardImitationTrainer, hard_recipe
 
     recipes = {name: hard_recipe(name, 1) for name in ("gru", "spiking")}
     small = {"n_rounds": 2, "n_streams": 2, "n_variants": 1, "round_s": 1.0, "passes": 1, "batch": 3}
     model = read_robot_perception(ROBOT, shipped_model(PERCEPTION))
     found: Numbers = {f"{name} defaults": json.loads(json.dumps(asdict(recipe))) for name, recipe in recipes.items()}
     for name, recipe in recipes.items():
-        trainer = new_hard_trainer(replace(recipe, **small), model, lambda: new_backend(model, "loihi"))
+        trainer = HardImitationTrainer(replace(recipe, **small), model, lambda: new_backend(model, "loihi"))
         for _ in range(2):
             trainer.collect()
             trainer.learn()

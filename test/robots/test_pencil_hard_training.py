@@ -18,9 +18,12 @@ from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.options import TrainOptions  # noqa: E402
 from liquid_spike_control.resources import shipped_model  # noqa: E402
 from liquid_spike_control.robots.pencil_hard.description import ROBOT  # noqa: E402
-from liquid_spike_control.robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining  # noqa: E402
+from liquid_spike_control.robots.pencil_hard.imitation import (  # noqa: E402
+    HardImitationTrainer,
+    HardImitationTraining,
+    hard_recipe,
+)
 from liquid_spike_control.robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining  # noqa: E402
-from liquid_spike_control.robots.pencil_hard.spiking import hard_recipe, new_hard_trainer  # noqa: E402
 from liquid_spike_control.spiking.policy_file import read_spiking_controller  # noqa: E402
 from liquid_spike_control.training.controller_files import write_controller_file  # noqa: E402
 from liquid_spike_control.training.entry import train_command  # noqa: E402
@@ -73,7 +76,7 @@ def test_a_spiking_controller_learns_and_fits(tmp_path):
     config = replace(recipe, n_rounds=2, n_streams=2, round_s=2.0, n_variants=1, passes=4, learning_rate=0.01)
     hashes = []
     for _ in range(2):
-        trainer = new_hard_trainer(config, model, lambda: new_backend(model))
+        trainer = HardImitationTrainer(config, model, lambda: new_backend(model))
         assert trainer.collect()["falls"] == 0
         losses = [trainer.learn() for _ in range(2)]
         assert losses[1] < losses[0]
@@ -91,14 +94,15 @@ def test_a_spiking_controller_learns_and_fits(tmp_path):
 def test_a_spiking_chunk_in_one_pass_is_the_same_as_step_by_step():
     model = read_robot_perception(ROBOT, shipped_model("pencil_hard/perception.nir"))
     config = replace(hard_recipe("spiking", seed=1), n_rounds=1, n_streams=2, round_s=0.8, n_variants=1)
-    trainer = new_hard_trainer(config, model, lambda: new_backend(model))
+    trainer = HardImitationTrainer(config, model, lambda: new_backend(model))
     trainer.collect()
     batch, part = trainer._sample(), slice(0, 30)
     batch.fresh[1, 17] = True  # an episode of one of them begins anew
     found = []
-    for chunk in (type(trainer)._chunk, HardImitationTrainer._chunk):
+    for spiking in (config.spiking, None):  # without it the same network goes step by step, as a dense one does
+        trainer.config = replace(config, spiking=spiking)
         trainer.network.zero_grad()
-        loss, state = chunk(trainer, batch, part, None)
+        loss, state = trainer._chunk(batch, part, None)
         loss.backward()
         found.append((loss.item(), state, [p.grad.clone() for p in trainer.network.parameters()]))
     (loss, state, grads), (loss_by_steps, state_by_steps, grads_by_steps) = found
@@ -126,7 +130,7 @@ def test_conductances_of_liquid_neurons_stay_positive():
     [
         (TrainOptions("pencil-hard", controller="gnu"), "unknown controller 'gnu'; known controllers: cfc, .*spiking"),
         (TrainOptions("pencil-hard", controller="spiking", out=Path("x.safetensors")), "'spiking' ends in .nir"),
-        (TrainOptions("pencil", controller="spiking"), "--controller and --hide-elapsed belong to pencil-hard"),
+        (TrainOptions("pencil", updates=3), "--updates belongs to the training of a perception, not of a controller"),
         (TrainOptions("pencil", out=Path("x.nir")), "'cfc_mm' ends in .safetensors"),
     ],
 )

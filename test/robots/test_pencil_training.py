@@ -6,15 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import new_backend
-from liquid_spike_control.checkpoint import read_controller, write_controller
-from liquid_spike_control.liquid.controller import LiquidController
+from liquid_spike_control.assembly import new_backend, read_robot_controller
+from liquid_spike_control.checkpoint import read_controller
+from liquid_spike_control.liquid.architecture import named
 from liquid_spike_control.neuromorphic.quantisation.quantize import quantise
 from liquid_spike_control.perception import Perception
-from liquid_spike_control.robots.pencil.imitation import ImitationTrainer, ImitationTraining
+from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named
 from liquid_spike_control.robots.pencil.perception import PerceptionTrainer
 from liquid_spike_control.robots.pencil.recipe import PerceptionTraining, stages
 from liquid_spike_control.spiking.nir_io import read_perception_model
+from liquid_spike_control.terminal import Console
+from liquid_spike_control.training import learning
+from liquid_spike_control.training.dagger import DaggerTraining
 from liquid_spike_control.types import SpikeTrain
 
 SMALL = PerceptionTraining(n_updates=60, n_streams=12, n_neurons=48, n_variants=2)
@@ -99,19 +102,25 @@ def test_the_file_estimates_as_the_trained_network_does(trained):
 
 
 @pytest.mark.slow
-def test_the_controller_learns_and_its_file_runs(trained, tmp_path):
-    model = read_perception_model(trained[0])
-    config = ImitationTraining(n_rounds=6, n_streams=8, round_s=1.0, passes=25, chunk=50, n_variants=2)
-    trainer = ImitationTrainer(config, model, lambda: new_backend(model))
-    trainer.collect()
-    trainer.learn()
-    trainer.collect()
-    before = trainer.learn()
-    assert trainer.learn() < 0.9 * before  # on the same sequences
-    write_controller(tmp_path / "small.safetensors", trainer.to_file("liquid-spike train controller pencil --rounds 3"))
-    controller = LiquidController(read_controller(tmp_path / "small.safetensors"))
-    right, left = (controller.step(np.array([0, 0, angle, 0.0]), 0.005)[0] for angle in (0.1, -0.1))
-    assert right > left  # it pushes the cart under the pole
+def test_a_controller_is_trained_with_this_perception_in_the_loop(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "TRIAL_SEEDS", range(1))
+    name, out = f"pencil?perception={trained[0]}", tmp_path / "controller.safetensors"
+    config = DaggerTraining(n_rounds=1, n_episodes=2, n_validations=0, passes=1, duration_s=0.5)
+    products = learning.Products(out, None, "train it")
+    learning.learn_policy(name, named("cfc_mm", units=8), config, "cpu", products, Console())
+    controller = read_robot_controller(robot_named("pencil"), out)
+    assert controller.observation_names == ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
+    assert read_controller(out).training_command == "train it"
+    task, shipped = sensed_task_named(name), sensed_task_named("pencil")
+    task.set_duration(0.05)
+    for each in (task, shipped):
+        each.reset(3)
+    while not task.over:
+        for each in (task, shipped):
+            each.advance(np.array([1.0]), task.period_s)
+    assert task.elapsed_s == pytest.approx(0.05)
+    np.testing.assert_array_equal(task.truth(), shipped.truth())  # the same motion, seen by other networks
+    assert (task.observe()[2:] != shipped.observe()[2:]).all() and (task.observe()[:2] == shipped.observe()[:2]).all()
 
 
 def test_perception_counts_what_does_not_fit(trained):

@@ -34,10 +34,13 @@ def short(monkeypatch):
 
 def test_the_command_in_the_file_makes_the_same_file_again(tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    policy_command(replace(TINY, out=first, seed=5, hide_elapsed=True, controller="gru", logs=tmp_path / "logs"))
+    policy_command(replace(
+        TINY, out=first, seed=5, hide_elapsed=True, controller="gru", duration=0.4, logs=tmp_path / "logs"
+    ))  # fmt: skip
     file = read_controller(first)
     assert file.training_command == (
-        "liquid-spike train policy swing-up --seed 5 --controller gru --units 6 --hide-elapsed --rounds 2 --passes 1"
+        "liquid-spike train policy swing-up --seed 5 --controller gru --units 6 --hide-elapsed --rounds 2"
+        " --duration 0.4 --passes 1"
     )
     architecture = file.architecture
     assert (architecture.cell, architecture.units) == ("gru", 6)
@@ -107,6 +110,9 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"faults": 0.0, "rewards": True}, "--faults belongs to imitation and --rewards does without it"),
         ({"controller": "spiking", "out": Path("x.safetensors")}, "--out x.safetensors: .* 'spiking' ends in .nir"),
         ({"out": Path("x.nir")}, "--out x.nir: the file of a controller 'cfc_mm' ends in .safetensors"),
+        ({"perception": Path("x.nir")}, "--perception x.nir: the robot swing-up has no estimates; leave it out"),
+        ({"perception": Path("x.nir"), "estimates": "truth"}, "--perception and --estimates truth both give the estim"),
+        ({"duration": 1.0, "rewards": True}, "--duration belongs to imitation"),
         ({"seed": -1}, "--seed -1; give a whole number from 0 to "),
         ({"rounds": 0}, "--rounds 0; give a whole number from 1 to "),
         ({"learning_rate": float("nan")}, "--learning-rate nan; give a number from "),

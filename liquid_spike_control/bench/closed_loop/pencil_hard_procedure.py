@@ -103,13 +103,13 @@ class PencilHardProcedure:
         """See :class:`~.procedure.Procedure`."""
         import torch
 
-        from ...robots.pencil_hard.spiking import new_hard_trainer
+        from ...robots.pencil_hard.imitation import HardImitationTrainer
 
         torch.set_num_threads(1)
         config = _recipe(candidate, seed, rounds)
         model = read_robot_perception(ROBOT, shipped_model(PERCEPTION))
         begin = time.process_time()
-        trainer = new_hard_trainer(config, model, lambda: new_backend(model, "loihi"))
+        trainer = HardImitationTrainer(config, model, lambda: new_backend(model, "loihi"))
         for _ in range(config.n_rounds):
             trainer.collect()
             trainer.learn()
@@ -154,7 +154,7 @@ class PencilHardProcedure:
 
 def _recipe(candidate: Candidate, seed: int, rounds: int | None) -> HardImitationTraining:
     """The recipe of the shipped controllers, with fewer rounds, for any cell."""
-    from ...robots.pencil_hard.spiking import hard_recipe
+    from ...robots.pencil_hard.imitation import hard_recipe
 
     config = hard_recipe(candidate.learner, seed, hide_elapsed=not candidate.changes.get("elapsed_input", True))
     return config if rounds is None else replace(config, n_rounds=rounds)
@@ -162,6 +162,4 @@ def _recipe(candidate: Candidate, seed: int, rounds: int | None) -> HardImitatio
 
 def _made(config: HardImitationTraining) -> Architecture | SpikingArchitecture:
     """Return the architecture that a recipe trains."""
-    from ...robots.pencil_hard.spiking import HardSpikingTraining
-
-    return config.spiking if isinstance(config, HardSpikingTraining) else config.architecture
+    return config.architecture if config.spiking is None else config.spiking

@@ -17,7 +17,7 @@ class TrainOptions(Options):
     """Options of the training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """Robot: its name, folder or yaml file. The perceptions of pencil and pencil-hard have trainings of their own, and so
+    """Robot: its name, folder or yaml file. Perceptions of pencil and pencil-hard have trainings of their own, and so
     has the controller of pencil-hard.
     """
     out: OutputFile = None

@@ -2,7 +2,7 @@
 """Leaky rates of every neuron, with every time constant: the features that a reservoir is read by.
 
 Feature ``k n + i`` is the rate of neuron i in spikes a step, a leaky sum with the time constant k: what a spike adds is
-``d = 1 - exp(-1 / tau)``, and d is lost in a step.
+``d = 1 - exp(-1 / tau)``, and d is lost in a step. Sums, to which a spike adds 1, are the same but for a factor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .readout import Readout
 
 
 @njit(cache=True)
-def _advance(indptr, ids, decay, n, x):
+def _advance(indptr, ids, decay, gain, n, x):
     """All features, step by step; 1 if an id is out of range, and nothing has then changed."""
     for k in range(indptr[0], indptr[-1]):
         if ids[k] < 0 or ids[k] >= n:
@@ -28,7 +28,7 @@ def _advance(indptr, ids, decay, n, x):
             x[i] *= 1 - decay[i]
         for k in range(indptr[step], indptr[step + 1]):
             for i in range(ids[k], len(x), n):
-                x[i] += decay[i]
+                x[i] += gain[i]
     return 0
 
 
@@ -45,7 +45,21 @@ class LeakyFeatures:
         if not self.taus or not all(0 < tau < np.inf for tau in self.taus):
             raise ModelError(f"readout: time constants {self.taus}; give finite ones above 0")
         self._decay = np.repeat(-np.expm1(-1 / np.array(self.taus)), n_neurons)
+        self._gain = self._decay
         self._x = np.zeros(self.n)
+
+    @classmethod
+    def sums(cls, n_neurons: int, decay: np.ndarray) -> LeakyFeatures:
+        """Leaky sums to which a spike adds 1.
+
+        Args:
+            n_neurons: that spike.
+            decay: what a sum loses in a step, one a time constant.
+        """
+        features = cls(n_neurons, -1 / np.log1p(-decay))
+        features._decay = np.repeat(decay, n_neurons)
+        features._gain = np.ones(features.n)
+        return features
 
     @property
     def n(self) -> int:
@@ -63,7 +77,7 @@ class LeakyFeatures:
             ValueError: a neuron is out of range; nothing has then changed.
         """
         indptr, ids = np.ascontiguousarray(spikes.indptr, np.int64), np.ascontiguousarray(spikes.ids, np.int32)
-        if _advance(indptr, ids, self._decay, self.n_neurons, self._x):
+        if _advance(indptr, ids, self._decay, self._gain, self.n_neurons, self._x):
             raise ValueError(f"spikes must have indices in 0 .. {self.n_neurons - 1}")
         return self._x.copy()
 
@@ -84,7 +98,7 @@ class LeakyFeatures:
             offset: ``(n_outputs,)``.
         """
         n_outputs, n_taus = len(weights), len(self.taus)
-        rows = (weights * self._decay).reshape(n_outputs * n_taus, self.n_neurons)
+        rows = (weights * self._gain).reshape(n_outputs * n_taus, self.n_neurons)
         decay = np.tile(self._decay[:: self.n_neurons], n_outputs)
         mix = np.repeat(np.eye(n_outputs), n_taus, axis=1)
         return Readout(rows, decay, mix, offset)
@@ -104,5 +118,5 @@ class LeakyFeatures:
         decay = readout.decay[:n_taus]
         features = cls(readout.n_neurons, -1 / np.log1p(-decay))
         features._decay[:] = np.repeat(decay, readout.n_neurons)
-        weights = readout.weight.reshape(n_outputs, -1) / features._decay
+        weights = readout.weight.reshape(n_outputs, -1) / features._gain
         return features, weights, readout.offset.copy()

@@ -11,7 +11,7 @@ spikes that it gives there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ import torch
 
 from ..assembly import new_backend
 from ..errors import TaskError
-from ..perception import Perception
 from ..robot import Robot, names, scales, units
 from ..spiking.graph import SpikingGraph
 from ..spiking.layered_network import LayersState, TrainableLayers
 from ..spiking.layers import LayeredNetwork
+from ..spiking.leaky_features import LeakyFeatures
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
 from ..types import SpikeTrain
+from .least_squares import Moments
 from .recorded_episodes import EpisodeSet, RecordedEpisode, front_end_of
 from .resume import read_checkpoint, write_checkpoint
 
@@ -305,60 +306,50 @@ class LayersTrainer:
         """The readout whose weighted squared error is least, held back towards the trained one by a ridge."""
         training, trained = self.network.training, model.readout
         n_taus, n = len(self.network.readout_taus_s), trained.n_neurons
-        keep = 1 - trained.decay[:n_taus]
-        size = n_taus * n + 1
-        grams = [np.zeros((size, size)) for _ in self.scales]
-        moments = [np.zeros(size) for _ in self.scales]
-        old = [np.append(trained.weight[f * n_taus : (f + 1) * n_taus].ravel(), trained.offset[f] / self.scales[f])
-               for f in range(len(self.scales))]  # fmt: skip
+        rows = [slice(f * n_taus, (f + 1) * n_taus) for f in range(len(self.scales))]
+        features = LeakyFeatures.sums(n, trained.decay[:n_taus])
+        moments = [
+            Moments(trained.weight[r], offset / scale)
+            for r, offset, scale in zip(rows, trained.offset, self.scales, strict=True)
+        ]
         settling = math.ceil(SETTLING_S / self.robot.period_s)
         with new_backend(model) as backend:
             for number, episode in enumerate(episodes):
-                x = _traces(backend, episode, keep, n)[settling:]
-                y = episode.truth[settling:] / self.scales
-                for f, weights in enumerate(old):
-                    worth = 1 / (training.floor + training.fraction * np.abs(y[:, f])) ** 2
-                    grams[f] += (x * worth[:, None]).T @ x
-                    moments[f] += x.T @ (worth * (y[:, f] - x @ weights))
+                backend.reset()
+                features.reset()
+                x = np.array([features.step(spikes) for spikes in _ticks(backend.run(episode.spikes), episode)])
+                y = episode.truth / self.scales
+                for f, moment in enumerate(moments):
+                    worth = 1 / (training.floor + training.fraction * np.abs(y[settling:, f])) ** 2
+                    moment.observe(x[settling:], y[settling:, f], worth)
                 progress(number + 1)
         weight, offset = trained.weight.copy(), trained.offset.copy()
-        for f, (gram, moment, weights) in enumerate(zip(grams, moments, old, strict=True)):
-            penalty = np.full(size, training.ridge * np.diag(gram)[:-1].mean() + 1e-12)
-            penalty[-1] = 1e-12
-            solved = weights + np.linalg.solve(gram + np.diag(penalty), moment)
-            weight[f * n_taus : (f + 1) * n_taus] = solved[:-1].reshape(n_taus, n)
-            offset[f] = solved[-1] * self.scales[f]
+        for f, (row, moment) in enumerate(zip(rows, moments, strict=True)):
+            weight[row], solved = moment.solve(training.ridge)
+            offset[f] = solved * self.scales[f]
         return Readout(weight, trained.decay, trained.mix, offset)
 
 
-def _traces(backend: Any, episode: RecordedEpisode, keep: np.ndarray, n: int) -> np.ndarray:
-    """Leaky sums of the output spikes at each tick with every time constant, and a 1; ``(n_ticks, n_taus n + 1)``."""
-    backend.reset()
-    out = backend.run(episode.spikes)
-    x = np.ones((len(episode.truth), len(keep) * n + 1))
-    sums = np.zeros((len(keep), n))
-    for step in range(len(episode.truth) * episode.steps_per_tick):
-        sums *= keep[:, None]
-        sums[:, out.ids[out.indptr[step] : out.indptr[step + 1]]] += 1
-        if step % episode.steps_per_tick == episode.steps_per_tick - 1:
-            x[step // episode.steps_per_tick, :-1] = sums.ravel()
-    return x
+def _ticks(spikes: SpikeTrain, episode: RecordedEpisode) -> Iterator[SpikeTrain]:
+    """Output spikes of an episode, control period by control period."""
+    per = episode.steps_per_tick
+    for first in range(0, len(episode.truth) * per, per):
+        yield SpikeTrain(spikes.indptr[first : first + per + 1], spikes.ids)
 
 
 def _errors(
     model: PerceptionModel, kind: str, episodes: Sequence[RecordedEpisode], progress: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Root mean square errors ``(n_estimates,)``; and synaptic operations, spikes and input spikes."""
-    readout, errors, work = Perception(model)._readout, [], np.zeros(3)
+    readout, errors, work = model.readout, [], np.zeros(3)
     with new_backend(model, kind) as backend:
         for number, episode in enumerate(episodes):
             backend.reset()
             readout.reset()
             out = backend.run(episode.spikes)
-            for tick, truth in enumerate(episode.truth):
-                first, last = tick * episode.steps_per_tick, (tick + 1) * episode.steps_per_tick
-                estimate = readout.step(SpikeTrain(out.indptr[first : last + 1], out.ids))
-                if last * float(model.metadata["dt"]) > SETTLING_S:
+            for tick, (spikes, truth) in enumerate(zip(_ticks(out, episode), episode.truth, strict=True)):
+                estimate = readout.step(spikes)
+                if (tick + 1) * episode.steps_per_tick * float(model.metadata["dt"]) > SETTLING_S:
                     errors.append(estimate - truth)
             stats = backend.stats()
             work += stats.synaptic_operations, stats.spikes, stats.input_spikes

@@ -10,6 +10,7 @@ import pytest
 from liquid_spike_control.errors import RobotError, TaskError
 from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.robots.pencil.episodes import PencilEpisode, PencilEpisodes
+from liquid_spike_control.sim.world import World
 from liquid_spike_control.tasks.of_robot import task_of
 
 
@@ -112,3 +113,20 @@ def test_a_period_that_is_no_whole_number_of_milliseconds_is_refused_by_name():
 def test_an_unknown_task_lists_the_known_ones():
     with pytest.raises(RobotError, match="unknown robot 'broom'; known: .*pencil"):
         task_named("broom")
+
+
+def test_pictures_from_the_table_give_the_events_of_rendered_ones():
+    counts, truths = [], []
+    for rendered in (True, False):
+        with World(task_named("pencil"), rendered=rendered) as world:
+            expert, events = world.task.expert(), []
+            world.reset(3)
+            assert world.picture().max() > 50  # there is a pole
+            for _ in range(80):
+                events += world.advance(expert.act(world.task)).events
+            x, y = (np.concatenate([e[axis] for e in events]) for axis in "xy")
+            counts.append(np.bincount(y // 4 * 64 + x, minlength=1024))
+            truths.append(world.truth)
+    np.testing.assert_array_equal(*truths)
+    assert counts[0].sum() > 1000 and 0.95 < counts[1].sum() / counts[0].sum() < 1.2
+    assert np.corrcoef(*counts)[0, 1] > 0.97

@@ -125,6 +125,12 @@ def test_features_are_leaky_rates_and_become_a_readout():
     again, same, there = LeakyFeatures.of_readout(readout)
     assert np.allclose(same, weights, rtol=1e-12) and (there == offset).all()
     assert np.allclose(again.step(SpikeTrain.from_dense(dense)), found, rtol=1e-12)
+    decay = -np.expm1(-1 / np.array([4.0, 20.0]))
+    sums = LeakyFeatures.sums(5, decay)
+    assert np.allclose(sums.step(SpikeTrain.from_dense(dense)) * np.repeat(decay, 5), found, rtol=1e-12)
+    of_sums = sums.readout(weights, offset)
+    assert (of_sums.weight == weights.reshape(6, 5)).all()
+    assert np.allclose(of_sums.step(SpikeTrain.from_dense(dense)), weights @ sums.state + offset, atol=1e-12)
     with pytest.raises(ValueError):
         features.step(SpikeTrain.from_steps([[5]]))
 

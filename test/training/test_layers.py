@@ -313,7 +313,7 @@ def test_workers_record_the_same(arm, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rounds": 3}, "--rounds belongs to other trainings"),
+        ({"rounds": 3}, "--rounds belongs to the training of a controller"),
         ({"random_features": True, "updates": 3}, "--updates does not belong to --random-features"),
         ({"network": Path("none.yaml")}, "none.yaml: No such file"),
     ],

@@ -25,7 +25,7 @@ from ...spiking.network import SpikingNetwork
 from ...spiking.nir_io import write_perception_model
 from ...spiking.readout import Readout
 from ...training.axon_spikes import AxonSpikes
-from ...training.least_squares import ReadoutMoments
+from ...training.least_squares import StreamMoments
 from ...training.pruning import Pruning
 from ...training.receptive_fields import oriented_bands
 from ...training.seeds import PERCEPTION_SEEDS
@@ -168,7 +168,7 @@ class PerceptionTrainer:
         offset, n_taus = net.offset.numpy().copy(), w["dr"].size // 2
         columns = [slice(f * n_taus, (f + 1) * n_taus) for f in range(2)]
         moments = [
-            ReadoutMoments(w["w_out"][:, c].T, offset[f], 1 - w["dr"][c], config.n_streams)
+            StreamMoments(w["w_out"][:, c].T, offset[f], 1 - w["dr"][c], config.n_streams)
             for f, c in enumerate(columns)
         ]
         for _ in range(n_chunks):
@@ -178,7 +178,7 @@ class PerceptionTrainer:
                 for t in range(config.chunk_ms):
                     moment.advance(self._spiked[:, t])
                     if t % self._period_ms == self._period_ms - 1:
-                        moment.observe(self._truth[:, t, f] / FEATURE_SCALES[f], weight)
+                        moment.observe_now(self._truth[:, t, f] / FEATURE_SCALES[f], weight)
                     moment.forget(self._begun[:, t])
         for f, (c, moment) in enumerate(zip(columns, moments, strict=True)):
             weights, net.offset[f] = moment.solve(RIDGE)

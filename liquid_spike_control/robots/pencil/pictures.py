@@ -50,12 +50,20 @@ class PolePictures:
     def render(self, data: mujoco.MjData) -> np.ndarray:
         """The picture now, float32 ``(height, width)``, 0 to 255; overwritten by the next."""
         first, spacing = self._angles[0], self._angles[1] - self._angles[0]
-        _interpolate(self._table, first, spacing, data.qpos[1], self._picture)
+        interpolate(self._table, first, spacing, data.qpos[1], self._picture)
         return self._picture
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _interpolate(pictures, first, spacing, angle, out):
+def interpolate(pictures, first, spacing, angle, out):
+    """The picture at an angle [rad].
+
+    Args:
+        pictures: float32 ``(n, height, width)``.
+        first, spacing: angle of the first, and from one to the next [rad].
+        angle: which is taken to the nearest of them outside.
+        out: float32 ``(height, width)``, overwritten.
+    """
     place = min(max((angle - first) / spacing, 0.0), pictures.shape[0] - 1.001)
     i = int(place)
     weight = np.float32(place - i)

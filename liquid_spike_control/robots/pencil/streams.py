@@ -3,7 +3,7 @@
 
 The camera rides on the cart, so a picture depends on the pole's angle, its length and the lamp alone. A table of
 pictures, rendered once for a few lengths and lamps and interpolated between angles, therefore gives the events of
-true rendering at a tenth of its cost. Evaluation always renders.
+true rendering at a tenth of its cost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
 from ...events.binning import SpikeBinner
 from ...events.camera import EventCamera, EventCameraModel
@@ -20,6 +19,7 @@ from ...sim.renderer import Renderer
 from ...types import MILLISECOND_NS
 from .description import ROBOT
 from .episodes import PencilEpisodes
+from .pictures import interpolate
 from .task import Pencil
 
 
@@ -63,19 +63,8 @@ class PictureTable:
 
     def picture(self, variant: int, angle: float, out: np.ndarray) -> np.ndarray:
         """Write the picture at an angle [rad] to ``out``, float32 (height, width), and return it."""
-        _interpolate(self.log_intensity[variant], self.angles[0], self.angles[1] - self.angles[0], angle, out)
+        interpolate(self.log_intensity[variant], self.angles[0], self.angles[1] - self.angles[0], angle, out)
         return out
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _interpolate(pictures, first, spacing, angle, out):
-    place = min(max((angle - first) / spacing, 0.0), pictures.shape[0] - 1.001)
-    i = int(place)
-    weight = np.float32(place - i)
-    low, high = pictures[i], pictures[i + 1]
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            out[y, x] = low[y, x] + weight * (high[y, x] - low[y, x])
 
 
 class PencilStream:
@@ -145,4 +134,3 @@ class PencilStream:
             pieces.append(to_words(self._camera.step_log(self._look(), start_ns + (k + 1) * MILLISECOND_NS)))
         # numpy joins plain words ten times as fast as records
         return self._binner.bin(from_words(np.concatenate(pieces)), start_ns, n_steps), truth
-

@@ -11,12 +11,16 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Of a yaml file: its size [bytes], its depth, and its values; a robot's has a hundred.
 MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_VALUES = 1 << 20, 32, 20_000
-
 
 def open_input(path: str | Path) -> BinaryIO:
     """Open a regular file to be read; a FIFO, a device or a folder is refused at once.
@@ -45,6 +49,30 @@ def read_input(path: str | Path, most: int) -> bytes:
     if max(size, len(data)) > most:
         raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
     return data
+
+
+@contextmanager
+def open_npz(path: str | Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Arrays of a ``.npz`` file, each read when it is asked for.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is damaged, or an array is missing, whatever NumPy raises of it; one line.
+    """
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    opened = open_input(path)
+    try:
+        with opened as file, np.load(file, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array, no archive")
+            yield arrays
+    except (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, NotImplementedError,
+            zipfile.BadZipFile, zlib.error, MemoryError) as error:  # fmt: skip
+        raise ValueError(" ".join(str(error).split())[:160] or type(error).__name__) from None
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -155,6 +155,28 @@ def written(path: str | Path) -> Iterator[Path]:
                 os.unlink(temporary)
 
 
+@contextmanager
+def written_folder(path: str | Path) -> Iterator[Path]:
+    """A folder to fill, which is in its place when the block ends, and not at all if the block raises.
+
+    Half of it would stand in the way of the next attempt.
+
+    Args:
+        path: of the folder; nothing may be there. Folders above it are made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = Path(path)
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as made:
+            whole = Path(made) / "whole"
+            whole.mkdir()
+            yield whole
+            whole.rename(path)
+
+
 def write_json(path: str | Path | None, values: Any) -> None:
     """Write numbers, arrays and text as JSON, if a file is given; values that are not finite become null.
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from string import Template
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import LiquidSpikeError, RobotError
+from ..outputs import written_folder
 from ..terminal import Console
 from .catalogue import descriptions, robot_named
 
@@ -45,25 +47,23 @@ def new_command(options: NewOptions) -> int:
     """Write a folder with a robot that runs, for its owner to change.
 
     Raises:
-        RobotError: the folder exists or cannot be written, or its name is not one of a Python package.
+        RobotError: the folder exists, or its name is not one of a Python package.
+        OutputError: it cannot be written; nothing is left of it.
     """
     folder = options.folder
     name = folder.resolve().name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise RobotError(f"{folder}: '{name}' cannot be a Python package; give lower-case letters, digits and _")
-    if folder.exists():
+    if os.path.lexists(folder):
         raise RobotError(f"{folder}: exists; give another folder")
     values = {"name": name, "title": "".join(part.capitalize() for part in name.split("_"))}
-    try:
+    with written_folder(folder) as whole:
         for source in sorted(_TEMPLATE.rglob("*.txt")):
-            relative = str(source.relative_to(_TEMPLATE)).removesuffix(".txt").replace("NAME", name)
-            target = folder / relative
+            target = whole / str(source.relative_to(_TEMPLATE)).removesuffix(".txt").replace("NAME", name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(Template(source.read_text(encoding="utf-8")).substitute(values), encoding="utf-8")
-        (folder / "resource").mkdir(exist_ok=True)
-        (folder / "resource" / name).touch()
-    except OSError as error:
-        raise RobotError(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
+        (whole / "resource").mkdir(exist_ok=True)
+        (whole / "resource" / name).touch()
     inner = folder / name
     Console(highlight=False).print(
         f"{folder} is a package with a robot that runs. Next:\n"

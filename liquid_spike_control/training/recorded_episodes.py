@@ -26,6 +26,7 @@ from ..errors import LiquidSpikeError, TaskError
 from ..events.binning import SpikeBinner
 from ..events.camera_streams import side_by_side
 from ..events.filters import FrontEnd
+from ..inputs import open_npz
 from ..outputs import write_file
 from ..robot import Robot, names
 from ..robots.catalogue import robot_named
@@ -271,9 +272,12 @@ def record_episode(world: World, recording: Recording, seed: int) -> bytes:
 
 def _read(path: Path) -> RecordedEpisode:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             indptr = np.concatenate([[0], np.cumsum(file["counts"].astype(np.int64))])
-            return RecordedEpisode(SpikeTrain(indptr, file["ids"]), file["truth"], int(file["per_tick"]))
-    except (OSError, ValueError, KeyError) as error:
+            ids = file["ids"]
+            if indptr[-1] != len(ids) or ids.dtype != np.int32 or ids.ndim != 1:
+                raise ValueError("counts and spikes do not meet")
+            return RecordedEpisode(SpikeTrain(indptr, ids), file["truth"], int(file["per_tick"]))
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:100]
         raise LiquidSpikeError(f"{path}: not a whole recorded episode ({reason}); remove it") from None

@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import shutil
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from cli_here import cli
 
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.events.files import open_events
-from liquid_spike_control.inputs import open_input, parse_json, read_input, read_yaml
+from liquid_spike_control.inputs import open_input, open_npz, parse_json, read_input, read_yaml
 from liquid_spike_control.mcap import MAGIC
 from liquid_spike_control.neuromorphic.files import event_files
 from liquid_spike_control.records.bag import Bag
@@ -210,6 +211,30 @@ def test_a_data_set_that_claims_more_than_is_stored(tmp_path):
             file[f"events/{name}"][:1] = 0
         file["t_offset"] = 0
     assert "chunks of" in refused("events", "info", path)
+
+
+def test_a_damaged_archive_of_arrays_is_one_line_whatever_is_wrong(tmp_path):
+    """As in the cache of recorded episodes, where a full disk or a crash may leave anything."""
+    import numpy as np
+
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, counts=np.arange(3000), ids=np.zeros(400, np.int32))
+    data = path.read_bytes()
+    with open_npz(path) as arrays:
+        assert arrays["counts"].sum() == 2999 * 1500 and len(arrays["ids"]) == 400
+    rng, refused = random.Random(0), 0
+    for _ in range(200):
+        path.write_bytes(fuzz_readers.mutated(data, rng))
+        try:
+            with open_npz(path) as arrays:
+                assert len(arrays["counts"]) == 3000
+        except (ValueError, AssertionError) as error:
+            assert "\n" not in str(error) or isinstance(error, AssertionError)
+            refused += 1
+    assert refused > 150
+    np.save(path.with_suffix(".npy"), np.arange(3))
+    with pytest.raises(ValueError, match="one array"), open_npz(path.with_suffix(".npy")):
+        pass
 
 
 def packed_columns(path: Path, n: int) -> None:

@@ -8,11 +8,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from ...errors import TaskError
+from ...inputs import open_npz
 from ...outputs import write_file
 from ..closed_loop.record import key_of
 from ..closed_loop.versions import VERSIONS
@@ -84,10 +84,10 @@ class Folder:
         path = self.path / f"{experiment.name}-{key_of(_of_data(experiment))}.npz"
         names = Sequences.__slots__
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_npz(path) as file:
                 training, test = (Sequences(*(file[f"{part}_{n}"] for n in names)) for part in ("training", "test"))
                 return training, test
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        except (OSError, ValueError):
             pass
         made = experiment.make(experiment.n_training, experiment.n_test)
         buffer = io.BytesIO()

@@ -7,7 +7,6 @@ Made by ``cryptography``, so that it needs no ``ros2 security``; that command ca
 from __future__ import annotations
 
 import os
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from ...errors import GraphError, OutputError
+from ...errors import GraphError
+from ...outputs import written_folder
 from .policy import Enclaves, governance_xml, permissions_xml
 
 #: How long keys and permissions hold.
@@ -43,19 +43,12 @@ def write_keystore(folder: str | Path, enclaves: Enclaves, domain: int, now: dat
     end = begin + VALID
     if os.path.lexists(folder):
         raise GraphError(f"{folder} exists; give another folder, keys are not written over")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # beside its place: half a keystore would stand in the way of the next attempt
-        with tempfile.TemporaryDirectory(prefix=".keystore-", dir=folder.parent) as made:
-            whole = Path(made) / "keystore"
-            _fill(whole, enclaves, domain, begin, end)
-            whole.rename(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    with written_folder(folder) as whole:
+        _fill(whole, enclaves, domain, begin, end)
 
 
 def _fill(folder: Path, enclaves: Enclaves, domain: int, begin: datetime, end: datetime) -> None:
-    for name in ("", "public", "enclaves"):
+    for name in ("public", "enclaves"):
         (folder / name).mkdir()
     (folder / "private").mkdir(mode=0o700)
     key = ec.generate_private_key(ec.SECP256R1())

@@ -66,10 +66,12 @@ def open_npz(path: str | Path) -> Iterator[np.lib.npyio.NpzFile]:
 
     opened = open_input(path)
     try:
-        with opened as file, np.load(file, allow_pickle=False) as arrays:
+        with opened as file:
+            arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array, no archive")
-            yield arrays
+            with arrays:
+                yield arrays
     except (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, NotImplementedError,
             zipfile.BadZipFile, zlib.error, MemoryError) as error:  # fmt: skip
         raise ValueError(" ".join(str(error).split())[:160] or type(error).__name__) from None

@@ -49,6 +49,7 @@ from .options import (
     TrainOptions,
     TrainPolicyOptions,
     TrainReservoirOptions,
+    TrainRewardOptions,
     ViewOptions,
 )
 from .options.fields import registry
@@ -136,6 +137,14 @@ def train_expert(options: Annotated[TrainExpertOptions, tyro.conf.arg(name="")])
     from .training.entry import expert_command
 
     return expert_command(options)
+
+
+@train.command(name="reward")
+def train_reward(options: Annotated[TrainRewardOptions, tyro.conf.arg(name="")]) -> int:
+    """Learn a robot's commands by reward, with plastic synapses on the Loihi emulator. Needs no torch."""
+    from .training.reward_command import reward_command
+
+    return reward_command(options)
 
 
 @train.command(name="reservoir")

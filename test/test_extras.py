@@ -54,6 +54,9 @@ WORKS = {
     "bench policy": ["bench", "policy", SPIKING, "--seeds", "0:1", "--perturbations", "clean"],
     "bench energy": ["bench", "energy", "--seed", "0", "--duration", "0.2"],
     "train reservoir": ["train", "reservoir", "--neurons", "20", "--samples", "500", "--out", "{out}/a.nir"],
+    "train reward": [
+        "train", "reward", "lane_car", "--passed", "speed=target_speed", "--episodes", "1", "--tries", "0", "--out",
+        "{out}/a.yaml"],
     "bench reservoir": ["bench", "reservoir", "--models", "esn", "--seeds", "1:2", "--samples", "500"],
     "controller inspect": ["controller", "inspect", CONTROLLER],
     "neuromorphic inspect": ["neuromorphic", "inspect", PERCEPTION],

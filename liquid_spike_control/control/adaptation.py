@@ -35,6 +35,7 @@ from ..neuromorphic.learning.rules import pes
 from ..spiking.population_coding import encode
 from ..spiking.readout import Readout
 from ..types import SpikeTrain
+from .learning_network import LearningNetwork
 
 #: Largest weight of the encoders, and decays of the hidden neurons' current and voltage, in 1/4096 a step.
 ENCODER, HIDDEN_DU, HIDDEN_DV = 120, 800, 200
@@ -45,8 +46,6 @@ INTERCEPTS = (-0.9, 0.7)
 #: Voltage threshold of the output neurons for each hidden one, so that weights of about half their range reach the
 #: limit; their decay; their spread; and the bias as a part of the threshold, by which neither sign has a dead zone.
 VTH_PER_NEURON, OUTPUT_DV, SPREAD, BIAS = 21.25, 150, 0.2, 0.07
-#: Spikes a step that the neurons of one sign have more than those of the other where the term is at its limit.
-FULL_RATE = 0.3
 #: The largest third factor of the chip.
 MOST_ERROR = 127
 #: Control periods between two checks of the weights.
@@ -57,60 +56,27 @@ MOST_SATURATED, MOST_AT_LIMIT_S = 0.05, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adaptation:
+class Adaptation(LearningNetwork):
     """What is learnt from what, and how fast; :meth:`network` is what learns.
 
     Attributes:
-        centres, scales: of the inputs: their middle and a large deviation, in their units.
-        limits: greatest magnitude of what is learnt, for each command, in its unit.
-        errors: the error that counts as the chip's largest, for each command, in its unit.
         neurons: of the hidden population.
-        fields: of each input.
-        pairs: of output neurons, for each command.
-        steps: of the network, in a control period.
         rate: of :func:`~..neuromorphic.learning.rules.pes`.
         tau: time constant of the activities that learning sees [steps].
         decimation: learning happens every ``2^decimation`` steps.
-        smoothing_s: time constant of what the pairs of neurons say [s].
-        period_s: control period [s].
-        seed: of the neurons, and of the rounding of what they learn.
-        source: for messages.
 
     Raises:
         ModelError: a number is out of range.
         LearningRuleError: the chip has no such rate.
     """
 
-    centres: tuple[float, ...]
-    scales: tuple[float, ...]
-    limits: tuple[float, ...]
-    errors: tuple[float, ...]
-    period_s: float
     neurons: int = 800
-    fields: int = 6
-    pairs: int = 4
-    steps: int = 5
-    rate: float = 1 / 64
     tau: float = 20.0
     decimation: int = 3
-    smoothing_s: float = 0.02
-    seed: int = 0
-    source: str = "adaptation"
 
     def __post_init__(self) -> None:
-        for field, least, most in (
-            ("neurons", 10, 4000), ("fields", 2, 100), ("pairs", 1, 1000), ("steps", 1, 1000), ("seed", 0, 2**32),
-            ("decimation", 0, 9), ("smoothing_s", 1e-4, 10.0), ("period_s", 1e-4, 1.0), ("tau", 0.0, 1e4),
-        ):  # fmt: skip
-            if not least <= (value := getattr(self, field)) <= most:
-                raise ModelError(f"{self.source}: adaptation.{field}: {value}; give {least} to {most}")
-        for field in ("scales", "limits", "errors"):
-            for value in getattr(self, field):
-                if not 0 < value < np.inf:
-                    raise ModelError(f"{self.source}: adaptation.{field}: {value}; give finite numbers above 0")
-        if not np.isfinite(self.centres).all():
-            raise ModelError(f"{self.source}: adaptation.centres: {list(self.centres)}; give finite numbers")
-        self.network()
+        self._check(("neurons", 10, 4000), ("decimation", 0, 9), ("tau", 0.0, 1e4))
+        super().__post_init__()
 
     def network(self) -> LoihiNetwork:
         """The network before it has learnt anything: its plastic weights are 0."""
@@ -144,19 +110,14 @@ class Adaptation:
         )
         return LoihiNetwork(n_inputs * self.fields, {"hidden": hidden, "output": output}, connections)
 
-    @property
-    def signs(self) -> np.ndarray:
-        """Of the output neurons for each command, float64 ``(n_commands, n_outputs)``: 1, -1, or 0."""
-        one = np.repeat([1.0, -1.0], self.pairs)
-        return np.kron(np.eye(len(self.limits)), one)
-
 
 class SpikingAdaptation:
-    """Runs an :class:`Adaptation`.
+    """Runs an :class:`Adaptation`, or another network that learns.
 
     Args:
         description: what is learnt from what.
-        weights: int ``(n_outputs, neurons)``, learnt before; nothing by default.
+        weights: int ``(n_outputs, n_sources)``, learnt before; nothing by default.
+        guarded: learning that leaves its bounds freezes itself.
 
     Attributes:
         description: as given.
@@ -166,21 +127,24 @@ class SpikingAdaptation:
         ModelError: the weights do not fit.
     """
 
-    def __init__(self, description: Adaptation, weights: np.ndarray | None = None) -> None:
+    def __init__(
+        self, description: LearningNetwork, weights: np.ndarray | None = None, guarded: bool = True
+    ) -> None:
         self.description = d = description
+        self._guarded = guarded
         self._emulator = PlasticEmulator(d.network())
         self._plastic = self._emulator.plastic[0]
         self._first = self._plastic.weights if weights is None else np.asarray(weights)
         if self._first.shape != self._plastic.shape:
             raise ModelError(
-                f"{d.source}: adaptation.weights: {self._first.shape} weights; give {self._plastic.shape}, outputs and"
+                f"{d.source}: {d.entry}.weights: {self._first.shape} weights; give {self._plastic.shape}, outputs and"
                 " neurons, as they were saved"
             )
         self._signs, self._limits = d.signs, np.array(d.limits)
         self._per_error = MOST_ERROR / np.array(d.errors)
         self._centres, self._scales = np.array(d.centres), np.array(d.scales)
         decay = -np.expm1(-d.period_s / d.steps / d.smoothing_s)
-        self._readout = Readout(self._signs * decay / d.pairs, decay, np.diag(self._limits / FULL_RATE))
+        self._readout = Readout(self._signs * decay / d.pairs, decay, np.diag(self._limits / d.full_rate))
         n_axons = len(d.centres) * d.fields
         self._charge = np.zeros((1, n_axons))
         self._indptr = np.zeros((1, d.steps + 1), np.int64)
@@ -281,7 +245,7 @@ class SpikingAdaptation:
         counts = self._counts
         counts[0] += 1
         counts[1] = counts[1] + 1 if at_limit else 0
-        if not self.learning:
+        if not (self.learning and self._guarded):
             return
         if counts[1] * self.description.period_s > MOST_AT_LIMIT_S:
             self._freeze(2)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Controllers out of files of any kind: liquid and gated networks (safetensors), spiking ones (NIR), and gains with
-what is learnt while they run (yaml).
+"""Controllers out of files of any kind: liquid and gated networks (safetensors), spiking ones (NIR), gains with what is
+learnt while they run, and what spiking neurons have learnt by reward (yaml).
 
 What only some need is imported when one comes: NIR, HDF5 and the emulator take half a second.
 """
@@ -16,16 +16,17 @@ from ..resources import model_file
 
 if TYPE_CHECKING:
     from ..spiking.policy_file import SpikingControllerFile
+    from .reward import RewardController, RewardFile
     from .spiking import SpikingController
     from .tracking import TrackingController, TrackingFile
 
-    AnyFile = ControllerFile | SpikingControllerFile | TrackingFile
-    AnyController = LiquidController | SpikingController | TrackingController
+    AnyFile = ControllerFile | SpikingControllerFile | TrackingFile | RewardFile
+    AnyController = LiquidController | SpikingController | TrackingController | RewardController
 
 
 def read_controller_file(path: str | Path) -> AnyFile:
-    """Read and check a controller; one whose name ends in ``.nir`` is a spiking one, in ``.yaml`` gains. A shipped
-    one may be named alone.
+    """Read and check a controller; one whose name ends in ``.nir`` is a spiking one, in ``.yaml`` one that learns
+    on line. A shipped one may be named alone.
 
     Raises:
         ModelError: it is missing, damaged, no controller, or not fit for use.
@@ -37,10 +38,22 @@ def read_controller_file(path: str | Path) -> AnyFile:
 
         return read_spiking_controller(path)
     if suffix in (".yaml", ".yml"):
-        from .tracking_file import read_tracking
-
-        return read_tracking(path)
+        return _of_yaml(path)
     return read_controller(path)
+
+
+def _of_yaml(path: Path) -> TrackingFile | RewardFile:
+    from .reward_file import reward_of
+    from .tracking_file import tracking_of
+    from .yaml_file import read_fields, refuse
+
+    values = read_fields(path)
+    kind = values.get("kind")
+    if kind == "tracking":
+        return tracking_of(path, values)
+    if kind == "reward":
+        return reward_of(path, values)
+    refuse(path, "kind", repr(kind), "give tracking or reward")
 
 
 def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
@@ -60,6 +73,10 @@ def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
 
     if isinstance(file, TrackingFile):
         return TrackingController(file, backend)
+    from .reward import RewardController, RewardFile
+
+    if isinstance(file, RewardFile):
+        return RewardController(file, backend)
     from .spiking import SpikingController
 
     return SpikingController(file, backend)

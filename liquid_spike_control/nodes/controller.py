@@ -206,7 +206,7 @@ class ControllerNode(GraphNode):
         elif not self._learnt_file:
             response.message = "parameter learnt_file: not set; give the path of a file"
         else:
-            from ..control.tracking_file import save_learnt
+            from ..control.learnt_weights import save_learnt
 
             try:
                 saved = save_learnt(Path(self._learnt_file), self._learner)

@@ -45,7 +45,7 @@ from .records import (
     ReplayOptions,
 )
 from .reservoirs import BenchReservoirOptions, TrainReservoirOptions
-from .training import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
+from .training import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions, TrainRewardOptions
 
 __all__ = [
     "BenchAdaptationOptions",
@@ -89,5 +89,6 @@ __all__ = [
     "TrainOptions",
     "TrainPolicyOptions",
     "TrainReservoirOptions",
+    "TrainRewardOptions",
     "ViewOptions",
 ]

@@ -111,6 +111,38 @@ class TrainPolicyOptions(LearningOptions):
 
 
 @dataclass
+class TrainRewardOptions(Options):
+    """Options of ``train reward``."""
+
+    task: tyro.conf.Positional[str]
+    """Robot whose task gives rewards, such as lane_car: its name, folder or yaml file."""
+    passed: tuple[str, ...] = ()
+    """Commands that are not learnt, each with the observation whose value it is, such as speed=target_speed."""
+    estimates: Literal["truth", "disturbed", "spiking"] = "disturbed"
+    """What it sees of the cameras: the true values, these with a lag, a wrong gain and errors that wander, or the
+    estimates of the robot's spiking perception.
+    """
+    episodes: Count = 40
+    """Episodes of a training."""
+    reward: Annotated[float, Range(0.1, 127.0)] = 8.0
+    """Third factor of a full reward in the first episode."""
+    cooling: Annotated[float, Range(0.1, 1e6)] = 10.0
+    """The reward of episode k is divided by 1 + k / cooling."""
+    trainings: Annotated[int, Range(1, 1000)] = 1
+    """Trainings, of this seed and the following ones; the file is the first one's."""
+    tries: Annotated[int, Range(0, 100_000)] = 20
+    """Held-out episodes for each training, from seed 1000 on."""
+    seed: Seed = 1
+    """Seed of episodes, neurons and rounding."""
+    out: OutputFile = None
+    """File to write (.yaml), its weights beside it; default: named after the robot, in the working directory."""
+    plot: OutputFile = None
+    """Picture of the learning curves."""
+    json: OutputFile = None
+    """Figures of each episode."""
+
+
+@dataclass
 class TrainExpertOptions(LearningOptions):
     """Options of ``train expert``."""
 

@@ -100,6 +100,15 @@ class MujocoTask:
 
     # what a task overrides
 
+    def reinforcement(self) -> np.ndarray:
+        """Reward of the present state for each command, float64 ``(m,)``, -1 .. 1: positive where the command should be
+        larger; NaN for commands that are not judged. For learning by reward.
+
+        Raises:
+            RobotError: the task has none.
+        """
+        raise RobotError(f"{self.robot.source}: task: gives no reward; add a method reinforcement() to it")
+
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """The model of the robot's scene, and its data.
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from liquid_spike_control.control.files import controller_of, read_controller_file
+from liquid_spike_control.control.learnt_weights import save_learnt
 from liquid_spike_control.control.tracking import TrackingController
-from liquid_spike_control.control.tracking_file import save_learnt
 from liquid_spike_control.errors import LearningRuleError, ModelError, TaskError
 
 DT = 0.01
@@ -205,7 +205,7 @@ def changed(**changes):
 @pytest.mark.parametrize(
     "changes, says",
     [
-        ({"kind": "lqr"}, "kind: 'lqr'; give tracking"),
+        ({"kind": "lqr"}, "kind: 'lqr'; give tracking or reward"),
         ({"speed": 1}, "unknown field `speed`"),
         ({"period_s": "soon"}, "period_s: "),
         ({"integral": [-1.0]}, r"integral: \[-1.0\]; give 1 finite numbers of at least 0"),

@@ -17,7 +17,7 @@ from liquid_spike_control.records.replay import replay
 from liquid_spike_control.records.setup import Topics
 
 #: Long enough for recorders that know of a topic only when it is there.
-EPISODE = ("--mode", "lockstep", "--duration", "4", "--set", "push=0.02", "--seed", "1", *models())
+EPISODE = ("--mode", "lockstep", "--duration", "2", "--set", "push=0.02", "--seed", "1", *models())
 PERCEPTION, CONTROLLER = models()[1::2]
 
 
@@ -42,7 +42,7 @@ def recorded(tmp_path_factory):
     beside = [recorder(whole), recorder(cut)]
     try:
         wait_for(lambda: whole.exists() and cut.exists(), 20, "recorders")
-        done = run(*EPISODE, "--record", str(own))
+        done = run(*EPISODE, "--record", str(own), timeout=200)
         assert done.returncode == 0, done.stderr
         wait_for(lambda: cut.stat().st_size > 20_000, 10, "messages in the file")
         beside[1].kill()

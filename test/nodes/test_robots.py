@@ -16,7 +16,7 @@ from liquid_spike_control.robots.catalogue import descriptions, robot_named
 DURATION = "1"
 WITH_CONTROLLER = [name for name in descriptions() if robot_named(name).controller and name != "pencil"]
 #: Their graphs are like that of swing-up: readings in, commands out, no camera.
-ALIKE = set(WITH_CONTROLLER) - {"hover", "lane_car"}
+ALIKE = set(WITH_CONTROLLER) - {"hover"}
 
 
 @pytest.mark.lockstep

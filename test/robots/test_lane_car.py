@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import new_estimator, read_robot_perception
+from liquid_spike_control.assembly import new_estimator, new_loop, read_robot_perception
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.nodes.run import run_command
@@ -211,3 +211,21 @@ def test_nineteen_neurons_keep_the_lane_on_disturbed_estimates():
     for seed in (1000, 1001):
         assert run_episode(task, controller, Perturbation("calm"), seed).success
     assert controller.state.size == 19
+
+
+def test_plastic_synapses_that_learnt_by_reward_keep_the_lane():
+    loop = new_loop(robot_named("lane_car"), controller="lane_car/rstdp.yaml", truth=True)
+    with loop.world as world:
+        loop.reset(1000)
+        while not world.over:
+            loop.tick()
+        assert world.task.success
+
+
+def test_the_reward_points_back_to_the_middle():
+    task = task_named("lane_car")
+    task.reset(3)
+    for task.offset, task.heading in ((0.05, 0.0), (0.0, 0.1), (-0.3, 0.0)):
+        steer, speed = task.reinforcement()
+        assert np.isnan(speed)
+        assert steer == pytest.approx(-np.clip((task.offset + 0.5 * task.heading) / 0.1, -1, 1))

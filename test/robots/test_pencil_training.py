@@ -38,6 +38,7 @@ def test_the_perception_learns(trained):
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_losses(trained):
     _, losses, _ = trained
     again = PerceptionTrainer(SMALL)

@@ -27,6 +27,8 @@ TYRES = 90.0
 RATE_BIAS, STEERING_BIAS = 0.02, 0.01
 #: Thresholds of the camera are off by one factor of 1 +- this.
 THRESHOLD = 0.15
+#: The reward for the steering is full where the point so far ahead [m] is so far from the middle [m].
+ASTRAY_AHEAD, ASTRAY = 0.5, 0.1
 #: The camera gives nothing for so long in a blackout [s].
 BLACKOUT_S = 0.3
 #: A lap is not done by standing: this part of the distance at the target speed must be covered.
@@ -162,6 +164,11 @@ class KeepLane(MujocoTask):
     def truth(self) -> np.ndarray:
         """Offset, heading error, curvature ahead, target speed; float64 ``(4,)``."""
         return np.append(self.estimates(), self._setpoints[self._setpoint])
+
+    def reinforcement(self) -> np.ndarray:
+        """Reward for the steering, ``(2,)``: where the car will be off the middle, it should steer back."""
+        astray = self.offset + ASTRAY_AHEAD * self.heading
+        return np.array([-min(max(astray / ASTRAY, -1.0), 1.0), np.nan])
 
     def law(self, state: np.ndarray) -> np.ndarray:
         """Steering angle [rad] and speed [m/s], ``(2,)``, for a true state."""

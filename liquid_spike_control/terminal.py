@@ -44,7 +44,7 @@ class Console(rich.console.Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; tables that are wider than the terminal are folded, see :func:`folded`."""
-        if self.is_terminal and any(isinstance(o, Table) for o in objects):
+        if any(isinstance(o, Table) and (self.is_terminal or _is_cut(o, self)) for o in objects):
             objects = tuple(folded(o, self) if isinstance(o, Table) else o for o in objects)
             options["soft_wrap"] = False  # a row that is cut by the terminal cannot be read
         super().print(*objects, **options)
@@ -65,7 +65,7 @@ class Console(rich.console.Console):
 
 def folded(table: Table, console: rich.console.Console) -> RenderableType:
     """A table as it is where the console has room for it without breaking a word; else row by row, names and values."""
-    if not table.show_header or _least_width(table, console) <= console.width:
+    if not table.show_header or (_least_width(table, console) <= console.width and not _is_cut(table, console)):
         return table
     parts: list[RenderableType] = [Text(str(table.title), "bold")] if table.title else []
     for cells in zip(*(column.cells for column in table.columns), strict=True):
@@ -82,6 +82,13 @@ def folded(table: Table, console: rich.console.Console) -> RenderableType:
 
 def _least_width(table: Table, console: rich.console.Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).minimum
+
+
+def _is_cut(table: Table, console: rich.console.Console) -> bool:
+    """Whether a word would end in an ellipsis: rich may give a column less than its longest word beside wide ones."""
+    lines = console.render_lines(table, console.options, pad=False)
+    shown = sum(segment.text.count("\u2026") for line in lines for segment in line)
+    return shown > sum(str(cell).count("\u2026") for column in table.columns for cell in column.cells)
 
 
 def open_streams() -> None:

@@ -140,6 +140,14 @@ def test_wide_tables_fold_and_nothing_is_cut_off():
     assert records[0] == records[1] == records[2] > 5
 
 
+@pytest.mark.parametrize("width", [40, 60, 72])
+def test_no_word_is_cut_off_in_a_narrow_terminal(width):
+    shown = subprocess.run(
+        [*COMMAND, "robots"], env=os.environ | {"COLUMNS": str(width)}, capture_output=True, text=True, timeout=60
+    )
+    assert shown.returncode == 0 and "\u2026" not in shown.stdout and "trajectory" in shown.stdout
+
+
 def test_a_table_keeps_its_form_where_it_fits():
     table = Table("first", "second", title="title", caption="caption")
     table.add_row("one", "two-thirds-of-it")

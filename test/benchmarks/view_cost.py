@@ -11,7 +11,7 @@ The runs of one round follow one another, and each round begins with another of 
 meets all alike; differences are those of one round. A deadline is missed when a command comes more than a period after
 its sensing was due.
 
-    python test/benchmarks/view_cost.py --robots hover,hopper --seconds 10 --rounds 3 [--in-process] [--json out.json]
+    python test/benchmarks/view_cost.py --robots hover,hopper --seconds 10 --rounds 3 [--priority 20 | --in-process]
 
 It needs Chromium and playwright.
 """
@@ -108,11 +108,11 @@ def _below(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(robot: str, seconds: float, in_process: bool, out: Path, view: bool):
+def running(robot: str, seconds: float, in_process: bool, priority: int, out: Path, view: bool):
     """A run, and its lines on standard error."""
     command = [sys.executable, "-m", "liquid_spike_control", "run", robot, "--seed", "5", "--duration", str(seconds),
                "--json", str(out)]  # fmt: skip
-    command += (["--in-process"] if in_process else []) + (["--view"] if view else [])
+    command += (["--in-process"] if in_process else ["--priority", str(priority)]) + (["--view"] if view else [])
     if in_process and not view:
         command = [sys.executable, "-c", PACED, robot, str(seconds), str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -128,7 +128,7 @@ def running(robot: str, seconds: float, in_process: bool, out: Path, view: bool)
             process.wait()
 
 
-def run(way: str, robot: str, seconds: float, in_process: bool) -> dict[str, float]:
+def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -> dict[str, float]:
     """One run.
 
     Returns:
@@ -138,7 +138,7 @@ def run(way: str, robot: str, seconds: float, in_process: bool) -> dict[str, flo
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run.json"
         page: Browser | None = None
-        with running(robot, seconds, in_process, out, way != WITHOUT) as process:
+        with running(robot, seconds, in_process, priority, out, way != WITHOUT) as process:
             assert process.stderr is not None
             lines: list[str] = []
             if way != WITHOUT:
@@ -172,12 +172,14 @@ def run(way: str, robot: str, seconds: float, in_process: bool) -> dict[str, flo
     return {"missed": missed, "p50": p50 / 1e3, "p99": p99 / 1e3, "speed": speed, "updates": updates}
 
 
-def measure(robot: str, seconds: float, rounds: int, in_process: bool) -> dict[str, list[dict[str, float]]]:
+def measure(
+    robot: str, seconds: float, rounds: int, in_process: bool, priority: int
+) -> dict[str, list[dict[str, float]]]:
     """All runs of a robot, a list for each way, and the differences from the run without a page of the same round."""
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
     for number in range(rounds):
         for way in WAYS[number % len(WAYS) :] + WAYS[: number % len(WAYS)]:
-            one = run(way, robot, seconds, in_process)
+            one = run(way, robot, seconds, in_process, priority)
             found[way].append(one)
             print(
                 f"  {way:15} {one['missed']:6.2f} % missed, p50 {one['p50']:6.2f} ms, p99 {one['p99']:6.2f} ms,"
@@ -197,16 +199,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-process", action="store_true")
+    parser.add_argument("--priority", type=int, default=0, help="of the nodes over ROS 2, as in liquid-spike run")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if CHROMIUM is None:
         raise SystemExit("there is no Chromium here; apt install chromium")
     report = {}
     for robot in options.robots.split(","):
-        where = "in one process" if options.in_process else "over ROS 2"
+        where = "in one process" if options.in_process else f"over ROS 2 at priority {options.priority}"
         cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
         print(f"{robot} {where}, {options.seconds:g} s, {cores} cores; load {load:.1f}")
-        report[robot] = measure(robot, options.seconds, options.rounds, options.in_process)
+        report[robot] = measure(robot, options.seconds, options.rounds, options.in_process, options.priority)
         for way, every in report[robot].items():
             if not every:
                 print(f"  {way:26} no page was read in time; give more seconds")

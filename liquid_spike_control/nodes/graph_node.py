@@ -25,6 +25,7 @@ from . import graph
 from .connections import Connections
 from .diagnostics import ERROR, Diagnostics
 from .parameter_node import ParameterNode
+from .scheduling import take_priority
 
 #: How long activation waits for a stage's publishers and subscribers, and for the robot's messages [s].
 MATCH_TIMEOUT_S = 10.0
@@ -176,7 +177,7 @@ class GraphNode(ParameterNode):
             )
             self.diagnostics.restart()
             self.activate()
-            self._take_priority()
+            take_priority(self._priority)
             gc.collect()
             gc.freeze()  # a full collection would walk all of numba and rclpy in the middle of a tick
             gc.disable()
@@ -184,17 +185,6 @@ class GraphNode(ParameterNode):
         result = self._transition(begin, lambda: super(GraphNode, self).on_activate(state))
         self.active = result == TransitionCallbackReturn.SUCCESS
         return result
-
-    def _take_priority(self) -> None:
-        if not self._priority:
-            return
-        try:
-            for thread in os.listdir("/proc/self/task"):
-                os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(self._priority))
-        except PermissionError:
-            raise GraphError(
-                f"priority {self._priority} is not permitted; give 0, or raise the user's rtprio limit"
-            ) from None
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Send what must be sent last, then fall silent."""

@@ -17,6 +17,7 @@ from .graph import GraphOptions
 from .network import energy_text
 from .progress import Progress
 from .report import Report
+from .scheduling import at_priority
 
 
 def run(
@@ -26,7 +27,7 @@ def run(
     """Run an episode to its end, as fast as it goes or at the pace of the wall clock.
 
     Args:
-        options: the mode and where the network runs play no part.
+        options: the mode and where the network runs play no part; the priority holds at the pace of the wall clock.
         progress: is shown the history.
         keep: also keep events and output spikes, for a plot or a video.
         posed: also keep poses, for a video.
@@ -34,7 +35,7 @@ def run(
         paced: keep that pace without a page, too.
 
     Raises:
-        LiquidSpikeError: a model does not fit, or there is no off-screen GL.
+        LiquidSpikeError: a model does not fit, there is no off-screen GL, or the priority is not permitted.
     """
     progress.message("loading the models (the first time kernels are compiled, a minute)")
     robot = options.description
@@ -55,6 +56,7 @@ def run(
         history.spikes.clear()
         attended = closing.enter_context(_attended(loop, options, port)) if port is not None else None
         pace = attended.pace if attended is not None else Pace(robot.period_s) if paced else None
+        closing.enter_context(at_priority(options.priority if pace is not None else 0))
         latency, simulated = [], []
         n_events, reward = 0, 0.0
         began = time.perf_counter()

@@ -47,7 +47,8 @@ class RunOptions(Options):
     json: OutputFile = None
     """Write the numbers of the table to this JSON file."""
     priority: Priority = 0
-    """Real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling."""
+    """Real-time priority of the nodes, or of the loop with --in-process --view (SCHED_RR 1 to 98, needs permission);
+    0 is ordinary scheduling."""
     namespace: str = ""
     """Namespace of the nodes and their topics, e.g. robot1, to run several robots on one ROS domain."""
     wait: Annotated[float, Range(0.0, 1e6, "s")] = 60.0

@@ -35,7 +35,7 @@ from .seeds import CONTROLLER_SEEDS, first_episode
 
 #: Errors of a command above this count linearly, in units of its limit.
 HUBER = 0.2
-#: The seeds that tell which round's policy is kept: the end of the training range.
+#: The seeds that decide which round's policy is kept: the end of the training range.
 N_VALIDATION_SEEDS = 1_000_000
 
 

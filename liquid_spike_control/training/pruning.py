@@ -11,7 +11,7 @@ from ..spiking.network import SpikingNetwork
 
 #: The part of a stage in which synapses are taken away; after it what is none stays none, and the rest settle.
 SHRUNK, PRUNED = (0.3, 0.7), (0.05, 0.5)
-#: The part of the pruning after which its aim should be met; the remainder mends what rises again.
+#: The part of the pruning after which its aim should be met; the remainder lowers what rises again.
 PRUNED_BY = 0.8
 #: Weight of the newest figure in the running averages.
 NEWEST = 0.02

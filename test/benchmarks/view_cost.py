@@ -11,7 +11,7 @@ The runs of one round follow one another, and each round begins with another of 
 meets all alike; differences are those of one round. A deadline is missed when a command comes more than a period after
 its sensing was due.
 
-    python test/benchmarks/view_cost.py --robots hover,hopper --seconds 10 --rounds 3 [--priority 20 | --in-process]
+    python test/benchmarks/view_cost.py --robots hover,hopper --seconds 10 --rounds 3 [--priority 20] [--in-process]
 
 It needs Chromium and playwright.
 """
@@ -53,7 +53,7 @@ from liquid_spike_control.nodes.graph import GraphOptions
 from liquid_spike_control.nodes.in_process import run
 from liquid_spike_control.nodes.progress import Progress
 from liquid_spike_control.terminal import Console
-options = GraphOptions(robot=sys.argv[1], seed=5, duration_s=float(sys.argv[2]))
+options = GraphOptions(robot=sys.argv[1], seed=5, duration_s=float(sys.argv[2]), priority=int(sys.argv[4]))
 run(options, Progress(Console(stderr=True)), keep=False, paced=True)[1].write_json(Path(sys.argv[3]))
 """
 
@@ -112,9 +112,9 @@ def running(robot: str, seconds: float, in_process: bool, priority: int, out: Pa
     """A run, and its lines on standard error."""
     command = [sys.executable, "-m", "liquid_spike_control", "run", robot, "--seed", "5", "--duration", str(seconds),
                "--json", str(out)]  # fmt: skip
-    command += (["--in-process"] if in_process else ["--priority", str(priority)]) + (["--view"] if view else [])
+    command += ["--priority", str(priority), *(["--in-process"] if in_process else []), *(["--view"] if view else [])]
     if in_process and not view:
-        command = [sys.executable, "-c", PACED, robot, str(seconds), str(out)]
+        command = [sys.executable, "-c", PACED, robot, str(seconds), str(out), str(priority)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         yield process
@@ -199,14 +199,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-process", action="store_true")
-    parser.add_argument("--priority", type=int, default=0, help="of the nodes over ROS 2, as in liquid-spike run")
+    parser.add_argument("--priority", type=int, default=0, help="real-time priority of the run")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if CHROMIUM is None:
         raise SystemExit("there is no Chromium here; apt install chromium")
     report = {}
     for robot in options.robots.split(","):
-        where = "in one process" if options.in_process else f"over ROS 2 at priority {options.priority}"
+        where = f"{'in one process' if options.in_process else 'over ROS 2'} at priority {options.priority}"
         cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
         print(f"{robot} {where}, {options.seconds:g} s, {cores} cores; load {load:.1f}")
         report[robot] = measure(robot, options.seconds, options.rounds, options.in_process, options.priority)

@@ -104,7 +104,7 @@ def governor(cpu: Path) -> Finding:
     """
     governors = {path.read_text().strip() for path in cpu.glob("cpu[0-9]*/cpufreq/scaling_governor")}
     if not governors:
-        return ok("cpu governor", "none: the frequency is not ours to set")
+        return ok("cpu governor", "none: this machine does not offer one")
     text = ", ".join(sorted(governors))
     if governors != {"performance"}:
         return warning("cpu governor", text, "sudo cpupower frequency-set -g performance; waking a slow core takes ms")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real-time priority holds for a block, and is refused where it is not permitted."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from liquid_spike_control.errors import GraphError
+from liquid_spike_control.nodes.scheduling import at_priority, take_priority
+
+
+def test_it_holds_for_the_block():
+    try:
+        with at_priority(3):
+            assert os.sched_getscheduler(0) == os.SCHED_RR and os.sched_getparam(0).sched_priority == 3
+    except GraphError:
+        pytest.skip("real-time priorities are not permitted here")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    with at_priority(0):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_it_is_refused_where_it_is_not_permitted():
+    if os.getuid() != 0:
+        if resource.getrlimit(resource.RLIMIT_RTPRIO)[0] == 0:
+            with pytest.raises(GraphError, match="priority 3 is not permitted"):
+                take_priority(3)
+        return
+    program = """
+import os, resource
+from liquid_spike_control.errors import GraphError
+from liquid_spike_control.nodes.scheduling import take_priority
+resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+os.setuid(65534)
+try:
+    take_priority(3)
+except GraphError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "priority 3 is not permitted" in done.stdout, done.stderr

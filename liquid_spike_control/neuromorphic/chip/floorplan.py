@@ -87,9 +87,10 @@ def _use(drawing: Figure, panel: Axes, placement: Placement, plan: Floorplan) ->
         for x, y in corners[fullest[cores] > 1]:
             panel.plot([x, x + _CORE], [y, y + _CORE], color="black", linewidth=1)
     crossed = "; crossed out: over a limit" if (fullest > 1).any() else ""
+    cores_used = f"{placement.n_cores} core" + "s" * (placement.n_cores != 1)
     chips = f"{plan.chips} chip" + "s" * (plan.chips != 1)
     panel.set_title(
-        f"{placement.network.n_neurons} neurons on {placement.n_cores} cores of {chips}, {placement.limits.name}\n"
+        f"{placement.network.n_neurons} neurons on {cores_used} of {chips}, {placement.limits.name}\n"
         f"filled as far as a core's scarcest resource is used{crossed}",
         fontsize=9,
         loc="left",

@@ -155,6 +155,7 @@ def test_a_graph_in_real_time_from_services_to_ctrl_c(running, probe):
 
 
 @pytest.mark.real_time
+@pytest.mark.slow
 def test_a_stranger_of_the_same_name_is_refused(probe):
     with started("gate"):
         probe.spin_until(lambda: "gate" in probe.node.get_node_names(), 10, "the stranger")

@@ -217,12 +217,12 @@ def _read_run(path: Path) -> None:
     """What a replay reads before it runs anything."""
     from liquid_spike_control.records.bag import Bag
     from liquid_spike_control.records.contents import read_contents
-    from liquid_spike_control.records.replay import _recorded_robot
+    from liquid_spike_control.records.replay import recorded_robot
     from liquid_spike_control.records.setup import Topics, read_description, setup_of
 
     bag, topics = Bag(path), Topics()
     description = read_description(bag)
-    read_contents(bag, topics, setup_of(description, topics, None, _recorded_robot(description)))
+    read_contents(bag, topics, setup_of(description, topics, None, recorded_robot(description)))
 
 
 def _in_folder(name: str, metadata: str, read: Read) -> Read:

@@ -20,6 +20,14 @@ def held(name: str, n: int, seed: int) -> None:
     assert counts["refused"] > 0 or (name in READ_IN_PART and n < 100)
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_whole_file_is_read_by_its_reader(name, tmp_path):
+    pytest.importorskip(NEEDS.get(name, "numpy"))
+    suffix, make, read = TARGETS[name]
+    make(tmp_path / f"whole{suffix}")
+    read(tmp_path / f"whole{suffix}")
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_a_few_mutated_files(name):
     held(name, 25, 1)

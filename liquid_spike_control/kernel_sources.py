@@ -17,7 +17,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -26,12 +26,11 @@ from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
 _CACHING = "numba.core.caching"
-_COMMENT = re.compile(rb"#[^\n]*")
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([\w.]+))", re.MULTILINE
-)
+# not compiled here: most processes that import this package need no kernel
+_COMMENT = rb"#[^\n]*"
+_IMPORT = rb"(?m)^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([\w.]+))"
 #: Of a file in the cache: module, kernel and line, digest, version of Python.
-_KEPT = re.compile(r"(\w+)\..+-\d+(?:-([0-9a-f]{16}))?\.py\d+\w*(?:\.\d+\.nbc|\.nbi)")
+_KEPT = r"(\w+)\..+-\d+(?:-([0-9a-f]{16}))?\.py\d+\w*(?:\.\d+\.nbc|\.nbi)"
 
 
 @functools.cache
@@ -46,25 +45,26 @@ def digest(path: Path) -> str | None:
     """
     import hashlib  # takes longer than this package does
 
-    sources, waiting = {path: path.read_bytes()}, [path]
+    sources, waiting = {path: b""}, [path]
     while waiting:
         at = waiting.pop()
-        for other in _imported(sources[at], at):
-            if other not in sources:
-                sources[other] = other.read_bytes()
-                waiting.append(other)
-    if not any(source.is_relative_to(_PACKAGE) for source in sources):
+        sources[at], imported = _read(at)
+        waiting += [other for other in imported if other not in sources]
+        sources |= {other: b"" for other in imported if other not in sources}
+    if not any(_PACKAGE in source.parents for source in sources):
         return None
     content = hashlib.sha256()
-    for source in sorted(sources):
-        content.update(f"{os.path.relpath(source, path.parent)} {len(sources[source])}\n".encode())
+    for source in sorted(sources, key=str):
+        content.update(f"{source.name} {len(sources[source])}\n".encode())
         content.update(sources[source])
     return content.hexdigest()[:16]
 
 
-def _imported(text: bytes, path: Path) -> Iterator[Path]:
-    """Files of the modules that a module imports, of those that lie beside it or in this package."""
-    for dots, module, names, plain in _IMPORT.findall(_COMMENT.sub(b"", text)):
+@functools.cache
+def _read(path: Path) -> tuple[bytes, tuple[Path, ...]]:
+    """A module, and the files of those that it imports, of those that lie beside it or in this package."""
+    text, found = path.read_bytes(), []
+    for dots, module, names, plain in re.findall(_IMPORT, re.sub(_COMMENT, b"", text)):
         parts = (module or plain).decode().split(".") if module or plain else []
         if dots:
             folder = path.parents[len(dots) - 1]
@@ -73,11 +73,15 @@ def _imported(text: bytes, path: Path) -> Iterator[Path]:
         else:
             continue
         folder = folder.joinpath(*parts)
-        for name in ("", *re.findall(r"(\w+)(?:\s+as\s+\w+)?", names.decode())):
-            place = folder / name
-            for file in (place.with_suffix(".py"), place / "__init__.py"):
-                if file != path and file.is_file():
-                    yield file
+        if parts and os.path.isfile(file := f"{folder}.py"):
+            found.append(Path(file))
+            continue
+        found += [Path(file) for file in (f"{folder}/__init__.py",) if os.path.isfile(file)]
+        for name in re.findall(r"(\w+)(?:\s+as\s+\w+)?", names.decode()):
+            for file in (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py"):
+                if os.path.isfile(file):
+                    found.append(Path(file))
+    return text, tuple(found)
 
 
 class _OwnKernels:
@@ -112,7 +116,7 @@ class _OwnKernels:
 def _remove_others(folder: Path, module: str, kept_by: str) -> None:
     """Remove what was compiled from other sources of a module."""
     for name in _listed(folder):
-        kept = _KEPT.fullmatch(name)
+        kept = re.fullmatch(_KEPT, name)
         if kept and kept[1] == module and kept[2] != kept_by:
             with suppress(OSError):
                 os.unlink(folder / name)

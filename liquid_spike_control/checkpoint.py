@@ -124,7 +124,7 @@ def read_controller(path: str | Path) -> ControllerFile:
         remedy = "give it to liquid-spike neuromorphic, which reads those"
         refuse(path, "file", "a liquid or gated controller, .safetensors", "HDF5, as spiking networks have it", remedy)
     if path.lower().endswith((".yaml", ".yml")):
-        refuse(path, "file", "a network, .safetensors", "a text", "tracking gains are plain text")
+        refuse(path, "file", "a network, .safetensors", "a text", "a controller in yaml is plain text: open it")
     header_bytes = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= header_bytes <= min(MAX_HEADER_BYTES, len(data) - 8):
         refuse(path, "header", "a safetensors header", f"{len(data)} bytes of something else", _RECOPY)

@@ -19,7 +19,7 @@ import msgspec
 from ..errors import GraphError, TaskError
 from ..events.front_end import to_json
 from ..joints import MULTI_ARRAY
-from ..resources import PACKAGE
+from ..resources import PACKAGE, model_file
 from ..robot import Qos, Robot, RosPlace, names, units
 from .transport import profile_variables
 
@@ -188,7 +188,7 @@ class GraphOptions:
         if self.expert or (which == "perception" and not self.sighted):
             return None
         chosen = getattr(self, f"{which}_model")
-        return Path(chosen) if chosen is not None else self.description.model(which)
+        return model_file(chosen) if chosen is not None else self.description.model(which)
 
 
 #: Arguments of the process that brings the nodes up, for its keys where ROS_SECURITY_ENABLE is set; nodes have theirs.

@@ -35,6 +35,7 @@ import numpy as np
 from ..errors import ModelError
 from ..hdf5 import open_hdf5
 from ..outputs import write_file
+from ..resources import model_file
 from .graph import INPUT, Connection, Correlation, Linear, SpikingGraph
 from .nir_reader import NEURONS, RISE, TAU, WEIGHTS, Reader
 from .readout import Readout
@@ -68,7 +69,7 @@ def read_perception_model(
     """Read a perception model.
 
     Args:
-        path: a NIR file.
+        path: a NIR file, or the name of a shipped one, such as ``pencil/perception.nir``.
         dt: time step [s]; by default what the metadata states.
         rule: ``"euler"`` or ``"exponential"``; by default what the metadata states.
 
@@ -76,7 +77,8 @@ def read_perception_model(
         ModelError: the file is damaged, foreign, or holds what the backends cannot run; one line that names
             the file, the node and the remedy.
     """
-    nodes, edges, metadata = _read(Path(path))
+    path = model_file(path)
+    nodes, edges, metadata = _read(path)
     content = _hash(nodes, edges, metadata)
     if metadata.get("hash", content) != content:
         raise ModelError(

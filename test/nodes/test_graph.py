@@ -21,6 +21,7 @@ from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.nodes.simulator import SimulatorNode
 from liquid_spike_control.resources import shipped_model
+from liquid_spike_control.spiking.nir_io import read_perception_model
 
 NODES = {
     "controller": ControllerNode, "gate": GateNode, "neuromorphic": NeuromorphicNode,
@@ -39,6 +40,15 @@ def files(tmp_path):
 def test_listeners_are_activated_before_speakers(files, tmp_path):
     names = [spec.name for spec in describe(GraphOptions(record=tmp_path / "o.mcap", **files))]
     assert names == ["recorder", "gate", "controller", "neuromorphic", "perception", "simulator"]
+
+
+def test_shipped_models_have_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"perception": "lane_car/perception.nir", "controller": "lane_car/rstdp.yaml"}
+    options = GraphOptions("lane_car", **{f"{which}_model": Path(name) for which, name in names.items()})
+    for which, name in names.items():
+        assert options.model(which) == shipped_model(name)
+    assert read_perception_model(names["perception"]).source == str(shipped_model(names["perception"]))
 
 
 def test_in_process_there_is_no_offload_node(files):

@@ -4,6 +4,7 @@
 import ast
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -11,12 +12,24 @@ PACKAGE = "liquid_spike_control"
 
 
 def tree() -> list[Path]:
-    """Every file of the repository, relative to its root: what git tracks or would."""
+    """Every file of the repository, relative to its root: what git tracks or would.
+
+    In a source archive, which no git knows, every file whose name and folders .gitignore does not name.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True, text=True,
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
-    return [Path(name) for name in sorted(listed.stdout.split("\0")) if name and (ROOT / name).exists()]
+    if listed.returncode == 0:
+        return [Path(name) for name in sorted(listed.stdout.split("\0")) if name and (ROOT / name).exists()]
+    ignored = [".git", *(line.strip("/") for line in (ROOT / ".gitignore").read_text().split())]
+
+    def kept(path: Path) -> bool:
+        places = [path.name, *(folder.as_posix() for folder in path.parents), *path.parts]
+        return not any(fnmatch(place, pattern) for place in places for pattern in ignored)
+
+    every = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+    return sorted(path for path in every if kept(path))
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -90,6 +90,8 @@ def test_the_job_of_colcon_runs_on_the_wheels(tmp_path):
     clone(tmp_path / "ws/src/liquid_spike_control")
     surroundings = environment(tmp_path / "programs")
     surroundings |= {"AMENT_PREFIX_PATH": sys.prefix, "CMAKE_PREFIX_PATH": sys.prefix}
+    libraries = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")  # as a sourced ROS sets its own
+    surroundings |= {name: os.environ[name] for name in libraries if name in os.environ}
     own = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     (requirements, folder), (build, _) = steps("colcon")
     run("bash", "-euc", requirements, cwd=tmp_path / folder, env=surroundings, timeout=1200)

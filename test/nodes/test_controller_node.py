@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller node in this process: readings of several publishers, stamps that do not fit, broken numbers."""
+
+import gc
+
+import numpy as np
+import pytest
+import rclpy
+from sensor_msgs.msg import JointState
+
+from liquid_spike_control.nodes import graph
+from liquid_spike_control.nodes.controller import ControllerNode
+from liquid_spike_control.nodes.convert import to_time
+from liquid_spike_control.nodes.diagnostics import ERROR, OK, WARN
+from liquid_spike_control.nodes.graph import GraphOptions, describe
+from liquid_spike_control.resources import shipped_model
+
+START, MS = 10**9, 1_000_000
+
+
+class Bench:
+    """An active node of the pencil's graph, and messages brought to it as the middleware would."""
+
+    def __init__(self) -> None:
+        options = GraphOptions(mode="realtime", backend="in_process")
+        (derived,) = (spec for spec in describe(options) if spec.name == "controller")
+        said = {
+            "controller_model": shipped_model("pencil/controller.safetensors"), "live_inputs": "false",
+            "tolerance_s": "0.002",
+        }  # fmt: skip
+        parameters = [a for key, value in said.items() for a in ("-p", f"{key}:={value}")]
+        rclpy.init(args=["test", *derived.arguments(), *parameters])
+        self.node = ControllerNode()
+        assert self.node.trigger_configure().name == "SUCCESS"
+        assert self.node.trigger_activate().name == "SUCCESS"
+
+    def close(self) -> None:
+        self.node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
+
+    def joints(self, stamp_ns: int, **columns: float) -> None:
+        message = JointState(name=["cart_slide"], **{field: [value] for field, value in columns.items()})
+        message.header.stamp = to_time(stamp_ns)
+        self.node._on_joints(0, message)
+
+    def estimate(self, stamp_ns: int, angle: float = 0.01, rate: float = 0.0) -> None:
+        message = JointState(name=["pole_angle", "pole_rate"], position=[angle, rate])
+        message.header.stamp = to_time(stamp_ns)
+        self.node._on_estimate(message)
+
+    @property
+    def commands(self) -> int:
+        return self.node.diagnostics.counts.get("commands", 0)
+
+    def said(self) -> tuple[bytes, str]:
+        """Level and message since the last."""
+        diagnostics = self.node.diagnostics
+        level, message = diagnostics.level, diagnostics.message
+        diagnostics.level, diagnostics.message = OK, "ok"
+        return level, message
+
+
+@pytest.fixture
+def bench(probe):
+    for topic in (graph.JOINT_STATES, graph.ESTIMATE):  # a robot, a perception and a gate, for activation
+        probe.node.create_publisher(JointState, topic, 10)
+    probe.hear(JointState, graph.COMMAND)
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def test_joint_states_may_come_from_two_publishers(bench):
+    """One sends positions, the other velocities: they are merged joint by joint, with the older stamp."""
+    for k in range(5):
+        stamp = START + 5 * k * MS
+        bench.estimate(stamp)
+        assert bench.commands == k
+        bench.joints(stamp, position=0.1)
+        assert bench.commands == k  # the velocity is that of the last time
+        bench.joints(stamp, velocity=0.2)
+        assert bench.commands == k + 1
+    assert bench.said() == (OK, "ok")
+
+
+def test_where_stamps_do_not_fit_the_topic_and_the_offset_are_named(bench):
+    topic = bench.node._sources[0].topic
+    bench.estimate(START)
+    bench.estimate(START + 5 * MS)
+    assert bench.said() == (WARN, f"{topic}: no message has contained cart_position, cart_velocity")
+    bench.joints(START + 205 * MS, position=0.1, velocity=0.2)
+    bench.estimate(START + 10 * MS)
+    level, message = bench.said()
+    assert level == WARN and f"{topic}: the stamp nearest to the estimate's is +200.0 ms off" in message
+    assert bench.commands == 0 and bench.node.diagnostics.counts["unanswered"] == 2
+
+
+def test_a_driver_without_stamps_is_named(bench):
+    bench.joints(0, position=0.1, velocity=0.2)
+    bench.estimate(START)
+    bench.estimate(START + 5 * MS)
+    level, message = bench.said()
+    assert level == WARN and message.endswith("its stamps are 0; let the robot's driver stamp its messages")
+
+
+def test_the_observation_that_is_not_finite_is_named_and_the_next_one_is_answered(bench):
+    bench.joints(START, position=0.1, velocity=0.2)
+    bench.estimate(START, rate=np.nan)
+    level, message = bench.said()
+    assert level == ERROR and message.startswith("pole_rate was not finite")
+    bench.joints(START + 5 * MS, position=0.1, velocity=0.2)
+    bench.estimate(START + 5 * MS)
+    assert bench.said() == (OK, "ok") and bench.commands == 2

@@ -3,12 +3,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import new_backend
+from liquid_spike_control.assembly import new_backend, new_loop
 from liquid_spike_control.bench.episodes import run_episode, summarise, wilson_interval
 from liquid_spike_control.control.gate import Verdict
 from liquid_spike_control.errors import ModelError
@@ -16,7 +17,7 @@ from liquid_spike_control.liquid.controller import LiquidController
 from liquid_spike_control.loop import Loop, SpikingEstimator, observation_for
 from liquid_spike_control.perception import Perception
 from liquid_spike_control.resources import shipped_model
-from liquid_spike_control.robots.catalogue import task_named
+from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.robots.pencil.expert import PencilLqr
 from liquid_spike_control.robots.pencil.frames import FrameEstimator
 from liquid_spike_control.sim.world import World
@@ -80,6 +81,23 @@ def test_commands_carry_the_stamp_and_pass_the_gate(world):
         assert record.decision.estimate.stamp_ns == record.sensing.stamp_ns == 5_000_000_000 + k * 5_000_000
         assert record.decision.verdict in (Verdict.ACCEPTED, Verdict.CLIPPED_RATE, Verdict.CLIPPED_RANGE)
         assert abs(record.decision.output[0]) <= 10.0
+
+
+def test_every_number_of_a_command_passes_the_gate_and_reaches_the_robot():
+    """A command of four: each alone changes what the rotors get."""
+    loop = new_loop(robot_named("hover"), truth=True)
+    with loop.world:
+        thrusts = []
+        for changed in (None, 0, 1, 2, 3):
+            loop.reset(seed=0)
+            decision = loop.decide(loop.sensing)
+            assert decision.command.shape == decision.output.shape == (4,) and decision.verdict is Verdict.ACCEPTED
+            output = decision.output.copy()
+            if changed is not None:
+                output[changed] += 0.05
+            loop.advance(replace(decision, output=output))
+            thrusts.append(tuple(loop.world.task.data.ctrl))
+        assert len(set(thrusts)) == 5
 
 
 def test_frames_show_the_angle_at_their_times(world):

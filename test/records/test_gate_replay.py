@@ -102,9 +102,9 @@ def test_a_changed_bit_is_found_where_the_bag_is_complete(seed):
         held = gated[index].quantities.values
         if held[0] == 0.0:
             continue
-        held.view(np.uint64)[0] ^= 1
+        held.view(np.uint64)[:1] ^= np.uint64(1)
         account = compared(gate.contents)
-        held.view(np.uint64)[0] ^= 1
+        held.view(np.uint64)[:1] ^= np.uint64(1)
         found += account.differing == 1
         assert account.first is None or account.first.stamp_ns == gated[index].quantities.stamp_ns
     assert found >= 8
@@ -122,7 +122,7 @@ def test_commands_without_stamps_are_matched_by_order_and_value(seed):
     account = GateReplay(LIMITS, False, stamped=False).compare(contents, commands_of(contents), "/gated")
     assert account.differing == 0
     assert account.identical > 450
-    contents.gated[100].quantities.values.view(np.uint64)[0] ^= 1
+    contents.gated[100].quantities.values.view(np.uint64)[:1] ^= np.uint64(1)
     account = GateReplay(LIMITS, False, stamped=False).compare(contents, commands_of(contents), "/gated")
     assert account.differing == 1
 

@@ -94,7 +94,7 @@ def read_yaml(path: str | Path, loader: Any = None) -> Any:
 
     Args:
         path: of the file.
-        loader: a class of loaders of yaml's, instead of its safe one.
+        loader: a class derived from yaml's safe loader, instead of that.
 
     Raises:
         OSError: it cannot be read, is no regular file, or larger than :data:`MAX_YAML_BYTES`.
@@ -111,7 +111,11 @@ def read_yaml(path: str | Path, loader: Any = None) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_YAML_DEPTH or n > MAX_YAML_VALUES:
                 raise ValueError(f"nested too deeply or too long: {MAX_YAML_DEPTH} levels, {MAX_YAML_VALUES} values")
-        return yaml.load(text, loader or yaml.SafeLoader)
+        reader = (loader or yaml.SafeLoader)(text)
+        try:
+            return reader.get_single_data()
+        finally:
+            reader.dispose()
     # of dates, numbers and keys that Python does not have, so more than yaml's own
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from None

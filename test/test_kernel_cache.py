@@ -62,6 +62,7 @@ def test_kernels_go_to_a_private_folder_among_the_temporary_files(tmp_path, site
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_a_folder_of_that_name_that_others_can_write_is_not_used(tmp_path, site):
     planted = tmp_path / "temporary" / NAME
     planted.mkdir(parents=True)

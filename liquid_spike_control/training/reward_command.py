@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from ..control.reward_file import write_reward
 from ..errors import TaskError
-from ..outputs import save_figure, write_json
+from ..outputs import in_print, save_figure, write_json
 from ..robots.catalogue import robot_named
 from ..terminal import Console, Table, folded
 from .reward import Learnt, RewardTraining, learn_by_reward, tried
@@ -103,6 +103,7 @@ def _command(options: TrainRewardOptions) -> str:
     return " ".join([f"liquid-spike train reward {options.task}", *said])
 
 
+@in_print()
 def _plot(trainings: list[tuple[Learnt, int, float]], path: Path) -> None:
     from matplotlib.figure import Figure
 

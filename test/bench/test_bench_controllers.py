@@ -12,6 +12,7 @@ from liquid_spike_control.errors import TaskError
 from liquid_spike_control.options import StepsOptions
 
 
+@pytest.mark.slow
 def test_every_contender_is_timed_beside_peers_that_do_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(controllers, "STEPS", 20)
     options = StepsOptions(rounds=2, json=tmp_path / "b.json", plot=tmp_path / "b.png")

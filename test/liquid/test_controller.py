@@ -119,6 +119,7 @@ def test_a_wrong_shape_is_an_error(controller):
         controller.step(np.zeros(3), PERIOD)
 
 
+@pytest.mark.slow
 def test_runs_without_torch():
     code = (
         "import sys; sys.modules['torch'] = sys.modules['ncps'] = sys.modules['onnx'] = None\n"

@@ -68,7 +68,7 @@ def test_a_lockstep_run_over_ros_is_replayed_three_times_of_three(recorded):
         assert outcome.setup.lockstep and outcome.identical and outcome.notes == []
         topics = (graph.SPIKES_IN, graph.SPIKES_OUT, graph.ESTIMATE, graph.COMMAND, graph.GATED_COMMAND)
         assert [c.topic for c in outcome.comparisons] == list(topics)
-        assert [c.identical for c in outcome.comparisons] == [800] * 5
+        assert [c.identical for c in outcome.comparisons] == [400] * 5
 
 
 @pytest.mark.lockstep

@@ -210,6 +210,7 @@ def test_same_seed_same_bytes_and_blind_in_a_blackout():
     assert len(events) > 50 and not in_blackout[np.clip(events, 0, last)].any()
 
 
+@pytest.mark.slow
 def test_the_shipped_models_run_without_torch_and_ros():
     program = """
 import sys

@@ -63,6 +63,7 @@ def test_pruning_takes_synapses_away_until_the_work_is_small_enough():
     assert [int((trainer.network.effective()[m] != 0).sum()) for m in ("w_in", "w_rec")] <= after
 
 
+@pytest.mark.slow
 def test_the_file_repeats_the_network_without_loss(trained):
     path, _, trainer = trained
     model = read_perception_model(path)
@@ -76,6 +77,7 @@ def test_the_file_repeats_the_network_without_loss(trained):
     assert model.metadata["training"]["n_neurons"] == 48
 
 
+@pytest.mark.slow
 def test_the_file_estimates_as_the_trained_network_does(trained):
     """The float reference and the readout against the trainer's own forward pass, on random axon spikes."""
     from liquid_spike_control.robots.pencil.perception import FEATURE_SCALES
@@ -124,10 +126,10 @@ def test_a_controller_is_trained_with_this_perception_in_the_loop(trained, tmp_p
     assert (task.observe()[2:] != shipped.observe()[2:]).all() and (task.observe()[:2] == shipped.observe()[:2]).all()
 
 
-def test_perception_counts_what_does_not_fit(trained):
+def test_perception_counts_what_does_not_fit():
     from liquid_spike_control.types import EVENT
 
-    perception = Perception(read_perception_model(trained[0]))
+    perception = Perception(read_perception_model("pencil/perception.nir"))
     perception.reset(0)
     events = np.zeros(2, EVENT)
     events["t"], events["x"] = 500_000, (3, 999)

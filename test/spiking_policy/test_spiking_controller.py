@@ -139,6 +139,7 @@ def test_two_controllers_of_one_file_are_apart(saved):
     np.testing.assert_array_equal(two.step(np.ones(3), PERIOD), fresh)
 
 
+@pytest.mark.slow
 def test_it_runs_without_torch(saved):
     code = (
         "import sys; sys.modules['torch'] = sys.modules['ncps'] = None\n"

@@ -15,7 +15,7 @@ from tutorial_blocks import DOCS, PAGES, READ, blocks
 
 #: Trains for minutes, or starts the graph's processes.
 MARKS = {
-    "train_perception": [pytest.mark.slow], "liquid_controller": [pytest.mark.slow],
+    "train_perception": [pytest.mark.slow], "your_network": [pytest.mark.slow], "liquid_controller": [pytest.mark.slow],
     "ros": [pytest.mark.slow, pytest.mark.real_time], "record_replay": [pytest.mark.slow, pytest.mark.lockstep],
 }  # fmt: skip
 LONGEST_S = 900

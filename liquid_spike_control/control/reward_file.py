@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import yaml
 
 from ..outputs import write_file
 from .learnt_weights import learnt_weights, save_learnt
 from .reward import REWARD_UNIT, RewardController, RewardFile, RewardNetwork
-from .yaml_file import Entry, Input, Observation, converted, place, refuse
+from .yaml_file import Entry, Input, Observation, converted, observed, place, refuse
 
 
 class _Command(Entry, frozen=True):
@@ -76,9 +74,7 @@ def reward_of(path: Path, values: dict[str, Any]) -> RewardFile:
     )  # fmt: skip
     given = file.learning.weights
     return RewardFile(
-        observation_names=tuple(names),
-        observation_units=tuple(observation.unit for observation in file.observations),
-        observation_scales=tuple(observation.scale for observation in file.observations),
+        **observed(file.observations),
         command_names=tuple(command.command for command in file.commands),
         command_units=tuple(command.unit for command in file.commands),
         command_limits=tuple(command.limit for command in file.commands),
@@ -91,16 +87,13 @@ def reward_of(path: Path, values: dict[str, Any]) -> RewardFile:
     )  # fmt: skip
 
 
-def write_reward(path: Path, file: RewardFile, controller: RewardController) -> RewardFile:
+def write_reward(path: Path, file: RewardFile, controller: RewardController) -> None:
     """Write a controller with what it has learnt: the yaml file, and the weights beside it (``.safetensors``).
 
     Args:
         path: of the yaml file.
         file: its description.
         controller: that has learnt.
-
-    Returns:
-        The description with these weights.
 
     Raises:
         OutputError: a file cannot be written.
@@ -131,7 +124,6 @@ def write_reward(path: Path, file: RewardFile, controller: RewardController) -> 
     )  # fmt: skip
     head = "# SPDX-License-Identifier: Apache-2.0\n"
     write_file(path, head + yaml.safe_dump(_without_none(msgspec.to_builtins(entry)), sort_keys=False, width=118))
-    return replace(file, weights=np.asarray(controller.outputs.weights))
 
 
 def _without_none(values: Any) -> Any:

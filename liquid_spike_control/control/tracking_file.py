@@ -12,7 +12,7 @@ import numpy as np
 from .adaptation import Adaptation
 from .learnt_weights import learnt_weights
 from .tracking import TrackingFile
-from .yaml_file import Entry, Input, Observation, converted, place, refuse
+from .yaml_file import Entry, Input, Observation, converted, observed, place, refuse
 
 #: Of an axis, names of observations.
 PLACES = ("position", "rate", "target", "target_rate")
@@ -79,9 +79,7 @@ def tracking_of(path: Path, values: dict[str, Any]) -> TrackingFile:
         if given.weights is not None:
             weights = learnt_weights(path.parent / given.weights, adaptation, given.weights_hash)
     return TrackingFile(
-        observation_names=tuple(names),
-        observation_units=tuple(observation.unit for observation in file.observations),
-        observation_scales=tuple(observation.scale for observation in file.observations),
+        **observed(file.observations),
         command_names=tuple(axis.command for axis in file.axes),
         command_units=tuple(axis.unit for axis in file.axes),
         command_limits=tuple(axis.limit for axis in file.axes),

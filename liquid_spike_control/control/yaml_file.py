@@ -41,6 +41,12 @@ class Input(Entry, frozen=True):
 F = TypeVar("F", bound=Entry)
 
 
+def observed(observations: list[Observation]) -> dict[str, Any]:
+    """Their fields of a :class:`~..controller_description.ControllerDescription`."""
+    fields = Observation.__struct_fields__
+    return {f"observation_{field}s": tuple(getattr(o, field) for o in observations) for field in fields}
+
+
 def read_fields(path: Path) -> dict[str, Any]:
     """The fields of a file, those of the one that it extends included.
 
@@ -67,8 +73,8 @@ def converted(path: Path, values: dict[str, Any], kind: type[F]) -> F:
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at ")
-        refuse(path, place.strip("`").removeprefix("$.") or "file", text, "correct that field")
+        text, _, where = str(error).partition(" - at ")
+        refuse(path, where.strip("`").removeprefix("$.") or "file", text, "correct that field")
 
 
 def _read(path: Path) -> dict[str, Any]:

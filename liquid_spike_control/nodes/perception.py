@@ -40,6 +40,10 @@ LOOK_S = 0.02
 ANSWER_S = 0.04
 #: In real time, of packets older than this only a part of the events is perceived: a storm must not make all late [ns].
 SHED_AGE_NS = 4_000_000
+#: A stall of the machine is caught up without loss: events are shed where packets are late for longer than this [ns],
+STALL_NS = 12_000_000
+#: until one comes that is no older than this [ns].
+CAUGHT_UP_NS = 2_000_000
 #: Older by each of these, a part less: half, a third, a quarter ... [ns].
 SHED_STEP_NS = 1_000_000
 #: Older ones are dropped whole, for the newer ones behind them [ns].
@@ -188,6 +192,7 @@ class PerceptionNode(GraphNode):
         self._last_stamps_ns: list[int | None] = [None] * n
         self._missed = [False] * n
         self._heard = [time.monotonic()] * n
+        self._late_since_ns: int | None = None
         self._began_ns = 0
         self._seq = 0
 
@@ -228,7 +233,7 @@ class PerceptionNode(GraphNode):
 
     def _shed(self, events: np.ndarray) -> np.ndarray:
         """Every n-th event where the node does not keep up: a thinner picture of now, and none of the past."""
-        every = 1 + (self.hop_ns - SHED_AGE_NS) // SHED_STEP_NS if self._sheds else 1
+        every = 1 + (self.hop_ns - SHED_AGE_NS) // SHED_STEP_NS if self._sheds and self._late() else 1
         if every <= 1 or not len(events):
             return events
         kept = events[::every]
@@ -236,6 +241,15 @@ class PerceptionNode(GraphNode):
         self.diagnostics.count("packets_shed_from")
         self.diagnostics.complain(WARN, f"too many events: 1 of {every} is perceived")
         return kept
+
+    def _late(self) -> bool:
+        """Whether packets are late for longer than a stall explains."""
+        now = time.monotonic_ns()
+        if self.hop_ns <= CAUGHT_UP_NS:
+            self._late_since_ns = None
+        elif self._late_since_ns is None and self.hop_ns > SHED_AGE_NS:
+            self._late_since_ns = now
+        return self._late_since_ns is not None and now - self._late_since_ns > STALL_NS
 
     def _begin(self, stamp_ns: int) -> None:
         """Begin an episode: what comes next is later than ``stamp_ns``."""

@@ -15,7 +15,7 @@ from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import to_packet
 from liquid_spike_control.nodes.diagnostics import OK, WARN
 from liquid_spike_control.nodes.graph import GraphOptions, describe
-from liquid_spike_control.nodes.perception import PerceptionNode
+from liquid_spike_control.nodes.perception import STALL_NS, PerceptionNode
 from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.types import EVENT
 
@@ -81,13 +81,19 @@ def events_of(n) -> np.ndarray:
 def test_of_packets_that_come_late_it_sheds_events(bench):
     assert bench.take(events_of(1000)) == (OK, "ok")
     assert (bench.count("shed"), bench.count("estimates")) == (0, 1)
+    assert bench.take(events_of(1200), age_ms=6.5) == (OK, "ok")  # a stall, which is caught up
+    assert (bench.count("shed"), bench.count("estimates")) == (0, 2)
+    time.sleep(2e-9 * STALL_NS)
+    assert bench.take(events_of(1200), age_ms=3) == (OK, "ok")
     level, message = bench.take(events_of(1200), age_ms=6.5)
     assert (level, message) == (WARN, "too many events: 1 of 3 is perceived")
-    assert (bench.count("shed"), bench.count("packets_shed_from"), bench.count("estimates")) == (800, 1, 2)
+    assert (bench.count("shed"), bench.count("packets_shed_from"), bench.count("estimates")) == (800, 1, 4)
     assert bench.take(events_of(1000)) == (OK, "ok")
-    assert (bench.count("shed"), bench.count("estimates"), bench.count("events")) == (800, 3, 3200)
+    assert (bench.count("shed"), bench.count("estimates"), bench.count("events")) == (800, 5, 5600)
+    time.sleep(2e-9 * STALL_NS)
+    assert bench.take(events_of(1000), age_ms=6.5) == (OK, "ok")  # late anew
     assert bench.take(events_of(1000), age_ms=30)[0] == WARN
-    assert (bench.count("too_old"), bench.count("estimates")) == (1, 3)
+    assert (bench.count("too_old"), bench.count("estimates")) == (1, 6)
 
 
 def test_padding_is_no_loss_and_the_level_rises_where_events_are_dropped(bench):

@@ -38,6 +38,23 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def numbers_in(text: str, option: str) -> tuple[float, ...]:
+    """Numbers out of a comma-separated option.
+
+    Raises:
+        TaskError: one of them is no finite number.
+    """
+    numbers = []
+    for name in names_in(text):
+        try:
+            numbers.append(float(name))
+        except ValueError:
+            numbers.append(math.nan)
+        if not math.isfinite(numbers[-1]):
+            raise TaskError(f"{option} {text}: {name} is no finite number; give e.g. 0.5,1,2")
+    return tuple(numbers)
+
+
 def settings_in(texts: tuple[str, ...]) -> tuple[tuple[str, Setting], ...]:
     """Settings out of ``name=value`` texts: numbers, true, false or a text.
 

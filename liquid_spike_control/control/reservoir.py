@@ -4,15 +4,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from ..neuromorphic.backend import BackendStats
 from ..neuromorphic.model import SpikingModel, new_backend
 from ..spiking.leaky_features import LeakyFeatures
-from ..spiking.recursive_least_squares import RecursiveLeastSquares
 from ..spiking.reservoir_file import ReservoirFile, Signal, read_reservoir
+
+
+class OnLineRule(Protocol):
+    """What changes a readout sample by sample: recursive least squares, or prescribed error sensitivity.
+
+    Attributes:
+        frozen: why learning has stopped; empty while it goes on.
+    """
+
+    frozen: str
+
+    @property
+    def weights(self) -> np.ndarray: ...  # noqa: D102  float64 (n_outputs, n_features)
+
+    @property
+    def offset(self) -> np.ndarray: ...  # noqa: D102  float64 (n_outputs,)
+
+    def learn(self, features: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Take a sample in; returns the outputs as they were before it."""
 
 
 class Reservoir:
@@ -96,7 +114,7 @@ class Reservoir:
         self.output = self.weights @ self.features + self.offset
         return self.output
 
-    def learn(self, target: np.ndarray, rule: RecursiveLeastSquares) -> None:
+    def learn(self, target: np.ndarray, rule: OnLineRule) -> None:
         """Change the readout by what the sample before should have given.
 
         Args:

@@ -36,6 +36,8 @@ class ReservoirOptions(Options):
     """Of on-line learning: initial regularisation of the weights; larger learns more slowly at first."""
     forgetting: Annotated[float, Range(0.9, 1.0)] = 1.0
     """Of on-line learning: forgetting factor a sample; 1 forgets nothing."""
+    rate: Annotated[float, Range(1e-6, 1.0)] = 0.05
+    """Of on-line learning by pes: the part of its error that a sample takes away."""
 
 
 @dataclass
@@ -46,8 +48,9 @@ class TrainReservoirOptions(ReservoirOptions):
     """narma10, or a .csv file whose first line names its columns."""
     target: tuple[str, ...] = ()
     """Columns to predict, at the same line; the last one if not given. All others are inputs."""
-    readout: Literal["ridge", "rls", "force"] = "ridge"
-    """ridge: offline. rls: on line, sample by sample. force: on line, with the output fed back as an input."""
+    readout: Literal["ridge", "rls", "force", "pes"] = "ridge"
+    """ridge: offline. rls: on line, sample by sample. force: on line, with the output fed back as an input.
+    pes: on line, by the error times the activity alone."""
     samples: Annotated[int, Range(500, 10**6)] = 6000
     """Of narma10; the last quarter is tested on."""
     seed: Seed = 1
@@ -63,11 +66,15 @@ class BenchReservoirOptions(ReservoirOptions):
     """Options of the comparison of reservoirs."""
 
     models: str = ""
-    """Comma-separated: loihi, float, rls (on line), esn, cfc (needs the extra [train]); all if not given."""
+    """Comma-separated: loihi, float, rls and pes (on line), esn, cfc (needs the extra [train]); all if not given."""
     seeds: str = "1:4"
     """Of the reservoirs and of the series, first:last+1."""
     samples: Annotated[int, Range(500, 10**6)] = 4000
     """To learn from; half as many are tested on."""
+    topologies: str = ""
+    """Comma-separated: compare the integers of these, or all, at each of --gains; no other models."""
+    gains: str = ""
+    """Comma-separated spectral radii, for the comparison of topologies; with it all topologies if none are given."""
     json: OutputFile = None
     """Write the figures."""
     plot: OutputFile = None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of a reservoir's readout: by ridge regression, on line by recursive least squares, or by FORCE. No torch.
+"""Training of a reservoir's readout: by ridge regression, or on line by recursive least squares, FORCE or PES.
 
-The reservoir runs on the backend that the readout is fitted for; the Loihi emulator by default: what is fitted is what
-runs. The first samples are left to the network to forget where it began, the last ones to be tested on.
+No torch. The reservoir runs on the backend that the readout is fitted for; the Loihi emulator by default: what is
+fitted is what runs. The first samples are left to the network to forget where it began, the last ones to be tested on.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..control.reservoir import Reservoir, reservoir_model
+from ..control.reservoir import OnLineRule, Reservoir, reservoir_model
 from ..errors import TaskError
 from ..neuromorphic.chip.chips import LOIHI1, ChipLimits
 from ..neuromorphic.chip.mapping import place
 from ..spiking.leaky_features import LeakyFeatures
+from ..spiking.prescribed_error import PrescribedErrorSensitivity
 from ..spiking.recursive_least_squares import RecursiveLeastSquares
 from ..spiking.reservoir import ReservoirDescription, reservoir_graph
 from ..spiking.reservoir_file import ReservoirFile, write_reservoir
 from .ridge import chosen_ridge, ridge_regression
 from .series import Series
 
-Method = Literal["ridge", "rls", "force"]
+Method = Literal["ridge", "rls", "force", "pes"]
 #: Length of a step of the network [s].
 STEP_S = 1e-3
 
@@ -38,9 +39,11 @@ class ReservoirTraining:
         description: of the network.
         code, fields, steps: of the inputs, see :class:`~..spiking.coding.windows.WindowCode`.
         readout_taus: of the leaky rates that are read [steps].
-        method: ``ridge``: in one go; ``rls``: sample by sample; ``force``: the same, with the output fed back.
+        method: ``ridge``: in one go; ``rls``: sample by sample; ``force``: the same, with the output fed back;
+            ``pes``: sample by sample, by the error times the activity.
         regularisation: of rls and force, in squares of a rate.
         forgetting: of rls and force; 1 forgets nothing.
+        rate: of pes: the part of its error that a sample takes away.
         washout: samples that are left out at the beginning.
         held_out: part of the samples, the last ones, that are tested on.
     """
@@ -53,8 +56,19 @@ class ReservoirTraining:
     method: Method = "ridge"
     regularisation: float = 0.1
     forgetting: float = 1.0
+    rate: float = 0.05
     washout: int = 100
     held_out: float = 0.25
+
+    def rule(self, n_features: int, n_outputs: int) -> OnLineRule:
+        """What learns on line by ``method``, without weights.
+
+        Raises:
+            TaskError: a number is out of its range.
+        """
+        if self.method == "pes":
+            return PrescribedErrorSensitivity(n_features, n_outputs, self.rate)
+        return RecursiveLeastSquares(n_features, n_outputs, self.regularisation, self.forgetting)
 
     def parts(self, n: int) -> tuple[slice, slice]:
         """Training and held-out samples of n.
@@ -164,9 +178,7 @@ def trained(
             weights, offset = ridge_regression(x[fit], series.targets[fit], ridge)
             output = x[test] @ weights.T + offset
         else:
-            rule = RecursiveLeastSquares(
-                reservoir.weights.shape[1], len(file.outputs), training.regularisation, training.forgetting
-            )
+            rule = training.rule(reservoir.weights.shape[1], len(file.outputs))
             reservoir.reset()
             output = np.empty((test.stop - test.start, len(file.outputs)))
             for t, (values, target) in enumerate(zip(series.inputs, series.targets, strict=True)):

@@ -28,7 +28,7 @@ def training_of(options: ReservoirOptions, seed: int, method: Method = "ridge") 
     )  # fmt: skip
     return ReservoirTraining(
         description, code=options.code, steps=options.steps, method=method,
-        regularisation=options.regularisation, forgetting=options.forgetting,
+        regularisation=options.regularisation, forgetting=options.forgetting, rate=options.rate,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from liquid_spike_control.neuromorphic.emulator.engine import emulate
 from liquid_spike_control.neuromorphic.quantisation.quantize import quantise
 from liquid_spike_control.spiking.coding.windows import CODES, WindowCode
 from liquid_spike_control.spiking.leaky_features import LeakyFeatures
+from liquid_spike_control.spiking.prescribed_error import PrescribedErrorSensitivity
 from liquid_spike_control.spiking.recursive_least_squares import RecursiveLeastSquares
 from liquid_spike_control.spiking.reservoir import ReservoirDescription, reservoir_graph, spectral_radius, weight_unit
 from liquid_spike_control.spiking.topology import DENSITY, TOPOLOGIES, wires
@@ -148,6 +149,33 @@ def test_recursive_least_squares_is_ridge_regression():
     assert np.allclose(np.hstack([rule.weights, rule.offset[:, None]]), expected, atol=1e-9)
     weights, offset = ridge_regression(x, y, 1e-9)
     assert np.allclose(weights, w, atol=0.05) and np.allclose(offset, [1, -2], atol=0.05)
+
+
+def test_prescribed_error_sensitivity_is_error_times_activity():
+    """A step takes the part ``rate`` of the error away; many find what least squares finds; what diverges freezes."""
+    rng = np.random.default_rng(3)
+    rule = PrescribedErrorSensitivity(6, 2, rate=0.25, memory=1e9)
+    x, target = np.zeros((3, 6)), np.array([2.0, -3.0])
+    x[1], x[2] = 1.0, rng.normal(size=6)
+    rule.learn(x[0], np.zeros(2))  # the first sample is the mean
+    rule.learn(x[1], target)
+    assert np.allclose(rule.predict(x[1]), 0.25 * target)
+    assert np.allclose(rule.weights, 0.25 * target[:, None] / 6)
+    x, w = rng.normal(size=(3000, 6)) + 5.0, rng.normal(size=(2, 6))
+    y = x @ w.T + [1.0, -2.0]
+    rule = PrescribedErrorSensitivity(6, 2)
+    for row, target in zip(x, y, strict=True):
+        rule.learn(row, target)
+    assert np.allclose(rule.weights, w, atol=0.05) and np.abs(x @ rule.weights.T + rule.offset - y).max() < 0.5
+    kept = rule.weights
+    rule.learn(x[0], np.array([1e9, 0.0]))
+    assert "bound of 10000" in rule.frozen and (rule.weights == kept).all()
+    spoilt = PrescribedErrorSensitivity(1, 1)
+    spoilt.learn(np.ones(1), np.array([np.inf]))
+    assert "not finite" in spoilt.frozen and (spoilt.weights == 0).all()
+    for options, words in (({"rate": 0.0}, "rate 0; give"), ({"memory": 0.5}, "0.5 samples"), ({"bound": -1}, "-1")):
+        with pytest.raises(TaskError, match=words):
+            PrescribedErrorSensitivity(1, 1, **options)
 
 
 def test_learning_that_diverges_freezes():

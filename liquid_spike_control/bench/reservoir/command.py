@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +16,14 @@ from ...errors import LiquidSpikeError, TaskError
 from ...neuromorphic.chip.chips import LOIHI1
 from ...neuromorphic.chip.mapping import place
 from ...outputs import write_json
-from ...spiking.recursive_least_squares import RecursiveLeastSquares
 from ...spiking.reservoir import ReservoirDescription, spectral_radius
+from ...spiking.topology import TOPOLOGIES
 from ...terminal import Console
 from ...training.reservoir import ReservoirTraining, nrmse, recorded, untrained
 from ...training.reservoir_command import training_of
 from ...training.ridge import chosen_ridge, ridge_regression
 from ...training.series import Series, narma10
-from ..entry import names_in, seed_range
+from ..entry import names_in, numbers_in, seed_range
 from . import measures, report
 from .echo_state import EchoStateNetwork
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from ...options import BenchReservoirOptions
 
 #: Ways to run a reservoir, and its peers.
-MODELS = ("loihi", "float", "rls", "esn", "cfc")
+MODELS = ("loihi", "float", "rls", "pes", "esn", "cfc")
+#: What spikes are compared with at each spectral radius.
+ECHO_STATE = "echo-state network"
 #: Longest lag of the memory curve [samples].
 LONGEST_LAG = 60
 #: Pairs of streams whose distance is measured.
@@ -41,6 +43,8 @@ N_PAIRS = 10
 def reservoir_command(options: BenchReservoirOptions) -> int:
     """Run the models on every seed, print the table and write what was asked for."""
     console = Console()
+    if options.topologies or options.gains:
+        return _compare_topologies(options, console)
     models = names_in(options.models) or MODELS
     for model in models:
         if model not in MODELS:
@@ -68,14 +72,54 @@ def reservoir_command(options: BenchReservoirOptions) -> int:
     return 0
 
 
+def _compare_topologies(options: BenchReservoirOptions, console: Console) -> int:
+    """NARMA-10 and memory of the integers by topology and radius, beside an echo-state network of each radius."""
+    if options.models or options.plot:
+        raise TaskError("--topologies and --gains print a table of integers; leave --models and --plot out")
+    names, seeds = names_in(options.topologies) or TOPOLOGIES, seed_range(options.seeds)
+    gains = numbers_in(options.gains, "--gains") if options.gains else (options.gain,)
+    cells = [(name, gain, seed) for name in (*names, ECHO_STATE) for gain in gains for seed in seeds]
+    results: list[dict[str, Any]] = []
+    with Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("", total=len(cells))
+        for number, (name, gain, seed) in enumerate(cells):
+            training = training_of(replace(options, gain=gain), seed)
+            series, fit, test = _series(training, options, seed)
+
+            def progress(part: float, number: int = number, name: str = name, gain: float = gain) -> None:
+                bars.update(bar, completed=number + part, description=f"{name}, {gain:g}")
+
+            progress(0.0)
+            if name == ECHO_STATE:
+                result = _echo_state(training.description, series, fit, test, seed, progress, radius=gain)
+            else:
+                described = replace(training.description, topology=name)
+                training = replace(training, description=described)
+                result, _ = _spiking("loihi", training, series, fit, test, seed, progress, short=True)
+            results.append({"topology": name, "gain": gain, "seed": seed, **result})
+    document = {
+        "benchmark": "reservoir topologies", "version": __version__, "training_samples": options.samples,
+        "test_samples": options.samples // 2, "steps": options.steps, "code": options.code, "seeds": list(seeds),
+        "reservoir": asdict(training_of(options, seeds[0]).description), "results": results,
+    }  # fmt: skip
+    report.print_topologies(document, console)
+    write_json(options.json, document)
+    return 0
+
+
+def _series(training: ReservoirTraining, options: BenchReservoirOptions, seed: int) -> tuple[Series, slice, slice]:
+    """The series of a seed, and its samples to learn from and to test on."""
+    series = narma10(training.washout + options.samples + options.samples // 2, seed)
+    fit = slice(training.washout, training.washout + options.samples)
+    return series, fit, slice(fit.stop, len(series))
+
+
 def _of_seed(
     models: tuple[str, ...], seed: int, options: BenchReservoirOptions, show: Callable[[float, str], None]
 ) -> list[dict[str, Any]]:
     """Results of every model on one seed: of the series, of the reservoir and of its peers."""
     training = training_of(options, seed)
-    series = narma10(training.washout + options.samples + options.samples // 2, seed)
-    fit = slice(training.washout, training.washout + options.samples)
-    test = slice(fit.stop, len(series))
+    series, fit, test = _series(training, options, seed)
     results, features = [], np.empty((0, 0))
     for number, model in enumerate(models):
 
@@ -84,11 +128,13 @@ def _of_seed(
 
         progress(0.0)
         if model in ("loihi", "float"):
-            result, features = _spiking(model, training, series, fit, test, seed, progress)
-        elif model == "rls":
-            if "loihi" not in models[:number]:
+            result, x = _spiking(model, training, series, fit, test, seed, progress)
+            features = x if model == "loihi" else features
+        elif model in ("rls", "pes"):
+            if not features.size:
                 _, features = _spiking("loihi", training, series, fit, test, seed, progress, short=True)
-            result = _on_line(features, training, series, fit, test, progress)
+            on_line = replace(training, method="rls" if model == "rls" else "pes")
+            result = _on_line(features, on_line, series, fit, test, progress)
         elif model == "esn":
             result = _echo_state(training.description, series, fit, test, seed, progress)
         else:
@@ -171,7 +217,7 @@ def _on_line(
     progress: Callable[[float], None],
 ) -> dict[str, Any]:
     """The same reservoir, its readout learnt sample by sample."""
-    rule = RecursiveLeastSquares(x.shape[1], 1, training.regularisation, training.forgetting)
+    rule = training.rule(x.shape[1], 1)
     for t in range(fit.start, fit.stop):
         rule.learn(x[t], series.targets[t])
         if t % 50 == 0:
@@ -188,12 +234,15 @@ def _echo_state(
     test: slice,
     seed: int,
     progress: Callable[[float], None],
+    radius: float | None = None,
 ) -> dict[str, Any]:
-    """As many units as the reservoir has neurons."""
+    """As many units as the reservoir has neurons; with a radius, memory and NARMA-10 alone."""
     (signal,), _ = series.signals()
-    network = EchoStateNetwork(description.n_neurons, 1, seed=seed)
+    network = EchoStateNetwork(description.n_neurons, 1, seed=seed, radius=0.95 if radius is None else radius)
     x = network.states((series.inputs - signal.middle) / signal.half)
     progress(0.5)
+    if radius is not None:
+        return _fitted(x, series, fit, test)
     n_streams = min(description.n_neurons, 200)
     return _fitted(x, series, fit, test) | _measured(network.states, n_streams, seed, lambda samples: lambda: None)
 
@@ -205,7 +254,7 @@ def _cfc(
         from .cfc import fitted
     except ImportError:
         raise LiquidSpikeError(
-            "the CfC is trained and needs torch; pip install torch, or --models loihi,float,rls,esn"
+            "the CfC is trained and needs torch; pip install torch, or --models loihi,float,rls,pes,esn"
         ) from None
     error, numbers, seconds = fitted(series, fit, test, seed, progress)
     return {"nrmse": error, "trained_numbers": numbers, "training_s": seconds}

@@ -17,11 +17,19 @@ from .measures import APART, DISTANCES
 NAMES = {
     "loihi": "reservoir, integers",
     "float": "reservoir, float64",
-    "rls": "reservoir, on line",
+    "rls": "reservoir, on line (rls)",
+    "pes": "reservoir, on line (pes)",
     "esn": "echo-state network",
     "cfc": "CfC",
 }
-COLOURS = {"loihi": "tab:blue", "float": "tab:cyan", "rls": "tab:purple", "esn": "tab:orange", "cfc": "tab:green"}
+COLOURS = {
+    "loihi": "tab:blue",
+    "float": "tab:cyan",
+    "rls": "tab:purple",
+    "pes": "tab:pink",
+    "esn": "tab:orange",
+    "cfc": "tab:green",
+}
 
 CAPTION = "memory: capacity in samples; ranks: of {streams} streams; rate: spikes a neuron and step; trained: numbers"
 
@@ -69,6 +77,25 @@ def print_table(document: dict[str, Any], console: Console) -> None:
     for result in document["results"]:
         if result.get("frozen"):
             console.print(f"seed {result['seed']}: learning on line froze: {result['frozen']}", soft_wrap=True)
+
+
+def print_topologies(document: dict[str, Any], console: Console) -> None:
+    """One row a topology and spectral radius: mean over the seeds, with the least and the greatest error."""
+    title = (
+        f"{document['reservoir']['n_neurons']} neurons, integers; {document['training_samples']} samples to learn "
+        f"from, {document['test_samples']} to test on, {len(document['seeds'])} seeds"
+    )
+    table = Table(title=title, caption="memory: capacity in samples; rate: spikes a neuron and step", box=SIMPLE)
+    table.add_column("topology", no_wrap=True)
+    for name in ("spectral radius", "NARMA-10 NRMSE", "memory", "rate"):
+        table.add_column(name, justify="right")
+    cells: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for result in document["results"]:
+        cells.setdefault((result["topology"], result["gain"]), []).append(result)
+    for (topology, gain), results in cells.items():
+        error, memory = _text(results, "nrmse", 3, ends=True), _text(results, "memory_capacity", 1)
+        table.add_row(topology, f"{gain:g}", error, memory, _text(results, "rate", 3))
+    console.print(table)
 
 
 @in_print()

@@ -24,7 +24,9 @@ import numpy as np
 from ...types import SpikeTrain
 from ..emulator import delivery as d
 from ..emulator import kernels
+from ..emulator.block_schedule import P_SPIKES, P_START
 from ..emulator.loihi import LoihiEmulator
+from ..emulator.membrane import V
 from ..integers.network import INPUT, LoihiNetwork
 from ..integers.neurons import Population
 from ..integers.synapses import Dense
@@ -73,7 +75,7 @@ class PlasticEmulator(LoihiEmulator):
             first = int(row[d.C_ROW])
             pairs = self._layout.index[first : first + 2 * c.weights.size].reshape(-1, 2)
         place = names.index(c.source) - 1, names.index(c.target) - 1, start, length, first
-        return PlasticSynapses(c.learning, c.shape, weights, np.asarray(c.delays), place, pairs, number)
+        return PlasticSynapses(c.learning, c.shape, weights, np.asarray(c.delays), place, pairs, number, c.target)
 
     @property
     def learning(self) -> bool:
@@ -135,7 +137,28 @@ class PlasticEmulator(LoihiEmulator):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
         until = int(self._counters[kernels.N_STEPS]) + len(indptr) - 1
         tables = np.stack([synapses.table(until) for synapses in self.plastic])
-        advance_and_learn(self._memory, tables, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids)
+        if not any(synapses.rule.surrogate for synapses in self.plastic):
+            advance_and_learn(self._memory, tables, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids)
+            return
+        out_indptr[0] = end = 0
+        one = np.zeros(2, np.int64)
+        for k in range(len(indptr) - 1):
+            advance_and_learn(self._memory, tables, outputs, indptr[k : k + 2], ids, self.n_inputs, one, out_ids[end:])
+            out_indptr[k + 1] = end = end + int(one[1])
+            kernels.settle(self._memory)
+            for synapses in self.plastic:
+                if synapses.rule.surrogate:
+                    synapses.approach(self._nearness(synapses.target))
+
+    def _nearness(self, target: str) -> np.ndarray:
+        """Pseudo-derivatives of a population after a step, 0 .. 1; a spike has reset the voltage, and counts as 1."""
+        k, p = list(self.network.populations).index(target), self.network.populations[target]
+        start, first = (int(self._layout.populations[k, column]) for column in (P_START, P_SPIKES))
+        threshold = np.maximum(np.broadcast_to(p.vth, p.n) << 6, 1)
+        nearness = np.maximum(0.0, 1 - np.abs(self._state[V, start : start + p.n] - threshold) / threshold)
+        n_spikes = int(self._arrays[kernels.COUNTS][k])
+        nearness[self._arrays[kernels.SPIKES][first : first + n_spikes]] = 1.0
+        return nearness
 
 
 def _plastic(network: LoihiNetwork) -> list[Dense]:

@@ -94,7 +94,7 @@ def record(ids, spiked, traces, impulses, first, reinforced, offset, when, seed,
         spiked: step of the last spike in the epoch, written.
         traces: ``(n_traces, n)``, of which the first is number ``first``.
         impulses: of all traces.
-        reinforced: number of the trace that takes no spikes, or -1.
+        reinforced: a bit for each trace that takes no spikes.
         offset: number of the step in the epoch, from 1 on.
         when, seed, kind: of the draws; where ``lava``, ``again`` is the draw instead.
     """
@@ -102,7 +102,7 @@ def record(ids, spiked, traces, impulses, first, reinforced, offset, when, seed,
         i = ids[q]
         if spiked[i]:
             for k in range(len(traces)):
-                if first + k == reinforced:
+                if reinforced >> (first + k) & 1:
                     continue
                 draw = again if lava else np.float64(hashed(key_of(seed, kind + 2 * k, when), i) >> np.uint32(24))
                 more = impulses[first + k, 0] + (draw < impulses[first + k, 1])
@@ -127,14 +127,14 @@ def follow(
             key = key_of(seed, kind + 16 * (first + k), when * 64 + t)
             to_add = key_of(seed, kind + 2 + 16 * (first + k), when * 64 + t)
             for i in range(n):
-                if first + k == reinforced and t == 1:
+                if reinforced >> (first + k) & 1 and t == 1:
                     history[t, k, i] = history[0, k, i]
                     continue
                 at = history[t - 1, k, i] + 128
                 value = b[at]
                 if f[at] > 0.0 and (decay if lava else _uniform(key, i)) < f[at]:
                     value += 1
-                if spiked[i] == t and first + k != reinforced:
+                if spiked[i] == t and not reinforced >> (first + k) & 1:
                     draw = impulse if lava else np.float64(hashed(to_add, i) >> np.uint32(24))
                     more = impulses[first + k, 0] + (draw < impulses[first + k, 1])
                     value = min(max(value + more, 0), _MOST)
@@ -142,7 +142,7 @@ def follow(
         after = key_of(seed, kind + 16 * (first + k), when * 64)
         for i in range(n):
             value = history[epoch, k, i]
-            if first + k == reinforced:  # it counts in its own step and decays afterwards
+            if reinforced >> (first + k) & 1:  # it counts in its own step and decays afterwards
                 at = value + 128
                 value = b[at] + (f[at] > 0.0 and (decay if lava else _uniform(after, i)) < f[at])
             traces[k, i] = value

@@ -9,7 +9,7 @@ from ...errors import LearningRuleError
 from . import columns as c
 from .draws import LavaDraws
 from .notation import TRACES, VARIABLES, WIDTHS, Product
-from .rule import LearningRule
+from .rule import SURROGATE, LearningRule
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _GATES = {"x0": c.GATE_X0, "y0": c.GATE_Y0, "u": c.GATE_U}
@@ -27,9 +27,10 @@ class PlasticSynapses:
             pairs of target and delay begin (-1: all delays are one).
         pairs: int32 view of these, ``(n_source * n_target, 2)``.
         number: of the plastic connection in its network.
+        target: name of the target's population.
 
     Attributes:
-        rule, shape: as given.
+        rule, shape, target: as given.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class PlasticSynapses:
         place: tuple[int, int, int, int, int],
         pairs: np.ndarray | None = None,
         number: int = 0,
+        target: str = "",
     ) -> None:
-        self.rule, self.shape = rule, shape
+        self.rule, self.shape, self.target = rule, shape, target
         n_target, n_source = shape
         self._weights, self._pairs = weights, pairs
         self._delays = np.ascontiguousarray(np.broadcast_to(delays, shape).T, np.int16)
@@ -92,7 +94,7 @@ class PlasticSynapses:
         options[c.O_EXACT] = rule.arithmetic == "brian2loihi"
         options[c.O_GRID] = 2 if rule.sign == "mixed" else 1
         options[c.O_LAVA] = rule.draws == "lava"
-        options[c.O_REINFORCED] = TRACES.index(rule.reinforcement) if rule.reinforcement else -1
+        options[c.O_REINFORCED] = sum(1 << TRACES.index(name) for name in rule.held)
         options[c.O_TRACES] = sum(1 << k for k, name in enumerate(TRACES) if getattr(rule, name) is not None)
         options[c.O_GATES] = sum(1 << gate for gate in {_GATES[p.gate] for p in rule.products})
         return options
@@ -163,6 +165,15 @@ class PlasticSynapses:
         if not np.isfinite(given).all():
             raise LearningRuleError(f"{rule.name}: the reinforcement is not finite; leave it as it is in such a step")
         self._y[TRACES.index(rule.reinforcement) - 2] = np.clip(np.rint(given), -128, 127)
+
+    def approach(self, nearness: np.ndarray) -> None:
+        """Set the surrogate, which counts in the next step's learning; :class:`~.emulator.PlasticEmulator` does it.
+
+        Args:
+            nearness: of each target's voltage to its threshold, 0 .. 1, ``(n_target,)``.
+        """
+        assert self.rule.surrogate is not None
+        self._y[TRACES.index(self.rule.surrogate) - 2] = np.rint(SURROGATE * nearness)
 
     @property
     def saturated(self) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from .notation import TRACES, VARIABLES, Product
-from .rule import LearningRule
+from .rule import SURROGATE, LearningRule
 
 
 class FloatSynapses:
@@ -42,13 +42,18 @@ class FloatSynapses:
         assert self.rule.reinforcement is not None
         self._traces[self.rule.reinforcement][:] = values
 
+    def approach(self, nearness: np.ndarray) -> None:
+        """Set the surrogate, see :meth:`.plastic.PlasticSynapses.approach`."""
+        assert self.rule.surrogate is not None
+        self._traces[self.rule.surrogate][:] = SURROGATE * nearness
+
     def step(self, pre: np.ndarray, post: np.ndarray) -> None:
         """Advance by the spikes of one step, bool ``(n_source,)`` and ``(n_target,)``."""
         at = self._step % self.rule.epoch + 1
         for side, spikes in (("x", pre), ("y", post)):
             again = np.asarray(spikes, bool) & (self._last[side] > 0)
             for name, trace in self._traces.items():
-                if name[0] == side and name != self.rule.reinforcement:
+                if name[0] == side and name not in self.rule.held:
                     trace[again] += getattr(self.rule, name).impulse
             self._last[side][np.asarray(spikes, bool)] = at
         self._step += 1
@@ -70,7 +75,7 @@ class FloatSynapses:
 
     def _follow(self, name: str) -> np.ndarray:
         """A trace in the steps of the epoch, from that before it to what stays after it."""
-        held = name == self.rule.reinforcement  # it counts in its own step and decays afterwards
+        held = name in self.rule.held  # it counts in its own step and decays afterwards
         history = [self._traces[name], self._traces[name] if held else self._next(name, self._traces[name], 1)]
         for t in range(2, self.rule.epoch + 1):
             history.append(self._next(name, history[-1], t))
@@ -81,7 +86,7 @@ class FloatSynapses:
         """A trace in step t of the epoch, out of the one before; in step 0 nobody spikes."""
         trace = getattr(self.rule, name)
         left = 0.0 if trace.tau == 0 else self.rule.decayed(name)[129]  # of 1
-        if name == self.rule.reinforcement or t == 0:
+        if name in self.rule.held or t == 0:
             return left * value
         return np.minimum(left * value + trace.impulse * (self._last[name[0]] == t), 127)
 

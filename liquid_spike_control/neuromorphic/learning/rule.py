@@ -17,6 +17,8 @@ from .notation import TRACES, VARIABLES, Product, parse
 #: Binary places of an impulse.
 IMPULSE_BITS = 8
 MOST_TRACE, MOST_EPOCH, MOST_DELAY = 127, 63, 62
+#: A surrogate of a neuron at its threshold.
+SURROGATE = 64
 
 #: Whose arithmetic: Lava's (0.10.0, ``bit_approximate_loihi``) or Brian2Loihi's (0.5.2), which its authors compared
 #: with the chip. They differ in decay, in products of more than 15 bits and in the rounding of a weight.
@@ -61,6 +63,9 @@ class LearningRule:
         x1, x2, y1, y2, y3: the traces; None where the rule reads none.
         reinforcement: the trace of the target that takes no spikes but what
             :meth:`~.plastic.PlasticSynapses.reinforce` sets: the third factor, -128 .. 127, one number a neuron.
+        surrogate: the trace of the target that takes no spikes but the pseudo-derivative of its spikes with respect to
+            its voltage v, ``max(0, 1 - |v - threshold| / threshold)`` (1 where it spikes) in units of 1/64. The one of
+            a step counts in the next one. A neuron of Loihi 2 can write such a trace, one of Loihi 1 cannot.
         epoch: steps, 1 .. 63.
         sign: ``mixed``, ``excitatory`` or ``inhibitory``; bounds the weights.
         bounds: least and most weight within those of the sign.
@@ -82,6 +87,7 @@ class LearningRule:
     y2: Trace | None = None
     y3: Trace | None = None
     reinforcement: Literal["y1", "y2", "y3"] | None = None
+    surrogate: Literal["y1", "y2", "y3"] | None = None
     epoch: int = 1
     sign: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
     bounds: tuple[int, int] | None = None
@@ -95,7 +101,7 @@ class LearningRule:
         self._check_options()
         for name in TRACES:
             self._check_trace(name)
-        self._check_reinforcement()
+        self._check_held()
         decimations = sorted({p.decimation for p in self.products if p.gate == "u"})
         self._check(
             len(decimations) < 2, f"u{decimations} in one rule", "the chip has one decimation a rule; choose one"
@@ -147,24 +153,31 @@ class LearningRule:
             whole = trace.impulse == int(trace.impulse) and trace.tau >= 1
             self._check(whole, f"{name}", "Brian2Loihi takes whole impulses, and time constants from 1 on")
 
-    def _check_reinforcement(self) -> None:
-        if self.reinforcement is None:
-            return
-        self._check(
-            self.reinforcement in ("y1", "y2", "y3"), f"reinforcement {self.reinforcement}", "use y1, y2 or y3"
-        )
-        trace = getattr(self, self.reinforcement)
-        self._check(
-            trace is not None and trace.impulse == 0,
-            f"{self.reinforcement} is the reinforcement and takes spikes",
-            f"give {self.reinforcement}=Trace(0, tau)",
-        )
+    def _check_held(self) -> None:
+        for what, name in (("reinforcement", self.reinforcement), ("surrogate", self.surrogate)):
+            if name is None:
+                continue
+            self._check(name in ("y1", "y2", "y3"), f"{what} {name}", "use y1, y2 or y3")
+            trace = getattr(self, name)
+            self._check(
+                trace is not None and trace.impulse == 0,
+                f"{name} is the {what} and takes spikes",
+                f"give {name}=Trace(0, tau)",
+            )
+        twice = self.surrogate is not None and self.surrogate == self.reinforcement
+        self._check(not twice, f"{self.surrogate} is reinforcement and surrogate", "give each a trace of its own")
+        self._check(self.surrogate is None or self.epoch == 1, "a surrogate and an epoch above 1", "use an epoch of 1")
 
     @cached_property
     def sums(self) -> dict[str, tuple[Product, ...]]:
         """The products of each variable that is learnt, by ``w``, ``d``, ``t``."""
         texts = ((variable, getattr(self, f"d{variable}")) for variable in VARIABLES)
         return {variable: parse(text, variable, self.name) for variable, text in texts if text is not None}
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The traces that are set, not spiked into."""
+        return tuple(name for name in (self.reinforcement, self.surrogate) if name is not None)
 
     @property
     def products(self) -> list[Product]:

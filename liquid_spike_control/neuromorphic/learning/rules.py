@@ -17,7 +17,7 @@ from typing import Any
 
 from ...errors import LearningRuleError
 from .notation import LEAST_EXPONENT, MANTISSA_BITS, MOST_EXPONENT, SUM_BITS, WIDTHS
-from .rule import LearningRule, Trace
+from .rule import SURROGATE, LearningRule, Trace
 
 #: Impulse of the traces: a lone spike and its next one have room, and a lone one decays in 64 steps.
 IMPULSE = 64
@@ -147,6 +147,41 @@ def reward_stdp(
     return _rule(name, options, dw=f"{gain}*u0*t*y3", dt=change, reinforcement="y3", **traces)
 
 
+def e_prop(
+    rate: float = 1 / 64,
+    tau_membrane: float = 10,
+    eligibility: float = 8.0,
+    decay: float = 1 / 32,
+    tau_signal: float = 0,
+    **options: Any,
+) -> LearningRule:
+    """E-prop 1: eligibility traces and a learning signal (Bellec et al. 2020, 10.1038/s41467-020-17236-y).
+
+    ``dt = eligibility z psi - decay t`` on the tag, the filtered eligibility trace, and ``dw = rate L t / 8``: z is the
+    source's spikes, each of height 1, filtered as the target's membrane does (what a weight does to the voltage), psi
+    the target's pseudo-derivative of 0 .. 1 (:attr:`~.rule.LearningRule.surrogate`), and L the learning signal of the
+    target, its part in what was wrong (``sum over k of B_jk (wanted_k - given_k)``), -128 .. 127, which
+    :meth:`~.plastic.PlasticSynapses.reinforce` sets and which lasts ``tau_signal`` steps; 0 means one step. Positive
+    signals raise the weights, of what has brought the target near its threshold, whether it spiked or not.
+
+    Args:
+        rate: how much a signal of 8 moves a weight, per unit of the tag.
+        tau_membrane: time constant of the target's voltage [steps].
+        eligibility: what the tag gains in a step in which z and psi are 1.
+        decay: what the tag loses in a step; 1 over the time constant of what is read out, or of the wait for L.
+        tau_signal: time constant of the signal [steps].
+        options: further fields of :class:`~.rule.LearningRule`.
+    """
+    name, arithmetic = "e_prop", options.get("arithmetic", "lava")
+    gain = constant(eligibility, RATE_IMPULSE * SURROGATE, "x1 y2", name, arithmetic)
+    loss = constant(decay, 1, "t", name, arithmetic)
+    signal = constant(rate, 8, "t y3", name, arithmetic)
+    traces = {"x1": Trace(RATE_IMPULSE, tau_membrane), "y2": Trace(0, 0), "y3": Trace(0, tau_signal)}
+    change = f"{gain}*u0*x1*y2 - {loss}*u0*t"
+    held: dict[str, Any] = {"reinforcement": "y3", "surrogate": "y2"}
+    return _rule(name, options, dw=f"{signal}*u0*t*y3", dt=change, **held, **traces)
+
+
 def pes(rate: float = 1 / 64, tau: float = 20, decimation: int = 2, **options: Any) -> LearningRule:
     """Prescribed error sensitivity (MacNeil and Eliasmith 2011, 10.1371/journal.pone.0022885).
 
@@ -217,6 +252,7 @@ RULES: dict[str, Callable[..., LearningRule]] = {
     "pair_stdp": pair_stdp,
     "triplet_stdp": triplet_stdp,
     "reward_stdp": reward_stdp,
+    "e_prop": e_prop,
     "pes": pes,
     "delta_rule": delta_rule,
     "homeostasis": homeostasis,

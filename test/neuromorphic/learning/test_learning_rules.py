@@ -13,6 +13,7 @@ from liquid_spike_control.neuromorphic.learning import emulator as emulator_modu
 from liquid_spike_control.neuromorphic.learning import rules
 from liquid_spike_control.neuromorphic.learning.emulator import PlasticEmulator
 from liquid_spike_control.neuromorphic.learning.reference import FloatSynapses
+from liquid_spike_control.neuromorphic.learning.rule import SURROGATE
 from liquid_spike_control.types import SpikeTrain
 
 # The engine compiles for 20 s of processor time where no kernel is kept yet; other programs may have the cores.
@@ -30,6 +31,7 @@ CASES = {
     "pair_stdp": ({}, None, 0.05),
     "triplet_stdp": ({}, None, 0.03),
     "reward_stdp": ({"rate": 1 / 16}, rewards, 0.05),
+    "e_prop": ({"rate": 1 / 16}, rewards, 0.05),
     "pes": ({}, lambda step: ERRORS, 0.05),
     "delta_rule": ({"rate": 1 / 2}, lambda step: WANTED, 0.05),
     "homeostasis": ({"wanted": 0.08, "tau": 60}, None, 0.05),
@@ -51,17 +53,21 @@ def test_integers_agree_with_floats(name, arithmetic):
     pre, post = random_spikes(11, n_steps, n, n, rate)
     train, found = axons(pre, post), []
     for seed in range(seeds):
-        learner = driven(rules.RULES[name](**options, seed=seed), np.full((n, n), 100))
+        learner, near = driven(rules.RULES[name](**options, seed=seed), np.full((n, n), 100)), []
         for k in range(n_steps):
             if reinforcement is not None:
                 learner.plastic[0].reinforce(np.rint(reinforcement(k)))
             learner.step(train.step(k))
+            if learner.plastic[0].rule.surrogate:  # 64 where the target spikes, 0 or 1 elsewhere
+                near.append(learner.plastic[0].trace("y2") / SURROGATE)
         found.append(learner.plastic[0].weights)
     reference = FloatSynapses(learner.plastic[0].rule, np.full((n, n), 100))
     for k in range(n_steps):
         if reinforcement is not None:
             reference.reinforce(np.rint(reinforcement(k)))
         reference.step(pre[k], post[k])
+        if near:
+            reference.approach(near[k])
     wanted, mean = reference.weights, np.mean(found, axis=0)
     assert np.abs(wanted - 100).mean() > 3, "nothing was learnt"
     if arithmetic == "brian2loihi":
@@ -115,6 +121,69 @@ def test_reward_decides_what_a_pair_has_done():
         learner.step(spikes.step(k))
     rewarded, punished = learner.plastic[0].weights.ravel()
     assert rewarded > 110 and punished < 90
+
+
+def cued(rule, n_trials, seed=0):
+    """Two neurons learn which of two cues is theirs; they are judged 60 steps after the cue, when all is silent. The same answer of both counts as wrong.
+
+    Returns:
+        The part of the right answers in the last quarter of the trials.
+    """
+    n, rng = 20, np.random.default_rng(seed)
+    weights = np.full((2, 2 * n), 20)  # alike, so that at first both answer alike
+    network = LoihiNetwork(
+        2 * n, {"n": Population(2, du=800, dv=400, vth=900)}, [Dense("input", "n", weights, learning=rule)]
+    )
+    learner, right = PlasticEmulator(network), []
+    quiet, moment = (SpikeTrain.from_dense(np.zeros((steps, 2 * n), bool)) for steps in (60, 1))
+    for _ in range(n_trials):
+        cue = rng.integers(2)
+        spikes = np.zeros((20, 2 * n), bool)
+        spikes[:, cue * n : cue * n + n] = rng.random((20, n)) < 0.1
+        train = SpikeTrain.from_dense(spikes)
+        given = sum(learner.run(part).to_dense(2).sum(0) for part in (train, quiet))
+        right.append(given[cue] > given[1 - cue])
+        wanted = 4 * (np.arange(2) == cue)
+        learner.plastic[0].reinforce(30 * np.clip(wanted - given, -4, 4))
+        learner.run(moment)  # in which the signal counts
+        learner.rest()
+    return np.mean(right[-n_trials // 4 :])
+
+
+def test_eligibility_waits_for_the_learning_signal():
+    """A signal that comes 60 steps late teaches synapses with a tag, and none without."""
+    learnt = cued(rules.e_prop(rate=1 / 32, decay=1 / 64), 80)
+    forgotten = cued(rules.e_prop(rate=1 / 32, decay=1), 80)  # the tag is that of the last step alone
+    no_tag = cued(rules.pes(rate=1 / 16, tau=10, decimation=0), 80)
+    assert learnt > 0.9 and forgotten < 0.6 and no_tag < 0.6, (learnt, forgotten, no_tag)
+
+
+def test_a_surrogate_is_the_nearness_to_the_threshold_whatever_pieces_it_runs_in():
+    """max(0, 1 - |v - threshold| / threshold) of the voltages that a probe sees, 1 at a spike; in 1/64."""
+    spikes, vth = poisson(0.05, 60), 1200
+    whole, pieces = (layer(rules.e_prop(rate=1 / 64)) for _ in range(2))
+    probe = layer(rules.e_prop(rate=1 / 64)).probe(spikes)["n"]
+    near = np.where(probe.spikes, 1.0, np.maximum(0.0, 1 - np.abs(probe.v / (vth << 6) - 1)))
+    for k in range(60):
+        pieces.run(SpikeTrain.from_steps([spikes.step(k)]))
+        assert pieces.plastic[0].trace("y2").tolist() == np.rint(SURROGATE * near[k]).tolist()
+    assert probe.spikes.any() and (pieces.plastic[0].tags > 0).any()
+    whole.run(spikes)
+    assert all(np.array_equal(a, b) for a, b in zip(whole.state, pieces.state, strict=True))
+
+
+@pytest.mark.parametrize(
+    "message, options",
+    [
+        ("y2 is the surrogate and takes spikes; give y2=Trace\\(0, tau\\)", {"y2": rules.Trace(16, 10)}),
+        ("y3 is reinforcement and surrogate; give each", {"surrogate": "y3"}),
+        ("a surrogate and an epoch above 1", {"epoch": 2}),
+        ("surrogate x1; use y1, y2 or y3", {"surrogate": "x1"}),
+    ],
+)
+def test_surrogates_that_no_neuron_writes_are_refused(message, options):
+    with pytest.raises(LearningRuleError, match=message):
+        rules.e_prop(**options)
 
 
 def layer(rule, n_source=30, n_target=3, weight=40):

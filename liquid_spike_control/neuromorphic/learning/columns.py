@@ -25,7 +25,7 @@ from __future__ import annotations
 # Options: places of source (-1 the input) and target among the populations; steps of an epoch, k of uk; bounds of a
 # weight, whether the arithmetic is Brian2Loihi's, and on what grid; seed; whether the draws are Lava's; where the
 # weights begin among those of the network and how far their rows lie apart; where the pairs of target and delay begin,
-# -1 where there are none; a bit for each trace that is set, not spiked into; bits of the traces and of the gates in use.
+# -1 where there are none; bits of the traces that are set, not spiked into, and of the traces and gates in use.
 (
     O_SOURCE, O_TARGET, O_EPOCH, O_DECIMATION, O_LOW, O_HIGH, O_EXACT, O_GRID, O_SEED, O_LAVA, O_W_START, O_W_ROW,
     O_PAIRS, O_REINFORCED, O_TRACES, O_GATES, N_OPTIONS,

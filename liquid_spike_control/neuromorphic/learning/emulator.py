@@ -153,6 +153,7 @@ class PlasticEmulator(LoihiEmulator):
     def _nearness(self, target: str) -> np.ndarray:
         """Pseudo-derivatives of a population after a step, 0 .. 1; a spike has reset the voltage, and counts as 1."""
         k, p = list(self.network.populations).index(target), self.network.populations[target]
+        assert isinstance(p, Population)  # no other neurons learn
         start, first = (int(self._layout.populations[k, column]) for column in (P_START, P_SPIKES))
         threshold = np.maximum(np.broadcast_to(p.vth, p.n) << 6, 1)
         nearness = np.maximum(0.0, 1 - np.abs(self._state[V, start : start + p.n] - threshold) / threshold)

@@ -124,7 +124,9 @@ def test_reward_decides_what_a_pair_has_done():
 
 
 def cued(rule, n_trials, seed=0):
-    """Two neurons learn which of two cues is theirs; they are judged 60 steps after the cue, when all is silent. The same answer of both counts as wrong.
+    """Two neurons learn which of two cues is theirs; they are judged 60 steps after the cue, when all is silent.
+
+    The same answer of both counts as wrong.
 
     Returns:
         The part of the right answers in the last quarter of the trials.

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from typing import Annotated, Literal, NoReturn
 
 import tyro
@@ -439,7 +440,13 @@ app.command(security, name="security", help="Permissions and keys of a graph, fo
 @app.command
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], tyro.conf.Positional]) -> int:
     """Print completion for a shell. In ~/.bashrc: `source <(liquid-spike completion bash)`."""
-    _parse("--tyro-print-completion", shell)
+    from .completion import completion_script
+    from .robots.catalogue import descriptions
+
+    written = io.StringIO()
+    with redirect_stdout(written):
+        _parse("--tyro-print-completion", shell)
+    print(completion_script(written.getvalue(), sorted(descriptions())), end="")
     return 0
 
 

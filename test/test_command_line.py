@@ -5,14 +5,18 @@ import ast
 import os
 import pty
 import re
+import select
 import shlex
 import shutil
 import struct
 import subprocess
 import sys
 import termios
+import time
 from fcntl import ioctl
+from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_here import cli
 from matplotlib import rc_context, style
@@ -20,8 +24,17 @@ from PIL import Image
 from rich.table import Table
 from sources import ROOT, modules
 
-from liquid_spike_control import __version__
+from liquid_spike_control import __version__, completion
 from liquid_spike_control.bench import sweep
+from liquid_spike_control.checkpoint import read_controller
+from liquid_spike_control.cli import app
+from liquid_spike_control.liquid import wiring_figure
+from liquid_spike_control.neuromorphic import quantise, read_model
+from liquid_spike_control.neuromorphic.chip import floorplan
+from liquid_spike_control.neuromorphic.chip.chips import LOIHI1
+from liquid_spike_control.neuromorphic.chip.mapping import place
+from liquid_spike_control.outputs import save_figure
+from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import robot_named
 from liquid_spike_control.robots.next_steps import steps
 from liquid_spike_control.terminal import Console, folded
@@ -102,19 +115,82 @@ def test_completion_names_every_command(shell):
         assert subprocess.run([shell, "-n"], input=script, text=True, timeout=60).returncode == 0
 
 
-def test_bash_completes():
-    program = """
-source /dev/stdin
-complete -p liquid-spike >/dev/null || exit 1
-eval "$(complete -p liquid-spike | sed 's/.*-F \\([^ ]*\\) .*/handler=\\1/')"
-COMP_WORDS=(liquid-spike neuromorphic comp); COMP_CWORD=2; COMP_LINE="liquid-spike neuromorphic comp"
-COMP_POINT=${#COMP_LINE}
-"$handler" liquid-spike comp neuromorphic
-printf '%s\\n' "${COMPREPLY[@]}"
-"""
-    script = run("completion", "bash").stdout
-    done = subprocess.run(["bash", "-c", program], input=script, capture_output=True, text=True, timeout=60)
-    assert {word.strip() for word in done.stdout.split()} == {"compile", "compare"}, done.stderr
+class Bash:
+    """An interactive shell on a terminal, with the completion of ``liquid-spike`` as its help says."""
+
+    def __init__(self, folder: Path) -> None:
+        program = folder / "liquid-spike"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+        program.chmod(0o755)
+        path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        paths = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+        (folder / "inputrc").write_text("set bell-style none\n")
+        environment = {"PATH": path, "TERM": "dumb", "PS1": "> ", "INPUTRC": str(folder / "inputrc")}
+        self._terminal, slave = pty.openpty()
+        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
+        self._process = subprocess.Popen(
+            ["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=folder,
+            env=os.environ | environment | {"PYTHONPATH": paths}, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+        self._told("source <(liquid-spike completion bash); echo rea''dy\n", "ready")
+
+    def _told(self, keys: str, until: str) -> str:
+        os.write(self._terminal, keys.encode())
+        told, end = "", time.monotonic() + 60
+        while until not in told:
+            assert select.select([self._terminal], [], [], end - time.monotonic())[0], told
+            told += os.read(self._terminal, 65536).decode()
+        return told
+
+    def offers(self, typed: str) -> set[str]:
+        """Words below a line after two TABs, of which the second one is pressed to have them all shown."""
+        self._told(f"{typed}\t", typed)
+        told = self._told("\t", f"> {typed}")
+        self._told("\x15echo rea''dy\n", "ready\r\n")
+        return set(told.partition(f"> {typed}")[0].split())
+
+    def completes(self, typed: str) -> str:
+        """The line that a TAB makes of a line."""
+        told = self._told(f"{typed}\t\x01echo \x05 rea''dy\n", "ready\r\n")
+        return re.search(r"^(.*) ready\r$", told, re.MULTILINE)[1].strip()
+
+    def close(self) -> None:
+        os.close(self._terminal)  # which hangs the shell up
+        self._process.wait(20)
+
+
+def test_bash_completes(tmp_path):
+    (tmp_path / "a recorded run.mcap").touch()
+    bash = Bash(tmp_path)
+    try:
+        assert bash.offers("liquid-spike neuromorphic comp") == {"compile", "compare"}
+        assert bash.offers("liquid-spike run ") >= {"pencil", "hover", "swing-up"}
+        assert bash.completes("liquid-spike run doub") == "liquid-spike run double-pendulum"
+        assert bash.completes("liquid-spike view --robot lane") == "liquid-spike view --robot lane_car"
+        assert bash.completes("liquid-spike run hover --in-p") == "liquid-spike run hover --in-process"
+        assert bash.completes("liquid-spike replay a") == "liquid-spike replay a recorded run.mcap"
+        assert bash.completes("liquid-spike run no-robot") == "liquid-spike run no-robot"
+        assert {word for word in bash.offers("liquid-spike bench robot -") if not word.startswith("-")} == set()
+    finally:
+        bash.close()
+
+
+@pytest.mark.slow
+def test_completion_knows_what_the_first_argument_of_each_command_is():
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from command_reference import commands, help_of
+    finally:
+        sys.path.pop(0)
+    robots, others = set(), set()
+    for words in commands(app):
+        _, positional, after = help_of(words).partition("positional arguments")
+        if positional:
+            about = re.split(r"^ options", after, maxsplit=1, flags=re.MULTILINE)[0]
+            (robots if "STR" in about and re.search("[Rr]obot", about) else others).add(" ".join(words))
+    assert robots == set(completion.OF_A_ROBOT)
+    assert others == {*completion.OF_A_FILE, *completion.OF_A_WORD}
 
 
 def test_another_shell_is_refused():
@@ -158,25 +234,50 @@ def test_a_table_keeps_its_form_where_it_fits():
     assert shown.get().split() == ["title", "first", "one", "second", "two-thirds-of-", "it", "caption"]
 
 
-def test_pictures_are_black_on_white_whatever_matplotlib_is_configured_to(tmp_path):
+def swept(path: Path) -> None:
     results = {"expert": {"success_rates": [1.0, 0.5]}}
-    report = {"results": results, "values": [0.1, 0.2], "setting": "push [N s]", "title": "a"}
-    sweep.plot(report, tmp_path / "usual.png")
+    sweep.plot({"results": results, "values": [0.1, 0.2], "setting": "push [N s]", "title": "a"}, path)
+
+
+def wired(path: Path) -> None:
+    save_figure(wiring_figure.figure(read_controller(shipped_model("hover/ncp.safetensors"))), path)
+
+
+def placed(path: Path) -> None:
+    placement = place(quantise(read_model(shipped_model("pencil/perception.nir")).graph), LOIHI1)
+    save_figure(floorplan.figure(placement), path)
+
+
+@pytest.mark.parametrize("draw", [swept, wired, pytest.param(placed, marks=pytest.mark.slow)])
+def test_pictures_are_black_on_white_whatever_matplotlib_is_configured_to(tmp_path, draw):
+    draw(tmp_path / "usual.png")
     with style.context("dark_background"), rc_context({"savefig.transparent": True, "font.size": 20}):
-        sweep.plot(report, tmp_path / "dark.png")
+        draw(tmp_path / "dark.png")
     assert (tmp_path / "usual.png").read_bytes() == (tmp_path / "dark.png").read_bytes()
     with Image.open(tmp_path / "dark.png") as picture:
-        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
+        pixels = np.asarray(picture.convert("RGBA"))
+    assert pixels[0, 0].tolist() == [255] * 4 and (pixels[..., 3] == 255).all()
+    assert (pixels[..., :3].max(axis=-1) < 60).sum() > 500, "its text and axes are dark"
 
 
 def test_whatever_draws_a_figure_draws_it_for_print():
-    """Its decorator, or a context within: the colours of a figure are those of its making."""
+    """Its decorator, or a context within: the colours of a figure are those of its making, of its ticks when saved."""
     drawing = 0
     for name, path in modules():
-        for function in ast.walk(ast.parse((ROOT / path).read_text())):
-            if isinstance(function, ast.FunctionDef) and any(
-                isinstance(node, ast.keyword) and node.arg == "figsize" for node in ast.walk(function)
-            ):
+        tree = ast.parse((ROOT / path).read_text())
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef) and any(map(makes_a_figure, ast.walk(function))):
                 assert "in_print()" in ast.unparse(function), f"{name}.{function.name}"
                 drawing += 1
+        saving = sum(isinstance(node, ast.Attribute) and node.attr == "savefig" for node in ast.walk(tree))
+        assert not saving or name.endswith((".outputs", ".bench.closed_loop.figures")), f"{name}: save_figure it"
     assert drawing > 12
+
+
+def makes_a_figure(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        return called.value.id in ("pyplot", "plt") and called.attr in ("figure", "subplots", "subplot_mosaic")
+    return isinstance(called, ast.Name) and called.id == "Figure"

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..outputs import in_print
+from ..outputs import in_print, save_figure
 from ..spiking.graph import CubaPopulation, Linear, SpikingGraph
 from ..types import SpikeTrain
 from .emulator.loihi2 import Loihi2Emulator
@@ -51,4 +51,4 @@ def adaptation_figure() -> Figure:
 
 
 if __name__ == "__main__":
-    adaptation_figure().savefig(sys.argv[1], dpi=120, facecolor="white")
+    save_figure(adaptation_figure(), sys.argv[1])

@@ -159,12 +159,15 @@ class Bringup:
 
         return on_event
 
-    def up(self, ready: Callable[[], bool] = lambda: True, patience_s: float = 0.0) -> None:
+    def up(
+        self, ready: Callable[[], bool] = lambda: True, patience_s: float = 0.0, ready_s: float = ACTIVATE_TIMEOUT_S
+    ) -> None:
         """Configure all at once, then activate one after the other. A node that is configured or active is left so.
 
         Args:
             ready: whether the monitor of the topics has found their publishers; waited for in between.
             patience_s: how long activation is retried until the robot is there [s].
+            ready_s: how long `ready` may take [s].
 
         Raises:
             GraphError: a node refused or did not answer; its log has the reason.
@@ -176,7 +179,7 @@ class Bringup:
             raise GraphError(f"{gone[0]} is finalized; restart its process")
         fresh = [name for name in self._names if states[name] == State.PRIMARY_STATE_UNCONFIGURED]
         self._change(fresh, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
-        self._wait(ready, ACTIVATE_TIMEOUT_S, "find each other")
+        self._wait(ready, ready_s, "find each other")
         deadline = time.monotonic() + patience_s
         for name in self._names:
             if states[name] != State.PRIMARY_STATE_ACTIVE:

@@ -79,6 +79,8 @@ CAPTURE = "recorder_capture"
 VIEW, VIEW_CAPTURE = "liquid_spike_view", "liquid_spike_view_capture"
 #: Environment variable with the pid of the process that a node must not outlive; set by the supervisor.
 PARENT = "LIQUID_SPIKE_SUPERVISOR"
+#: Environment variable with the number of a pipe that a view closes when its page is opened; set by a run that waits.
+OPENED = "LIQUID_SPIKE_PAGE_OPENED"
 #: What every node's process is started with; the user's own settings win.
 ENVIRONMENT = {
     "ROS_DOMAIN_ID": "0",

@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LiquidSpikeError
 from ..records.mcap_file import check_whole
-from ..resources import PACKAGE
 from ..terminal import Console
 from . import graph
 from .graph import GraphOptions
+from .page import Page
 from .progress import Progress
 from .ros import require_ros, signals_held
 
@@ -86,29 +82,17 @@ def _film(options: GraphOptions, history: History, report: Report, path: Path, l
 
 def _run_real(options: GraphOptions, given: RunOptions) -> int:
     require_ros("run --real")
-    with _page(given):
+    with ExitStack() as closing:
+        if given.view:
+            closing.enter_context(_page(given))
         return _attend(graph.describe(options), options.record, options.wait_s)
 
 
-@contextmanager
-def _page(options: RunOptions) -> Iterator[None]:
-    """The page of ``--view``, in a process of its own as long as the block lasts."""
-    if not options.view:
-        yield
-        return
+def _page(options: RunOptions) -> Page:
     arguments = ["--namespace", options.namespace, "--port", str(options.port)]
     if options.perception_model is not None:
         arguments += ["--perception-model", str(options.perception_model)]
-    arguments += [options.robot, "--real"] if options.real else []
-    process = subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, "view", *arguments], start_new_session=True,
-        env=os.environ | {graph.PARENT: str(os.getpid())},
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.kill()  # it holds nothing that must be put away
-        process.wait()
+    return Page([*arguments, options.robot, "--real"] if options.real else arguments)
 
 
 def _attend(specs: tuple[graph.NodeSpec, ...], record: Path | None, wait_s: float) -> int:
@@ -137,8 +121,9 @@ def _supervisors():
 
 
 def _run_graph(options: GraphOptions, keep: bool, posed: bool, logs: Console, progress: Progress, given: RunOptions):
-    with _supervisors().EpisodeSupervisor(options, keep, logs, posed) as supervisor:
-        with _page(given), progress:
+    page = _page(given) if given.view else None
+    with _supervisors().EpisodeSupervisor(options, keep, logs, posed, page) as supervisor:
+        with progress:
             supervisor.run(progress)
         return supervisor.monitor.history, supervisor.monitor.report()
 

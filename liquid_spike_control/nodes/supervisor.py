@@ -13,11 +13,13 @@ from rclpy.signals import SignalHandlerOptions
 
 from ..errors import GraphError
 from ..terminal import Console
-from .bringup import Bringup
+from ..view.link import OPEN_S
+from .bringup import ACTIVATE_TIMEOUT_S, Bringup
 from .graph import ENCLAVE, GraphOptions, NodeSpec, describe, domain_id, environment
 from .heartbeat import Heartbeat
 from .interrupts import Interrupts
 from .monitor import Monitor
+from .page import Page
 from .process import Claim, new_executor
 from .processes import Processes
 
@@ -77,7 +79,7 @@ class Supervisor:
         starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
             with self._console.status(starting):
-                self._bringup.up(self._attended, self._patience_s)
+                self._bringup.up(self._attended, self._patience_s, ACTIVATE_TIMEOUT_S + OPEN_S)
             self._processes.release()
             self._running = True
         except GraphError as error:
@@ -152,18 +154,23 @@ class EpisodeSupervisor(Supervisor):
         keep: also keep events and output spikes, for a plot or a video.
         console: for logs.
         posed: also keep poses, for a video.
+        page: started with the nodes, ended with them; the robot begins when it is opened, or when its time is over.
     """
 
-    def __init__(self, options: GraphOptions, keep: bool, console: Console, posed: bool = False) -> None:
+    def __init__(
+        self, options: GraphOptions, keep: bool, console: Console, posed: bool = False, page: Page | None = None
+    ) -> None:
         super().__init__(describe(options), console)
-        self._options, self._keep, self._posed = options, keep, posed
+        self._options, self._keep, self._posed, self._page = options, keep, posed, page
 
     def _attend(self) -> None:
         self.monitor = Monitor(self._options, self._keep, self._posed)
         self._closing.callback(self.monitor.close)
+        if self._page is not None:
+            self._closing.enter_context(self._page)
 
     def _attended(self) -> bool:
-        return self.monitor.matched()
+        return self.monitor.matched() and (self._page is None or self._page.waited_for)
 
     def run(self, progress) -> None:
         """Watch until the episode is over.

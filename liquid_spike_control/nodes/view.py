@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
 from ..parent_death import end_with_parent
 from ..robots.catalogue import robot_named
+from ..view.link import announce
 from . import graph
 from .graph import GraphOptions, domain_id, environment
 from .interrupts import Interrupts
+from .page import report_opened
 from .ros import require_ros, signals_held
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ def view_command(options: ViewOptions) -> int:
             settings=json.loads(asked["settings"]), duration_s=duration_s, perception_model=options.perception_model,
         )  # fmt: skip
         with view.Watcher(node, graph_options, options.port) as watcher:
-            print(f"view: {watcher.page.link}", file=sys.stderr, flush=True)
+            announce(watcher.page.link, waits=simulated and graph.OPENED in os.environ)
             os.nice(NICENESS)
             while not interrupts.came:
                 time.sleep(PERIOD_S)
+                if watcher.page.opened_pages:
+                    report_opened()
                 watcher.poll()
     return 0
 

@@ -14,14 +14,12 @@ from ..errors import LiquidSpikeError
 from ..events.camera_streams import side_by_side
 from ..loop import Decision, Loop
 from ..sim.world import Sensing
-from .link import start_view
+from .link import OPEN_S, start_view
 from .pace import Pace
 from .sample import Facts, Order, Sample
 
 #: Between two looks at the orders while the world stands still [s].
 _REST_S = 0.02
-#: How long the page may take to open on a busy machine [s]; after that the run begins without it.
-_OPEN_S = 60.0
 #: How long the process of a view may take to end [s].
 _END_S = 3.0
 
@@ -55,7 +53,7 @@ class AttendedLoop:
 
     def __enter__(self) -> AttendedLoop:
         self._link, self._process = start_view(self._arguments)
-        self._link.wait(_OPEN_S)  # a short episode would be over before its page is there
+        self._link.wait(OPEN_S)  # the page shows the run from its beginning
         return self
 
     def __exit__(self, *_) -> None:

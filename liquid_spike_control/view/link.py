@@ -20,6 +20,8 @@ from .sample import Facts, Order, Sample
 
 #: The most that a datagram may hold [bytes]; of a larger sample the events are left out.
 MOST_BYTES = 150_000
+#: How long a run waits for its page to be opened [s]; after that it begins without it.
+OPEN_S = 60.0
 _BUFFER = 4_000_000
 _encoder = msgspec.msgpack.Encoder()
 _orders = msgspec.msgpack.Decoder(Order)
@@ -104,6 +106,15 @@ class Link:
     def close(self) -> None:
         """Close this end."""
         self._end.close()
+
+
+def announce(link: str, waits: bool) -> None:
+    """Print where the page is, and whether a run waits for it."""
+    erase = "\r\x1b[2K" if sys.stderr.isatty() else ""  # what another process shows there of its progress
+    print(f"{erase}view: {link}", file=sys.stderr)
+    if waits:
+        print(f"Open it in a browser: the run begins then, or in {OPEN_S:.0f} s.", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def start_view(arguments: Sequence[str]) -> tuple[Link, subprocess.Popen]:

@@ -17,7 +17,7 @@ from ..parent_death import end_with_parent
 from ..robot import Robot
 from ..robot_file import read_robot
 from ..tasks.of_robot import task_of
-from .link import Link
+from .link import Link, announce
 from .network import NetworkView
 from .sample import Order
 from .screen import Screen
@@ -67,10 +67,13 @@ def main() -> None:
         robot = read_robot(options.robot)
         screen = new_screen(robot, json.loads(options.settings), options.duration, options.perception, True)
         with PageServer(screen, link.ask, options.port) as page:
-            print(f"view: {page.link}", file=sys.stderr, flush=True)
-            link.ask(Order("open"))
+            announce(page.link, waits=True)
             os.nice(NICENESS)  # only now: the loop waits for the page
+            reported = False
             while not link.broken:
+                if page.opened_pages and not reported:
+                    link.ask(Order("open"))
+                    reported = True
                 for sample, facts, screen.lost in link.heard():
                     if facts is not None:
                         screen.facts = facts

@@ -76,7 +76,7 @@ class Order(msgspec.Struct):
 
     Attributes:
         do: pause, go, step, push, setpoint, stop or release; seek or speed, of a recording; watch or unwatch, which the
-            view itself does; open, which the view sends when its page can be loaded.
+            view itself does; open, which the view sends when its page was opened.
         body, impulse: what is pushed, and how [N s], in the world's frame.
         name, value: of a setpoint, in its unit; of a neuron that is watched, its layer and number; the time from the
             beginning that is looked up [s]; the speed.

@@ -25,6 +25,7 @@ from liquid_spike_control.neuromorphic.agreement import compare
 from liquid_spike_control.neuromorphic.agreement_figure import agreement_figure
 from liquid_spike_control.neuromorphic.quantisation.calibration import calibrate
 from liquid_spike_control.neuromorphic.quantisation.quantize import quantise_reported, split_signs
+from liquid_spike_control.outputs import save_figure
 from liquid_spike_control.training.quantisation_aware import bake, quantisation_aware
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -75,10 +76,10 @@ def main() -> None:
             row.append(f"{lines['fine-tuned'][-1][1]:.1%}")
         table.add_row(*row)
         if out and bits == 3:
-            agreement_figure(report).savefig(out / "agreement.png", dpi=90)
+            save_figure(agreement_figure(report), out / "agreement.png", dpi=90)
     Console(width=120).print(table)
     if out:
-        draw(lines, exact).savefig(out / "quantisation.png", dpi=110)
+        save_figure(draw(lines, exact), out / "quantisation.png", dpi=110)
 
 
 def draw(lines: dict[str, list[tuple[int, float]]], exact: float) -> Figure:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from processes import alive, children_of, wait_for
 
+from liquid_spike_control.nodes import page as nodes_page
+
 #: It goes on whatever is done to it.
 EPISODE = ("half-cheetah", "--seed", "5", "--duration", "120")
 
@@ -63,7 +65,10 @@ class Page:
 @pytest.mark.timeout(240)
 def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
     with started(tmp_path / "log", "run", *EPISODE, "--view") as (_, text):
-        page = Page(link_of(text))
+        link = link_of(text)
+        time.sleep(5)
+        page = Page(link)
+        assert page.until(lambda t: t["ticks"])["ticks"][0][0] < 1.5, "it began before its page was opened"
         # the first ticks that a page sees may have come before their commands
         told = page.until(lambda t: t["ticks"] and t["ticks"][-1][3] and t.get("places") and t["facts"]["seed"] == 5)
         stamp, truth, _, output, command, _ = told["ticks"][-1]
@@ -95,6 +100,27 @@ def test_view_on_a_running_graph_may_be_killed(ros_domain, tmp_path):
             view.wait(5)
         time.sleep(1)
         assert run.poll() is None and "failed" not in running()
+
+
+@pytest.mark.real_time
+@pytest.mark.slow
+def test_a_run_that_waits_for_its_page_ends_at_once_with_ctrl_c(ros_domain, tmp_path):
+    with started(tmp_path / "log", "run", *EPISODE, "--view") as (run, text):
+        link_of(text)
+        time.sleep(5)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(10) == 130 and "after" not in text()
+
+
+def test_a_page_is_waited_for_until_its_time_is_over_or_it_will_never_come(ros_domain, monkeypatch):
+    with nodes_page.Page(["--no-such-option"]) as never:
+        wait_for(lambda: never.waited_for, 30, "end of the view's process")
+    monkeypatch.setattr(nodes_page, "OPEN_S", 0.3)
+    begun = time.monotonic()
+    with nodes_page.Page([]) as unopened:
+        assert not unopened.waited_for
+        wait_for(lambda: unopened.waited_for, 10, "end of the wait")
+    assert 0.3 <= time.monotonic() - begun < 10
 
 
 def test_view_without_a_robot_reports_it(ros_domain):

@@ -511,15 +511,26 @@ def test_killing_the_view_does_not_harm_the_run():
         assert "4.00 of 4.00 s" in process.stdout.read()
 
 
+def test_a_run_that_waits_for_its_page_begins_with_it_or_ends_with_ctrl_c():
+    with viewed("hover", "--in-process", "--seed", "5", "--duration", "4") as (process, link):
+        time.sleep(2)
+        assert Watched(link).until(lambda told: told["ticks"])["ticks"][0][0] < 0.5
+        assert process.wait(30) in (0, 1)
+    with viewed("hover", "--in-process") as (process, _):
+        pass
+    assert process.returncode == 130
+
+
 @pytest.mark.slow
 def test_watching_changes_no_command(tmp_path):
-    shas = []
-    for extra in ((), ("--view",)):
-        out = tmp_path / f"{len(shas)}.json"
-        command = [sys.executable, "-m", "liquid_spike_control", "run", "pencil", "--in-process", "--seed", "5"]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        done = subprocess.run([*command, "--duration", "1", "--json", str(out), *extra], env=environment, timeout=100,
-                              capture_output=True, text=True)  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    run, shas = ("pencil", "--in-process", "--seed", "5", "--duration", "1", "--json"), []
+    alone, watched = tmp_path / "alone.json", tmp_path / "watched.json"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-m", "liquid_spike_control", "run", *run, str(alone)], env=environment,
+                   timeout=100, capture_output=True, check=True)  # fmt: skip
+    with viewed(*run, str(watched)) as (process, link):
+        Watched(link).until(lambda told: told["ticks"])
+        assert process.wait(60) == 0
+    for out in (alone, watched):
         shas.append(json.loads(out.read_text())["commands_sha256"])
     assert shas[0] == shas[1]

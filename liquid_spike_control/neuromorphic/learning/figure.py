@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...outputs import in_print
+from ...outputs import in_print, save_figure
 from ...types import SpikeTrain
 from ..emulator.loihi import Dense, LoihiNetwork, Population
 from .emulator import PlasticEmulator
@@ -93,4 +93,4 @@ def _draw_reward(axes: Axes) -> None:
 
 
 if __name__ == "__main__":
-    learning_figure().savefig(sys.argv[1], dpi=110)
+    save_figure(learning_figure(), sys.argv[1], dpi=110)

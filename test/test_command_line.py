@@ -133,7 +133,7 @@ class Bash:
             env=os.environ | environment | {"PYTHONPATH": paths}, start_new_session=True,
         )  # fmt: skip
         os.close(slave)
-        self._told("source <(liquid-spike completion bash); echo rea''dy\n", "ready")
+        self._told("source <(liquid-spike completion bash); echo rea''dy\n", "ready\r\n> ")
 
     def _told(self, keys: str, until: str) -> str:
         os.write(self._terminal, keys.encode())
@@ -147,12 +147,12 @@ class Bash:
         """Words below a line after two TABs, of which the second one is pressed to have them all shown."""
         self._told(f"{typed}\t", typed)
         told = self._told("\t", f"> {typed}")
-        self._told("\x15echo rea''dy\n", "ready\r\n")
+        self._told("\x15echo rea''dy\n", "ready\r\n> ")
         return set(told.partition(f"> {typed}")[0].split())
 
     def completes(self, typed: str) -> str:
         """The line that a TAB makes of a line."""
-        told = self._told(f"{typed}\t\x01echo \x05 rea''dy\n", "ready\r\n")
+        told = self._told(f"{typed}\t\x01echo \x05 rea''dy\n", "ready\r\n> ")
         return re.search(r"^(.*) ready\r$", told, re.MULTILINE)[1].strip()
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ def check_output(path: Path, subject: str = "", suffixes: tuple[str, ...] = ()) 
     Args:
         path: of the file.
         subject: of the error message; the path, if empty.
-        suffixes: one of which a regular file must have; any, if empty.
+        suffixes: one of which the file must have; any, if empty. Only a picture goes into a device or a FIFO without.
 
     Raises:
         TaskError: its folder is missing or cannot be written to, its name is too long, it is a folder, or its suffix
@@ -50,6 +50,7 @@ def check_output(path: Path, subject: str = "", suffixes: tuple[str, ...] = ()) 
     subject = subject or str(path)
     try:
         if _is_stream(path):
+            _check_suffix(path, subject, suffixes, True)
             return
         place = Path(os.path.realpath(path))
         try:
@@ -61,11 +62,11 @@ def check_output(path: Path, subject: str = "", suffixes: tuple[str, ...] = ()) 
         if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
             if not os.access(place, os.W_OK):
                 raise TaskError(f"{subject}: permission denied; choose another file")
+            _check_suffix(path, subject, suffixes, True)
             return
         if not stat.S_ISREG(mode):
             raise TaskError(f"{subject} is a block device or a socket; name a file")
-        if suffixes and path.suffix.lower() not in suffixes:
-            raise TaskError(f"{subject}: unknown suffix '{path.suffix}'; give one of {', '.join(suffixes)}")
+        _check_suffix(path, subject, suffixes, False)
         if not place.parent.is_dir():
             raise TaskError(f"{subject}: there is no folder {path.absolute().parent}; make it first")
         # permission bits do not show a read-only or special file system: only a trial does
@@ -75,12 +76,52 @@ def check_output(path: Path, subject: str = "", suffixes: tuple[str, ...] = ()) 
         raise TaskError(f"{subject}: cannot be written ({error.strerror}); choose another file") from None
 
 
-def check_outputs(**outputs: Path | None) -> None:
+def _check_suffix(path: Path, subject: str, suffixes: tuple[str, ...], special: bool) -> None:
+    if special and not path.suffix and suffixes == FIGURES:
+        return  # PNG, see save_figure
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise TaskError(f"{subject}: unknown suffix '{path.suffix}'; give one of {', '.join(suffixes)}")
+
+
+def check_folder(path: Path, subject: str = "") -> None:
+    """Refuse a folder that could not be made, or not be written to.
+
+    Args:
+        path: of the folder; it and those above it need not exist.
+        subject: of the error message; the path, if empty.
+
+    Raises:
+        TaskError: it is a file, or it or the one above it cannot be written to.
+    """
+    subject = subject or str(path)
+    try:
+        place = Path(os.path.realpath(path))
+        while not os.path.lexists(place):
+            place = place.parent
+        if not place.is_dir():
+            raise TaskError(f"{subject}: {place} is no folder; choose another one")
+        with tempfile.TemporaryDirectory(dir=place):
+            pass
+    except OSError as error:
+        raise TaskError(f"{subject}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder and those above it, as far as they are missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    with _reported(Path(path)):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def check_outputs(suffixes: Mapping[str, tuple[str, ...]] | None = None, /, **outputs: Path | None) -> None:
     """Refuse files that could not be written, see :func:`check_output`.
 
     Args:
-        outputs: path by the name of its option; None if not requested. ``plot`` and ``video`` must have the
-            suffix of a picture, and ``record`` that of a bag.
+        suffixes: by the name of an option, one of which its file must have; any, if none are given.
+        outputs: path by the name of its option; None if not requested.
 
     Raises:
         TaskError: a file could not be written, or two options name the same one.
@@ -89,8 +130,7 @@ def check_outputs(**outputs: Path | None) -> None:
     for option, path in outputs.items():
         if path is None:
             continue
-        suffixes = {"plot": FIGURES, "video": VIDEOS, "record": (".mcap",)}.get(option, ())
-        check_output(path, f"--{option} {path}", suffixes)
+        check_output(path, f"--{option} {path}", (suffixes or {}).get(option, ()))
         place = os.path.realpath(path)
         if place in seen and not place.startswith("/dev/") and not _is_stream(path):
             raise TaskError(f"--{option} {path}: the same file as --{seen[place]}; give two names")

@@ -3,7 +3,7 @@
 
 import re
 
-from sources import ROOT, tree
+from sources import ROOT, run, tree
 
 PLACES = ("docs", "README.md", "CONTRIBUTING.md", "examples")
 PAGES = [path for path in tree() if path.suffix == ".md" and path.parts[0] in PLACES]
@@ -41,3 +41,14 @@ def test_messages_in_the_troubleshooting_page_are_those_of_the_code():
     assert len(messages) > 10
     # what a message fills in stands between braces in the code
     assert [message for message in messages if message not in code] == []
+
+
+def test_the_environment_is_activated_before_the_first_command():
+    for page in ("README.md", "docs/first_ten_minutes.md"):
+        lines = (ROOT / page).read_text().splitlines()
+        first = next(k for k, line in enumerate(lines) if line.startswith("liquid-spike "))
+        assert any(re.search(r"\. \.?venv/bin/activate\b", line) for line in lines[:first]), page
+    # what `make run` prints at its end
+    planned = run("make", "-n", "run", "ROS=jazzy", cwd=ROOT, timeout=60).splitlines()
+    (line,) = (line for line in planned if line.startswith("printf"))
+    assert run("sh", "-c", line, timeout=20) == "\nFor the commands below, first: . .venv/bin/activate\n"

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
+from sources import imports, modules
 
 from liquid_spike_control import cli
 from liquid_spike_control.events.codec import encode
-from liquid_spike_control.extras import missing_package, remedy
+from liquid_spike_control.extras import EXTRAS, missing_package, remedy
 from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.types import EVENT
 
@@ -177,3 +179,12 @@ def test_other_errors_of_imports_are_not_explained_away():
     assert missing_package(ModuleNotFoundError("No module named 'numpy'", name="numpy")) is None
     assert missing_package(ImportError("cannot import name 'x' from 'torch'", name="torch")) is None
     assert missing_package(ImportError("half a library")) is None
+
+
+def test_every_extra_installs_what_some_module_imports():
+    block = re.search(r"extras_require=\{(.*?)\n    \}", (ROOT / "setup.py").read_text(), re.DOTALL)[1]
+    extras = set(re.findall(r'^        "([a-z-]+)":', block, re.MULTILINE))
+    assert extras - {"ros-kilted", "test", "docs", "dev"} == set(EXTRAS.values())
+    imported = {name.partition(".")[0] for module, path in modules() for name in imports(module, path)}
+    # Gymnasium's tasks import imageio; ROS's wheels rpyutils
+    assert set(EXTRAS) - imported == {"imageio", "rpyutils"}

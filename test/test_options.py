@@ -13,13 +13,15 @@ from cli_here import cli
 
 from liquid_spike_control import __version__, options
 from liquid_spike_control.errors import TaskError
-from liquid_spike_control.options.fields import Options, Output, Range
+from liquid_spike_control.options.fields import Folder, Options, Output, Range
+from liquid_spike_control.outputs import FIGURES, VIDEOS
 
 CLASSES = sorted({getattr(options, name) for name in options.__all__}, key=lambda kind: kind.__name__)
-#: Paths that are read, and folders that are made.
-NOT_OUTPUTS = {"config", "params", "perception_model", "controller_model", "perception", "folder", "bag", "file",
-               "model", "spikes", "calibration", "payloads", "models", "cache", "results", "logs",
-               "network", "data"}  # fmt: skip
+#: Paths that are read, and caches, which need not be written to where all is in them.
+NOT_OUTPUTS = {"config", "params", "perception_model", "controller_model", "perception", "bag", "file", "model",
+               "spikes", "calibration", "payloads", "models", "cache", "results", "network", "data"}  # fmt: skip
+#: Suffixes of files that another program opens by them.
+SUFFIXES = {"plot": FIGURES, "video": VIDEOS, "record": (".mcap",)}
 
 
 def leaves(hint, metadata=()):
@@ -44,9 +46,10 @@ def test_every_number_has_a_range_and_every_output_is_one(kind):
                 found = [m for m in metadata if isinstance(m, Range)]
                 assert found, f"{field.name} has no range"
                 assert all(math.isfinite(r.least) and math.isfinite(r.most) for r in found)
-            folder = kind is options.ClosedLoopOptions and field.name == "out"
-            if plain is Path and field.name not in NOT_OUTPUTS and not folder:
-                assert any(isinstance(m, Output) for m in metadata), f"{field.name} is not checked"
+            if plain is Path and field.name not in NOT_OUTPUTS:
+                (output,) = (m for m in metadata if isinstance(m, Output | Folder))
+                if field.name in SUFFIXES:
+                    assert output.suffixes == SUFFIXES[field.name], f"{field.name} may have any suffix"
 
 
 @pytest.mark.parametrize(
@@ -76,16 +79,32 @@ def test_numbers_out_of_range_are_refused_by_name(make, says):
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_files_that_cannot_be_written_are_refused_by_every_command(kind):
-    names = [f.name for f in dataclasses.fields(kind)]
-    required = {f.name: "a" for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}
-    required = {name: Path("a") if name != "task" else "pencil" for name in required}
-    for name in {"json", "plot", "record", "out"} & set(names):
-        if kind in (options.ClosedLoopOptions, options.ScaleOptions):
-            continue  # a folder, which is made; a flag
-        suffix = {"plot": ".png", "record": ".mcap"}.get(name, ".json")
-        with pytest.raises(TaskError, match="make it first"):
-            kind(**required | {name: Path(f"nowhere/a{suffix}")})
+def test_files_and_folders_that_cannot_be_written_are_refused_by_every_command(kind, tmp_path):
+    (tmp_path / "file").touch()
+    fields = dataclasses.fields(kind)
+    required = {f.name: Path("a.mcap") for f in fields if f.default is dataclasses.MISSING and f.name != "task"}
+    required |= {"task": "pencil"} if any(f.name == "task" and f.default is dataclasses.MISSING for f in fields) else {}
+    hints = get_type_hints(kind, include_extras=True)
+    for name in (f.name for f in fields):
+        for output in (m for _, metadata in leaves(hints[name]) for m in metadata):
+            if isinstance(output, Output):
+                suffix = (output.suffixes or (".json",))[0]
+                with pytest.raises(TaskError, match="make it first"):
+                    kind(**required | {name: tmp_path / f"nowhere/a{suffix}"})
+                with pytest.raises(TaskError, match="is a folder"):
+                    kind(**required | {name: tmp_path})
+            if isinstance(output, Output) and output.suffixes:
+                for path in (tmp_path / "a.nonsense", Path("/dev/null.nonsense"), Path("/dev/full")):
+                    if path == Path("/dev/full") and output.suffixes == FIGURES:
+                        continue  # PNG
+                    with pytest.raises(TaskError, match=f"--{name}.* suffix"):
+                        kind(**required | {name: path})
+            if isinstance(output, Folder):
+                for path in (tmp_path / "file", tmp_path / "file/a", Path("/proc/a/b")):
+                    with pytest.raises(TaskError, match=f"--{name} .*; choose another"):
+                        kind(**required | {name: path})
+                kind(**required | {name: tmp_path / "a/b"})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]  # a check leaves nothing behind
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess:

@@ -12,9 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_here import cli
 
 from liquid_spike_control.errors import LiquidSpikeError, OutputError, TaskError
-from liquid_spike_control.outputs import check_outputs, opened, plain, save_figure, write_file, write_json, written
+from liquid_spike_control.outputs import (
+    FIGURES,
+    check_outputs,
+    opened,
+    plain,
+    save_figure,
+    write_file,
+    write_json,
+    written,
+)
 from liquid_spike_control.resources import shipped_model
 
 CONTROLLER = str(shipped_model("pencil/controller.safetensors"))
@@ -36,7 +46,7 @@ def run(*arguments: str, most: int | None = None, **how) -> subprocess.Completed
 
 def refused(path: Path, option: str = "json") -> str:
     with pytest.raises(TaskError) as error:
-        check_outputs(**{option: path})
+        check_outputs({"plot": FIGURES, "record": (".mcap",)}, **{option: path})
     assert str(error.value).startswith(f"--{option} {path}") and "\n" not in str(error.value)
     return str(error.value)
 
@@ -165,6 +175,36 @@ def test_a_full_disk_is_one_line_and_status_1(tmp_path, arguments, out):
     assert done.stderr.count("\n") == 1 and done.stderr.startswith(f"liquid-spike: {out[-1]}: "), done.stderr
     assert "File too large" in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["neuromorphic", "run", str(shipped_model("pencil/perception.nir")), "--out", "a.xyz"],
+        ["neuromorphic", "run", str(shipped_model("pencil/perception.nir")), "--out", "/dev/full"],
+        ["bench", "closed-loop", "--cache", "/dev/null"],
+        ["bench", "sequence", "xor", "--cache", "/proc/cache"],
+        ["train", "reward", "lane_car", "--out", "a.yaml"],
+        ["train", "reservoir", "--out", "a.xyz"],
+    ],
+)
+def test_what_options_alone_do_not_show_is_refused_before_the_work_too(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.safetensors").mkdir()  # beside the yaml file of a reward's controller
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert os.listdir(tmp_path) == ["a.safetensors"]
+
+
+def test_an_export_into_a_fifo_is_compared_without_reading_it_back(tmp_path):
+    pytest.importorskip("onnxruntime")
+    fifo, got = tmp_path / "c.onnx", []
+    os.mkfifo(fifo)
+    reader = threading.Thread(target=lambda: got.append(fifo.read_bytes()))
+    reader.start()
+    done = cli("controller", "export", shipped_model("hover/ncp.safetensors"), fifo)
+    reader.join(10)
+    assert done.returncode == 0 and "agrees" in done.stdout and len(got[0]) > 1000
 
 
 def test_standard_output_on_a_full_disk_is_one_line_and_status_1():

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..checkpoint import ControllerFile, read_controller
 from ..options import ControllerExportOptions, ControllerInspectOptions
-from ..outputs import save_figure, write_json
+from ..outputs import save_figure, write_file, write_json
 from ..resources import model_file
 from ..terminal import Console
 from .architecture import synapses_in, tensor_shapes, used, wirings_of
@@ -114,11 +114,12 @@ def export_command(options: ControllerExportOptions) -> int:
     Raises:
         ModelError: the file is no controller, or the other cannot be written.
     """
-    from .onnx_export import disagreement, write_onnx
+    from .onnx_export import disagreement, onnx_bytes
 
     file = read_controller(model_file(options.model))
-    write_onnx(options.out, file)
-    apart = disagreement(options.out, file)
+    model = onnx_bytes(file)
+    write_file(options.out, model)
+    apart = disagreement(model, file)  # not of the file, which may be a FIFO
     verdict = "agrees" if apart <= TOLERANCE else f"DIFFERS by more than {TOLERANCE:g}"
     Console().print(
         f"{options.out}: one step of {file.source}; on onnxruntime it {verdict}: {apart:.1e} of a command's limit over "

@@ -226,19 +226,30 @@ def _gru(g: _Graph, file: ControllerFile, k: int, x: str, hidden: str) -> str:
     return g("Add", new, g("Mul", g("Sigmoid", g("Add", z, hz)), g("Sub", hidden, new)))
 
 
+def onnx_bytes(file: ControllerFile) -> bytes:
+    """The content of an ONNX file, the same for the same controller; see :func:`to_onnx`."""
+    return to_onnx(file).SerializeToString(deterministic=True)
+
+
 def write_onnx(path: str | Path, file: ControllerFile) -> None:
     """Write a controller as an ONNX model, whole or not at all.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_file(path, to_onnx(file).SerializeToString(deterministic=True))
+    write_file(path, onnx_bytes(file))
 
 
-def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, seed: int = 0) -> float:
+def disagreement(model: bytes, file: ControllerFile, n_steps: int = 500, seed: int = 0) -> float:
     """Greatest difference between an ONNX model on onnxruntime and our controller, in parts of the command's limit.
 
     Both run independently, each with its own state, on random observations and irregular periods.
+
+    Args:
+        model: as :func:`onnx_bytes` gives it.
+        file: of our controller.
+        n_steps: to compare.
+        seed: of observations and periods.
 
     Raises:
         LiquidSpikeError: onnxruntime is not installed.
@@ -249,9 +260,10 @@ def disagreement(path: str | Path, file: ControllerFile, n_steps: int = 500, see
     except ModuleNotFoundError:
         raise LiquidSpikeError("the check needs the package onnxruntime; install the extra [onnx]") from None
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a dozen kinds, none of them documented
-        raise ModelError(f"{path}: onnxruntime cannot run it: {str(error).splitlines()[0]}; export it again") from None
+        line = str(error).splitlines()[0]
+        raise ModelError(f"onnxruntime cannot run the ONNX model: {line}; export it again") from None
     rng, controller = np.random.default_rng(seed), new_controller(file)
     names = state_names(file)
     state = {name: np.zeros((1, file.architecture.units), np.float32) for name in names}

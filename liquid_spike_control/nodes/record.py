@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 from rich.table import Table
 
-from ..errors import LiquidSpikeError
 from ..terminal import Console
 from .graph import domain_id, environment
 from .interrupts import Interrupts
@@ -32,8 +31,6 @@ def record_command(options: RecordOptions) -> int:
     Raises:
         LiquidSpikeError: the file exists or cannot be written, or the duration or the domain is invalid.
     """
-    if options.out.suffix != ".mcap":
-        raise LiquidSpikeError(f"--out {options.out}: recordings are MCAP; give a name that ends in .mcap")
     require_ros("record")
     os.environ.update(environment())
     domain = domain_id(dict(os.environ))

@@ -9,7 +9,19 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Count, Jobs, Options, OutputFile, Priority, Range, Seconds, Seed
+from .fields import (
+    Count,
+    Jobs,
+    Options,
+    OutputFile,
+    OutputFolder,
+    Picture,
+    Priority,
+    Range,
+    Seconds,
+    Seed,
+    Video,
+)  # fmt: skip
 
 
 @dataclass
@@ -18,7 +30,7 @@ class BenchOptions(Options):
 
     json: OutputFile = None
     """Write the figures."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture (snn)."""
 
 
@@ -47,9 +59,9 @@ class BenchRobotOptions(BenchOptions):
     """Render every picture, where the task has quicker ones."""
     jobs: Jobs = 2
     """Processes."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture of --sweep."""
-    video: OutputFile = None
+    video: Video = None
     """Write a moving picture of the first seed's episode, .gif or .mp4 (needs the extra [video]); with one variant."""
 
 
@@ -63,7 +75,7 @@ class BenchEnergyOptions(BenchOptions):
     """Of the episode."""
     duration: Seconds = 60.0
     """Simulated seconds of the episode."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture."""
 
 
@@ -83,7 +95,7 @@ class BenchAdaptationOptions(Options):
     """Processes."""
     json: OutputFile = None
     """Write the figures."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture of the errors over time."""
 
 
@@ -155,7 +167,7 @@ class ClosedLoopOptions(Options):
     """processes: of this machine. ray: tasks of the cluster at RAY_ADDRESS, or of one that is started here."""
     jobs: Jobs = 2
     """Cells at once."""
-    out: Path | None = None
+    out: OutputFolder = None
     """Folder for the report: report.html, report.md, its pictures, and the result of every cell."""
     tables_only: bool = False
     """Write report.md without pictures and the results, no report.html: what belongs in a repository."""
@@ -185,7 +197,7 @@ class SequenceOptions(Options):
     """Folder where results and half-done fits are kept; by default the user's cache."""
     json: OutputFile = None
     """Write the figures."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture of the learning curves."""
 
 
@@ -197,5 +209,5 @@ class StepsOptions(Options):
     """Of 250 steps each; the fastest counts."""
     json: OutputFile = None
     """Write the figures."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from .fields import Options, Output, OutputFile
+from .fields import Options, Output, OutputFile, Picture
 
 
 @dataclass
@@ -18,7 +18,7 @@ class ControllerInspectOptions(Options):
 
     model: tyro.conf.Positional[Path]
     """A controller file (.safetensors)."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture of its wiring: neurons in layers, excitatory and inhibitory synapses."""
     json: OutputFile = None
     """Write the numbers to this JSON file."""

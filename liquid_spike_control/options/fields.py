@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_type_hints
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from ..errors import TaskError
-from ..outputs import check_outputs
+from ..outputs import FIGURES, VIDEOS, check_folder, check_outputs
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,23 @@ class Range:
 
 @dataclass(frozen=True)
 class Output:
-    """The option names a file that is written."""
+    """The option names a file that is written; it ends in one of the suffixes, if there are any."""
+
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The option names a folder that is made, as far as it is missing, and written to."""
 
 
 #: Path of an output file; None: not written.
 OutputFile = Annotated[Path | None, Output()]
+#: Path of a picture, and of a moving one; None: not written.
+Picture = Annotated[Path | None, Output(FIGURES)]
+Video = Annotated[Path | None, Output(VIDEOS)]
+#: Path of a folder that is made and written to; None: a default one, or none.
+OutputFolder = Annotated[Path | None, Folder()]
 #: Seed of a generator of random numbers.
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 #: A control period at the least, 11 days at the most.
@@ -55,19 +67,21 @@ class Options:
     """Options of a command; a dataclass derives from it.
 
     Raises:
-        TaskError: a number is out of its range, or a file could not be written; names the option.
+        TaskError: a number is out of its range, or a file or folder could not be written; names the option.
     """
 
     def __post_init__(self) -> None:
-        outputs = {}
+        outputs, suffixes = {}, {}
         for name, hint in get_type_hints(type(self), include_extras=True).items():
             value, option = getattr(self, name), name.replace("_", "-")
             for given, kind in _kinds(hint, value):
                 if isinstance(kind, Range):
                     _check_range(f"--{option} {given}", given, kind)
                 elif isinstance(kind, Output):
-                    outputs[option] = given
-        check_outputs(**outputs)
+                    outputs[option], suffixes[option] = given, kind.suffixes
+                elif isinstance(kind, Folder):
+                    check_folder(given, f"--{option} {given}")
+        check_outputs(suffixes, **outputs)
 
 
 def _kinds(hint: Any, value: Any) -> list[tuple[Any, Any]]:

@@ -9,7 +9,19 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Options, OutputFile, Port, Priority, Range, Seconds, Seed
+from .fields import (
+    Folder,
+    Options,
+    Output,
+    OutputFile,
+    Picture,
+    Port,
+    Priority,
+    Range,
+    Seconds,
+    Seed,
+    Video,
+)  # fmt: skip
 
 
 @dataclass
@@ -38,11 +50,11 @@ class RunOptions(Options):
     """Perception model, a .nir file; default: the description's."""
     controller_model: Path | None = None
     """Controller, a .safetensors file, or .nir for a spiking one; default: the description's."""
-    record: OutputFile = None
+    record: Annotated[Path | None, Output((".mcap",))] = None
     """Record every topic to this .mcap file."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a plot of the run to this file: estimates and truth, commands, events, spikes."""
-    video: OutputFile = None
+    video: Video = None
     """Write a video, .gif or .mp4 (needs the extra [video]): scene, events, spikes, estimates, commands."""
     json: OutputFile = None
     """Write the numbers of the table to this JSON file."""
@@ -86,7 +98,7 @@ class ViewOptions(Options):
 class NewOptions(Options):
     """Options of ``new``."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: tyro.conf.Positional[Annotated[Path, Folder()]]
     """Folder to write; its name becomes the robot's: lower-case letters, digits and _."""
 
 
@@ -138,5 +150,5 @@ class PolicyOptions(SecurityOptions):
 class KeystoreOptions(SecurityOptions):
     """Options of ``security keystore``."""
 
-    folder: tyro.conf.Positional[Path] = tyro.MISSING
+    folder: tyro.conf.Positional[Annotated[Path, Folder()]] = tyro.MISSING
     """Folder to create."""

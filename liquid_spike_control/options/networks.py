@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Count, Options, OutputFile, Pixels, Range, Seed
+from .fields import Count, Folder, Options, Output, OutputFile, Picture, Pixels, Range, Seed
 
 
 @dataclass
@@ -50,7 +50,7 @@ class SpikeOptions(ModelOptions):
 class InspectOptions(SpikeOptions):
     """Options of ``neuromorphic inspect``."""
 
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a plot of the chip's cores: their load, and the messages between them on the input spikes."""
 
 
@@ -78,9 +78,9 @@ class EmulateOptions(SpikeOptions):
     """loihi: our emulator. float: float arithmetic. Others: external simulators (`make oracles`)."""
     payloads: Path | None = None
     """Numbers instead of spikes, for networks with graded inputs: .npy, integers (steps, inputs)."""
-    out: OutputFile = None
+    out: Annotated[Path | None, Output((".npz", ".npy", ".nir"))] = None
     """Write the output spikes to this file: .npz, .npy (with payloads, if any) or .nir."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a plot of every population's spikes, and of the membrane potentials of a few neurons."""
     traces: Annotated[int, Range(0, 1000)] = 3
     """Membrane potentials per population in the plot; 0: none."""
@@ -92,7 +92,7 @@ class CompareOptions(SpikeOptions):
 
     bits: Annotated[int, Range(1, 8)] = 8
     """Bits of a weight without its sign: 1 to 8."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a plot of the agreement."""
 
 
@@ -102,7 +102,7 @@ class EnergyOptions(SpikeOptions):
 
     inference: Count | None = None
     """Steps per inference; default: all."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a plot of the energy of one inference by device."""
 
 
@@ -116,7 +116,7 @@ class FuzzOptions(Options):
     """Neurons times steps to compare; each is a current, a voltage and a spike."""
     seed: Seed = 0
     """Seed of the first network; incremented for each following one."""
-    folder: Path = Path()
+    folder: Annotated[Path, Folder()] = Path()
     """Folder for a mismatch: the network and its input."""
     json: OutputFile = None
     """Write the numbers to this JSON file."""

@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Options, Output, OutputFile, Pixels, Range
+from .fields import Options, Output, OutputFile, Picture, Pixels, Range, Video
 
 
 @dataclass
 class RecordOptions(Options):
     """Options of ``record``."""
 
-    out: Annotated[Path, Output()]
+    out: Annotated[Path, Output((".mcap",))]
     """The .mcap file to write."""
     topics: tuple[str, ...] = ()
     """Topics to record; default: every topic with a publisher, now or later."""
@@ -46,9 +46,9 @@ class ReplayOptions(Options):
     """Topic of the commands before the gate."""
     gated: str | None = None
     """Topic of the commands after the gate; default: the bag's, or else /robot_joint_command."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a plot of recorded and replayed estimates and commands, and of their differences."""
-    video: OutputFile = None
+    video: Video = None
     """Write a video of a simulated run, .gif or .mp4 (needs the extra [video])."""
     json: OutputFile = None
     """Write the numbers to this JSON file."""

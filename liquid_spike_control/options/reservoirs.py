@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Options, OutputFile, Range, Seed
+from .fields import Options, Output, OutputFile, Picture, Range, Seed
 
 
 @dataclass
@@ -55,9 +55,9 @@ class TrainReservoirOptions(ReservoirOptions):
     """Of narma10; the last quarter is tested on."""
     seed: Seed = 1
     """Of the reservoir, and of narma10."""
-    out: OutputFile = Path("reservoir.nir")
+    out: Annotated[Path, Output((".nir",))] = Path("reservoir.nir")
     """File to write."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture of the held-out samples."""
 
 
@@ -77,5 +77,5 @@ class BenchReservoirOptions(ReservoirOptions):
     """Comma-separated spectral radii, for the comparison of topologies; with it all topologies if none are given."""
     json: OutputFile = None
     """Write the figures."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Write a picture."""

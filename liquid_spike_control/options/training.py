@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .fields import Count, Jobs, Options, OutputFile, Range, Seconds, Seed
+from .fields import Count, Jobs, Options, OutputFile, OutputFolder, Picture, Range, Seconds, Seed
 
 
 @dataclass
@@ -68,7 +68,7 @@ class LearningOptions(Options):
     """
     seed: Seed = 1
     """Seed of all random numbers."""
-    logs: Path | None = None
+    logs: OutputFolder = None
     """Folder for event files that TensorBoard reads."""
 
 
@@ -136,7 +136,7 @@ class TrainRewardOptions(Options):
     """Seed of episodes, neurons and rounding."""
     out: OutputFile = None
     """File to write (.yaml), its weights beside it; default: named after the robot, in the working directory."""
-    plot: OutputFile = None
+    plot: Picture = None
     """Picture of the learning curves."""
     json: OutputFile = None
     """Figures of each episode."""

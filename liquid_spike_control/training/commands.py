@@ -40,9 +40,9 @@ def train_perception(
     """Train the spiking perception and write it to ``out``; ``command`` is what its metadata say made it.
 
     Raises:
-        TaskError: the folder of ``out`` does not exist.
+        TaskError: the folder of ``out`` does not exist, or its suffix is another.
     """
-    check_outputs(out=out)
+    check_outputs({"out": (".nir",)}, out=out)
     torch.set_num_threads(1)
     begin = time.monotonic()
     with progress_bars(console) as progress:
@@ -90,7 +90,7 @@ def train_layers(
         TaskError: see :class:`~.layers.LayersTrainer`; the folder of ``out`` does not exist, or the checkpoint is
             another training's.
     """
-    check_outputs(out=out)
+    check_outputs({"out": (".nir",)}, out=out)
     torch.set_num_threads(1)
     begin, checkpoint = time.monotonic(), out.with_name(f"{out.name}.checkpoint")
     with progress_bars(console) as progress:

@@ -122,7 +122,7 @@ def _train_random_features(options: TrainOptions) -> int:
             raise TaskError(f"--{name} does not belong to --random-features; leave one out")
     robot, console = robot_named(options.task), Console()
     out = options.out or robot.file("perception.nir")
-    check_outputs(out=out)
+    check_outputs({"out": (".nir",)}, out=out)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("recording episodes", total=1.0)
         errors = train_random_features(

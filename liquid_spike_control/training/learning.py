@@ -113,7 +113,7 @@ def learn_expert(task_name: str, config: PpoTraining, products: Products, consol
         TaskError: the task is not there, the folder does not exist, or the checkpoint is another's.
         OutputError: a file cannot be written.
     """
-    check_outputs(out=products.out)
+    check_outputs({"out": (".safetensors",)}, out=products.out)
     policy: list[Policy] = []
     _learn(
         lambda report: policy.append(train_expert(task_name, config, report, products.checkpoint)),

@@ -39,8 +39,6 @@ def reservoir_command(options: TrainReservoirOptions) -> int:
         TaskError, ModelError: an option or the series is wrong, or no chip holds the network.
     """
     console = Console()
-    if options.out is None or options.out.suffix != ".nir":
-        raise TaskError(f"--out {options.out}: the file of a reservoir ends in .nir")
     if options.series == "narma10":
         if options.target:
             raise TaskError("--target belongs to a .csv file; narma10 has one target")

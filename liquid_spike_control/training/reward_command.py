@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from ..control.reward_file import write_reward
 from ..errors import TaskError
-from ..outputs import in_print, save_figure, write_json
+from ..outputs import check_output, in_print, save_figure, write_json
 from ..robots.catalogue import robot_named
 from ..terminal import Console, Table, folded
 from .reward import Learnt, RewardTraining, learn_by_reward, tried
@@ -37,6 +37,8 @@ def reward_command(options: TrainRewardOptions) -> int:
     out = options.out or Path(f"{robot.name}_reward.yaml".replace("-", "_"))
     if out.suffix not in (".yaml", ".yml"):
         raise TaskError(f"--out {out}: the file of a controller that has learnt by reward ends in .yaml")
+    check_output(out)
+    check_output(out.with_suffix(".safetensors"))
     passed = {}
     for entry in options.passed:
         name, equals, observation = entry.partition("=")

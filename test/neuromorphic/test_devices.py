@@ -12,7 +12,7 @@ from liquid_spike_control.neuromorphic.chip.timing import step_times
 from liquid_spike_control.neuromorphic.chip.traffic import traffic
 from liquid_spike_control.neuromorphic.emulator.loihi import Dense, LoihiEmulator, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.energy.devices import compare_devices, notes, table
-from liquid_spike_control.neuromorphic.energy.devices_figure import plot
+from liquid_spike_control.neuromorphic.energy.devices_figure import labels, plot
 from liquid_spike_control.neuromorphic.integers.neurons import SigmaDelta
 from liquid_spike_control.spiking.graph import CubaPopulation, Linear, SpikingGraph
 from liquid_spike_control.types import SpikeTrain
@@ -126,6 +126,7 @@ def test_the_notes_name_the_models_of_the_estimate(report):
 
 
 def test_the_picture_is_written_and_a_bad_path_is_one_line(report, tmp_path):
+    assert len(set(labels(report))) == len(report.devices)
     plot(report, tmp_path / "energy.png", report)
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(TaskError, match=r"energy\.nonsense"):

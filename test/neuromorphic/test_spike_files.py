@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spikes go out to files and come back; files of something else are refused in one line."""
 
+from typing import get_type_hints
+
 import nir
 import numpy as np
 import pytest
 
 from liquid_spike_control.errors import OutputError, TaskError
 from liquid_spike_control.events.binning import SpikeBinner
-from liquid_spike_control.neuromorphic.files.spike_files import random_spikes, read_spikes, write_spikes
+from liquid_spike_control.neuromorphic.files.spike_files import WRITES, random_spikes, read_spikes, write_spikes
+from liquid_spike_control.options import EmulateOptions
 from liquid_spike_control.types import EVENT, SpikeTrain
 
 DT = 1e-3
@@ -200,3 +203,8 @@ def test_pairs_for_two_inputs_are_not_taken_for_rows_of_spikes(tmp_path):
         read_spikes(tmp_path / "p.npy", 2, DT)
     np.save(tmp_path / "d.npy", np.array([[0, 1], [1, 0], [1, 1]]))
     assert read_spikes(tmp_path / "d.npy", 2, DT).indptr.tolist() == [0, 1, 2, 4]
+
+
+def test_the_command_takes_the_suffixes_that_can_be_written():
+    (output,) = get_type_hints(EmulateOptions, include_extras=True)["out"].__metadata__
+    assert output.suffixes == WRITES

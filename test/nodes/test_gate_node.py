@@ -51,7 +51,7 @@ class Gate:
 
 @pytest.fixture
 def gate(probe):
-    with started("gate", mode="realtime", use_sim_time="false") as process:
+    with started("gate", mode="realtime", use_sim_time="false", command_frame_id="cart") as process:
         yield Gate(probe, process)
 
 
@@ -61,6 +61,7 @@ def test_commands_are_bounded_and_broken_ones_are_answered_safely(gate):
     assert gate.answer(math.nan) == 0.0
     assert gate.answer(math.inf) == 0.0
     assert gate.answer(1.25) == 1.25  # the next valid one is taken
+    assert {m.header.frame_id for m in gate.heard} == {"cart"}
 
 
 def test_when_commands_stop_the_safe_command_goes_out_in_50_ms(gate):

@@ -172,7 +172,7 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["o.bag"], "give a name that ends in .mcap"), (["there.mcap"], "exists; give another name"),
+    [(["o.bag"], "give one of .mcap"), (["there.mcap"], "exists; give another name"),
      (["none/o.mcap"], "make it first"), (["o.mcap", "--duration", "0"], "--duration 0.0")],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_refused_in_one_line(ros_domain, tmp_path, arguments, says):

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table as Printed
 
 from ...errors import TaskError
-from ...outputs import write_file
+from ...outputs import check_folder, make_folder, write_file
 from ...tasks.perturbations import perturbation_named
 from ...terminal import Console
 from ..entry import names_in, seed_range
@@ -42,7 +42,10 @@ def closed_loop_command(options: ClosedLoopOptions) -> int:
         raise TaskError(f"--jobs {options.jobs}: give at least 1")
     if options.out:
         make_folders(options.out, options.tables_only)  # now, not after hours of work
-    benchmark = Benchmark(chosen_plan(options), Cache(options.cache or default_cache(), options.results))
+    cache = options.cache or default_cache()
+    if not options.report_only:
+        check_folder(cache, f"--cache {cache}")
+    benchmark = Benchmark(chosen_plan(options), Cache(cache, options.results))
     open_cells = len(benchmark.open_cells())
     engine: Engine | None = None
     if open_cells and not options.report_only:
@@ -126,13 +129,10 @@ def make_folders(out: Path, tables_only: bool = False) -> None:
     """Make the folders of a report.
 
     Raises:
-        TaskError: they cannot be made.
+        OutputError: they cannot be made.
     """
-    try:
-        for name in ("results",) if tables_only else ("figures", "results"):
-            (out / name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TaskError(f"--out {out}: cannot be made ({error.strerror}); choose another folder") from None
+    for name in ("results",) if tables_only else ("figures", "results"):
+        make_folder(out / name)
 
 
 def write_report(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...outputs import write_file
+from ...outputs import make_folder, write_file
 
 #: Of the record's form.
 FORM = 2
@@ -202,7 +202,7 @@ class Cache:
         Raises:
             OutputError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         write_file(self.folder / f"{name}-{record.key}.json", record.to_json().encode())
 
     def find_network(self, name: str, key: str) -> tuple[Training, bytes] | None:
@@ -221,7 +221,7 @@ class Cache:
         Raises:
             OutputError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = self.folder / f"{name}-{key}"
         write_file(path.with_suffix(".model"), model)
         write_file(path.with_suffix(".training.json"), f"{_line(asdict(training))}\n".encode())

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from ... import __version__
 from ...errors import LiquidSpikeError
-from ...outputs import write_json
+from ...outputs import check_folder, write_json
 from ...terminal import Console
 from ..closed_loop.command import default_cache
 from ..entry import names_in, seed_range
@@ -63,6 +63,7 @@ def run(experiment: Experiment, work: list[dict[str, Any]], folder: Folder, cons
     found = [folder.result(made_by) for made_by in work]
     if all(found):
         return [result for result in found if result]
+    check_folder(folder.path, f"--cache {folder.path}")
     try:
         from .running import fitted
     except ImportError:

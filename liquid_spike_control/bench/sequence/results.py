@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import TaskError
 from ...inputs import open_npz
-from ...outputs import write_file
+from ...outputs import make_folder, write_file
 from ..closed_loop.record import key_of
 from ..closed_loop.versions import VERSIONS
 from .experiments import Experiment
@@ -104,8 +104,5 @@ class Folder:
         return self.path / f"{made_by['task']}-{made_by['model']}-{made_by['seed']}-{key_of(made_by)}{suffix}"
 
     def _keep(self, path: Path, data: bytes) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TaskError(f"--cache {self.path}: cannot be made ({error.strerror}); choose another folder") from None
+        make_folder(self.path)
         write_file(path, data)

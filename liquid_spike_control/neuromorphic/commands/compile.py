@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from ...errors import TaskError
-from ...outputs import write_json
+from ...outputs import check_outputs, write_json
 from ...terminal import Console
 from ..files.compiled import write_network
 from ..files.spike_files import read_spikes
@@ -32,6 +32,7 @@ def compile_command(options: CompileOptions) -> int:
         raise TaskError(f"--out {out}: compiled networks are .safetensors files; give that suffix")
     if out.absolute() == options.model.absolute():
         raise TaskError(f"--out {out}: that is the model itself; give another name")
+    check_outputs(out=out)
     network, report, tables = _integers(model, options)
     notes = [*model.notes, *(report.notes if report else ())]
     metadata: dict[str, Any] = {

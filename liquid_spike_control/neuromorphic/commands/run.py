@@ -17,7 +17,7 @@ from ...types import SpikeTrain
 from ..backend import BackendStats
 from ..emulator.engine import emulate
 from ..emulator.graded import GradedTrain
-from ..files.spike_files import read_payloads, write_spikes
+from ..files.spike_files import check_spikes, read_payloads, write_spikes
 from ..model import SpikingModel, new_backend
 from .drive import Train, drive, step_times
 from .given import Output, given_model, given_spikes, step_of
@@ -34,6 +34,8 @@ def run_command(options: EmulateOptions) -> int:
     logs, dt = Console(stderr=True), step_of(model)
     silence = SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32))
     with emulate(model.network(), True) if graded else new_backend(model, options.backend) as backend:
+        if options.out is not None:
+            check_spikes(options.out, spikes.n_steps, backend.n_outputs)
         with logs.status("loading the network (the first time kernels are compiled, a minute)"):
             backend.run(silence)
             backend.reset()

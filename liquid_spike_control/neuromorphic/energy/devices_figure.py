@@ -47,6 +47,11 @@ def plot(report: DeviceComparison, path: Path, *more: DeviceComparison) -> None:
     save_figure(figure, path, dpi=110)
 
 
+def labels(comparison: DeviceComparison) -> list[str]:
+    """Names of the bars: several are of one device and model, which differ in what is counted."""
+    return [f"{d.name}, {d.estimate.model.name}: {WHAT[d.what][0]}" for d in comparison.devices]
+
+
 def _panel(axes, r: DeviceComparison) -> None:
     from matplotlib.ticker import EngFormatter
 
@@ -69,9 +74,7 @@ def _panel(axes, r: DeviceComparison) -> None:
             fontsize=8,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )
-    # several bars are of one device and model, which differ in what is counted
-    labels = [f"{d.name}, {d.estimate.model.name}: {WHAT[d.what][0]}" for d in r.devices]
-    axes.set_yticks(range(len(r.devices)), labels, fontsize=8)
+    axes.set_yticks(range(len(r.devices)), labels(r), fontsize=8)
     axes.set(xscale="log", xlim=(low, high * (high / low) ** 0.3), ylim=(len(r.devices) - 0.4, -1.5))
     steps = "1 step" if r.inference_steps == 1 else f"{r.inference_steps} steps"
     fits = "\n(too large for Loihi's cores as it is)" if r.misfits else ""

@@ -95,21 +95,31 @@ def read_payloads(path: str | Path, n_inputs: int) -> GradedTrain:
     return GradedTrain.from_dense(array)
 
 
+def check_spikes(path: Path, n_steps: int, n_neurons: int) -> None:
+    """Refuse a file in which spikes of so many steps and neurons cannot be written.
+
+    Raises:
+        TaskError: its suffix is none of :data:`WRITES`, or the array of a ``.npy`` would be too large.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in WRITES:
+        raise TaskError(f"{path}: spikes are written as {', '.join(WRITES)}; give one of these suffixes")
+    if suffix == ".npy" and n_steps * n_neurons > MAX_DENSE:
+        raise TaskError(f"{path}: {n_steps} steps of {n_neurons} neurons are too many to write out; give .npz")
+
+
 def write_spikes(
     path: str | Path, spikes: SpikeTrain | GradedTrain, n_neurons: int, dt: float, node: str = "output"
 ) -> None:
     """Write spikes as ``.npz``, ``.npy`` (dense, payloads where there are any) or ``.nir`` (sample data of a node).
 
     Raises:
-        TaskError: the suffix is none of these.
+        TaskError: see :func:`check_spikes`.
         OutputError: the file cannot be written.
     """
     path = Path(path)
+    check_spikes(path, spikes.n_steps, n_neurons)
     suffix = path.suffix.lower()
-    if suffix not in WRITES:
-        raise TaskError(f"{path}: spikes are written as {', '.join(WRITES)}; give one of these suffixes")
-    if suffix == ".npy" and spikes.n_steps * n_neurons > MAX_DENSE:
-        raise TaskError(f"{path}: {spikes.n_steps} steps of {n_neurons} neurons are too many to write out; give .npz")
     buffer = io.BytesIO()  # HDF5 that meets a full disk takes the process with it
     if suffix == ".npz":
         np.savez_compressed(buffer, indptr=spikes.indptr, ids=spikes.ids, n_neurons=n_neurons, dt=dt)

@@ -26,8 +26,10 @@ from liquid_spike_control.neuromorphic.integers.neurons import (
     Sigma,
     SigmaDelta,
 )
+from liquid_spike_control.neuromorphic.integers.nonlinear_neurons import AdExPopulation, IzhikevichPopulation
 from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
 from liquid_spike_control.resources import shipped_model
+from liquid_spike_control.spiking.nonlinear_neurons import AdEx, Izhikevich
 from liquid_spike_control.types import SpikeTrain
 
 
@@ -92,6 +94,8 @@ def one(population) -> LoihiNetwork:
         Delta(4, 3, [1, 2, 3, 4], 2, True),
         Sigma(4),
         ResonateAndFire.of_period(4, [3.0, 5.0, 7.0, 9.0], 0.1, 200, rule="izhikevich"),
+        IzhikevichPopulation.of(3, Izhikevich(), bias=np.arange(3.0)),
+        AdExPopulation.of(3, AdEx(), du=700, bias=np.arange(3.0)),
     ],
     ids=lambda p: type(p).__name__,
 )
@@ -107,7 +111,7 @@ def test_every_neuron_model(tmp_path, population):
 def test_every_class_of_neurons_and_synapses_is_known():
     """Fails where a class is added and the test above was not told."""
     names = {"Population", "AdaptivePopulation", "SigmaDelta", "Delta", "Sigma", "ResonateAndFire"}
-    names |= {"ProgrammedPopulation", "AlifPopulation"}
+    names |= {"ProgrammedPopulation", "AlifPopulation", "IzhikevichPopulation", "AdExPopulation"}
     assert set(compiled.POPULATIONS) == names and set(compiled.CONNECTIONS) == {"Dense", "Sparse", "Conv"}
 
 

@@ -28,8 +28,10 @@ from ..backend import BackendStats
 from ..integers.network import INPUT, LoihiNetwork
 from ..integers.neurons import (
     AdaptivePopulation,
+    AdExPopulation,
     AlifPopulation,
     Delta,
+    IzhikevichPopulation,
     Neurons,
     Population,
     ProgrammedPopulation,
@@ -58,6 +60,8 @@ _NAMES = {
     m.DELTA: ("", "activation", "residue", "error"),
     m.SIGMA: ("sigma",),
     m.RESONATOR: ("real", "imag"),
+    m.IZHIKEVICH: ("s", "v", "u"),
+    m.ADEX: ("s", "v", "w"),
 }
 
 
@@ -67,7 +71,7 @@ class Trace:
 
     Attributes:
         states: int32 ``(n_steps, n)`` by name, after each step: u, v, counter (and h); u, v, theta, r; sigma,
-            activation, residue, error; real, imag.
+            activation, residue, error; real, imag; s, v and u (Izhikevich) or w (AdEx).
         payloads: int32 ``(n_steps, n)``, 0 where there is no spike.
     """
 
@@ -95,6 +99,11 @@ def _parameters(p: Neurons) -> tuple[int, list]:
         return m.DELTA, [p.theta, 0, p.state_exp, p.spike_exp + p.state_exp, 0, p.cumulative_error]
     if isinstance(p, ResonateAndFire):
         return m.RESONATOR, [p.sin, p.cos, p.vth << p.state_exp, p.state_exp, p.rule == "izhikevich"]
+    if isinstance(p, IzhikevichPopulation):
+        return m.IZHIKEVICH, [4096 - (p.du + 1), p.bias, p.substeps_exp, p.peak, p.c, p.d, p.a, p.b]
+    if isinstance(p, AdExPopulation):
+        moving = [4096 - (p.du + 1), p.bias, p.substeps_exp, p.peak, p.reset, p.jump, p.leak, p.rest]
+        return m.ADEX, [*moving, p.threshold, p.slope, p.steepness, p.coupling, p.rate]
     assert isinstance(p, Sigma)
     return m.SIGMA, []
 
@@ -192,6 +201,11 @@ class Loihi2Emulator:
                 parameters[m.SLEEP, first : first + p.n] = p.start
             if isinstance(p, AdaptivePopulation):
                 self._at_reset[m.THRESHOLD, first : first + p.n] = p.vth << 6
+            if isinstance(p, IzhikevichPopulation):
+                self._at_reset[m.V, first : first + p.n] = p.c
+                self._at_reset[m.RECOVERY, first : first + p.n] = (p.b * p.c) >> 16
+            if isinstance(p, AdExPopulation):
+                self._at_reset[m.V, first : first + p.n] = p.rest
             first += p.n
             start += p.ports * p.n
         wiring = _Wiring()

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 # Neuron models.
-CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR, PROGRAMMED, ALIF = range(8)
+CUBA, ADAPTIVE, SIGMA_DELTA, DELTA, SIGMA, RESONATOR, PROGRAMMED, ALIF, IZHIKEVICH, ADEX = range(10)
 # Rows of the parameters, by model. The first four of CUBA, PROGRAMMED, ALIF and ADAPTIVE are the same.
 DECAY_U, DECAY_V, THETA, BIAS, REFRACTORY = range(5)
 STEP, DECAY_THETA, DECAY_R = range(4, 7)
@@ -19,13 +19,18 @@ RISE, DECAY_H = range(8, 10)  # of ALIF, which has those of PROGRAMMED too
 S_THETA, S_OFFSET, S_STATE, S_SHIFT, S_RELU, S_CUMULATIVE = range(6)
 R_SIN, R_COS, R_THETA, R_SHIFT, R_IZHIKEVICH = range(5)
 SLEEP = 7  # steps before a neuron of any model wakes
-N_PARAMETERS = 10
+# Of IZHIKEVICH and ADEX; the current's decay is row 0.
+N_BIAS, N_SUBSTEPS, N_PEAK, N_RESET, N_JUMP = range(1, 6)
+I_A, I_B = 6, 7
+A_LEAK, A_REST, A_THRESHOLD, A_SLOPE, A_STEEPNESS, A_COUPLING, A_RATE = range(6, 13)
+N_PARAMETERS = 13
 # Rows of the state, by model.
 U, V, COUNTER = range(3)
 THRESHOLD, R = 2, 3
 H = 3  # of ALIF
 SIGMA_STATE, ACTIVATION, RESIDUE, ERROR = range(4)
 REAL, IMAGINARY = range(2)
+RECOVERY = 2  # u of IZHIKEVICH, w of ADEX
 N_STATE = 4
 
 # Columns of the table of populations: model, neurons, first neuron, first input.
@@ -230,6 +235,78 @@ def _update_resonators(p, s, due, sent):
 
 
 @njit(cache=True, error_model="numpy")
+def _nearest(x, places):
+    """``x / 2^places``, rounded to the nearest."""
+    return (x + ((np.int64(1) << places) >> 1)) >> places
+
+
+@njit(cache=True, error_model="numpy")
+def _state(x):
+    """As a state of 24 bits holds x."""
+    return min(max(x, 1 - 2**23), 2**23 - 1)
+
+
+@njit(cache=True, error_model="numpy")
+def _current(s, a, decay):
+    """The synaptic current after a step."""
+    return _state(_scaled(s, decay) + int32(a << 6))
+
+
+@njit(cache=True, error_model="numpy")
+def _update_izhikevich(p, s, due, sent):
+    for i in range(len(sent)):
+        current = _current(s[U, i], int32(due[i]), p[DECAY_U, i])
+        due[i] = 0
+        v, u, peak = s[V, i], s[RECOVERY, i], p[N_PEAK, i]
+        drive, bits = current + p[N_BIAS, i] + (140 << 12) - u, p[N_SUBSTEPS, i]
+        for _ in range(1 << bits):
+            change = _nearest(41943 * _nearest(v * v, 12), 20) + 5 * v + drive
+            v = _state(v + _nearest(change, bits))
+            if v >= peak:
+                break
+        u = _state(u + _nearest(p[I_A, i] * (_nearest(p[I_B, i] * min(v, peak), 16) - u), 16))
+        sent[i] = v >= peak
+        if sent[i]:
+            v, u = p[N_RESET, i], _state(u + p[N_JUMP, i])
+        s[U, i], s[V, i], s[RECOVERY, i] = current, v, u
+    return len(sent)
+
+
+#: 2^(k / 256) in 2^-14, for k of 0 .. 256.
+POWERS = np.rint(2.0 ** (np.arange(257) / 256) * 2**14).astype(np.int64)
+
+
+@njit(cache=True, error_model="numpy")
+def _power_of_two(x):
+    """``2^(x / 4096)`` in 2^-12, at most 2^14."""
+    x = min(x, 14 << 12)
+    whole, k, rest = x >> 12, (x & 4095) >> 4, x & 15
+    fraction = POWERS[k] + _nearest((POWERS[k + 1] - POWERS[k]) * rest, 4)
+    if whole >= 2:
+        return fraction << (whole - 2)
+    return _nearest(fraction, min(2 - whole, 62))
+
+
+@njit(cache=True, error_model="numpy")
+def _update_adex(p, s, due, sent):
+    for i in range(len(sent)):
+        current = _current(s[U, i], int32(due[i]), p[DECAY_U, i])
+        due[i] = sent[i] = 0
+        v, w, rest, bits = s[V, i], s[RECOVERY, i], p[A_REST, i], p[N_SUBSTEPS, i]
+        drive = current + p[N_BIAS, i]
+        for _ in range(1 << bits):
+            upstroke = (p[A_SLOPE, i] * _power_of_two((p[A_STEEPNESS, i] * (v - p[A_THRESHOLD, i])) >> 12)) >> 12
+            change = _nearest(p[A_LEAK, i] * (rest - v + upstroke), 16) - _nearest(w, 8) + drive
+            wanted = _nearest(p[A_COUPLING, i] * (v - rest), 8) - w
+            w = min(max(w + _nearest(p[A_RATE, i] * wanted, 20 + bits), -(2**31)), 2**31 - 1)
+            v = _state(v + _nearest(change, bits))
+            if v >= p[N_PEAK, i]:
+                v, w, sent[i] = p[N_RESET, i], w + (p[N_JUMP, i] << 8), 1
+        s[U, i], s[V, i], s[RECOVERY, i] = current, v, w
+    return len(sent)
+
+
+@njit(cache=True, error_model="numpy")
 def update(row, t, parameters, state, due, sent, counters):
     """Update a population; ``sent`` takes the payloads, 0 where there is no spike."""
     model, n, first, start = row[P_MODEL], row[P_N], row[P_FIRST], row[P_INPUT]
@@ -247,6 +324,10 @@ def update(row, t, parameters, state, due, sent, counters):
         updates = _update_sigma_delta(p, s, inputs, mine, t)
     elif model == DELTA:
         updates = _update_delta(p, s, inputs, mine)
+    elif model == IZHIKEVICH:
+        updates = _update_izhikevich(p, s, inputs, mine)
+    elif model == ADEX:
+        updates = _update_adex(p, s, inputs, mine)
     elif model == SIGMA:
         updates = _update_sigma(s, inputs, mine)
     else:

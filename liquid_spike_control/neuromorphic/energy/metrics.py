@@ -28,8 +28,10 @@ from ..emulator.graded import GradedTrain
 from ..integers.network import INPUT, LoihiNetwork
 from ..integers.neurons import (
     AdaptivePopulation,
+    AdExPopulation,
     AlifPopulation,
     Delta,
+    IzhikevichPopulation,
     Neurons,
     Population,
     ProgrammedPopulation,
@@ -48,7 +50,7 @@ FLOAT_BITS = 32
 _IDLE = {"du": 4095, "dv": None, "vth": None, "threshold": None, "depth": 2**23 - 1, "most_spikes": 1, "dh": 4096}
 _STATES = {
     ProgrammedPopulation: 2, AlifPopulation: 3, AdaptivePopulation: 4, SigmaDelta: 3, Delta: 2, Sigma: 1,
-    ResonateAndFire: 2,
+    ResonateAndFire: 2, IzhikevichPopulation: 3, AdExPopulation: 3,
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ import safetensors.numpy
 from ...errors import ModelError
 from ...inputs import parse_json, read_input
 from ...outputs import write_file
-from ..integers import neurons, synapses
+from ..integers import neurons, nonlinear_neurons, synapses
 from ..integers.network import LoihiNetwork
 from ..learning.rule import LearningRule
 
@@ -48,7 +48,7 @@ def _classes(module) -> dict[str, type]:
 
 
 #: Every neuron model and kind of connection that there is, by its name.
-POPULATIONS = _classes(neurons)
+POPULATIONS = _classes(neurons) | _classes(nonlinear_neurons)
 CONNECTIONS = _classes(synapses)
 
 

@@ -14,33 +14,8 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from ...errors import ModelError
-
-
-def check(ok: bool, message: str) -> None:
-    """Raise an error that a user can correct, unless ``ok``.
-
-    Raises:
-        ModelError: not ok.
-    """
-    if not ok:
-        raise ModelError(message)
-
-
-def _check_integers(p: Neurons) -> None:
-    """Check the parameters against ``_ranges`` and make them int64 arrays."""
-    check(p.n > 0, f"a population has {p.n} neurons; give it at least one")
-    for name, low, high in p._ranges:
-        value = np.asarray(getattr(p, name))
-        check(
-            value.dtype.kind in "iu" and value.shape in ((), (p.n,)),
-            f"{name}: give one integer, or {p.n}, not {value.dtype} of shape {value.shape}",
-        )
-        check(
-            bool((value >= low).all() and (value <= high).all()),
-            f"{name} must lie in {low} .. {high}, not {value.min()} .. {value.max()}",
-        )
-        object.__setattr__(p, name, value.astype(np.int64))
+from .checks import check, check_integers
+from .nonlinear_neurons import AdExPopulation, IzhikevichPopulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +61,7 @@ class Population:
     identity: ClassVar[tuple[str, ...]] = ("du", "dv", "vth", "bias", "refractory", "start")
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
 
     @property
     def bias(self) -> np.ndarray:
@@ -149,7 +124,7 @@ class ProgrammedPopulation:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
         check(self.reset in ("subtract", "zero"), f"reset must be subtract or zero, not {self.reset}")
         one = (self.drop > 0) & (self.reset == "subtract") | (np.asarray(self.most_spikes) == 1)
         check(bool(np.all(one)), "several spikes a step need a reset that subtracts and a drop above 0")
@@ -237,7 +212,7 @@ class AdaptivePopulation:
     identity: ClassVar[tuple[str, ...]] = ("du", "dv", "vth", "vth_step", "dtheta", "dr", "bias", "start")
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
 
     @property
     def bias(self) -> np.ndarray:
@@ -286,7 +261,7 @@ class SigmaDelta:
     identity: ClassVar[tuple[str, ...]] = ("theta", "offset", "state_exp", "activation", "cumulative_error", "start")
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
         check(self.activation in ("relu", "unit"), f"activation must be relu or unit, not {self.activation}")
         check(
             int(self.theta.max()) < 2**31 and int(np.abs(self.offset).max()) < 2**31,
@@ -327,7 +302,7 @@ class Delta:
     identity: ClassVar[tuple[str, ...]] = ("theta", "spike_exp", "state_exp", "cumulative_error")
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
         check(int(self.theta.max()) < 2**31, "vth, shifted by spike_exp + state_exp, must stay below 2^31")
 
     @property
@@ -352,7 +327,7 @@ class Sigma:
     identity: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -389,7 +364,7 @@ class ResonateAndFire:
     identity: ClassVar[tuple[str, ...]] = ("sin", "cos", "vth", "state_exp", "rule")
 
     def __post_init__(self) -> None:
-        _check_integers(self)
+        check_integers(self)
         check(self.rule in ("phase", "izhikevich"), f"rule must be phase or izhikevich, not {self.rule}")
 
     @classmethod
@@ -412,5 +387,5 @@ class ResonateAndFire:
 #: Any population of a network.
 Neurons = (
     Population | ProgrammedPopulation | AlifPopulation | AdaptivePopulation
-    | SigmaDelta | Delta | Sigma | ResonateAndFire
+    | SigmaDelta | Delta | Sigma | ResonateAndFire | IzhikevichPopulation | AdExPopulation
 )  # fmt: skip

@@ -83,6 +83,25 @@ def _check_suffix(path: Path, subject: str, suffixes: tuple[str, ...], special: 
         raise TaskError(f"{subject}: unknown suffix '{path.suffix}'; give one of {', '.join(suffixes)}")
 
 
+def check_new(path: Path, subject: str = "", into: bool = False) -> None:
+    """Refuse a file that is there already, for a command that replaces none.
+
+    Args:
+        path: of the file.
+        subject: of the error message; the path, if empty.
+        into: whether a device or a FIFO may be written to; else it is refused.
+
+    Raises:
+        TaskError: it is there.
+    """
+    subject = subject or str(path)
+    if _is_stream(path) or (path.exists() and not path.is_file()):
+        if not into or path.is_dir():
+            raise TaskError(f"{subject} is no regular file; give another name")
+    elif path.exists():
+        raise TaskError(f"{subject} exists; give another name")
+
+
 def check_folder(path: Path, subject: str = "") -> None:
     """Refuse a folder that could not be made, or not be written to.
 

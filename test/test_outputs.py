@@ -196,6 +196,21 @@ def test_what_options_alone_do_not_show_is_refused_before_the_work_too(arguments
     assert os.listdir(tmp_path) == ["a.safetensors"]
 
 
+def test_what_replaces_no_file_writes_into_a_fifo_or_refuses_it_as_such(tmp_path):
+    (tmp_path / "a.csv").write_text("t,x,y,p\n1000,3,2,1\n2000,4,2,0\n")
+    fifo, got = tmp_path / "b.csv", []
+    os.mkfifo(fifo)
+    reader = threading.Thread(target=lambda: got.append(fifo.read_text()))
+    reader.start()
+    done = cli("events", "convert", tmp_path / "a.csv", fifo, "--size", "8", "8")
+    reader.join(10)
+    assert done.returncode == 0 and got[0].splitlines()[1:] == ["1000,3,2,1", "2000,4,2,0"]
+    os.mkfifo(tmp_path / "c.mcap")
+    for name, says in (("c.mcap", "is no regular file"), ("a.csv", "exists; give another name")):
+        done = cli("events", "convert", tmp_path / "a.csv", tmp_path / name, "--size", "8", "8")
+        assert done.returncode == 2 and says in done.stderr
+
+
 def test_an_export_into_a_fifo_is_compared_without_reading_it_back(tmp_path):
     pytest.importorskip("onnxruntime")
     fifo, got = tmp_path / "c.onnx", []

@@ -19,6 +19,7 @@ import msgspec
 from ..errors import GraphError, TaskError
 from ..events.front_end import to_json
 from ..joints import MULTI_ARRAY
+from ..outputs import check_new
 from ..resources import PACKAGE, model_file
 from ..robot import Qos, Robot, RosPlace, names, units
 from .transport import profile_variables
@@ -167,8 +168,8 @@ class GraphOptions:
             path = self.model(option)
             if path is not None and not path.is_file():
                 raise GraphError(f"{path}: no such file; give --{option}-model, or train one")
-        if self.record is not None and Path(self.record).exists():
-            raise GraphError(f"{self.record} exists; give --record another name")
+        if self.record is not None:
+            check_new(Path(self.record), f"--record {self.record}")
 
     @property
     def sighted(self) -> bool:

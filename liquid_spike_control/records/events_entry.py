@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..events.files import write_events
 from ..events.filters import count_pixels
 from ..events.hot_pixels import FEWEST_EVENTS, find_hot_pixels, write_hot_pixels
 from ..events.words import to_words
-from ..outputs import write_json
+from ..outputs import check_new, write_json
 from ..terminal import Console
 from .event_account import EventAccount
 from .event_bag import PacketForm, packets, write_event_bag
@@ -102,8 +101,7 @@ def convert_command(options: EventsConvertOptions) -> int:
     Raises:
         LiquidSpikeError: an option or the recording is wrong; events read before the fault remain in the output.
     """
-    if options.out.exists():
-        raise TaskError(f"{options.out} exists; give another name")
+    check_new(options.out, into=options.out.suffix != ".mcap")
     source = open_source(options.file, options.topic, options.size, options.clock == "sensor", options.track)
     account = EventAccount(source.width, source.height)
     with ProgressBar("converting", "events") as bar:
@@ -118,7 +116,8 @@ def convert_command(options: EventsConvertOptions) -> int:
             made = f"{source.width} x {source.height}"
     _demand_events(source, account)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{options.out}: {account.events} events, {account.duration_s:.3f} s, {made}, {_size(options.out)}")
+    size = f", {options.out.stat().st_size / 1e6:.2f} MB" if options.out.is_file() else ""
+    console.print(f"{options.out}: {account.events} events, {account.duration_s:.3f} s, {made}{size}")
     _print_losses(console, source)
     return 0
 
@@ -143,7 +142,3 @@ def _print_losses(console: Console, source: EventSource) -> None:
         console.print(f"cut: {source.cut}; read up to there")
     if source.dropped:
         console.print(f"not decoded: {', '.join(f'{n} {name}' for name, n in source.dropped.items())}")
-
-
-def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.2f} MB"

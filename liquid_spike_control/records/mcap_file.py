@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LiquidSpikeError, OutputError
 from ..mcap import typestore
+from ..outputs import check_new
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -56,7 +57,8 @@ class McapFile:
         path: of the file, ``.mcap``; it must not exist.
 
     Raises:
-        LiquidSpikeError: it exists, or its folder cannot be written.
+        TaskError: it exists.
+        LiquidSpikeError: its folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,8 +68,7 @@ class McapFile:
         self.size = 0
         self.types = typestore()
         self._topics: dict[str, Connection] = {}
-        if path.exists():
-            raise LiquidSpikeError(f"{path} exists; give another name")
+        check_new(path)
         try:
             folder = Path(tempfile.mkdtemp(prefix=".recording-", dir=path.parent))
             try:

@@ -84,6 +84,21 @@ def test_compile_and_run(call):
     assert np.array_equal(read_spikes("o.nir", 224, 1e-3).ids, expected.ids)
 
 
+@pytest.mark.parametrize(
+    ("case", "preset"),
+    [("snntorch_dense", "snntorch"), ("sinabs_dense", "sinabs_multispike"), ("rockpool_dense", "rockpool")],
+)
+def test_a_network_that_only_loihi_2_has_is_labelled_wherever_it_runs(call, case, preset):
+    """Networks as these frameworks make them by default, on integers, from floats and compiled."""
+    given = NIR / f"{case}.nir", "--preset", preset, "--steps", 20
+    label = "integers for Loihi 2's programmable neuron"
+    assert label in works(call("run", *given))
+    assert label in works(call("compare", *given))
+    assert label in works(call("compile", *given[:3], "--out", "c.safetensors"))
+    assert label in works(call("run", "c.safetensors", "--steps", 20))
+    assert label not in works(call("run", *given, "--backend", "float"))
+
+
 def test_run_in_floats(call):
     works(call("run", PENCIL, "--backend", "float", "--steps", 300, "--out", "o.npz", "--plot", "f.png"))
     expected = new_backend(read_model(PENCIL), "float").run(random_spikes(2048, 10.0, 300, 1e-3, 0))
@@ -253,7 +268,7 @@ def test_what_the_user_gets_wrong(call, tmp_path):
         (["run", PENCIL, "--spikes", "cut.npz"], "cut.npz: not a whole .npz file"),
         (["run", PENCIL, "--rate", "5000"], "--rate 5000 is more than a spike a step"),
         (["run", PENCIL, "--steps", "0"], "--steps 0"),
-        (["run", PENCIL, "--out", "o.txt", "--steps", "5"], "spikes are written as"),
+        (["run", PENCIL, "--out", "o.txt", "--steps", "5"], "unknown suffix"),
         (["run", PENCIL, "--plot", "p.txt", "--steps", "5"], "--plot p.txt: unknown suffix '.txt'; give one of .png"),
         (["run", PENCIL, "--json", "no/where.json"], "make it first"),
         (["energy", PENCIL, "--steps", "5", "--inference", "9"], "9"),

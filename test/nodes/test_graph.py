@@ -71,7 +71,7 @@ def test_in_process_there_is_no_offload_node(files):
         ({"simulator": "lava", "backend": "in_process"}, GraphError, "--simulator lava is for the offload node"),
         ({"priority": 99}, GraphError, "--priority 99"),
         ({"perception_model": Path("none.nir")}, GraphError, "none.nir: no such file"),
-        ({"record": Path(__file__)}, GraphError, "exists; give --record another name"),
+        ({"record": Path(__file__)}, TaskError, "exists; give another name"),
     ],
 )
 def test_options_out_of_range_are_refused_by_name(files, changes, error, says):

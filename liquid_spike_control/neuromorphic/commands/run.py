@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 def run_command(options: EmulateOptions) -> int:
     """Run the network on the spikes and report its activity."""
     model = given_model(options)
+    if options.backend != "float" and model.compiled is None:
+        network, losses = model.quantised()
+        model = replace(model, compiled=network, notes=(*model.notes, *losses.notes))
     spikes, what = _given(options, model)
     graded = isinstance(spikes, GradedTrain)
     logs, dt = Console(stderr=True), step_of(model)

@@ -132,9 +132,10 @@ def _liquid_against_spiking(by_task: Mapping[str, Mapping[str, Standing]]) -> li
         if rows := made[task]:
             shown.append(Section(2, f"Liquid against spiking, on {task}", (
                 "Common claims about both, beside what this run has measured on one task, with the same expert and "
-                "recipe. Liquid is compared with spiking, and with a gated network: an advantage that the gated network "
-                "shares is not due to liquid neurons. Differences of success are in points, with the 95 % interval of each alone, and "
-                "tested by the bootstrap over training seeds and episodes. The p values of all "
+                "recipe. Liquid is compared with spiking, and with a gated network: an advantage that the gated "
+                "network shares is not due to liquid neurons. Differences of success are in points, with the 95 % "
+                "interval of each alone, and tested by the bootstrap over training seeds and episodes. The p values "
+                "of all "
                 f"{n_tests} tests of this report are adjusted by Holm's rule, and one below {claims.LEVEL:g} counts. "
                 "With few training seeds the bootstrap is a little too sure. "
                 "Each row comes from the command below with its options behind it.",

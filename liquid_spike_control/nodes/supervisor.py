@@ -78,7 +78,7 @@ class Supervisor:
         self._pulse = Heartbeat(self._node, names)
         starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
-            with self._console.status(starting):
+            with self._console.status(starting) as self._status:
                 self._bringup.up(self._attended, self._patience_s, ACTIVATE_TIMEOUT_S + OPEN_S)
             self._processes.release()
             self._running = True
@@ -170,7 +170,12 @@ class EpisodeSupervisor(Supervisor):
             self._closing.enter_context(self._page)
 
     def _attended(self) -> bool:
-        return self.monitor.matched() and (self._page is None or self._page.waited_for)
+        if not self.monitor.matched():
+            return False
+        if self._page is None or self._page.waited_for:
+            return True
+        self._status.update("waiting for the page to be opened")
+        return False
 
     def run(self, progress) -> None:
         """Watch until the episode is over.

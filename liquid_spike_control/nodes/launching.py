@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,10 @@ from ..errors import GraphError, LiquidSpikeError
 from ..resources import PACKAGE
 from .graph import BACKENDS, ENCLAVE, ENVIRONMENT, MODES, SIMULATORS, GraphOptions, describe, settings_of
 
+#: The launch file that has this description.
+FILE = "robot.launch.py"
+#: Arguments that ``ros2 launch`` takes for itself.
+ROS2_LAUNCH = ("launch-prefix", "launch-prefix-filter")
 #: From the end of a node's process to its restart [s].
 RESPAWN_DELAY_S = 0.5
 #: Exit status of a node that refuses to start, as one whose name is taken; restarting it is of no use.
@@ -62,6 +68,8 @@ def launch_description():
     from launch import LaunchDescription  # our folder of that name is not it
 
     def start(context):
+        if any(Path(word).name == FILE for word in sys.argv):  # not included by another file, which has arguments too
+            check_known(context.argv)
         given = {name: LaunchConfiguration(name).perform(context) for name in (*LAUNCH_ARGUMENTS, *COMMON)}
         respawn = given["use_respawn"] == "true"
         try:
@@ -120,6 +128,21 @@ def _end_of(name: str, respawn: bool) -> Callable:
 def as_launch_arguments(text: str) -> str:
     """A message about options of the command line as one about launch arguments: ``mode:=`` for ``--mode``."""
     return re.sub(r"--([a-z]+(?:-[a-z]+)*) ?", lambda found: found[1].replace("-", "_") + ":=", text)
+
+
+def check_known(arguments: Iterable[str]) -> None:
+    """Refuse launch arguments, ``name:=value``, that the launch file does not have; ``ros2 launch`` passes them over.
+
+    Raises:
+        GraphError: there is no such argument; names the nearest one.
+    """
+    known = (*LAUNCH_ARGUMENTS, *COMMON)
+    for argument in arguments:
+        name, given, _ = argument.partition(":=")
+        if given and name not in (*known, *ROS2_LAUNCH):
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]}:=? " if near else ""
+            raise GraphError(f"{argument}: no such argument; {meant}ros2 launch -s {PACKAGE} {FILE} lists all")
 
 
 def options_of(arguments: dict[str, str]) -> GraphOptions:

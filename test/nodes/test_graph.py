@@ -14,7 +14,14 @@ from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.gate import GateNode
 from liquid_spike_control.nodes.graph import GraphOptions, describe
-from liquid_spike_control.nodes.launching import LAUNCH_ARGUMENTS, as_launch_arguments, bringup_arguments, options_of
+from liquid_spike_control.nodes.launching import (
+    FILE,
+    LAUNCH_ARGUMENTS,
+    as_launch_arguments,
+    bringup_arguments,
+    check_known,
+    options_of,
+)
 from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
 from liquid_spike_control.nodes.parameter_file import KNOWN, ROS_OWN
 from liquid_spike_control.nodes.perception import PerceptionNode
@@ -210,3 +217,18 @@ def test_launch_arguments_give_the_options_of_the_command_line(files):
     with pytest.raises(GraphError, match="seed:=x; give a whole number"):
         options_of(texts | {"seed": "x"})
     assert as_launch_arguments("--mode warp; give --perception-model") == "mode:=warp; give perception_model:="
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("sed:=5", "did you mean seed:=?"), ("params_file:=a.yaml", "did you mean params:=?"),
+        ("name_space:=robot1", "did you mean namespace:=?"), ("world:=moon", f"{FILE} lists all"),
+    ],
+)  # fmt: skip
+def test_launch_arguments_that_there_are_not_are_refused_by_name(argument, says):
+    with pytest.raises(GraphError) as error:
+        check_known(["seed:=1", argument])
+    assert str(error.value).startswith(f"{argument}: no such argument; ") and says in str(error.value)
+    check_known(["seed:=1", "namespace:=robot1", "launch-prefix:=gdb"])
+    assert (Path(__file__).parents[2] / "launch" / FILE).is_file()

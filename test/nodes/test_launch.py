@@ -188,6 +188,7 @@ def test_a_wrong_argument_is_reported_in_the_terms_of_ros2_launch(tools, tmp_pat
         (("robot.launch.py", "mode:=warp"), "['lockstep', 'realtime']"),
         (("robot.launch.py", "namespace:=1st"), "namespace:=1st; give letters"),
         (("robot.launch.py", "robot:=none.yaml"), "none.yaml"),
+        (("robot.launch.py", "params_file:=mine.yaml"), "no such argument; did you mean params:=?"),
     ):
         done = ros2(tools, "launch", "liquid_spike_control", *arguments)
         assert done.returncode == 1

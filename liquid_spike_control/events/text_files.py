@@ -25,6 +25,8 @@ NAMES = {
 }  # fmt: skip
 _NANOSECONDS = 10**17
 _SEPARATORS = re.compile(rb"[,;\s]+")
+#: Of UTF-8, with which spreadsheets begin a file.
+_MARK = b"\xef\xbb\xbf"
 _POLARITY = {b"true": 1, b"false": 0}
 
 
@@ -40,6 +42,8 @@ def pieces(path: Path) -> Iterator[np.ndarray]:
         number = 0
         while line := file.readline(LONGEST + 1):
             number += 1
+            if number == 1:
+                line = line.removeprefix(_MARK)
             words = [word for word in _SEPARATORS.split(line.strip()) if word]
             if not words or words[0].startswith(b"#"):
                 continue

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
-from ..errors import TaskError
+from ..errors import LiquidSpikeError, TaskError
 from ..events.files import write_events
 from ..events.filters import count_pixels
 from ..events.hot_pixels import FEWEST_EVENTS, find_hot_pixels, write_hot_pixels
@@ -109,12 +109,16 @@ def convert_command(options: EventsConvertOptions) -> int:
         if options.out.suffix == ".mcap":
             start_ns = None if options.start is None else round(options.start * SECOND_NS)
             form = PacketForm(options.encoding, round(options.window * SECOND_NS), options.driver)
-            n = write_event_bag(options.out, packets(pieces, form, start_ns), source, options.topic, form)
+            try:
+                n = write_event_bag(options.out, packets(pieces, form, start_ns), source, options.topic, form)
+            except LiquidSpikeError:
+                if not account.events:
+                    options.out.unlink(missing_ok=True)  # an empty bag would stand in the way of the next attempt
+                raise
             made = f"{n} packets on {options.topic}"
         else:
             write_events(options.out, pieces, source.width, source.height, options.version)
             made = f"{source.width} x {source.height}"
-    _demand_events(source, account)
     console = Console(highlight=False, soft_wrap=True)
     size = f", {options.out.stat().st_size / 1e6:.2f} MB" if options.out.is_file() else ""
     console.print(f"{options.out}: {account.events} events, {account.duration_s:.3f} s, {made}{size}")
@@ -130,6 +134,7 @@ def _counted(source: EventSource, account: EventAccount, bar: ProgressBar) -> It
             raise TaskError(f"{source.path}: {account.outside} events lie outside of {size}; give a greater --size")
         bar.show(account.events, None)
         yield piece
+    _demand_events(source, account)  # here, where nothing is written yet
 
 
 def _demand_events(source: EventSource, account: EventAccount) -> None:

@@ -105,7 +105,7 @@ def read_csv(path: Path, targets: Sequence[str] = ()) -> Series:
         with open_input(path) as file:
             if os.fstat(file.fileno()).st_size > _MOST_BYTES:
                 raise OSError(errno.EFBIG, f"more than {_MOST_BYTES} bytes")
-            rows = csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))
+            rows = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
             for row in rows:
                 if row and not names:
                     names = tuple(name.strip() for name in row)

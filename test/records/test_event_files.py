@@ -646,3 +646,20 @@ def test_what_cannot_be_converted(tmp_path, changes, says):
 def test_the_command_refuses_in_one_line(tmp_path):
     done = run("info", tmp_path / "none.raw")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.dat", "o.mcap"])
+def test_a_recording_without_events_leaves_no_file_behind(tmp_path, name):
+    (tmp_path / "a.raw").write_bytes(b"% evt 3.0\n% geometry 640x480\n% end\n")
+    done = cli("events", "convert", tmp_path / "a.raw", tmp_path / name)
+    assert done.returncode == 2 and "there is no event in it" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.raw"]
+
+
+def test_text_as_spreadsheets_save_it_begins_with_a_mark(tmp_path):
+    text = "t,x,y,p\r\n1000,3,2,1\r\n2000,4,2,0\r\n"
+    (tmp_path / "o.csv").write_text(text, encoding="utf-8-sig")
+    (tmp_path / "plain.csv").write_text("1000,3,2,1\r\n2000,4,2,0\r\n", encoding="utf-8-sig")
+    for name in ("o.csv", "plain.csv"):
+        found = joined(open_events(tmp_path / name, (8, 8)).pieces())
+        assert found["x"].tolist() == [3, 4] and found["t"].tolist() == [1_000_000, 2_000_000]

@@ -43,6 +43,11 @@ def lag(tmp_path_factory):
     return path
 
 
+def test_a_series_may_begin_with_a_byte_order_mark(lag, tmp_path):
+    (tmp_path / "marked.csv").write_text(lag.read_text(), encoding="utf-8-sig")
+    assert read_csv(tmp_path / "marked.csv", ["u"]).target_names == ("u",)
+
+
 @pytest.mark.parametrize("method", ["ridge", "rls", "pes"])
 def test_a_reservoir_learns_a_lag_and_reads_back_to_the_bit(lag, tmp_path, method):
     series = read_csv(lag)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from .renderer import Renderer
+from .renderer import OffScreen
 
 #: Cameras of a scene that show the whole robot, the best first.
 CAMERAS = ("overview", "track")
@@ -18,7 +18,7 @@ _AMBIENT, _DIFFUSE = 0.35, 0.4
 _MARGIN = 1.08
 
 
-class Overview(Renderer):
+class Overview(OffScreen):
     """Pictures of a scene as people see it; a context manager.
 
     A camera ``overview`` is zoomed in as far as everything stays in sight that the joints can turn, unless the robot is
@@ -50,6 +50,7 @@ class Overview(Renderer):
             self._camera.lookat[:] = (points.max(0) + points.min(0)) / 2
             self._camera.distance = _MARGIN * high / np.tan(np.radians(model.vis.global_.fovy) / 2) + half[1]
             self._camera.azimuth, self._camera.elevation = 90, -8
+        self._rgb = np.empty((height, width, 3), np.uint8)
         self._depth = np.empty((height, width), np.float32)
         has_sky = any(kind == mujoco.mjtTexture.mjTEXTURE_SKYBOX for kind in model.tex_type)
         # rows from the bottom, as OpenGL has them
@@ -68,7 +69,8 @@ class Overview(Renderer):
         Raises:
             RenderingError: the renderer is closed.
         """
-        self._draw(data, self._depth)
+        self._draw(data)
+        mujoco.mjr_readPixels(self._rgb, self._depth, self._viewport, self._context)
         if self._sky is not None:
             np.copyto(self._rgb, self._sky, where=(self._depth >= 1.0)[..., None])
         return self._rgb[::-1].copy()

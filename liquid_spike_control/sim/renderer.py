@@ -12,6 +12,7 @@ cores from other simulators, so ``LP_NUM_THREADS=0`` is set unless the environme
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import weakref
 from typing import Self
@@ -25,11 +26,13 @@ import numpy as np
 from ..errors import RenderingError, TaskError
 from ..extras import GL_REMEDY
 
-_open: weakref.WeakSet[Renderer] = weakref.WeakSet()
+_GL_UNSIGNED_BYTE, _GL_RGBA = 0x1401, 0x1908
+
+_open: weakref.WeakSet[OffScreen] = weakref.WeakSet()
 
 
-class Renderer:
-    """Grey frames of one camera of a model; a context manager.
+class OffScreen:
+    """A camera of a model, drawn into a buffer that nobody sees; a context manager.
 
     Use it in the thread that made it: a GL context belongs to one thread at a time. Several renderers
     may live in one thread.
@@ -94,28 +97,9 @@ class Renderer:
             self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
             self._camera.fixedcamid = self.camera_id
         self._viewport = mujoco.MjrRect(0, 0, width * sx, height * sy)
-        self._rgb = np.empty((height * sy, width * sx, 3), np.uint8)
 
-    def render(self, data: mujoco.MjData) -> np.ndarray:
-        """The frame that the camera sees.
-
-        Args:
-            data: with positions computed: after ``mj_forward``, or ``mj_kinematics`` and ``mj_camlight``.
-
-        Returns:
-            float32, shape ``(height, width)``, row 0 at the top: luminance 0..255 by ITU-R BT.601
-            (0.299 R + 0.587 G + 0.114 B), a grey picture's own value.
-
-        Raises:
-            RenderingError: the renderer is closed.
-        """
-        self._draw(data)
-        frame = np.empty((self.height, self.width), np.float32)
-        average(self._rgb.reshape(self._rgb.shape[0], -1), self.supersample[0], self.supersample[1], frame)
-        return frame
-
-    def _draw(self, data: mujoco.MjData, depth: np.ndarray | None = None) -> None:
-        """Draw into ``self._rgb``, rows from the bottom, and the depth buffer into ``depth``."""
+    def _draw(self, data: mujoco.MjData) -> None:
+        """Draw into MuJoCo's off-screen buffer."""
         if self._closed:
             raise RenderingError("the renderer is closed; make a new one")
         self._gl.make_current()
@@ -128,7 +112,6 @@ class Renderer:
             if eye.frustum_width == 0:
                 eye.frustum_width = 0.5 * (eye.frustum_top - eye.frustum_bottom) * self.width / self.height
         mujoco.mjr_render(self._viewport, scene, self._context)
-        mujoco.mjr_readPixels(self._rgb, depth, self._viewport, self._context)
 
     def upload_texture(self, texture: int) -> None:
         """Take over what ``model.tex_data`` has been given for this texture since the renderer was made."""
@@ -155,6 +138,48 @@ class Renderer:
         self.close()
 
 
+class Renderer(OffScreen):
+    """Grey frames of a camera of a model; a context manager.
+
+    Args:
+        model, camera, width, height, supersample: see :class:`OffScreen`.
+
+    Raises:
+        TaskError, RenderingError: as :class:`OffScreen`.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, camera: str | None, width: int, height: int, supersample: tuple[int, int] = (1, 1)
+    ) -> None:
+        super().__init__(model, camera, width, height, supersample)
+        from OpenGL.raw.GL.VERSION.GL_1_0 import glReadPixels
+
+        self._read_pixels = glReadPixels
+        self._rgba = np.empty((self._viewport.height, self._viewport.width), np.dtype("<u4"))
+        self._pointer = ctypes.c_void_p(self._rgba.ctypes.data)
+
+    def render(self, data: mujoco.MjData) -> np.ndarray:
+        """The frame that the camera sees.
+
+        Args:
+            data: with positions computed: after ``mj_forward``, or ``mj_kinematics`` and ``mj_camlight``.
+
+        Returns:
+            float32, shape ``(height, width)``, row 0 at the top: luminance 0..255 by ITU-R BT.601
+            (0.299 R + 0.587 G + 0.114 B), a grey picture's own value.
+
+        Raises:
+            RenderingError: the renderer is closed.
+        """
+        self._draw(data)
+        # mjr_readPixels asks for three bytes a pixel, which Mesa converts one by one; four it gives as they are.
+        height, width = self._rgba.shape
+        self._read_pixels(0, 0, width, height, _GL_RGBA, _GL_UNSIGNED_BYTE, self._pointer)
+        frame = np.empty((self.height, self.width), np.float32)
+        average(self._rgba, self.supersample[0], self.supersample[1], frame)
+        return frame
+
+
 def _make_contexts(model: mujoco.MjModel):
     """A GL context, made current, and MuJoCo's rendering context in it."""
     try:
@@ -175,25 +200,25 @@ def _close_all() -> None:
         renderer.close()
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def average(rgb, sx, sy, frame):
-    """Box average of the luminance of ``rgb`` (rows from the bottom, channels interleaved) into ``frame``."""
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+def average(rgba, sx, sy, frame):
+    """Box average of the luminance of ``rgba`` into ``frame``.
+
+    ``rgba``: uint32, rows from the bottom, red in the lowest byte. Red and blue are summed in one word, which holds 257
+    pixels.
+    """
     height, width = frame.shape
     scale = np.float32(1.0 / (sx * sy))
     red, green, blue = np.float32(0.299) * scale, np.float32(0.587) * scale, np.float32(0.114) * scale
-    total = np.empty(rgb.shape[1], np.uint32)
     for i in range(height):
         first = (height - 1 - i) * sy
-        total[:] = rgb[first]
-        for k in range(1, sy):
-            row = rgb[first + k]
-            for j in range(total.shape[0]):
-                total[j] += row[j]
-        out = frame[i]
         for j in range(width):
             r, g, b = np.uint32(0), np.uint32(0), np.uint32(0)
-            for k in range(3 * sx * j, 3 * sx * (j + 1), 3):
-                r += total[k]
-                g += total[k + 1]
-                b += total[k + 2]
-            out[j] = red * np.float32(r) + green * np.float32(g) + blue * np.float32(b)
+            for k in range(first, first + sy):
+                row, both = rgba[k], np.uint32(0)
+                for m in range(sx * j, sx * (j + 1)):
+                    both += row[m] & np.uint32(0x00FF00FF)
+                    g += row[m] >> np.uint32(8) & np.uint32(0xFF)
+                r += both & np.uint32(0xFFFF)
+                b += both >> np.uint32(16)
+            frame[i, j] = red * np.float32(r) + (green * np.float32(g) + blue * np.float32(b))

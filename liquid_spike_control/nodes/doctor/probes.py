@@ -80,7 +80,7 @@ def _edges() -> None:
     read_robot_controller(robot_named("pencil")).warm()
     camera = EventCamera(EventCameraModel(8, 8))
     frame = np.empty((8, 8), np.float32)
-    average(np.full((16, 48), 50, np.uint8), 2, 2, frame)
+    average(np.full((16, 16), 50, np.uint32), 2, 2, frame)
     camera.reset(frame, 0, seed=0)
     events = camera.step(2 * frame, 1_000_000)
     decoder = Decoder()

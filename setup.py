@@ -71,6 +71,7 @@ setup(
         "pillow>=10",
         "rosbags>=0.10",
         "pyyaml>=6",
+        "setproctitle>=1.3",
     ],
     extras_require={
         # ROS 2 Jazzy as wheels, for machines without a system ROS.

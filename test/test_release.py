@@ -21,7 +21,7 @@ import liquid_spike_control
 KEYS = {"gymnasium": "python3-gymnasium-pip", "mujoco": "python3-mujoco-pip", "rosbags": "python3-rosbags-pip",
         "pyopengl": "python3-opengl", "pillow": "python3-pil", "pyyaml": "python3-yaml"}  # fmt: skip
 #: What rosdep has no key for.
-KEYLESS = {"nir", "safetensors", "msgspec", "tyro"}
+KEYLESS = {"nir", "safetensors", "msgspec", "setproctitle", "tyro"}
 #: Licences under which what this package needs may be redistributed.
 PERMISSIVE = re.compile(
     r"Apache|BSD|MIT|PSF|Python Software Foundation|Python-2\.0|ISC|HPND|CNRI|MPL|Mozilla|Zlib|any-OSI|CC0|LLVM", re.I

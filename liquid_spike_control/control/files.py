@@ -2,7 +2,7 @@
 """Controllers out of files of any kind: liquid and gated networks (safetensors), spiking ones (NIR), gains with what is
 learnt while they run, and what spiking neurons have learnt by reward (yaml).
 
-What only some need is imported when one comes: NIR, HDF5 and the emulator take half a second.
+What only some need is imported when one comes: NIR, HDF5, numba and the emulator take half a second each.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint import ControllerFile, read_controller
-from ..liquid.controller import LiquidController
 from ..resources import model_file
 
 if TYPE_CHECKING:
+    from ..liquid.controller import LiquidController
     from ..spiking.policy_file import SpikingControllerFile
     from .reward import RewardController, RewardFile
     from .spiking import SpikingController
@@ -68,6 +68,8 @@ def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
         ModelError: the network does not fit it.
     """
     if isinstance(file, ControllerFile):
+        from ..liquid.controller import LiquidController
+
         return LiquidController(file)
     from .tracking import TrackingController, TrackingFile
 

@@ -11,15 +11,17 @@ import numpy as np
 
 from ..neuromorphic.backend import Backend, BackendStats
 from ..neuromorphic.energy.estimate import estimate
-from ..neuromorphic.model import SpikingModel, new_backend
 from ..types import SpikeTrain
 
 if TYPE_CHECKING:
+    from ..neuromorphic.model import SpikingModel
     from .diagnostics import Diagnostics
 
 
 def load_backend(model: SpikingModel, kind: str = "loihi") -> Backend:
     """A backend with the model's network, its kernels compiled or loaded from the cache."""
+    from ..neuromorphic.model import new_backend  # a second, which those who only read the account are spared
+
     backend = new_backend(model, kind)
     backend.run(SpikeTrain(np.zeros(2, np.int64), np.empty(0, np.int32)))
     backend.stats()  # it has a kernel of its own, which must not be compiled in the midst of a run

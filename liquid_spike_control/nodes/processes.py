@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nodes' processes: one each, their logs with the node's name, and none left behind.
 
-No child outlives this process: each asks the kernel for SIGTERM at its parent's death and looks at its
-parent's pid besides (``process.run``), and :meth:`Processes.stop` ends with SIGKILL.
+They are forked from a server that has imported what they need, see :mod:`.fork_server`. No child outlives this process:
+each asks the kernel for SIGTERM at its parent's death and looks at its parent's pid besides (``process.run``), and
+:meth:`Processes.stop` ends with SIGKILL.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -20,6 +20,7 @@ from rich.text import Text
 
 from ..errors import GraphError
 from ..terminal import Console
+from .fork_server import Child, ForkServer
 from .graph import PARENT, NodeSpec, environment
 
 #: From the first signal to SIGKILL [s].
@@ -43,20 +44,18 @@ class Processes:
         self._colours: dict[str, str] = {}
         self._up = threading.Event()
         self._readers: list[threading.Thread] = []
-        self.children: dict[str, subprocess.Popen] = {}
+        self._server: ForkServer | None = None
+        self.children: dict[str, Child] = {}
 
     def start(self, specs: tuple[NodeSpec, ...]) -> None:
         """Start a process for each node, with the parameters of its spec; one that has ended is restarted."""
-        env = environment() | {PARENT: str(os.getpid())}
+        if self._server is None:
+            env = environment() | {PARENT: str(os.getpid())}
+            self._server = ForkServer([spec.module for spec in specs], env)
         for spec in specs:
             colour = self._colours.setdefault(spec.name, COLOURS[len(self._colours) % len(COLOURS)])
             self._errors.pop(spec.name, None)
-            child = subprocess.Popen(
-                [sys.executable, "-m", spec.module, *spec.arguments()],
-                env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, errors="replace",
-                start_new_session=True,  # Ctrl-C is for the supervisor, which ends them in order
-            )  # fmt: skip
+            child = self._server.start(spec.module, spec.arguments())
             self.children[spec.name] = child
             reader = threading.Thread(target=self._read, args=(spec.name, colour, child.stdout), daemon=True)
             reader.start()
@@ -107,12 +106,14 @@ class Processes:
         for child in reversed(self.children.values()):
             if child.poll() is None:
                 child.terminate()
+        if self._server is not None:
+            self._server.close()
         deadline = time.monotonic() + STOP_S
         for child in self.children.values():
             try:
                 child.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
-                child.wait()
+                child.wait(STOP_S)
         for reader in self._readers:
             reader.join(1.0)

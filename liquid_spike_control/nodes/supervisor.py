@@ -21,7 +21,7 @@ from .interrupts import Interrupts
 from .monitor import Monitor
 from .page import Page
 from .process import Claim, new_executor
-from .processes import Processes
+from .processes import STOP_S, Processes
 
 #: Between two looks at the graph [s]; the nodes need the cores more.
 PERIOD_S = 0.2
@@ -133,7 +133,7 @@ class Supervisor:
         for hung in self._pulse.hung():
             self._pulse.forget(hung)
             self._processes.children[hung].kill()
-            self._processes.children[hung].wait()
+            self._processes.children[hung].wait(STOP_S)
         for spec in self._specs:
             if self._processes.children[spec.name].poll() is not None:
                 self._processes.start((spec,))

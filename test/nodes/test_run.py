@@ -88,7 +88,7 @@ def running(ros_domain, tmp_path):
         wait_for(lambda: text().count("configured in") == 5 or process.poll() is not None, 30, "start")
         assert process.poll() is None, text()
         children = children_of(process.pid)
-        assert len(children) == 5
+        assert len(children) == 6  # the nodes, and what they were forked from
         yield process, children, text
     finally:
         if process.poll() is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,14 +30,24 @@ class ProgressBar:
         self._task = self._progress.add_task(doing, total=None)
         self._drawn = 0.0
         self._began = time.monotonic()
+        # Kernels that are compiled and files that are opened come before the first count.
+        self._waiting = threading.Timer(AFTER_S, self._show_waiting)
+        self._waiting.daemon = True
 
     def __enter__(self) -> ProgressBar:
         self._began = time.monotonic()
+        if self._progress.console.is_terminal:
+            self._waiting.start()
         return self
 
     def __exit__(self, *_) -> None:
+        self._waiting.cancel()
         if self._drawn:
             self._progress.stop()
+
+    def _show_waiting(self) -> None:
+        if not self._drawn:
+            self.show(0, None)
 
     def show(self, done: int, total: int | None) -> None:
         """So much is done, of so much where that is known."""

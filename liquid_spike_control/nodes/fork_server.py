@@ -143,6 +143,11 @@ class ForkServer:
         self._asked.append(child)
         return child
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server is gone, and forks no more."""
+        return self._process.poll() is not None
+
     def take_replies(self) -> None:
         """Take the numbers of the processes that have begun."""
         while self._asked:

@@ -49,7 +49,7 @@ class Processes:
 
     def start(self, specs: tuple[NodeSpec, ...]) -> None:
         """Start a process for each node, with the parameters of its spec; one that has ended is restarted."""
-        if self._server is None:
+        if self._server is None or self._server.ended:
             env = environment() | {PARENT: str(os.getpid())}
             self._server = ForkServer([spec.module for spec in specs], env)
         for spec in specs:

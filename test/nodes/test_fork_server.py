@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes forked from one that has imported everything."""
 
+import io
 import os
 import signal
 import subprocess
@@ -13,6 +14,9 @@ import pytest
 from processes import alive, children_of, wait_for
 
 from liquid_spike_control.nodes.fork_server import ForkServer
+from liquid_spike_control.nodes.graph import NodeSpec
+from liquid_spike_control.nodes.processes import Processes
+from liquid_spike_control.terminal import Console
 
 pytest.importorskip("setproctitle")
 
@@ -108,3 +112,21 @@ def test_the_server_ends_with_its_asker():
         asker.kill()
         asker.communicate()
     wait_for(lambda: not alive(process), 5, "end of the server")
+
+
+def test_a_node_is_started_again_where_the_server_has_gone(ros_domain):
+    """A robot's graph outlives it, killed for want of memory, and a node's end after that."""
+    processes = Processes(Console(file=io.StringIO()))
+    gate = NodeSpec("gate", {})
+    try:
+        processes.start((gate,))
+        first = processes.children["gate"]
+        processes._server._process.kill()
+        processes._server._process.wait()
+        processes.start((gate,))
+        second = processes.children["gate"]
+        wait_for(lambda: alive(second.pid), 30, "the second process")
+        assert second.pid != first._pid and second.poll() is None
+    finally:
+        processes.stop()
+    assert second.poll() is not None

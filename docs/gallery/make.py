@@ -13,8 +13,8 @@ from liquid_spike_control.video.film import film
 
 #: Seed of the episode; no training had it.
 SEED = 1003
-#: How much of it is shown [s], and the width of the picture [pixels]; less where a textured wall moves all the time, and
-#: of robots that hide readings of another, which look like it.
+#: How much of it is shown [s], and the width of the picture [pixels]; less where a textured wall moves all the time,
+#: and of robots that hide readings of another, which look like it.
 LENGTH_S, WIDTH = 6.0, 800
 SMALLER = {"pencil-hard": (3.0, 560), "half-cheetah": (4.0, 640), "hopper": (4.0, 640)}
 VARIANT = (3.0, 560)

@@ -12,7 +12,7 @@ from ..options import BenchOptions, BenchRobotOptions
 from ..outputs import write_json
 from ..terminal import Console
 from ..video.encoding import check_encoder
-from . import lava, robot, snn_step, sweep
+from . import conditions, lava, neurons, robot, snn_step, sweep
 from .robot import RobotBenchmark, Setting
 
 
@@ -55,8 +55,8 @@ def numbers_in(text: str, option: str) -> tuple[float, ...]:
     return tuple(numbers)
 
 
-def settings_in(texts: tuple[str, ...]) -> tuple[tuple[str, Setting], ...]:
-    """Settings out of ``name=value`` texts: numbers, true, false or a text.
+def settings_in(texts: tuple[str, ...], option: str = "--set") -> tuple[tuple[str, Setting], ...]:
+    """Settings out of ``name=value`` texts: numbers, true, false or a text; errors name the option.
 
     Raises:
         TaskError: a text is of another form, or a number is not finite.
@@ -65,11 +65,25 @@ def settings_in(texts: tuple[str, ...]) -> tuple[tuple[str, Setting], ...]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier() and value):
-            raise TaskError(f"--set {text}; give name=value, e.g. push=0.06")
+            raise TaskError(f"{option} {text}; give name=value, e.g. push=0.06")
         settings[name] = setting = _setting(value)
         if isinstance(setting, float) and not math.isfinite(setting):
-            raise TaskError(f"--set {text}; give a finite number")
+            raise TaskError(f"{option} {text}; give a finite number")
     return tuple(settings.items())
+
+
+def conditions_in(texts: tuple[str, ...]) -> dict[str, tuple[tuple[str, Setting], ...]]:
+    """Conditions out of texts such as ``none`` and ``noise=10,lighting=dusk``: settings by text.
+
+    Raises:
+        TaskError: a text is of another form, or is given twice.
+    """
+    found: dict[str, tuple[tuple[str, Setting], ...]] = {}
+    for text in texts:
+        if text in found:
+            raise TaskError(f"--conditions {text}: given twice; leave one out")
+        found[text] = () if text == "none" else settings_in(tuple(text.split(",")), "--conditions")
+    return found
 
 
 def _setting(text: str) -> Setting:
@@ -90,8 +104,13 @@ def robot_command(options: BenchRobotOptions) -> int:
         LiquidSpikeError: an option, the robot or a model is wrong.
     """
     console = Console()
-    if options.plot and not options.sweep:
-        raise TaskError("--plot belongs to --sweep; leave it out")
+    if options.plot and not (options.sweep or options.conditions):
+        raise TaskError("--plot belongs to --sweep and --conditions; leave it out")
+    if options.sweep and options.conditions:
+        raise TaskError("--sweep and --conditions both vary the settings; leave one out")
+    if options.against and not options.conditions:
+        raise TaskError("--against belongs to --conditions; leave it out")
+    under = conditions_in(options.conditions)
     swept = sweep.sweep_of(options.sweep) if options.sweep else None
     settings = settings_in(options.set)
     benchmark = RobotBenchmark(
@@ -105,17 +124,24 @@ def robot_command(options: BenchRobotOptions) -> int:
         jobs=options.jobs,
         rendered=options.rendered,
     )
+    for name in ("video", "neurons"):
+        if getattr(options, name) is not None:
+            if swept or under:
+                raise TaskError(f"--{name} shows one episode; leave --{'sweep' if swept else 'conditions'} out")
+            if len(benchmark.names) > 1:
+                known = ", ".join(benchmark.names)
+                raise TaskError(f"--{name} shows one variant; give --variants with one of {known}")
     if options.video is not None:
-        if swept:
-            raise TaskError("--video shows one episode; leave --sweep out")
-        if len(benchmark.names) > 1:
-            raise TaskError(f"--video shows one variant; give --variants with one of {', '.join(benchmark.names)}")
         check_encoder(options.video)
+    if under:
+        return _finish(conditions, conditions.run(benchmark, under, options.against, console), options, console)
     if swept:
         return _finish(sweep, sweep.run(benchmark, *swept, console), options, console)
     _finish(robot, robot.run(benchmark, console), options, console)
     if options.video is not None:
         robot.film_first(benchmark, options.video, console)
+    if options.neurons is not None:
+        neurons.plot(neurons.record(benchmark), options.neurons)
     return 0
 
 

@@ -23,6 +23,8 @@ class EpisodeFigures:
     Attributes:
         seed: of the episode.
         success: the task's own judgement.
+        failed: it ended by a failure, rather than in time.
+        distance_m: that was covered [m]; None where the task does not say.
         lasted_s: how long it lasted [s].
         reward: sum of the task's rewards.
         error_square: float64 ``(n,)``, mean squared error of each estimate, in its unit squared.
@@ -35,6 +37,8 @@ class EpisodeFigures:
 
     seed: int
     success: bool
+    failed: bool
+    distance_m: float | None
     lasted_s: float
     reward: float
     error_square: np.ndarray
@@ -79,7 +83,8 @@ def run_episode(loop: Loop, seed: int, history: History | None = None) -> Episod
     wall = time.perf_counter() - begin
     backend = getattr(loop.estimator, "backend", None)
     return EpisodeFigures(
-        seed=seed, success=task.success, lasted_s=task.elapsed_s, reward=reward,
+        seed=seed, success=task.success, failed=task.failed, distance_m=task.distance, lasted_s=task.elapsed_s,
+        reward=reward,
         error_square=(np.array(errors) ** 2).mean(0), truth_square=(np.array(truths) ** 2).mean(0),
         n_events=n_events, stats=backend.stats() if backend else None, latencies_us=np.array(latencies) * 1e6,
         wall_s=wall,
@@ -109,11 +114,17 @@ def summarise(episodes: Sequence[EpisodeFigures], estimates: Sequence[str] = ())
 
     latencies = np.concatenate([e.latencies_us for e in episodes])
     successes = sum(e.success for e in episodes)
+    distances = [e.distance_m for e in episodes if e.distance_m is not None]
+    km = sum(distances) * 1e-3 if distances else None
+    failures = sum(e.failed for e in episodes)
     figures: dict[str, Any] = {
         "episodes": len(episodes),
         "success_rate": successes / len(episodes),
         "success_interval_95": list(wilson_interval(successes, len(episodes))),
         "failed_seeds": [e.seed for e in episodes if not e.success],
+        "failures": failures,
+        "distance_km": km,
+        "failures_per_km": failures / km if km else None,
         "lasted_s_mean": float(seconds.mean()),
         "reward_mean": float(np.mean([e.reward for e in episodes])),
         "estimate_rmse": rms("error_square") if estimates else {},

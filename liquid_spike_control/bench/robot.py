@@ -7,7 +7,7 @@ import math
 import multiprocessing
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,24 +115,40 @@ class RobotBenchmark:
 
     def episodes(self) -> Iterator[tuple[str, EpisodeFigures]]:
         """Run everything; yields variant and figures as they come."""
-        work = [(self, name, seed) for seed in self.seeds for name in self.names]
-        if self.jobs == 1:
-            yield from map(run_one, work)
-            return
-        with multiprocessing.get_context("spawn").Pool(self.jobs, end_with_parent, (os.getpid(),)) as pool:
-            yield from pool.imap_unordered(run_one, work)
+        work = self.work()
+        for number, figures in run_work(work, self.jobs):
+            yield work[number][1], figures
+
+    def work(self) -> list[tuple[RobotBenchmark, str, int]]:
+        """The episodes: this, variant and seed of each."""
+        return [(self, name, seed) for seed in self.seeds for name in self.names]
 
 
-#: The loops of this process, by benchmark and variant: GL contexts and models are made once.
+def run_work(work: Sequence[tuple[RobotBenchmark, str, int]], jobs: int) -> Iterator[tuple[int, EpisodeFigures]]:
+    """Run episodes of one or more benchmarks; yields number and figures of each as they come.
+
+    Args:
+        work: benchmark, variant and seed; those of one benchmark one after the other.
+        jobs: processes.
+    """
+    if jobs == 1:
+        yield from map(_run_one, enumerate(work))
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, end_with_parent, (os.getpid(),)) as pool:
+        yield from pool.imap_unordered(_run_one, enumerate(work))
+
+
+#: The loops of this process, of one benchmark, by variant: GL contexts and models are made once.
 _loops: dict[tuple[RobotBenchmark, str], Loop] = {}
 
 
-def run_one(item: tuple[RobotBenchmark, str, int]) -> tuple[str, EpisodeFigures]:
-    """One episode of a variant and a seed."""
-    benchmark, name, seed = item
+def _run_one(item: tuple[int, tuple[RobotBenchmark, str, int]]) -> tuple[int, EpisodeFigures]:
+    number, (benchmark, name, seed) = item
+    for key in [key for key in _loops if key[0] != benchmark]:
+        _loops.pop(key).world.close()
     if (benchmark, name) not in _loops:
         _loops[benchmark, name] = benchmark.loop(name)
-    return name, run_episode(_loops[benchmark, name], seed)
+    return number, run_episode(_loops[benchmark, name], seed)
 
 
 def run(benchmark: RobotBenchmark, console: Console) -> dict[str, Any]:
@@ -155,6 +171,7 @@ def run(benchmark: RobotBenchmark, console: Console) -> dict[str, Any]:
         "title": benchmark.title,
         "version": __version__,
         "robot": robot.name,
+        "failure": robot.failure,
         "units": {e.name: e.unit for e in robot.estimates},
         "settings": dict(benchmark.settings),
         "duration_s": benchmark.duration_s,
@@ -210,6 +227,7 @@ def print_table(report: dict[str, Any], console: Console) -> None:
     row("success", [f"{100 * r['success_rate']:.1f} %" for r in results.values()])
     intervals = [[100 * x for x in r["success_interval_95"]] for r in results.values()]
     row("95 % interval", [f"{low:.0f}-{high:.0f}" for low, high in intervals])
+    number(f"{report['failure']}, per km", "failures_per_km", ".2f")
     number("lasted, s", "lasted_s_mean", ".1f")
     number("reward", "reward_mean", ".4g")
     for key, title in (("estimate_rmse", "error, rms"), ("truth_rms", "true, rms")):

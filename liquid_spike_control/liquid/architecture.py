@@ -48,6 +48,7 @@ class Architecture:
         elapsed_span: elapsed time is the cell's time span; if not, each step spans one nominal period.
         period_span: the cell's time span of one nominal period.
         output: how commands are kept within their limits.
+        stacked: samples of the inputs that an mlp sees side by side, the newest first; zeros from before the episode.
 
     Raises:
         ModelError: a field is unknown, of the wrong type, or does not go with the others.
@@ -68,6 +69,7 @@ class Architecture:
     elapsed_span: bool = True
     period_span: float = 1.0
     output: str = "tanh"
+    stacked: int = 1
 
     def __post_init__(self) -> None:
         choices = (("cell", CELLS), ("mode", MODES), ("activation", ACTIVATIONS), ("output", OUTPUTS))
@@ -76,7 +78,7 @@ class Architecture:
                 _refuse(field, f"one of {', '.join(known)}", getattr(self, field))
         for field, least, most in (
             ("units", 1, MAX_WIDTH), ("layers", 1, 16), ("backbone_units", 0, MAX_WIDTH), ("backbone_layers", 0, 16),
-            ("unfolds", 1, 100), ("encoder_units", 0, MAX_WIDTH),
+            ("unfolds", 1, 100), ("encoder_units", 0, MAX_WIDTH), ("stacked", 1, 256),
         ):  # fmt: skip
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -95,13 +97,18 @@ class Architecture:
             _refuse("backbone_layers", "0, as only a CfC without wiring has a backbone", self.backbone_layers)
         if self.mode != "default" and self.cell != "cfc":
             _refuse("mode", f"default for {self.cell}", self.mode)
+        if self.stacked > 1 and self.cell != "mlp":
+            _refuse("stacked", f"1 for {self.cell}, which has a state", self.stacked)
         for field in ("mixed_memory", "wiring"):
             if getattr(self, field) and self.cell not in ("cfc", "ltc"):
                 _refuse(field, f"none for {self.cell}", getattr(self, field))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON; what other networks do not have is left out, so that their files stay as they were."""
+        values = asdict(self)
+        if self.stacked == 1:
+            del values["stacked"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Architecture:
@@ -126,9 +133,13 @@ class Architecture:
 
     # What follows from the fields
 
+    def sample_inputs(self, n_observations: int) -> int:
+        """Width of what the network takes of one sample."""
+        return n_observations + self.elapsed_input
+
     def layer_inputs(self, n_observations: int, n_commands: int) -> list[int]:
         """Width of what enters each layer."""
-        first = self.encoder_units or n_observations + self.elapsed_input
+        first = self.encoder_units or self.stacked * self.sample_inputs(n_observations)
         return [first] + [self.stages(n_commands)[-1]] * (self.layers - 1)
 
     def stages(self, n_commands: int) -> tuple[int, ...]:
@@ -146,11 +157,13 @@ class Architecture:
         sparse = self.heads if self.wiring is None or self.wiring.sparse_gates else min(self.heads, 2)
         return np.concatenate([mask] * sparse + [np.ones_like(mask)] * (self.heads - sparse))
 
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        """Width of each part of the state: for each layer the hidden state, then its memory cell if it has one."""
+    def state_sizes(self, n_observations: int) -> tuple[int, ...]:
+        """Width of each part of the state: for each layer the hidden state, then its memory cell if it has one; of
+        stacked samples all but the newest, as one part.
+        """
         if self.cell == "mlp":
-            return ()
+            past = (self.stacked - 1) * self.sample_inputs(n_observations)
+            return (past,) if past else ()
         return (self.units,) * self.layers * (2 if self.mixed_memory or self.cell == "lstm" else 1)
 
     def wirings(self, n_observations: int, n_commands: int) -> list[Wiring | None]:
@@ -174,6 +187,7 @@ NAMES: dict[str, dict[str, Any]] = {
     "gru": {"cell": "gru", "units": 32},
     "lstm": {"cell": "lstm", "units": 32},
     "mlp": {"cell": "mlp", "units": 64, "layers": 2},
+    "mlp_stacked": {"cell": "mlp", "units": 64, "layers": 2, "stacked": 8},
 }
 
 
@@ -205,7 +219,7 @@ def tensor_shapes(architecture: Architecture, n_observations: int, n_commands: i
 
     shapes: Shapes = {}
     if a.encoder_units:
-        shapes |= affine("encode", n_observations + a.elapsed_input, a.encoder_units)
+        shapes |= affine("encode", a.stacked * a.sample_inputs(n_observations), a.encoder_units)
     stages = a.stages(n_commands)
     for k, n_x in enumerate(a.layer_inputs(n_observations, n_commands)):
         layer, cell = f"layers.{k}", f"layers.{k}.cell"

@@ -82,6 +82,7 @@ def _print(file: ControllerFile, report: dict[str, Any], console: Console) -> No
     console.print(table)
     made = [f"{a.layers} x {a.units} {a.cell}" if a.layers > 1 else f"{a.units} {a.cell}"]
     made += [f"mode {a.mode}"] * (a.mode != "default") + ["mixed memory"] * a.mixed_memory
+    made += [f"{a.stacked} samples stacked"] * (a.stacked > 1)
     made += [f"backbone {a.backbone_layers} x {a.backbone_units} {a.activation}"] * (a.backbone_layers > 0)
     made += [f"{a.unfolds} solver steps"] * (a.cell == "ltc")
     made += [f"wiring {a.wiring.kind}"] if a.wiring else []

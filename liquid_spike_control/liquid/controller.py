@@ -41,6 +41,7 @@ class LiquidController:
 
     Attributes:
         observation_names, command_names, nominal_period_s, command_limits: see :class:`Controller`.
+        architecture: of the network.
         clamped: steps whose ``dt`` was outside 0.1 to 10 nominal periods, or not a number.
         poisoned: steps that ended in a reset because a number was not finite.
     """
@@ -50,6 +51,7 @@ class LiquidController:
         self.command_names = file.command_names
         self.nominal_period_s = file.nominal_period_s
         self.command_limits = np.array(file.command_limits, float)
+        self.architecture = file.architecture
         self.clamped = 0
         self.poisoned = 0
         self._program = program = Program(file)

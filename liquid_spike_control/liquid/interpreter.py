@@ -22,6 +22,7 @@ MIX = 3  # heads, h, n, gated
 SOLVE = 4  # head, h, n, rates, asymptotes
 GATE = 5  # gates of the input, gates of the state, h, n
 UNFOLD = 6  # parameters, inputs, n_inputs, h, n, width, unfolds, n_diagonals
+SHIFT = 7  # samples, the newest first; width of one; how many numbers move on by it
 ROW = 9
 
 # Fields of the header, int32, with which the block begins.
@@ -83,6 +84,9 @@ def run(block, dt):
             solve(memory, a, b, c, span, d, e)
         elif row[0] == GATE:
             gate(memory, a, b, c, d)
+        elif row[0] == SHIFT:
+            for j in range(a + c - 1, a - 1, -1):
+                memory[j + b] = memory[j]
         else:
             _unfold(memory, header, row, span)
     for i in range(header[N_COMMANDS]):

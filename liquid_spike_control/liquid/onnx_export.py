@@ -2,10 +2,10 @@
 """Controllers as ONNX graphs: one step, any batch, for runtimes of other makers. No torch.
 
 Inputs are ``observation`` (batch, n_observations) in its units, ``elapsed`` (batch, 1) [s] and the parts of the state
-(batch, units); outputs are ``command`` (batch, n_commands) within the limits and each part's successor, ``next_`` and
-its name. A state of zeros begins an episode. Elapsed time is held within 0.1 to 10 nominal periods, as everywhere;
-numbers that are not finite are not looked for: that is the compiled controller's and the gate's work. The names, units
-and the rest of the file are in the model's metadata.
+(batch, units), or ``past`` (batch, n), the stacked samples before this one; outputs are ``command`` (batch, n_commands)
+within the limits and each part's successor, ``next_`` and its name. A state of zeros begins an episode. Elapsed time is
+held within 0.1 to 10 nominal periods, as everywhere; numbers that are not finite are not looked for: that is the
+compiled controller's and the gate's work. The names, units and the rest of the file are in the model's metadata.
 """
 
 from __future__ import annotations
@@ -82,9 +82,15 @@ class _Graph:
 
 def state_names(file: ControllerFile) -> tuple[str, ...]:
     """Of the parts of the state, in the order of :attr:`.controller.LiquidController.state`."""
-    layers, parts = range(file.architecture.layers), len(file.architecture.state_sizes)
+    layers, parts = range(file.architecture.layers), len(_state_sizes(file))
+    if file.architecture.stacked > 1:
+        return ("past",)
     names = [f"hidden_{k}" for k in layers] + [f"memory_{k}" for k in layers]
     return tuple(names[:parts])
+
+
+def _state_sizes(file: ControllerFile) -> tuple[int, ...]:
+    return file.architecture.state_sizes(len(file.observation_names))
 
 
 def to_onnx(file: ControllerFile) -> Any:
@@ -105,9 +111,13 @@ def to_onnx(file: ControllerFile) -> Any:
         span = ratio if timed and a.elapsed_span else span
     if timed and a.period_span != 1:
         span = g("Mul", span, g.constant(a.period_span))
+    new: dict[str, str] = {}
+    if a.stacked > 1:
+        n_sample, n_past = a.sample_inputs(len(file.observation_names)), _state_sizes(file)[0]
+        x = g.join(x, "past")
+        new["past"] = g.split(x, [n_past, n_sample])[0]
     if a.encoder_units:
         x = g.affine(x, t["encode.weight"], t["encode.bias"])
-    new: dict[str, str] = {}
     stages = a.stages(len(file.command_names))
     for k, wiring in enumerate(wirings_of(a, t, len(file.command_names))):
         if a.cell == "mlp":
@@ -142,8 +152,9 @@ def to_onnx(file: ControllerFile) -> Any:
             g.nodes,
             "controller",
             [tensor("observation", len(file.observation_names)), tensor("elapsed", 1)]
-            + [tensor(name, a.units) for name in names],
-            [tensor("command", len(file.command_names))] + [tensor(f"next_{name}", a.units) for name in names],
+            + [tensor(name, n) for name, n in zip(names, _state_sizes(file), strict=True)],
+            [tensor("command", len(file.command_names))]
+            + [tensor(f"next_{name}", n) for name, n in zip(names, _state_sizes(file), strict=True)],
             g.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -266,7 +277,7 @@ def disagreement(model: bytes, file: ControllerFile, n_steps: int = 500, seed: i
         raise ModelError(f"onnxruntime cannot run the ONNX model: {line}; export it again") from None
     rng, controller = np.random.default_rng(seed), new_controller(file)
     names = state_names(file)
-    state = {name: np.zeros((1, file.architecture.units), np.float32) for name in names}
+    state = {name: np.zeros((1, n), np.float32) for name, n in zip(names, _state_sizes(file), strict=True)}
     worst = 0.0
     for _ in range(n_steps):
         observation = rng.normal(size=len(file.observation_names)) * file.observation_scales

@@ -44,7 +44,8 @@ class Policy(nn.Module):
         n_observations, n_commands = len(self.scales), len(self.limits)
         widths, stages = architecture.layer_inputs(n_observations, n_commands), architecture.stages(n_commands)
         if architecture.encoder_units:
-            self.encode = nn.Linear(n_observations + architecture.elapsed_input, architecture.encoder_units)
+            n_inputs = architecture.stacked * architecture.sample_inputs(n_observations)
+            self.encode = nn.Linear(n_inputs, architecture.encoder_units)
         full, layers = WiringPlan("fully_connected"), []
         for k, (n, wiring) in enumerate(zip(widths, wirings, strict=True)):
             wiring = wiring or full.build(n, architecture.units, n_commands, k)
@@ -53,8 +54,11 @@ class Policy(nn.Module):
         self.project = nn.Linear(stages[-1], n_commands)
 
     def initial_state(self, batch: int) -> State:
-        """Zeros: for each layer the hidden state and the memory cell, if it has them, each ``(batch, units)``."""
-        return tuple(self.project.weight.new_zeros(batch, n) for n in self.architecture.state_sizes)
+        """Zeros: for each layer the hidden state and the memory cell, if it has them, each ``(batch, units)``; or the
+        samples before, ``(batch, (stacked - 1) * n_inputs)``.
+        """
+        sizes = self.architecture.state_sizes(len(self.scales))
+        return tuple(self.project.weight.new_zeros(batch, n) for n in sizes)
 
     def inputs(self, observation: Tensor, elapsed: Tensor) -> tuple[Tensor, Tensor]:
         """Return the inputs of the first layer, ``(..., n_inputs)``, and the cells' time spans ``(..., 1)``."""
@@ -115,6 +119,9 @@ class Policy(nn.Module):
         x, span = self.inputs(observation, elapsed)
         left = self.initial_state(len(x)) if state is None else state
         new: State = ()
+        if self.architecture.stacked > 1:
+            x, past = _stacked(x, left[0], self.architecture.stacked)
+            new = (past,)
         if self.architecture.encoder_units:
             x = self.encode(x)
         for layer in self.layers:
@@ -134,7 +141,7 @@ class Policy(nn.Module):
             raise ValueError(f"observation has shape (batch, time, {n}), not {tuple(observation.shape)}")
         if elapsed.shape != observation.shape[:2]:
             raise ValueError(f"elapsed has shape {tuple(observation.shape[:2])}, not {tuple(elapsed.shape)}")
-        sizes = self.architecture.state_sizes
+        sizes = self.architecture.state_sizes(n)
         expected = [(len(observation), size) for size in sizes]
         if state is not None and [tuple(part.shape) for part in state] != expected:
             raise ValueError(f"state has parts of shapes {expected}, not {[tuple(part.shape) for part in state]}")
@@ -187,6 +194,20 @@ class Policy(nn.Module):
                 for name, value in self.state_dict().items()
             },
         )
+
+
+def _stacked(x: Tensor, past: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Each sample of ``(batch, time, width)`` beside the ``n - 1`` before it, the newest first; and the last of them.
+
+    Args:
+        x: the samples.
+        past: those before, the newest first, ``(batch, (n - 1) * width)``.
+        n: how many are put side by side.
+    """
+    time = x.shape[1]
+    whole = torch.cat([past.unflatten(1, (n - 1, -1)).flip(1), x], 1)
+    stack = torch.cat([whole[:, n - 1 - k : n - 1 - k + time] for k in range(n)], -1)
+    return stack, whole[:, -(n - 1) :].flip(1).flatten(1)
 
 
 def new_policy(

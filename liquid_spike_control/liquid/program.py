@@ -2,8 +2,9 @@
 """A controller file as a program: its numbers, weights and workspace in the block that :mod:`.interpreter` runs.
 
 The workspace begins with what enters the first layer, followed by the hidden states of all layers and then their
-memory cells. So a layer finds its input and its own state side by side: its input is the end of the state of the layer
-below, and within a wired layer the input of a stage is the stage before.
+memory cells; of stacked samples the state is the end of that input. So a layer finds its input and its own state side
+by side: its input is the end of the state of the layer below, and within a wired layer the input of a stage is the
+stage before.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Program:
         block: float64, what :func:`.interpreter.run` takes.
         observation: float64 ``(n_observations,)``, in the units of the file; a view of the block, to be written.
         command: float64 ``(n_commands,)``; a view.
-        state: float32 ``(parts, units)``: hidden states of all layers, then their memory cells; a view.
+        state: float32 ``(parts, units)``: hidden states of all layers, then their memory cells; or ``(1, n)``, the
+            samples before, the newest first; a view.
         n_sparse: layers whose synapses are stored one by one because that is faster.
     """
 
@@ -54,11 +56,12 @@ class Program:
             header[field] = self._place(values) // 2
 
         widths = a.layer_inputs(n_observations, n_commands)
-        n_inputs, n_state = n_observations + a.elapsed_input, sum(a.state_sizes)
-        inputs = self._room(n_inputs) if a.encoder_units else 0
-        first = self._room(widths[0] + n_state)
+        sizes, n_sample = a.state_sizes(n_observations), a.sample_inputs(n_observations)
+        n_state = sum(sizes)
+        inputs = self._room(a.stacked * n_sample) if a.encoder_units else 0
+        first = self._room(widths[0] + (n_state if a.stacked == 1 else 0))
         header[op.INPUTS] = inputs = inputs or first
-        state = first + widths[0]
+        state = first + widths[0] if a.stacked == 1 else inputs + n_sample
         if a.encoder_units:
             self._affine("encode", inputs, target=first)
         below = first
@@ -70,6 +73,8 @@ class Program:
             hidden = state + k * a.units
             self._layer(f"layers.{k}", hidden - n_x, n_x, hidden, state + (a.layers + k) * a.units, wiring)
             below = hidden + a.units - a.stages(n_commands)[-1]
+        if a.stacked > 1:
+            self._operations.append([op.SHIFT, inputs, n_sample, n_state])
         header[op.OUTPUTS] = self._affine("project", below, pad=n_commands > LANES // 2)
         rows = np.array([row + [0] * (op.ROW - len(row)) for row in self._operations], np.int32)
         header[op.OPERATIONS] = self._place(rows)
@@ -80,7 +85,7 @@ class Program:
         self.block = self._written()
         self.observation = self.block[header[op.OBSERVATION] :][:n_observations]
         self.command = self.block[header[op.COMMAND] :][:n_commands]
-        self.state = self.block.view(np.float32)[state:][:n_state].reshape(len(a.state_sizes), a.units)
+        self.state = self.block.view(np.float32)[state:][:n_state].reshape(len(sizes), sizes[0] if sizes else a.units)
 
     # The block
 

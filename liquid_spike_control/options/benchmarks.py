@@ -49,6 +49,11 @@ class BenchRobotOptions(BenchOptions):
     sweep: str = ""
     """A setting's values, name=first:last:step, e.g. push=0.09:0.13:0.0025: success at each of them, and the largest at
     which 90 % of the episodes succeed."""
+    conditions: tuple[str, ...] = ()
+    """Settings of the task under which all variants are compared, in one run, e.g. none noise=10 lighting=dusk,noise=3:
+    success, failures per kilometre, and a sign test on the same seeds."""
+    against: str = ""
+    """Of --conditions: the variant that the others are compared with; the first one if not given."""
     variants: str = ""
     """Comma-separated, as the robot's description names them; an unknown name lists them all. All if not given."""
     perception_model: Path | None = None
@@ -60,7 +65,10 @@ class BenchRobotOptions(BenchOptions):
     jobs: Jobs = 2
     """Processes."""
     plot: Picture = None
-    """Write a picture of --sweep."""
+    """Write a picture of --sweep or --conditions."""
+    neurons: Picture = None
+    """Write a picture of the first seed's episode, with one variant: the state of each neuron of its controller along
+    the robot's way, or over time."""
     video: Video = None
     """Write a moving picture of the first seed's episode, .gif or .mp4 (needs the extra [video]); with one variant."""
 

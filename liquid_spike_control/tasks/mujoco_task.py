@@ -217,6 +217,20 @@ class MujocoTask:
         """Whether it has come to its end; without an aim, not failing is all."""
         return self.over and not self.failed
 
+    @property
+    def distance(self) -> float | None:
+        """Distance covered since the reset [m], by which benchmarks count failures; None, by default, where it says
+        nothing.
+        """
+        return None
+
+    @property
+    def place(self) -> np.ndarray | None:
+        """Where the robot is, seen from above, float64 ``(2,)`` [m], for pictures of its way; None, by default, where
+        it does not travel.
+        """
+        return None
+
     def expert(self) -> Expert:
         """The expert: :meth:`law` on the true state."""
         return StateExpert(_OwnLaw)

@@ -41,6 +41,7 @@ def test_an_unknown_name_lists_the_known_ones():
         ("cfc", {"units": 10, "backbone_units": 0, "mode": "pure"}, (15 * 10 + 10) + 20 + 22),
         ("ltc", {"units": 10}, 4 * (15 * 10) + 3 * 10 + 2 * 5 + 22),
         ("mlp", {"units": 10, "layers": 1, "elapsed_input": False}, (4 * 10 + 10) + 22),
+        ("mlp", {"units": 10, "layers": 1, "stacked": 3}, (3 * 5 * 10 + 10) + 22),
     ],
 )
 def test_parameters_are_those_counted_by_hand(name, changes, parameters):

@@ -46,6 +46,8 @@ ARCHITECTURES = {
     "gru": named("gru", units=17, layers=2),
     "lstm": named("lstm", units=17, layers=2),
     "mlp": named("mlp", units=17, layers=3),
+    "mlp, stacked": named("mlp", units=17, layers=1, stacked=5),
+    "mlp, stacked and encoded": named("mlp", units=17, layers=1, stacked=2, encoder_units=6, elapsed_input=False),
 }
 
 

@@ -23,6 +23,7 @@ ARCHITECTURES = {
     "gru": named("gru", units=12, elapsed_input=False),
     "lstm": named("lstm", units=12),
     "mlp": named("mlp", units=12),
+    "mlp, stacked": named("mlp_stacked", units=12, stacked=3, encoder_units=5),
 }
 
 

@@ -25,6 +25,7 @@ ARCHITECTURES = {
     "gru": named("gru", units=12),
     "lstm": named("lstm", units=12, layers=2),
     "mlp": named("mlp", units=12),
+    "mlp, stacked": named("mlp_stacked", units=12, stacked=3),
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.assembly import new_estimator, new_loop, read_robot_perception
+from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.errors import TaskError
 from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.nodes.run import run_command
@@ -156,7 +157,16 @@ def test_events_show_the_lane_but_not_in_a_blackout():
     silent = dark == 0
     first = int(np.argmax(silent))
     assert 10 < silent.sum() < 90 and first > 0 and np.array_equal(dark[: first - 1], clear[: first - 1])
-    assert events_of(0.5, noise=20.0).sum() > events_of(0.5).sum()
+    plain = events_of(0.5).sum()
+    assert events_of(0.5, noise=20.0).sum() > plain
+    assert events_of(0.5, threshold=0.7).sum() > 1.1 * plain > 1.1 * events_of(0.5, threshold=1.5).sum()
+
+
+def test_the_mismatch_of_thresholds_is_a_setting_of_its_own():
+    camera = robot_named("lane_car").cameras[0]
+    models = [task_of(robot_named("lane_car"), mismatch=factor).camera_model(camera) for factor in (1.0, 2.0, 100.0)]
+    assert [model.threshold_mismatch for model in models] == pytest.approx([0.03, 0.06, 0.1])
+    assert len({(model.contrast_threshold, model.shot_noise_hz) for model in models}) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,6 +176,8 @@ def test_events_show_the_lane_but_not_in_a_blackout():
         ({"texture": "snow"}, "texture: 'snow' is unknown; give fractal or patches"),
         ({"lighting": "night"}, "lighting: 'night' is unknown; give even or shadows or dusk"),
         ({"noise": math.nan}, "noise: nan; give a finite number of at least 0"),
+        ({"threshold": 0.0}, "threshold: 0.0; give a factor of 0.1 to 10"),
+        ({"mismatch": math.inf}, "mismatch: inf; give a finite number of at least 0"),
         ({"blackouts": -1.0}, "blackouts: -1.0; give a finite number of at least 0"),
     ],
 )
@@ -211,6 +223,16 @@ def test_nineteen_neurons_keep_the_lane_on_disturbed_estimates():
     for seed in (1000, 1001):
         assert run_episode(task, controller, Perturbation("calm"), seed).success
     assert controller.state.size == 19
+
+
+@pytest.mark.parametrize("variant", ["gru", "lstm", "mlp"])
+def test_its_peers_were_trained_alike_and_keep_the_lane(variant):
+    robot = robot_named("lane_car")
+    files = [read_controller(robot.file(f)) for f in ("ncp.safetensors", robot.variants[variant].controller)]
+    commands = [f.training_command for f in files]
+    assert commands[1] == commands[0].replace("ncp", variant if variant != "mlp" else "mlp_stacked")
+    task = sensed_task_named("lane_car?disturbed")
+    assert run_episode(task, new_controller(files[1]), Perturbation("calm"), 1000).success
 
 
 def test_plastic_synapses_that_learnt_by_reward_keep_the_lane():

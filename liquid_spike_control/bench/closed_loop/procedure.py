@@ -332,7 +332,7 @@ def in_words(architecture: Architecture | SpikingArchitecture) -> str:
         kind = "recurrent CUBA-LIF" if a.recurrent else "CUBA-LIF"
         return f"{kind} {' + '.join(map(str, a.units))}, {a.steps} steps a period, {a.fields} fields an observation"
     words = [f"{a.cell} {a.units}" if a.layers == 1 else f"{a.cell} {a.layers} x {a.units}"]
-    words += ["mixed memory"] * a.mixed_memory
+    words += [f"{a.stacked} samples stacked"] * (a.stacked > 1) + ["mixed memory"] * a.mixed_memory
     words += [f"backbone {a.backbone_layers} x {a.backbone_units}"] if a.backbone_layers else []
     words += [f"wired ({a.wiring.kind})"] if a.wiring else []
     words += [f"{a.unfolds} unfolds"] if a.cell == "ltc" else []

@@ -45,7 +45,9 @@ class KeepLane(MujocoTask):
     Args:
         robot: of ``robot.yaml``.
         texture, lines, lighting, contrast: see :class:`~.road.RoadLook`.
-        noise: factor on the camera's noise, and on how unlike its pixels' thresholds are.
+        noise: factor on the camera's noise: events of nothing, and of leaks.
+        threshold: factor on the contrast that gives an event.
+        mismatch: factor on how unlike the pixels' thresholds are, at most half of the threshold.
         blackouts: of 0.3 s without events, on average so many a second.
 
     Raises:
@@ -57,16 +59,22 @@ class KeepLane(MujocoTask):
 
     def __init__(
         self, robot: Robot, texture: str = "fractal", lines: str = "edges", lighting: str = "even",
-        contrast: float = 1.0, noise: float = 1.0, blackouts: float = 0.0,
+        contrast: float = 1.0, noise: float = 1.0, threshold: float = 1.0, mismatch: float = 1.0,
+        blackouts: float = 0.0,
     ) -> None:  # fmt: skip
         for name, kind, known in (("texture", texture, KINDS), ("lines", lines, LINES), ("lighting", lighting, LIGHTS)):
             if kind not in known:
                 raise TaskError(f"{robot.source}: {name}: '{kind}' is unknown; give {' or '.join(known)}")
-        for name, value in (("contrast", contrast), ("noise", noise), ("blackouts", blackouts)):
+        if not (math.isfinite(threshold) and 0.1 <= threshold <= 10):
+            raise TaskError(f"{robot.source}: threshold: {threshold}; give a factor of 0.1 to 10")
+        for name, value in (
+            ("contrast", contrast), ("noise", noise), ("mismatch", mismatch), ("blackouts", blackouts),
+        ):  # fmt: skip
             if not (math.isfinite(value) and value >= 0):
                 raise TaskError(f"{robot.source}: {name}: {value}; give a finite number of at least 0")
         self._look = RoadLook(texture, lines, lighting, float(contrast))
         self._noise, self._blackouts = float(noise), float(blackouts)
+        self._factor, self._mismatch = float(threshold), float(mismatch)
         super().__init__(robot)
 
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -114,9 +122,14 @@ class KeepLane(MujocoTask):
         return bool(k and self.elapsed_s - self._dark_from[k - 1] < BLACKOUT_S)
 
     @property
-    def covered(self) -> float:
+    def distance(self) -> float:
         """Distance along the lane since the beginning [m]."""
         return self._covered
+
+    @property
+    def place(self) -> np.ndarray:
+        """The middle of the rear axle, ``(2,)`` [m]."""
+        return self.data.qpos[:2].copy()
 
     @property
     def over(self) -> bool:
@@ -180,9 +193,10 @@ class KeepLane(MujocoTask):
     def camera_model(self, camera: Camera) -> EventCameraModel:
         """The camera with the episode's thresholds and the noise that is asked for."""
         model = camera.event_camera()
+        threshold = model.contrast_threshold * self._factor
         return replace(
-            model, contrast_threshold=model.contrast_threshold * self._threshold,
-            threshold_mismatch=min(model.threshold_mismatch * self._noise, 0.5 * model.contrast_threshold),
+            model, contrast_threshold=threshold * self._threshold,
+            threshold_mismatch=min(model.threshold_mismatch * self._mismatch, 0.5 * threshold),
             shot_noise_hz=model.shot_noise_hz * self._noise, leak_hz=model.leak_hz * self._noise,
         )  # fmt: skip
 

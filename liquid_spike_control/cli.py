@@ -473,6 +473,9 @@ def main() -> None:
         raise
     except KeyboardInterrupt:
         print("liquid-spike: interrupted", file=sys.stderr)
+        # CPython remembers an interrupt that left an exec() of a string, as where numba compiles, and under `python -m`
+        # ends by the signal instead of the status; another exec() clears that
+        exec("")
         sys.exit(130)
     except BrokenPipeError:  # the reader closed the pipe, as in `liquid-spike --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud

@@ -281,3 +281,12 @@ def makes_a_figure(node: ast.AST) -> bool:
     if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
         return called.value.id in ("pyplot", "plt") and called.attr in ("figure", "subplots", "subplot_mosaic")
     return isinstance(called, ast.Name) and called.id == "Figure"
+
+
+def test_ctrl_c_while_numba_compiles_has_the_same_status(tmp_path):
+    """CPython ends ``python -m`` by SIGINT if the interrupt left an ``exec()`` of a string, as of generated code."""
+    (tmp_path / "compiling.py").write_text(
+        'from liquid_spike_control import cli\ncli._command = lambda: exec("raise KeyboardInterrupt")\ncli.main()\n'
+    )
+    done = subprocess.run([sys.executable, "-m", "compiling"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "liquid-spike: interrupted\n")

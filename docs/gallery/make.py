@@ -13,24 +13,22 @@ from liquid_spike_control.video.film import film
 
 #: Seed of the episode; no training had it.
 SEED = 1003
-#: How much of it is shown [s], and the width of the picture [pixels]; less where a textured wall moves all the time.
+#: How much of it is shown [s], and the width of the picture [pixels]; less where a textured wall moves all the time,
+#: and of robots that hide readings of another, which look like it.
 LENGTH_S, WIDTH = 6.0, 800
 SMALLER = {"pencil-hard": (3.0, 560), "half-cheetah": (4.0, 640), "hopper": (4.0, 640)}
+VARIANT = (3.0, 560)
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Write ``<name>.gif`` of each robot that has a controller or a perception; of the latter alone the expert drives.
-
-    Robots that only hide readings look like the others.
-    """
+    """Write ``<name>.gif`` of each robot; the expert drives where no controller ships."""
     console = Console(stderr=True)
-    for name in names or [n for n in descriptions() if robot_named(n).controller or robot_named(n).perception]:
-        if not names and name.endswith(("-positions", "-full", "-partial")):
-            continue
+    for name in names or descriptions():
         expert = not robot_named(name).controller
         options = GraphOptions(robot=name, seed=SEED, expert=expert)
         history, report = run(options, Progress(console), keep=True, posed=True)
-        length_s, width = SMALLER.get(name, (LENGTH_S, WIDTH))
+        size = VARIANT if name.endswith(("-positions", "-full", "-partial")) else SMALLER.get(name, (LENGTH_S, WIDTH))
+        length_s, width = size
         path = folder / f"{name.replace('-', '_')}.gif"
         title = f"{name}, seed {SEED}: {report.outcome}{' by the expert' if expert else ''}"
         film(history, path, title, SEED, length_s=length_s, width=width, console=console)

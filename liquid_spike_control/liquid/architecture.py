@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ModelError, TaskError
 from .wiring import Wiring, WiringPlan
 
-CELLS = ("cfc", "ltc", "gru", "lstm", "mlp")
+CELLS = ("cfc", "ltc", "gru", "lstm", "mlp", "s5")
 MODES = ("default", "pure", "no_gate")
 ACTIVATIONS = ("lecun_tanh", "tanh", "relu", "silu", "gelu")
 OUTPUTS = ("tanh", "clip")
@@ -34,7 +34,7 @@ class Architecture:
     """Of a controller. Checked when made.
 
     Attributes:
-        cell: cfc (closed-form continuous time), ltc (liquid time constant), gru, lstm or mlp.
+        cell: cfc (closed-form continuous time), ltc (liquid time constant), gru, lstm, mlp, s5 (state space).
         units: neurons of each layer.
         layers: of cells, one above the other.
         mode: of CfC: default (two heads and a time gate), pure (the solution of the equation) or no_gate.
@@ -43,7 +43,7 @@ class Architecture:
         activation: of the backbone.
         wiring: of the neurons (cfc, ltc); None: all to all.
         unfolds: steps of the LTC's equation solver in one step of the controller.
-        encoder_units: width of a linear projection of the inputs; 0: none.
+        encoder_units: width of a linear projection of the inputs; 0: none. That of an s5 has as many as a layer.
         elapsed_input: elapsed time is an input.
         elapsed_span: elapsed time is the cell's time span; if not, each step spans one nominal period.
         period_span: the cell's time span of one nominal period.
@@ -99,6 +99,8 @@ class Architecture:
             _refuse("mode", f"default for {self.cell}", self.mode)
         if self.stacked > 1 and self.cell != "mlp":
             _refuse("stacked", f"1 for {self.cell}, which has a state", self.stacked)
+        if self.cell == "s5" and self.encoder_units != self.units:
+            _refuse("encoder_units", f"{self.units}, as many as units, for s5", self.encoder_units)
         for field in ("mixed_memory", "wiring"):
             if getattr(self, field) and self.cell not in ("cfc", "ltc"):
                 _refuse(field, f"none for {self.cell}", getattr(self, field))
@@ -158,13 +160,13 @@ class Architecture:
         return np.concatenate([mask] * sparse + [np.ones_like(mask)] * (self.heads - sparse))
 
     def state_sizes(self, n_observations: int) -> tuple[int, ...]:
-        """Width of each part of the state: for each layer the hidden state, then its memory cell if it has one; of
-        stacked samples all but the newest, as one part.
+        """Width of each part of the state: for each layer the hidden state, then its memory cell if it has one, or the
+        real and the imaginary parts of an s5; of stacked samples all but the newest, as one part.
         """
         if self.cell == "mlp":
             past = (self.stacked - 1) * self.sample_inputs(n_observations)
             return (past,) if past else ()
-        return (self.units,) * self.layers * (2 if self.mixed_memory or self.cell == "lstm" else 1)
+        return (self.units,) * self.layers * (2 if self.mixed_memory or self.cell in ("lstm", "s5") else 1)
 
     def wirings(self, n_observations: int, n_commands: int) -> list[Wiring | None]:
         """The wiring of each layer, drawn from the plan; None where all is connected to all.
@@ -178,7 +180,8 @@ class Architecture:
         return [self.wiring.build(n, self.units, n_commands, k) for k, n in enumerate(widths)]
 
 
-#: The architecture of each name. A CfC's backbone is twice as wide as the cell unless it is given.
+#: The architecture of each name. A CfC's backbone is twice as wide as the cell unless it is given, and the encoder of
+#: an s5 as wide as its layers.
 NAMES: dict[str, dict[str, Any]] = {
     "cfc": {"cell": "cfc", "units": 32},
     "cfc_mm": {"cell": "cfc", "units": 32, "mixed_memory": True},
@@ -188,6 +191,7 @@ NAMES: dict[str, dict[str, Any]] = {
     "lstm": {"cell": "lstm", "units": 32},
     "mlp": {"cell": "mlp", "units": 64, "layers": 2},
     "mlp_stacked": {"cell": "mlp", "units": 64, "layers": 2, "stacked": 8},
+    "s5": {"cell": "s5", "units": 32, "layers": 2},
 }
 
 
@@ -204,6 +208,8 @@ def named(name: str, **changes: Any) -> Architecture:
     if values["cell"] == "cfc" and not values.get("wiring") and values.get("backbone_layers") != 0:
         values.setdefault("backbone_units", 2 * values["units"])
         values.setdefault("backbone_layers", 1 if values["backbone_units"] else 0)
+    if values["cell"] == "s5":
+        values.setdefault("encoder_units", values["units"])
     return Architecture(**values)
 
 
@@ -225,6 +231,11 @@ def tensor_shapes(architecture: Architecture, n_observations: int, n_commands: i
         layer, cell = f"layers.{k}", f"layers.{k}.cell"
         if a.cell == "mlp":
             shapes |= affine(layer, n_x, units)
+            continue
+        if a.cell == "s5":
+            shapes |= {f"{layer}.{name}": (units,) for name in ("log_rate", "frequency", "log_step", "skip")}
+            shapes |= {f"{layer}.input.weight": (2 * units, n_x), f"{layer}.output.weight": (units, 2 * units)}
+            shapes |= affine(f"{layer}.gate", units, units)
             continue
         if a.mixed_memory or a.cell == "lstm":
             shapes |= affine(f"{layer}.memory", n_x + units, 4 * units)

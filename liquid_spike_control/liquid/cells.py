@@ -9,7 +9,8 @@ at once; only what depends on the state goes step by step. On the processor, seq
 
 Sources: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence 2022 (CfC);
 Hasani et al., "Liquid time-constant networks", AAAI 2021 (LTC); Lechner and Hasani, "Learning long-term dependencies
-in irregularly-sampled time series", arXiv:2006.04418 (mixed memory); Cho et al., arXiv:1406.1078 (GRU).
+in irregularly-sampled time series", arXiv:2006.04418 (mixed memory); Cho et al., arXiv:1406.1078 (GRU). S5's
+layer is in :mod:`.state_space`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from torch.nn import functional
 
 from . import bptt
 from .architecture import Architecture
+from .state_space import S5, State
 from .wiring import Wiring
 
 #: Step k of a sequence: hidden state ``(batch, units)`` before it to the one after it.
 Advance = Callable[[int, Tensor], Tensor]
-State = tuple[Tensor, ...]
 
 #: Keeps the LTC's quotient finite.
 EPSILON = 1e-8
@@ -327,7 +328,7 @@ class Dense(nn.Linear):
         return torch.tanh(super().forward(x)), ()
 
 
-Layer = Recurrent | Dense
+Layer = Recurrent | Dense | S5
 
 
 def new_layer(architecture: Architecture, n_inputs: int, stages: tuple[int, ...], wiring: Wiring) -> Layer:
@@ -342,6 +343,8 @@ def new_layer(architecture: Architecture, n_inputs: int, stages: tuple[int, ...]
     a = architecture
     if a.cell == "mlp":
         return Dense(n_inputs, a.units)
+    if a.cell == "s5":
+        return S5(a.units)
     memory = Memory(n_inputs, a.units) if a.mixed_memory or a.cell == "lstm" else None
     cell: CfC | LTC | GRU | None = None
     if a.cell == "cfc":

@@ -12,7 +12,21 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .kernels import activate, affine, conduct, conduct_sparse, gate, mix, relax, remember, solve, tanh32
+from .kernels import (
+    activate,
+    add_gated,
+    affine,
+    conduct,
+    conduct_sparse,
+    evolve,
+    gate,
+    mix,
+    relax,
+    remember,
+    skip,
+    solve,
+    tanh32,
+)
 
 # Operations, each a row of int32: its code and what is named here. Places are those of float32.
 AFFINE = 0  # weights, source, n_in, target, n_out
@@ -23,6 +37,9 @@ SOLVE = 4  # head, h, n, rates, asymptotes
 GATE = 5  # gates of the input, gates of the state, h, n
 UNFOLD = 6  # parameters, inputs, n_inputs, h, n, width, unfolds, n_diagonals
 SHIFT = 7  # samples, the newest first; width of one; how many numbers move on by it
+EVOLVE = 8  # driven, real parts, imaginary parts, n, modes
+SKIP = 9  # y, x, weights, n
+ADD_GATED = 10  # gates, x, y, n
 ROW = 9
 
 # Fields of the header, int32, with which the block begins.
@@ -87,8 +104,14 @@ def run(block, dt):
         elif row[0] == SHIFT:
             for j in range(a + c - 1, a - 1, -1):
                 memory[j + b] = memory[j]
-        else:
+        elif row[0] == UNFOLD:
             _unfold(memory, header, row, span)
+        elif row[0] == EVOLVE:
+            evolve(memory, a, b, c, d, span, e)
+        elif row[0] == SKIP:
+            skip(memory, a, b, c, d)
+        else:
+            add_gated(memory, a, b, c, d)
     for i in range(header[N_COMMANDS]):
         out = memory[outputs + i]
         healthy &= np.isfinite(out)

@@ -28,9 +28,18 @@ GRU (Cho et al., arXiv:1406.1078), in torch's form, with gates of the input and 
 
     r, z = s(x_r + h_r), s(x_z + h_z);  n = tanh(x_n + r . h_n);  h <- (1 - z) . n + z . h
 
+S5: diagonal state space (Smith, Warrington and Linderman, arXiv:2208.04933; with the eigenvalues of S4D-Lin, Gu et al.,
+arXiv:2206.11893). The complex states ``c`` are solved exactly for inputs that are held over the time span, so that a
+period of any length is one step::
+
+    l = -e^rate + i frequency;  d = tau e^step
+    c <- e^(l d) . c + (e^(l d) - 1) / l . B x
+    y = gelu(C (Re c, Im c) + D . x)
+    output = x + y . s(G y + b)
+
 Everything is float32, as the networks were trained, and differs from ncps and torch by rounding only. The same input
 gives the same bytes: sums run in a fixed order and ``tanh`` is a rational function, independent of mathematical
-libraries; only the activation gelu calls one, for the error function.
+libraries; only gelu, for the error function, and an s5, for its eigenvalues, call one.
 
 All of it lies in one float32 memory, and the functions take places in it: handing over slices would take longer than
 a small layer does. An affine layer lies there as its bias (outputs) followed by its weights (inputs, outputs), as
@@ -225,6 +234,40 @@ def gate(memory, x_at, recurrent_at, h_at, n):
     for j in range(n):
         new = tanh32(xn[j] + sigmoid32(xr[j] + hr[j]) * hn[j])
         h[j] = new + sigmoid32(xz[j] + hz[j]) * (h[j] - new)
+
+
+@njit(cache=True, error_model="numpy")
+def evolve(memory, driven_at, real_at, imaginary_at, n, tau, modes_at):
+    """An S5's new states, of ``B x``, which they replace; the modes are their decay, frequency and step."""
+    driven = memory[driven_at : driven_at + 2 * n]
+    real, imaginary = memory[real_at : real_at + n], memory[imaginary_at : imaginary_at + n]
+    modes = memory[modes_at : modes_at + 3 * n]
+    for j in range(n):
+        rate, frequency, step = modes[j], modes[n + j], modes[2 * n + j] * tau
+        kept, angle = np.float32(math.exp(-rate * step)), frequency * step
+        a, b = kept * np.float32(math.cos(angle)), kept * np.float32(math.sin(angle))
+        square = rate * rate + frequency * frequency
+        p, q = (b * frequency - (a - _ONE) * rate) / square, -((a - _ONE) * frequency + b * rate) / square
+        u, v = driven[j], driven[n + j]
+        x, y = real[j], imaginary[j]
+        real[j] = driven[j] = a * x - b * y + p * u - q * v
+        imaginary[j] = driven[n + j] = a * y + b * x + p * v + q * u
+
+
+@njit(cache=True, error_model="numpy")
+def skip(memory, at, x_at, weights_at, n):
+    """``y += D . x`` in place, before the activation."""
+    y, x, weights = memory[at : at + n], memory[x_at : x_at + n], memory[weights_at : weights_at + n]
+    for j in range(n):
+        y[j] += weights[j] * x[j]
+
+
+@njit(cache=True, error_model="numpy")
+def add_gated(memory, gates_at, x_at, y_at, n):
+    """``x + y . s(gates)``, in the place of the gates."""
+    gates, x, y = memory[gates_at : gates_at + n], memory[x_at : x_at + n], memory[y_at : y_at + n]
+    for j in range(n):
+        gates[j] = x[j] + y[j] * sigmoid32(gates[j])
 
 
 # An LTC's conductances are w s(z) = w/2 + w/2 tanh(z/2). The first terms are constant and summed beforehand; what

@@ -102,7 +102,7 @@ def to_onnx(file: ControllerFile) -> Any:
     a, t = file.architecture, file.tensors
     g = _Graph()
     x = g("Div", "observation", g.constant(file.observation_scales))
-    timed = a.cell in ("cfc", "ltc")
+    timed = a.cell in ("cfc", "ltc", "s5")
     span = g.constant([[1.0]]) if timed and not a.elapsed_span else "elapsed"
     if a.elapsed_input or (timed and a.elapsed_span):
         bounds = [g.constant(bound) for bound in ELAPSED_RANGE]
@@ -122,6 +122,9 @@ def to_onnx(file: ControllerFile) -> Any:
     for k, wiring in enumerate(wirings_of(a, t, len(file.command_names))):
         if a.cell == "mlp":
             x = g("Tanh", g.affine(x, t[f"layers.{k}.weight"], t[f"layers.{k}.bias"]))
+            continue
+        if a.cell == "s5":
+            x, new[f"hidden_{k}"], new[f"memory_{k}"] = _s5(g, file, k, x, span)
             continue
         hidden = f"hidden_{k}"
         if a.mixed_memory or a.cell == "lstm":
@@ -164,6 +167,34 @@ def to_onnx(file: ControllerFile) -> Any:
     helper.set_model_props(model, {k: json.dumps(v) for k, v in file.metadata().items()})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _s5(g: _Graph, file: ControllerFile, k: int, x: str, span: str) -> tuple[str, str, str]:
+    layer, n = f"layers.{k}", file.architecture.units
+    t = {name.removeprefix(f"{layer}."): v for name, v in file.tensors.items() if name.startswith(f"{layer}.")}
+    rate, frequency = np.exp(t["log_rate"]), t["frequency"]
+    step = g("Mul", span, g.constant(np.exp(t["log_step"])))
+    kept, angle = g("Exp", g("Mul", step, g.constant(-rate))), g("Mul", step, g.constant(frequency))
+    a, b = g("Mul", kept, g("Cos", angle)), g("Mul", kept, g("Sin", angle))
+    # (e^(l d) - 1) / l = (a - 1 + i b) (-rate - i frequency) / |l|^2
+    square = rate**2 + frequency**2
+    less, by_rate, by_frequency = (
+        g("Sub", a, g.constant(1.0)), g.constant(rate / square), g.constant(frequency / square)
+    )  # fmt: skip
+    p = g("Sub", g("Mul", b, by_frequency), g("Mul", less, by_rate))
+    q = g("Neg", g("Add", g("Mul", less, by_frequency), g("Mul", b, by_rate)))
+    u, v = g.split(g.affine(x, t["input.weight"], np.zeros(2 * n)), [n, n])
+    real, imaginary = f"hidden_{k}", f"memory_{k}"
+
+    def product(x: str, y: str, sign: str, z: str, w: str) -> str:
+        return g(sign, g("Mul", x, y), g("Mul", z, w))
+
+    new_real = g("Add", product(a, real, "Sub", b, imaginary), product(p, u, "Sub", q, v))
+    new_imaginary = g("Add", product(a, imaginary, "Add", b, real), product(p, v, "Add", q, u))
+    y = g.affine(g.join(new_real, new_imaginary), t["output.weight"], np.zeros(n))
+    y = g("Gelu", g("Add", y, g("Mul", x, g.constant(t["skip"]))))
+    gate = g("Sigmoid", g.affine(y, t["gate.weight"], t["gate.bias"]))
+    return g("Add", x, g("Mul", y, gate)), new_real, new_imaginary
 
 
 def _remember(g: _Graph, file: ControllerFile, k: int, x: str) -> tuple[str, str]:

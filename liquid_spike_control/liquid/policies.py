@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..checkpoint import ControllerFile
 from .architecture import ELAPSED_RANGE, Architecture, wirings_of
-from .cells import LTC, Layer, Recurrent, State, new_layer
+from .cells import LTC, Layer, Recurrent, new_layer
+from .state_space import State
 from .wiring import Wiring, WiringPlan
 
 

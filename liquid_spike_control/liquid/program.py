@@ -71,6 +71,9 @@ class Program:
                 self._operations.append([op.ACTIVATE, ACTIVATIONS.index("tanh"), below, a.units])
                 continue
             hidden = state + k * a.units
+            if a.cell == "s5":
+                below = self._s5(f"layers.{k}", below, hidden, state + (a.layers + k) * a.units)
+                continue
             self._layer(f"layers.{k}", hidden - n_x, n_x, hidden, state + (a.layers + k) * a.units, wiring)
             below = hidden + a.units - a.stages(n_commands)[-1]
         if a.stacked > 1:
@@ -114,7 +117,7 @@ class Program:
         self, name: str, source: int, target: int | None = None, pad: bool = True, mask: np.ndarray | None = None
     ) -> int:
         """The layer of that name; returns where its outputs are."""
-        weight, bias = self._file.tensors[f"{name}.weight"], self._file.tensors[f"{name}.bias"]
+        weight, bias = self._file.tensors[f"{name}.weight"], self._file.tensors.get(f"{name}.bias", 0)
         if mask is not None:
             weight = weight * mask
         n_out, n_in = weight.shape
@@ -155,6 +158,20 @@ class Program:
             else:
                 self._operations.append([op.MIX, heads, at, size, int(a.mode == "default")])
             below, first = at, first + size
+
+    def _s5(self, layer: str, x: int, real: int, imaginary: int) -> int:
+        """A layer; returns where its outputs are."""
+        t, n = self._file.tensors, self._file.architecture.units
+        driven = self._affine(f"{layer}.input", x)
+        rates, steps = (np.exp(t[f"{layer}.{name}"]) for name in ("log_rate", "log_step"))
+        modes = np.concatenate([rates, t[f"{layer}.frequency"], steps])
+        self._operations.append([op.EVOLVE, driven, real, imaginary, n, self._place(modes.astype(np.float32))])
+        y = self._affine(f"{layer}.output", driven)
+        self._operations.append([op.SKIP, y, x, self._place(t[f"{layer}.skip"]), n])
+        self._operations.append([op.ACTIVATE, ACTIVATIONS.index("gelu"), y, n])
+        gates = self._affine(f"{layer}.gate", y)
+        self._operations.append([op.ADD_GATED, gates, x, y, n])
+        return gates
 
     def _ltc(self, cell: str, x: int, n_x: int, hidden: int, wiring: Wiring | None) -> None:
         names = ("gleak", "vleak", "cm", "input_w", "input_b", "w", "mu", "sigma", "erev", "sensory_w", "sensory_mu",

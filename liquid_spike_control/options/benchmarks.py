@@ -153,8 +153,10 @@ class BenchPolicyOptions(Options):
 class ClosedLoopOptions(Options):
     """Options of the comparison of controllers on tasks."""
 
-    plan: Literal["smoke", "published"] = "smoke"
-    """smoke: a few controllers, hardly trained, minutes. published: everything, hours. The options below change it."""
+    plan: Literal["smoke", "published", "drift", "horizon"] = "smoke"
+    """smoke: a few controllers, hardly trained, minutes. published: everything, hours. drift: plants, sensors and
+    periods that change within an episode, about 40 minutes of one core. horizon: the networks of drift in episodes of
+    ten minutes. The options below change it."""
     controllers: str = ""
     """Comma-separated; an unknown name lists them all."""
     tasks: str = ""

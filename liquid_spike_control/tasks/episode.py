@@ -71,7 +71,7 @@ class EpisodeResult:
 
     Attributes:
         seed: of the episode.
-        success: the task's own judgement.
+        success: see :attr:`~.perturbed.PerturbedTask.success`.
         total_reward: sum over the episode.
         n_steps: calls of the controller.
         n_unsafe: of these, how many gave a command that was not finite; the neutral one was applied.
@@ -125,7 +125,9 @@ def run_episode(
             loop.decide(command)
         loop.advance()
         total_reward += task.reward
+    success = loop.success
+    loop.release()
     wall_s = time.perf_counter() - begin
     return EpisodeResult(
-        seed, task.success, total_reward, len(latencies), n_unsafe, task.elapsed_s, np.array(latencies) * 1e6, wall_s
+        seed, success, total_reward, len(latencies), n_unsafe, task.elapsed_s, np.array(latencies) * 1e6, wall_s
     )

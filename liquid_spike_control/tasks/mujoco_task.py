@@ -163,6 +163,12 @@ class MujocoTask:
         self.failed = False
         self.reward = 0.0
 
+    def vary(self, variation: Variation) -> None:
+        """Change the plant within an episode; see :meth:`.task.ControlTask.vary`."""
+        variation.check_applies(self.name, self.variable)
+        self._varied.change(self.variation, variation)
+        self.variation = variation
+
     def observe(self) -> np.ndarray:
         """Readings and setpoints, float64 ``(n,)``; NaN where only a camera knows."""
         return np.concatenate([self.places.read(), self._setpoints])
@@ -216,6 +222,11 @@ class MujocoTask:
     def success(self) -> bool:
         """Whether it has come to its end; without an aim, not failing is all."""
         return self.over and not self.failed
+
+    @property
+    def kept(self) -> bool:
+        """Whether the aim was never lost since it had to be reached; by default :attr:`success`."""
+        return self.success
 
     @property
     def distance(self) -> float | None:

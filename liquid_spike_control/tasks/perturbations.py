@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may go wrong between a plant and its controller, by name.
+"""What may go wrong between a plant and its controller, by name: from the beginning of an episode, or within it.
 
 :class:`~.perturbed.PerturbedTask` applies a perturbation to a task, in evaluation and in training alike.
 """
@@ -7,11 +7,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from ..errors import TaskError
 from .task import ControlTask
 from .variation import Variation
+
+#: A ramp goes up in so many steps: an expert that redesigns its law for each plant has as many to design.
+RAMP_STEPS = 20
+#: Fields of a longer or changing episode. Left at their defaults they are not described, so that results that were
+#: kept before there were any are still those of the same perturbation.
+_LATER = ("gain", "period", "onset_s", "ramp_s", "duration_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,13 @@ class Perturbation:
         jitter: each control period is uniform in (1 +- jitter) nominal periods.
         latency_steps: a command acts so many samples later.
         mass, length, friction, actuator: factors on the plant; see :class:`~.variation.Variation`.
+        gain: factor on each observation, of a sensor whose scale has drifted.
+        period: factor on the control period.
+        onset_s: all of the above begins so late in the episode [s]; latency cannot.
+        ramp_s: and then grows from nothing to what is given in so much time [s], in :data:`RAMP_STEPS` steps; 0: at
+            once.
+        duration_s: of the episode [s]; 0: the task's own. With another one, success is that the aim was never lost;
+            see :attr:`~.task.ControlTask.kept`.
 
     Raises:
         TaskError: a number is out of range.
@@ -40,6 +54,11 @@ class Perturbation:
     length: float = 1.0
     friction: float = 1.0
     actuator: float = 1.0
+    gain: float = 1.0
+    period: float = 1.0
+    onset_s: float = 0.0
+    ramp_s: float = 0.0
+    duration_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < math.inf:
@@ -51,10 +70,42 @@ class Perturbation:
         if not isinstance(self.latency_steps, int) or self.latency_steps < 0:
             raise TaskError(f"perturbation '{self.name}': latency_steps = {self.latency_steps}; give a whole number "
                             "of steps, at least 0")  # fmt: skip
+        for field in ("gain", "period"):
+            if not 0 < getattr(self, field) < math.inf:
+                raise TaskError(f"perturbation '{self.name}': {field} = {getattr(self, field)}; give a factor above 0")
+        for field in ("onset_s", "ramp_s", "duration_s"):
+            if not 0 <= getattr(self, field) < math.inf:
+                raise TaskError(f"perturbation '{self.name}': {field} = {getattr(self, field)}; give at least 0")
+        if self.changes and self.latency_steps:
+            raise TaskError(f"perturbation '{self.name}': latency_steps = {self.latency_steps} with an onset or a "
+                            "ramp; a latency cannot begin within an episode")  # fmt: skip
         try:
             _ = self.variation
         except TaskError as error:
             raise TaskError(f"perturbation '{self.name}': {error}") from None
+
+    @property
+    def changes(self) -> bool:
+        """Whether it begins or grows within the episode."""
+        return self.onset_s > 0 or self.ramp_s > 0
+
+    def strength(self, elapsed_s: float) -> float:
+        """Part of it that is there at a time after the beginning of the episode [s], from 0 to 1."""
+        since_s = elapsed_s - self.onset_s
+        if since_s < -1e-9:
+            return 0.0
+        return min(1.0, math.ceil(RAMP_STEPS * since_s / self.ramp_s - 1e-9) / RAMP_STEPS) if self.ramp_s else 1.0
+
+    def in_part(self, strength: float) -> Perturbation:
+        """The same with its faults at a part of their size, from the beginning on."""
+        faults = {name: strength * getattr(self, name) for name in ("noise", "drop", "jitter")}
+        factors = {name: 1 + strength * (getattr(self, name) - 1) for name in _FACTORS}
+        return replace(self, **faults, **factors, onset_s=0.0, ramp_s=0.0)
+
+    def described(self) -> dict[str, Any]:
+        """Its numbers, for records."""
+        nominal = {f.name: f.default for f in fields(self) if f.name in _LATER}
+        return {k: v for k, v in asdict(self).items() if k not in nominal or v != nominal[k]}
 
     @property
     def variation(self) -> Variation:
@@ -73,6 +124,9 @@ class Perturbation:
             raise TaskError(f"perturbation '{self.name}' cannot apply: {error}") from None
 
 
+_FACTORS = ("mass", "length", "friction", "actuator", "gain", "period")
+
+#: From the beginning of an episode on: those of the published benchmark.
 PERTURBATIONS: dict[str, Perturbation] = {
     p.name: p
     for p in (
@@ -90,6 +144,22 @@ PERTURBATIONS: dict[str, Perturbation] = {
     )
 }
 
+#: Within an episode: its aim is reached before any of them begins, and has to be kept.
+DRIFTS: dict[str, Perturbation] = {
+    p.name: p
+    for p in (
+        Perturbation("steady", duration_s=20.0),
+        Perturbation("mass_drift", mass=1.3, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("friction_drift", friction=4.0, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("actuator_drift", actuator=0.75, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("actuator_failure", actuator=0.75, onset_s=8.0, duration_s=20.0),
+        Perturbation("period_drift", period=2.0, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("gain_drift", gain=1.4, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("noise_growth", noise=0.1, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("ten_minutes", duration_s=600.0),
+    )
+}
+
 
 def perturbation_named(name: str) -> Perturbation:
     """The perturbation of a name.
@@ -97,6 +167,7 @@ def perturbation_named(name: str) -> Perturbation:
     Raises:
         TaskError: there is none.
     """
-    if name not in PERTURBATIONS:
-        raise TaskError(f"unknown perturbation '{name}'; known perturbations: {', '.join(PERTURBATIONS)}")
-    return PERTURBATIONS[name]
+    known = PERTURBATIONS | DRIFTS
+    if name not in known:
+        raise TaskError(f"unknown perturbation '{name}'; known perturbations: {', '.join(known)}")
+    return known[name]

@@ -42,6 +42,7 @@ class PerturbedTask:
     def __init__(self, task: ControlTask, perturbation: Perturbation, seed: int = 0) -> None:
         self.task = task
         self.perturbation = perturbation
+        self._own_duration_s = task.duration_s
         self.reset(seed)
 
     def reset(self, seed: int, perturbation: Perturbation | None = None) -> None:
@@ -59,10 +60,12 @@ class PerturbedTask:
         self.perturbation = perturbation = perturbation or self.perturbation
         perturbation.check_applies(self.task)
         self._rng = np.random.default_rng((seed, _STREAM))
-        self.task.reset(seed, perturbation.variation)
+        self._give_duration(perturbation.duration_s or self._own_duration_s)
+        self._strength = perturbation.strength(0.0)
+        self._present = perturbation.in_part(self._strength) if perturbation.changes else perturbation
+        self.task.reset(seed, self._present.variation)
         self._held = np.zeros(len(self.task.command_limits))
         self._late = [self._held] * perturbation.latency_steps
-        self._noise = perturbation.noise * self.task.observation_scales
         self._last_s = -self.task.period_s
         self._sample(arrives=True)
 
@@ -72,9 +75,13 @@ class PerturbedTask:
 
     def advance(self) -> None:
         """Let one control period pass and take the next sample."""
-        perturbation, rng = self.perturbation, self._rng
+        if self.perturbation.changes:
+            self._change()
+        perturbation, rng = self._present, self._rng
         self._late.append(self._held)
         duration_s = self.task.period_s
+        if perturbation.period != 1:
+            duration_s *= perturbation.period
         if perturbation.jitter:
             duration_s *= 1 + perturbation.jitter * rng.uniform(-1, 1)
         self.task.advance(self._late.pop(0), duration_s)
@@ -87,5 +94,33 @@ class PerturbedTask:
         now_s = self.task.elapsed_s
         self.elapsed_s, self._last_s = now_s - self._last_s, now_s
         self.observation = self.task.observe()
-        if self.perturbation.noise:
-            self.observation += self._noise * self._rng.standard_normal(len(self._noise))
+        if self._present.gain != 1:
+            self.observation *= self._present.gain
+        if self._present.noise:
+            scales = self._present.noise * self.task.observation_scales
+            self.observation += scales * self._rng.standard_normal(len(scales))
+
+    def _change(self) -> None:
+        """Bring plant and faults to what they are now."""
+        strength = self.perturbation.strength(self.task.elapsed_s)
+        if strength == self._strength:
+            return
+        before, self._strength = self._present.variation, strength
+        self._present = self.perturbation.in_part(strength)
+        if self._present.variation != before:
+            self.task.vary(self._present.variation)
+
+    @property
+    def success(self) -> bool:
+        """Whether the episode, when over, was a success: by the task's own judgement, or, where the perturbation
+        gives it another duration, if the aim was never lost.
+        """
+        return self.task.kept if self.perturbation.duration_s else self.task.success
+
+    def release(self) -> None:
+        """Give the task its own duration back."""
+        self._give_duration(self._own_duration_s)
+
+    def _give_duration(self, duration_s: float) -> None:
+        if self.task.duration_s != duration_s:
+            self.task.set_duration(duration_s)

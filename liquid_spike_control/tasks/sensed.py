@@ -52,6 +52,10 @@ class SensedTask:
         self.reward = 0.0
         self._sense(sensing)
 
+    def vary(self, variation: Variation) -> None:
+        """Change the plant within an episode; see :meth:`.task.ControlTask.vary`."""
+        self.task.vary(variation)
+
     def _sense(self, sensing: Sensing) -> None:
         self._seen = np.concatenate([sensing.readings.values, self._estimator.estimate(sensing).values])
 
@@ -93,6 +97,11 @@ class SensedTask:
     def success(self) -> bool:
         """Whether it has succeeded; known when over."""
         return self.task.success
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was never lost; known when over."""
+        return self.task.kept
 
     def expert(self) -> Expert:
         """The expert of the task in the world."""

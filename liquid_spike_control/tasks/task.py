@@ -35,6 +35,8 @@ class ControlTask(Protocol):
         elapsed_s: the plant's time since the reset [s].
         over: the episode has ended.
         success: whether it has succeeded; known when over.
+        kept: whether it was never lost, from when an episode of the task's own duration would begin to judge it;
+            known when over. Of an episode of that duration, the same as ``success``.
         reward: of the last :meth:`advance`, its length taken into account: of a command held for two periods
             as much as of both.
     """
@@ -67,11 +69,21 @@ class ControlTask(Protocol):
     @property
     def success(self) -> bool: ...  # noqa: D102
 
+    @property
+    def kept(self) -> bool: ...  # noqa: D102
+
     def set_duration(self, duration_s: float) -> None:
         """Let episodes last so long [s], from the next reset on."""
 
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; the same seed and variation give the same bytes.
+
+        Raises:
+            TaskError: the variation does not apply to this plant.
+        """
+
+    def vary(self, variation: Variation) -> None:
+        """Change the plant within an episode, from now on.
 
         Raises:
             TaskError: the variation does not apply to this plant.

@@ -72,6 +72,7 @@ class VariedModel:
 
     def __init__(self, model: mujoco.MjModel, bodies: Sequence[str] = ()) -> None:
         self.model = model
+        self._scratch: mujoco.MjData | None = None
         self._bodies = [model.body(name).id for name in bodies] or list(range(1, model.nbody))
         self._geoms = np.flatnonzero(np.isin(model.geom_bodyid, self._bodies))
         self._nominal = {
@@ -102,3 +103,28 @@ class VariedModel:
         model.actuator_gainprm[:, 0] = nominal["actuator_gainprm"][:, 0] * variation.actuator
         model.actuator_biasprm[:] = nominal["actuator_biasprm"] * variation.actuator
         mujoco.mj_setConst(model, data)
+
+    def change(self, before: Variation, after: Variation) -> None:
+        """Bring a model from one variation to another while it runs; what an episode drew beside stays in it.
+
+        Args:
+            before: that it has.
+            after: that it is to have.
+        """
+        mass, length, friction, actuator = (
+            getattr(after, f.name) / getattr(before, f.name) for f in fields(Variation)
+        )  # fmt: skip
+        model, bodies, geoms = self.model, self._bodies, self._geoms
+        model.body_mass[bodies] *= mass
+        model.body_inertia[bodies] *= mass * length**2
+        model.body_ipos[bodies] *= length
+        model.geom_pos[geoms] *= length
+        model.geom_size[geoms, 1] *= length
+        model.geom_friction[:, 0] *= friction
+        model.dof_damping[:] *= friction
+        model.dof_frictionloss[:] *= friction
+        model.actuator_gainprm[:, 0] *= actuator
+        model.actuator_biasprm[:] *= actuator
+        if self._scratch is None:
+            self._scratch = mujoco.MjData(model)
+        mujoco.mj_setConst(model, self._scratch)  # the state of the episode is left alone

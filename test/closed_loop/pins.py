@@ -303,7 +303,8 @@ def write() -> None:
                 sys.exit(
                     f"{name}: changed under version {version()}: {changed[0]}; raise its version or undo the change"
                 )
-            made[name] = old  # rounding is no change
+            # Rounding is no change; what is found beside the pinned numbers joins them
+            made[name] = {"version": version(), "fingerprint": found | old["fingerprint"]}
     rows = [f"  {json.dumps(name)}: {json.dumps(pin)}" for name, pin in made.items()]
     FILE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
 

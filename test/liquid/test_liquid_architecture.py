@@ -42,6 +42,8 @@ def test_an_unknown_name_lists_the_known_ones():
         ("ltc", {"units": 10}, 4 * (15 * 10) + 3 * 10 + 2 * 5 + 22),
         ("mlp", {"units": 10, "layers": 1, "elapsed_input": False}, (4 * 10 + 10) + 22),
         ("mlp", {"units": 10, "layers": 1, "stacked": 3}, (3 * 5 * 10 + 10) + 22),
+        # Encoder; modes and skips, B, C and the gate of two layers
+        ("s5", {"units": 10}, (5 * 10 + 10) + 2 * (4 * 10 + 200 + 200 + 110) + 22),
     ],
 )
 def test_parameters_are_those_counted_by_hand(name, changes, parameters):

@@ -48,6 +48,7 @@ ARCHITECTURES = {
     "mlp": named("mlp", units=17, layers=3),
     "mlp, stacked": named("mlp", units=17, layers=1, stacked=5),
     "mlp, stacked and encoded": named("mlp", units=17, layers=1, stacked=2, encoder_units=6, elapsed_input=False),
+    "s5": named("s5", units=17),
 }
 
 

@@ -24,6 +24,7 @@ ARCHITECTURES = {
     "lstm": named("lstm", units=12),
     "mlp": named("mlp", units=12),
     "mlp, stacked": named("mlp_stacked", units=12, stacked=3, encoder_units=5),
+    "s5": named("s5", units=12, period_span=0.7),
 }
 
 

@@ -26,6 +26,7 @@ ARCHITECTURES = {
     "lstm": named("lstm", units=12, layers=2),
     "mlp": named("mlp", units=12),
     "mlp, stacked": named("mlp_stacked", units=12, stacked=3),
+    "s5": named("s5", units=12),
 }
 
 
@@ -120,6 +121,24 @@ def test_a_file_and_back(policy):
     )  # fmt: skip
     observation, elapsed = sequence(2, 10)
     assert torch.equal(read_policy(file)(observation, elapsed)[0], policy(observation, elapsed)[0])
+
+
+def test_an_s5_solves_its_modes_exactly_whatever_the_steps_are():
+    """Of an input that is held, one long step is as many short ones; a whole number of turns of a mode without a loss
+    leaves it where it was."""
+    layer = new_policy(named("s5", units=12), SCALES, LIMITS, PERIOD, seed=1).layers[0]
+    x, state = torch.randn(4, 1, 12), (torch.randn(4, 12), torch.randn(4, 12))
+    spans = torch.tensor([0.3, 0.5, 1.7]).expand(4, 3).unsqueeze(-1)
+    _, short = layer(x.expand(4, 3, 12), spans, state)
+    _, long = layer(x, spans.sum(1, keepdim=True), state)
+    for a, b in zip(short, long, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        layer.log_rate.fill_(-20.0)
+        layer.log_step.fill_(0.0)
+        layer.frequency[:] = 2 * torch.pi * torch.arange(1, 13)
+        _, turned = layer(0 * x, torch.ones(4, 1, 1), state)
+    torch.testing.assert_close(turned, state, rtol=1e-3, atol=1e-4)
 
 
 def test_constraints_hold_after_a_step_of_the_optimiser():

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from ...tasks.perturbations import perturbation_named
 from . import running
@@ -62,7 +62,7 @@ class Benchmark:
         return tuple(
             name
             for name in cell.perturbations
-            if name not in has or not has[name].covers(asdict(perturbation_named(name)), cell.episode_seeds)
+            if name not in has or not has[name].covers(perturbation_named(name).described(), cell.episode_seeds)
         )
 
     def open_cells(self) -> list[Cell]:

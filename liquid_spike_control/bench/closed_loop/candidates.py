@@ -49,8 +49,10 @@ CANDIDATES = {
         Candidate("expert", "expert", "law", remark="sees the true state, without noise; it taught the others"),
         Candidate("model_based", "PID / LQR", "law", remark="the expert's law on observations and their differences"),
         Candidate("mlp", "MLP", "network", "mlp", remark="no memory"),
+        Candidate("mlp_stacked", "MLP, 8 frames", "network", "mlp_stacked", remark="sees its last 8 samples"),
         Candidate("gru", "GRU", "network", "gru", remark="elapsed time is an input"),
         Candidate("lstm", "LSTM", "network", "lstm", remark="elapsed time is an input"),
+        Candidate("s5", "S5", "network", "s5", remark="diagonal state space, solved over the elapsed time"),
         Candidate("ltc", "LTC", "network", "ltc"),
         Candidate("cfc", "CfC", "network", "cfc"),
         Candidate("cfc_mm", "CfC-mm", "network", "cfc_mm", remark="mixed memory"),
@@ -60,6 +62,12 @@ CANDIDATES = {
         Candidate("spiking_loihi", "SNN, Loihi emulator", "spiking", "spiking", backend="loihi"),
     )
 }
+
+#: Those of the published run.
+PUBLISHED = (
+    "expert", "model_based", "mlp", "gru", "lstm", "ltc", "cfc", "cfc_mm", "cfc_mm_timeless", "ncp", "spiking_float",
+    "spiking_loihi",
+)  # fmt: skip
 
 
 def candidate(name: str) -> Candidate:

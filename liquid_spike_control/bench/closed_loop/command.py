@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +97,7 @@ def _verified(options: ClosedLoopOptions, console: Console) -> int:
         raise TaskError(f"--episodes {episodes}: the kept result has {least}")
     cell = replace(cell, perturbations=tuple(names), episodes=episodes)
     for name in names:
-        if kept.evaluations[name].perturbation != asdict(perturbation_named(name)):
+        if kept.evaluations[name].perturbation != perturbation_named(name).described():
             raise TaskError(f"perturbation '{name}': the kept result is of other numbers; compute it again")
     first = ", training first" if kept.training else ""
     console.print(f"{cell}: {len(names)} perturbations, {episodes} episodes each{first}")

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ...errors import TaskError
-from ...tasks.perturbations import PERTURBATIONS, perturbation_named
-from .candidates import CANDIDATES, candidate
+from ...tasks.perturbations import DRIFTS, PERTURBATIONS, perturbation_named
+from .candidates import PUBLISHED, candidate
 from .procedure import COURSES, procedure_named
 
 #: Seed of the first episode of an evaluation; they count up. Training never draws from below 1,000,000,000.
@@ -19,6 +19,12 @@ CLAIMED = ("pencil-hard", "swing-up", "hover")
 #: On the other tasks one candidate of each family, and what a robot meets every day: hours are finite.
 FAMILIES = ("expert", "model_based", "mlp", "gru", "cfc_mm", "spiking_loihi")
 EVERYDAY = ("clean", "noise", "drop30", "jitter40", "latency1")
+#: Those that meet what changes within an episode: liquid ones, what they are compared with, and the laws.
+DRIFTING = ("expert", "model_based", "mlp_stacked", "gru", "s5", "ltc", "cfc_mm")
+#: Half of the full training, so that a run stays below an hour.
+DRIFTING_ROUNDS = 10
+#: Of the long episodes, and how many of them.
+LONG, LONG_EPISODES = ("ten_minutes",), 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def _published_share(task_name: str) -> Share:
     """All that fits a task; 5 training seeds and 100 episodes on the tasks of the claims, 2 and 50 on the others."""
     procedure, controllers, perturbations = procedure_named(task_name), [], []
     claimed = task_name in CLAIMED
-    for name in CANDIDATES if claimed else FAMILIES:
+    for name in PUBLISHED if claimed else FAMILIES:
         with suppress(TaskError):
             procedure.admit(candidate(name))
             controllers.append(name)
@@ -122,7 +128,8 @@ def _published_share(task_name: str) -> Share:
 
 
 def plan_named(name: str) -> Plan:
-    """``"smoke"``: what a minute allows. ``"published"``: every task and candidate, hours.
+    """``"smoke"``: what a minute allows. ``"published"``: every task and candidate, hours. ``"drift"``: what changes
+    within an episode, on two tasks; ``"horizon"``: the same networks in episodes of ten minutes.
 
     Raises:
         TaskError: there is no such plan.
@@ -136,7 +143,12 @@ def plan_named(name: str) -> Plan:
         return Plan(name, shares)
     if name == "published":
         return Plan(name, tuple(_published_share(task) for task in COURSES))
-    raise TaskError(f"unknown plan '{name}'; known plans: smoke, published")
+    if name in ("drift", "horizon"):
+        drifts = tuple(p for p in DRIFTS if p not in LONG)
+        met, episodes = (drifts, 50) if name == "drift" else (LONG, LONG_EPISODES)
+        on = ("swing-up", "hover")
+        return Plan(name, tuple(Share(t, DRIFTING, met, range(1, 4), episodes, DRIFTING_ROUNDS) for t in on))
+    raise TaskError(f"unknown plan '{name}'; known plans: smoke, published, drift, horizon")
 
 
 def changed(

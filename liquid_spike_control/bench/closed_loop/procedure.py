@@ -355,7 +355,7 @@ def evaluation(
     """Episodes as they are kept, in as many digits as mean something; see :class:`~.record.Evaluation`."""
     p50, p99 = np.percentile(latencies_us, (50, 99))
     return Evaluation(
-        perturbation=asdict(perturbation),
+        perturbation=perturbation.described(),
         first_seed=seeds[0],
         success=tuple(map(bool, success)),
         reward=tuple(float(f"{r:.6g}") for r in reward),

@@ -90,7 +90,13 @@ class Standing:
         return np.stack([r.matrix(perturbation, what) for r in self.records])
 
     def _scores(self, perturbation: str) -> np.ndarray:
-        return procedure_named(self.task).score(self._matrix(perturbation, "reward"))
+        procedure = procedure_named(self.task)
+        # A reward is an integral over time: of a longer episode, that of as long a part as the scale's
+        duration_s = self.records[0].evaluations[perturbation].perturbation.get("duration_s", procedure.duration_s)
+        rewards = self._matrix(perturbation, "reward")
+        if duration_s != procedure.duration_s:
+            rewards = rewards * (procedure.duration_s / duration_s)
+        return procedure.score(rewards)
 
     @property
     def training_s(self) -> float | None:

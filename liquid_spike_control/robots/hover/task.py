@@ -80,13 +80,24 @@ class Hover(MujocoTask):
         data.qvel[:3] = rng.uniform(-START_VELOCITY, START_VELOCITY, 3)
         data.act[:] = self._weight / 4  # lags hold commands, not thrusts
         mujoco.mj_forward(self.model, data)
-        self._holding_m_s = 0.0
+        self._holding_m_s = self._lately_m_s = self._lately_s = 0.0
+        self._lost = False
+
+    def vary(self, variation: Variation) -> None:
+        """Change the plant within an episode; see :meth:`.task.ControlTask.vary`."""
+        super().vary(variation)
+        self._drag = DRAG * variation.friction
 
     @property
     def success(self) -> bool:
         """Whether it stayed near the setpoint for the last 5 s."""
         held_s = self.elapsed_s - (self.duration_s - HOLDING_S)
         return self.over and not self.failed and self._holding_m_s < NEAR * held_s
+
+    @property
+    def kept(self) -> bool:
+        """Whether it stayed near the setpoint, on average over each 5 s since 5 s after the reset."""
+        return self.over and not self.failed and not self._lost
 
     def attitude(self) -> tuple[float, float, float]:
         """Roll, pitch and yaw [rad], turned in the order yaw, pitch, roll."""
@@ -132,6 +143,11 @@ class Hover(MujocoTask):
         distance = math.hypot(x, y, z)
         late_s = min(passed_s, max(0.0, self.elapsed_s - (self.duration_s - HOLDING_S)))
         self._holding_m_s += distance * late_s
+        if self.elapsed_s > Hover.duration_s - HOLDING_S + 1e-9:
+            self._lately_m_s, self._lately_s = self._lately_m_s + distance * passed_s, self._lately_s + passed_s
+            if self._lately_s > HOLDING_S - 1e-9:
+                self._lost |= self._lately_m_s >= NEAR * self._lately_s
+                self._lately_m_s = self._lately_s = 0.0
         self.reward = math.exp(-distance / REWARD_DISTANCE) * passed_s
 
     def expert(self) -> StateExpert:

@@ -99,11 +99,22 @@ class Pencil(MujocoTask):
         self._push = 0
         self.failed, self.reward = False, 0.0
         mujoco.mj_resetData(self.model, self.data)
-        self._apply_scales(episode)
+        self._apply_scales(episode, self.data)
         self.data.qpos[1] = episode.tilt
         mujoco.mj_forward(self.model, self.data)
 
-    def _apply_scales(self, episode: PencilEpisode) -> None:
+    def vary(self, variation: Variation) -> None:
+        """Change the plant within an episode; see :meth:`.task.ControlTask.vary`."""
+        variation.check_applies(self.name, self.variable)
+        before, episode, self.variation = self.variation, self.episode, variation
+        self.episode = replace(
+            episode, mass_scale=episode.mass_scale * variation.mass / before.mass,
+            length_scale=episode.length_scale * variation.length / before.length,
+            friction_scale=episode.friction_scale * variation.friction / before.friction,
+        )  # fmt: skip
+        self._apply_scales(self.episode, mujoco.MjData(self.model))  # the state of the episode is left alone
+
+    def _apply_scales(self, episode: PencilEpisode, data: mujoco.MjData) -> None:
         mass = self._nominal["mass"] * episode.mass_scale
         length = self._nominal["length"] * episode.length_scale
         radius = self._nominal["radius"]
@@ -115,7 +126,7 @@ class Pencil(MujocoTask):
         self.model.dof_damping[:] = self._nominal["damping"] * episode.friction_scale
         self.model.light_diffuse[:] = self._nominal["diffuse"] * episode.light_scale
         self.model.light_ambient[:] = self._nominal["ambient"] * episode.light_scale
-        mujoco.mj_setConst(self.model, self.data)
+        mujoco.mj_setConst(self.model, data)
 
     def step(self, force: float) -> None:
         """One millisecond under a cart force [N], with the push that is due, if any."""

@@ -56,6 +56,11 @@ class SwingUp(MujocoTask):
         """Whether the pole stood for the last 3 s and the cart is on the rail."""
         return self.over and not self.failed and self._last_fallen_s <= self.duration_s - STANDING_S
 
+    @property
+    def kept(self) -> bool:
+        """Whether the pole has stood since 7 s after the reset, and the cart is on the rail."""
+        return self.over and not self.failed and self._last_fallen_s <= SwingUp.duration_s - STANDING_S
+
     def truth(self) -> np.ndarray:
         """Cart position [m] and velocity [m/s], pole angle [rad] in -pi..pi and rate [rad/s]."""
         position, angle = self.data.qpos.tolist()

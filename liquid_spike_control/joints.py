@@ -29,9 +29,19 @@ def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
     return Quantities(to_ns(message.header.stamp), names, np.array([found.get(name, np.nan) for name in names]))
 
 
-def setpoints_of(
-    names: Sequence[str], setpoint_names: Sequence[str], defaults: Sequence[float]
-) -> Quantities | None:
+def by_topic(topics: Sequence[str], types: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+    """Group quantities by topic and type of the message that carries them: the numbers of the quantities, in order.
+
+    Raises:
+        ValueError: there is not one type for each topic.
+    """
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for i, place in enumerate(zip(topics, types, strict=True)):
+        grouped.setdefault(place, []).append(i)
+    return grouped
+
+
+def setpoints_of(names: Sequence[str], setpoint_names: Sequence[str], defaults: Sequence[float]) -> Quantities | None:
     """The quantities of a topic as they are before one is given; None where it has readings, too.
 
     Args:

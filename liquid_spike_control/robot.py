@@ -119,6 +119,8 @@ class RosPlace(_Entry, frozen=True):
 
 #: Where readings, setpoints and commands are on ROS unless the description says otherwise.
 READINGS_TOPIC, SETPOINTS_TOPIC, COMMANDS_TOPIC = "joint_states", "setpoints", "robot_joint_command"
+#: Where the gate publishes all commands at once, if the robot takes them on several topics.
+GATE_TOPIC = "gate/output"
 
 
 class Reading(_Entry, frozen=True):
@@ -348,10 +350,13 @@ class Robot(_Entry, frozen=True):
             self._check_command(f"commands[{i}] ({command.name})", command)
         for name, variant in self.variants.items():
             self._check_variant(f"variants.{name}", variant)
-        self._check_one_topic("commands", self.command_places())
+        self._check_command_places()
         self._check_setpoint_topics()
-        self._check_one_qos("readings and setpoints", self.reading_places())
-        self._check_one_qos("commands", self.command_places())
+        for field, places in (
+            ("readings and setpoints", self.reading_places()), ("commands", self.command_places())
+        ):  # fmt: skip
+            self._check_one_for_each_topic(field, "type", places)
+            self._check_one_for_each_topic(field, "qos", places)
 
     def _refuse(self, field: str, found: object, remedy: str) -> NoReturn:
         raise RobotError(f"{self.source}: {field}: {found}; {remedy}")
@@ -371,16 +376,23 @@ class Robot(_Entry, frozen=True):
                     self._refuse(where, f"'{entry.name}' is in {seen[entry.name]} too", "give each a name of its own")
                 seen[entry.name] = field
 
-    def _check_one_topic(self, field: str, places: Sequence[RosPlace]) -> None:
-        found = sorted({f"{place.topic} ({place.type})" for place in places})
-        if len(found) > 1:
-            self._refuse(f"{field}.ros", " and ".join(found), "give all of them one topic and type")
-
-    def _check_one_qos(self, field: str, places: Sequence[RosPlace]) -> None:
-        first: dict[str, Qos] = {}
+    def _check_one_for_each_topic(self, field: str, what: str, places: Sequence[RosPlace]) -> None:
+        first: dict[str, object] = {}
         for place in places:
-            if first.setdefault(place.topic, place.qos) != place.qos:
-                self._refuse(f"{field}.ros.qos", f"'{place.topic}' has two", "give all quantities of a topic the same")
+            if first.setdefault(place.topic, getattr(place, what)) != getattr(place, what):
+                remedy = "give all quantities of a topic the same"
+                self._refuse(f"{field}.ros.{what}", f"'{place.topic}' has two", remedy)
+
+    def _check_command_places(self) -> None:
+        """No two commands have one place, nor any the gate's own."""
+        taken: dict[tuple[str, str], str] = {}
+        for i, (command, place) in enumerate(zip(self.commands, self.command_places(), strict=True)):
+            where = f"commands[{i}] ({command.name}).ros"
+            if place.topic.lstrip("/") == GATE_TOPIC:
+                self._refuse(f"{where}.topic", f"'{place.topic}' is the gate's own", "give the robot's")
+            other = taken.setdefault((place.topic, place.field), command.name)
+            if other != command.name and place.type != MULTI_ARRAY:
+                self._refuse(f"{where}.field", f"'{place.field}' of '{place.topic}' is {other}'s", "give another one")
 
     def _check_setpoint_topics(self) -> None:
         sensed = {place.topic for place in self.reading_places()[: len(self.readings)]}
@@ -539,6 +551,15 @@ class Robot(_Entry, frozen=True):
         """Where each command is on ROS; by default the position of a joint of its name."""
         default = (RosPlace(topic=COMMANDS_TOPIC, type=JOINT_STATE, field=f"{c.name}/position") for c in self.commands)
         return tuple(c.ros or place for c, place in zip(self.commands, default, strict=True))
+
+    def gated_places(self) -> tuple[RosPlace, ...]:
+        """Where all gated commands are in one message: as :meth:`command_places`, or on a topic of the gate's own where
+        the robot takes them on several.
+        """
+        places = self.command_places()
+        if len({place.topic for place in places}) == 1:
+            return places
+        return tuple(RosPlace(topic=GATE_TOPIC, type=JOINT_STATE, field=f"{c.name}/position") for c in self.commands)
 
     @property
     def seen(self) -> tuple[Reading | Setpoint, ...]:

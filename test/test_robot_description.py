@@ -329,14 +329,38 @@ def test_cameras_whose_pictures_never_meet(folder):
     assert refused(folder) == f"robot.yaml: {says}"
 
 
+def on_ros(folder, *places: dict[str, str]) -> None:
+    """The arm with one command for each place."""
+    commands = [ARM["commands"][0] | {"name": f"torque_{i}", "ros": place} for i, place in enumerate(places)]
+    write(folder, ("commands", commands))
+
+
+ARRAY, WRENCH = "std_msgs/msg/Float64MultiArray", "geometry_msgs/msg/WrenchStamped"
+
+
 def test_commands_on_several_topics(folder):
-    one, other = ({"topic": name, "type": "std_msgs/msg/Float64MultiArray"} for name in ("left", "right"))
-    second = ARM["commands"][0] | {"name": "force", "ros": other}
-    write(folder, ("commands.0.ros", one), ("commands", [ARM["commands"][0] | {"ros": one}, second]))
-    kind = "(std_msgs/msg/Float64MultiArray)"
-    assert refused(folder) == (
-        f"robot.yaml: commands.ros: left {kind} and right {kind}; give all of them one topic and type"
-    )
+    one, other = {"topic": "left", "type": ARRAY}, {"topic": "right", "type": WRENCH, "field": "wrench.torque.z"}
+    on_ros(folder, one, other)
+    robot = read_robot(folder)
+    assert [place.topic for place in robot.command_places()] == ["left", "right"]
+    assert [(place.topic, place.field) for place in robot.gated_places()] == [
+        ("gate/output", "torque_0/position"), ("gate/output", "torque_1/position"),
+    ]  # fmt: skip
+    on_ros(folder, one, one)
+    assert read_robot(folder).gated_places() == read_robot(folder).command_places()
+
+
+@pytest.mark.parametrize(("places", "says"), [
+    (({"topic": "left", "type": WRENCH, "field": "wrench.torque.z"}, {"topic": "left", "type": ARRAY}),
+     "commands.ros.type: 'left' has two; give all quantities of a topic the same"),
+    (2 * ({"topic": "left", "type": WRENCH, "field": "wrench.torque.z"},),
+     "commands[1] (torque_1).ros.field: 'wrench.torque.z' of 'left' is torque_0's; give another one"),
+    (({"topic": "/gate/output", "type": ARRAY}, {"topic": "left", "type": ARRAY}),
+     "commands[0] (torque_0).ros.topic: '/gate/output' is the gate's own; give the robot's"),
+])  # fmt: skip
+def test_places_of_commands_that_do_not_go_together(folder, places, says):
+    on_ros(folder, *places)
+    assert refused(folder) == f"robot.yaml: {says}"
 
 
 @pytest.mark.parametrize(("text", "says"), [

@@ -17,7 +17,7 @@ from std_srvs.srv import SetBool, Trigger
 from ..checkpoint import check_fits
 from ..control.files import controller_of, read_controller_file
 from ..errors import GraphError, LiquidSpikeError
-from ..joints import Merger, setpoints_of
+from ..joints import Merger, by_topic, setpoints_of
 from ..loop import observation_for
 from ..types import Quantities
 from . import graph
@@ -165,9 +165,6 @@ class ControllerNode(GraphNode):
         for name, given in (("joint_topics", topics), ("joint_types", types)):
             if len(given) != len(names):
                 raise GraphError(f"parameter {name}: {list(given)}; give one for each of {', '.join(names)}")
-        grouped: dict[tuple[str, str], list[int]] = {}
-        for i, place in enumerate(zip(topics, types, strict=True)):
-            grouped.setdefault(place, []).append(i)
         if self._joint_interfaces is not None and len(self._joint_interfaces) != len(names):
             # as one topic's, which names what is missing
             Interfaces(types[0], names, self._joint_interfaces, "joint")
@@ -178,7 +175,7 @@ class ControllerNode(GraphNode):
                 Interfaces(kind, [names[i] for i in mine], [self._joint_interfaces[i] for i in mine], "joint"),
                 default=setpoints_of([names[i] for i in mine], *setpoints),
             )
-            for (topic, kind), mine in grouped.items()
+            for (topic, kind), mine in by_topic(topics, types).items()
         ]
 
     def activate(self) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 from rclpy.duration import Duration
@@ -15,6 +16,8 @@ from std_srvs.srv import Trigger
 from ..checkpoint import check_commands
 from ..control.files import read_controller_file
 from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
+from ..errors import GraphError
+from ..joints import by_topic
 from . import graph
 from .convert import from_joint_state
 from .diagnostics import ERROR, WARN
@@ -54,15 +57,20 @@ class GateNode(GraphNode):
         self._max_age_s = self.parameter(
             "max_age_s", Parameter.Type.DOUBLE, "an older command is dropped [s]", 0.001, 1.0
         )
-        self._watchdog_s = self.parameter(
-            "watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1
-        )
+        self._watchdog_s = self.parameter("watchdog_s", 0.01, "time between two looks at the age [s]", 0.001, 0.1)
         gated = graph.relative(graph.GATED_COMMAND)
         self._topic = self.parameter("command_topic", gated, "where the robot takes its commands")
         self._type = self.parameter("command_type", JOINT_STATE, "type of the robot's command messages")
         self._frame = self.parameter("command_frame_id", "", "frame_id of those messages, where they are stamped")
         self._interfaces = self.parameter(
             "command_interfaces", texts, "joint/field of each command, or the path to a number of another message"
+        )
+        self._robot_topics = self.parameter(
+            "robot_topics", texts, "topic of each, where the robot has several"
+        )
+        self._robot_types = self.parameter("robot_types", texts, "type of each, where the robot has several topics")
+        self._robot_interfaces = self.parameter(
+            "robot_interfaces", texts, "as command_interfaces, where the robot has several topics"
         )
         self._lockstep = self.mode == "lockstep"
         self._sim_time = bool(self.get_parameter("use_sim_time").value)
@@ -82,13 +90,32 @@ class GateNode(GraphNode):
             tighter = np.array(file.command_limits)
             lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)
             limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
-        self._limits, self._robot = limits, robot
+        parts = self._parts()
+        self._limits = limits
         self._warm()
-        self._publisher = self.add_publisher(robot.message_type, self._topic, to_robot=True, subscribers=("simulator",))
+        whole = self.add_publisher(robot.message_type, self._topic, to_robot=not parts, subscribers=("simulator",))
+        self._outputs: list[tuple[Any, Interfaces, slice | list[int]]] = [(whole, robot, slice(None))]
+        for topic, part, mine in parts:
+            self._outputs.append((self.add_publisher(part.message_type, topic, to_robot=True), part, mine))
         self.add_subscription(JointState, graph.relative(graph.COMMAND), self._on_command)
         self.add_subscription(Bool, graph.relative(graph.E_STOP), self._on_e_stop, optional=True, always=True)
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
         self.create_timer(self._watchdog_s, self._look, clock=self._steady)
+
+    def _parts(self) -> list[tuple[str, Interfaces, list[int]]]:
+        """The robot's topics, if there are several: name, how commands are written, and which."""
+        topics, types, interfaces = (
+            given or [] for given in (self._robot_topics, self._robot_types, self._robot_interfaces)
+        )
+        for name, given in (("topics", topics), ("types", types), ("interfaces", interfaces)):
+            if len(given) != (len(self._names) if topics else 0):
+                raise GraphError(
+                    f"parameter robot_{name}: {list(given)}; give one for each of {', '.join(self._names)}"
+                )
+        return [
+            (topic, Interfaces(kind, [self._names[i] for i in mine], [interfaces[i] for i in mine], "robot"), mine)
+            for (topic, kind), mine in by_topic(topics, types).items()
+        ]
 
     def _warm(self) -> None:
         self._state = initial_state(self._limits)
@@ -105,7 +132,8 @@ class GateNode(GraphNode):
     def deactivate(self) -> None:
         """The safe command is the last one sent, and waits for the robot to have it."""
         self._send(self._stamp_ns, self._limits.safe)
-        self._publisher.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_NS))
+        for publisher, *_ in self._outputs:
+            publisher.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_NS))
 
     def _now_ns(self, stamp_ns: int) -> int:
         if self._lockstep:
@@ -168,10 +196,11 @@ class GateNode(GraphNode):
         return response
 
     def _send(self, stamp_ns: int, output: np.ndarray) -> None:
-        message = self._robot.write(stamp_ns, output)
-        if self._frame and hasattr(message, "header"):
-            message.header.frame_id = self._frame
-        self._publisher.publish(message)
+        for publisher, interfaces, mine in self._outputs:
+            message = interfaces.write(stamp_ns, output[mine])
+            if self._frame and hasattr(message, "header"):
+                message.header.frame_id = self._frame
+            publisher.publish(message)
 
     def diagnose(self) -> None:
         """Report the e-stop."""

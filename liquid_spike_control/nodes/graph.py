@@ -244,7 +244,7 @@ def topics(options: GraphOptions) -> dict[str, str]:
         offload = (SPIKES_IN, SPIKES_OUT) if options.backend == "offload" else ()
         found |= {topic: TOPICS[topic] for topic in (*offload, ESTIMATE)}
     found[COMMAND] = TOPICS[COMMAND]
-    found |= {absolute(place.topic): place.type for place in command_places(options)}
+    found |= {absolute(place.topic): place.type for place in (*command_places(options), *parts(options))}
     if options.simulated:
         found |= {topic: TOPICS[topic] for topic in (GROUND_TRUTH, POSE)}
     return found | {topic: TOPICS[topic] for topic in (DIAGNOSTICS, E_STOP)}
@@ -283,17 +283,23 @@ def absolute(topic: str) -> str:
 
 
 def command_places(options: GraphOptions) -> tuple[RosPlace, ...]:
-    """Where the gated commands are. A Float64MultiArray has no stamp, which the simulator needs: there it is a
-    JointState.
+    """Where all gated commands are in one message. A Float64MultiArray has no stamp, which the simulator needs: there
+    it is a JointState.
     """
     robot = options.description
-    places = robot.command_places()
+    places = robot.gated_places()
     if options.simulated and places[0].type == MULTI_ARRAY:
         robot = msgspec.structs.replace(
             robot, commands=tuple(msgspec.structs.replace(c, ros=None) for c in robot.commands)
         )
         places = robot.command_places()
     return places
+
+
+def parts(options: GraphOptions) -> tuple[RosPlace, ...]:
+    """Where the robot takes each command, if on several topics; else none, as it takes them all at once."""
+    places = options.description.command_places()
+    return places if places != options.description.gated_places() else ()
 
 
 def describe(options: GraphOptions) -> tuple[NodeSpec, ...]:
@@ -350,8 +356,13 @@ def _gate(options: GraphOptions) -> dict[str, object]:
         name: [getattr(command, field) for command in robot.commands]
         for name, field in (("lower", "least"), ("upper", "most"), ("rate", "rate"), ("safe", "safe"))
     }
-    qos = {} if options.simulated else _qos(options, places[0].topic, places[0].qos, "publisher")
-    return limits | qos | {
+    qos: dict[str, object] = {}
+    robot_places = parts(options)
+    for place in () if options.simulated else robot_places or places:
+        qos |= _qos(options, place.topic, place.qos, "publisher")
+    several = {f"robot_{field}s": [getattr(place, field) for place in robot_places] for field in ("topic", "type")}
+    several["robot_interfaces"] = [place.field for place in robot_places]
+    return limits | qos | (several if robot_places else {}) | {
         "max_age_s": robot.max_age_s, "watchdog_s": min(0.01, robot.max_age_s / 3), "use_sim_time": options.simulated,
         "command_topic": places[0].topic, "command_type": places[0].type,
         "command_interfaces": [place.field for place in places],
@@ -404,7 +415,7 @@ def _perception(options: GraphOptions) -> dict[str, object]:
             "camera_widths": [camera.width for camera in cameras],
             "camera_heights": [camera.height for camera in cameras],
         }
-    if (front_end := to_json([sensor.settings for sensor in options.description.sensors()])):
+    if front_end := to_json([sensor.settings for sensor in options.description.sensors()]):
         values["front_end"] = front_end
     # the simulated world slows down instead, and events that are missing would be a fault of the camera's
     values["sheds"] = not options.simulated

@@ -44,7 +44,7 @@ class Interfaces:
             raise GraphError(f"parameter {parameter}_type: '{kind}' is not installed; e.g. {JOINT_STATE}") from None
         if not self.names or len(set(self.names)) < len(self.names):
             raise GraphError(f"parameter {parameter}_names: {list(names)}; give at least one name, none twice")
-        if kind == MULTI_ARRAY and parameter == "command":
+        if kind == MULTI_ARRAY and parameter in ("command", "robot"):
             return
         if len(interfaces) != len(self.names):
             raise GraphError(

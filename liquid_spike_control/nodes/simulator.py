@@ -22,6 +22,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from ..errors import GraphError, LiquidSpikeError
+from ..joints import by_topic
 from ..robot import Robot, names
 from ..robot_file import read_robot
 from ..types import Quantities
@@ -87,9 +88,7 @@ class SimulatorNode(GraphNode):
         self._interfaces = self.parameter(
             "command_interfaces", Parameter.Type.STRING_ARRAY, "joint/field of each command, or the path to a number"
         )
-        self._answer_s = self.parameter(
-            "answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0
-        )
+        self._answer_s = self.parameter("answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0)
         timeout = self.parameter(
             "command_timeout_s", 0.1, "older than this, the safe command takes a command's place [s]", 0.001, 2.0
         )
@@ -273,9 +272,7 @@ class SimulatorNode(GraphNode):
             if time.monotonic() > due:
                 self._finished = True
                 silent = self._silent_stage(stamp)
-                self.get_logger().error(
-                    f"lock-step: {silent} did not answer stamp {stamp} ns in {self._answer_s} s"
-                )
+                self.get_logger().error(f"lock-step: {silent} did not answer stamp {stamp} ns in {self._answer_s} s")
                 self.diagnostics.values["silent"] = silent
                 self.report()
                 return False
@@ -428,9 +425,7 @@ class SimulatorNode(GraphNode):
 def _by_topic(robot: Robot) -> list[tuple[str, list[int], Interfaces]]:
     """The topics of the readings and setpoints: name, which of them, and how they are written."""
     seen, places = robot.seen, robot.reading_places()
-    grouped: dict[tuple[str, str], list[int]] = {}
-    for i, place in enumerate(places):
-        grouped.setdefault((place.topic, place.type), []).append(i)
+    grouped = by_topic([place.topic for place in places], [place.type for place in places])
     return [
         (topic, mine, Interfaces(kind, [seen[i].name for i in mine], [places[i].field for i in mine], "joint"))
         for (topic, kind), mine in grouped.items()

@@ -14,7 +14,7 @@ from ..errors import TaskError
 from ..events.camera_streams import CameraStream
 from ..events.front_end import Sensor, from_json
 from ..inputs import parse_json
-from ..joints import JOINT_STATE, Readings, setpoints_of
+from ..joints import JOINT_STATE, Readings, by_topic, setpoints_of
 from ..robot import Robot, names
 from ..types import Quantities
 from .bag import Bag
@@ -135,7 +135,7 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
         TaskError: a parameter is not what a node would have taken.
     """
     parameter = description.parameter
-    command_place = robot.command_places()[0]
+    gated = robot.gated_places()
     recorded = parameter("controller", "command_names") is not None
     estimates = parameter("controller", "estimate_names", () if recorded else names(robot.estimates))
     commands = tuple(parameter("gate", "command_names", names(robot.commands)))
@@ -149,12 +149,12 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
             sizes=sizes,
             joints=joints,
             defaults=tuple(setpoints_of(readings.names, *setpoints) for _, readings in joints),
-            gated=topics.gated or _absolute(parameter("gate", "command_topic", command_place.topic)),
+            gated=topics.gated or _absolute(parameter("gate", "command_topic", gated[0].topic)),
             # the recorder knows at once what the gate answers when it is asked, which a short run may end before
             lockstep=(mode or parameter("gate", "mode", parameter("recorder", "mode", "realtime"))) == "lockstep",
             gated_readings=Readings(
-                parameter("gate", "command_type", command_place.type), commands,
-                tuple(parameter("gate", "command_interfaces", [place.field for place in robot.command_places()])),
+                parameter("gate", "command_type", gated[0].type), commands,
+                tuple(parameter("gate", "command_interfaces", [place.field for place in gated])),
             ),
             estimate_names=tuple(estimates),
             command_names=commands,
@@ -223,15 +223,11 @@ def _sources(description: Description, topics: Topics, robot: Robot) -> tuple[tu
     if not joint_names:
         return ()
     first = places[0] if places else None
-    topic = topics.joints or description.parameter(
-        "controller", "joint_topic", first.topic if first else ""
-    )
+    topic = topics.joints or description.parameter("controller", "joint_topic", first.topic if first else "")
     kind = description.parameter("controller", "joint_type", first.type if first else JOINT_STATE)
     each = description.parameter("controller", "joint_topics", [topic] * len(joint_names))
     kinds = description.parameter("controller", "joint_types", [kind] * len(joint_names))
-    grouped: dict[tuple[str, str], list[int]] = {}
-    for i, place in enumerate(zip(each, kinds, strict=True)):
-        grouped.setdefault((_absolute(place[0]), place[1]), []).append(i)
+    grouped = by_topic([_absolute(where) for where in each], kinds)
     if len(fields) != len(joint_names):
         raise ValueError(f"{len(fields)} joint_interfaces for {len(joint_names)} joint_names")
     return tuple(

@@ -16,6 +16,7 @@ import json
 import signal
 import time
 from functools import reduce
+from operator import attrgetter
 
 import numpy as np
 import rclpy
@@ -27,7 +28,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from liquid_spike_control.events.codec import encode
-from liquid_spike_control.joints import JOINT_STATE
+from liquid_spike_control.joints import JOINT_STATE, MULTI_ARRAY
 from liquid_spike_control.robot_file import read_robot
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.tasks.of_robot import task_of
@@ -57,8 +58,12 @@ class Described(Node):
         best_effort = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._cameras = [self.create_publisher(EventPacket, c.events_topic, best_effort) for c in self.robot.cameras]
         self._state = self.create_publisher(String, "/robot/state", 10)
-        self._kind = get_message(self.robot.command_places()[0].type)
-        self._commands = self.create_subscription(self._kind, self.robot.command_places()[0].topic, lambda m: None, 10)
+        places = self.robot.command_places()
+        self._commands = []
+        for topic, kind in dict.fromkeys((place.topic, place.type) for place in places):
+            mine = [i for i, place in enumerate(places) if place.topic == topic]
+            subscription = self.create_subscription(get_message(kind), topic, lambda m: None, 10)
+            self._commands.append((subscription, get_message(kind), mine))
         self.state = {"commands": 0, "timeouts": 0, "periods": 0, "least": None, "most": None}
 
     def _publisher(self, kind: str, topic: str) -> tuple:
@@ -67,9 +72,10 @@ class Described(Node):
     def period(self) -> None:
         """Publish what was sensed, take commands, hold the last one for a period."""
         self._publish()
-        with self._commands.handle:
-            while (taken := self._commands.handle.take_message(self._kind, False)) is not None:
-                self._take(taken[0])
+        for subscription, kind, mine in self._commands:
+            with subscription.handle:
+                while (taken := subscription.handle.take_message(kind, False)) is not None:
+                    self._take(taken[0], mine)
         if self._commanded_s >= 0 and time.monotonic() - self._commanded_s > TIMEOUT_S:
             self._command, self._commanded_s = self._safe, -1.0
             self.state["timeouts"] += 1
@@ -78,14 +84,16 @@ class Described(Node):
         if self.state["periods"] % max(1, round(0.1 / self.robot.period_s)) == 0:
             self._state.publish(String(data=json.dumps(self.state)))
 
-    def _take(self, message) -> None:
-        places = self.robot.command_places()
+    def _take(self, message, mine: list[int]) -> None:
+        places, values = [self.robot.command_places()[i] for i in mine], self._command.copy()
         if places[0].type == JOINT_STATE:
             known = {f"{n}/{field}": value for field in ("position", "velocity", "effort")
                      for n, value in zip(message.name, getattr(message, field), strict=False)}  # fmt: skip
-            values = np.array([known[place.field] for place in places])
+            values[mine] = [known[place.field] for place in places]
+        elif places[0].type == MULTI_ARRAY:
+            values[mine] = message.data
         else:
-            values = np.array(message.data)
+            values[mine] = [attrgetter(place.field)(message) for place in places]
         self._command, self._commanded_s = values, time.monotonic()
         low, high = self.state["least"] or values.tolist(), self.state["most"] or values.tolist()
         self.state["commands"] += 1

@@ -76,6 +76,17 @@ def test_over_ros_in_lockstep_it_is_the_loop_in_one_process(folder, ros_domain, 
     assert replay(tmp_path / "out.mcap").identical
 
 
+def test_the_gate_may_publish_where_the_robot_takes_commands(folder):
+    from liquid_spike_control.nodes.graph import GraphOptions, absolute, topics
+    from liquid_spike_control.nodes.security.permissions import permissions
+
+    options = GraphOptions(folder, simulated=False, mode="realtime", backend="in_process")
+    robot = options.description
+    wanted = {absolute(place.topic) for place in (*robot.command_places(), *robot.gated_places())}
+    assert wanted <= set(permissions(options)["/gate"]["gate"].publish)
+    assert wanted <= set(topics(options))  # and what is recorded has them
+
+
 @pytest.mark.real_time
 def test_on_a_real_robot_s_topics_it_is_driven(folder, ros_domain, tmp_path):
     """`run --real` against a stand-in that shares only the description: commands come, within the limits, and not only

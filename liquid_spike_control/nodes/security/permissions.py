@@ -132,8 +132,10 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
     """Return the permissions of a node besides those of every stage."""
     offload = parameters.get("backend") != "in_process"
     if name == "gate":
-        command = _absolute(parameters.get("command_topic", graph.GATED_COMMAND))
-        return Permissions((command,), (graph.COMMAND, graph.E_STOP), ("~/reset_e_stop",))
+        topics = (parameters.get("command_topic", graph.GATED_COMMAND), *(parameters.get("robot_topics") or ()))
+        return Permissions(
+            tuple(dict.fromkeys(map(_absolute, topics))), (graph.COMMAND, graph.E_STOP), ("~/reset_e_stop",)
+        )
     if name == "controller":
         joints = parameters.get("joint_topics") or (parameters.get("joint_topic", graph.JOINT_STATES),)
         estimate = (graph.ESTIMATE,) if parameters.get("estimate_names") else ()
@@ -169,8 +171,6 @@ def _logging(allowed: Permissions) -> Permissions:
     return replace(allowed, publish=publish, serve=serve)
 
 
-def _plain(
-    publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = (), call: tuple[str, ...] = ()
-) -> Permissions:
+def _plain(publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = (), call: tuple[str, ...] = ()) -> Permissions:
     """A node without a lifecycle, services for its parameters, or a log of its own on a topic."""
     return Permissions(("/parameter_events", *publish), subscribe, ("~/get_type_description",), call)

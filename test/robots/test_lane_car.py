@@ -225,7 +225,7 @@ def test_nineteen_neurons_keep_the_lane_on_disturbed_estimates():
     assert controller.state.size == 19
 
 
-@pytest.mark.parametrize("variant", ["gru", "lstm", "mlp"])
+@pytest.mark.parametrize("variant", ["cfc", "gru", "lstm", "mlp"])
 def test_its_peers_were_trained_alike_and_keep_the_lane(variant):
     robot = robot_named("lane_car")
     files = [read_controller(robot.file(f)) for f in ("ncp.safetensors", robot.variants[variant].controller)]

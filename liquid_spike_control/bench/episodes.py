@@ -83,7 +83,7 @@ def run_episode(loop: Loop, seed: int, history: History | None = None) -> Episod
     wall = time.perf_counter() - begin
     backend = getattr(loop.estimator, "backend", None)
     return EpisodeFigures(
-        seed=seed, success=task.success, failed=task.failed, distance_m=task.distance, lasted_s=task.elapsed_s,
+        seed=seed, success=task.success, failed=task.failed, distance_m=task.covered_m, lasted_s=task.elapsed_s,
         reward=reward,
         error_square=(np.array(errors) ** 2).mean(0), truth_square=(np.array(truths) ** 2).mean(0),
         n_events=n_events, stats=backend.stats() if backend else None, latencies_us=np.array(latencies) * 1e6,

@@ -59,7 +59,7 @@ def record(benchmark: RobotBenchmark) -> Activity:
         loop.reset(seed)
         while not task.over:
             decision = loop.decide(loop.sensing)
-            places.append(task.place)
+            places.append(task.place_m)
             states.append(loop.controller.state.ravel()[:n_neurons])  # type: ignore[attr-defined]
             commands.append(decision.command)
             times.append(task.elapsed_s)

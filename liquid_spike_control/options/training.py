@@ -40,6 +40,8 @@ class TrainOptions(Options):
     """perception: random receptive fields, of which only the readout is fitted: fast, coarse, without torch."""
     workers: Jobs = 1
     """perception: processes that record episodes."""
+    logs: OutputFolder = None
+    """Folder for event files that TensorBoard reads; not with --random-features."""
     data: tuple[Path, ...] = ()
     """perception: bags (.mcap, .db3 or folders) to learn from, instead of episodes in simulation."""
     target: tuple[str, ...] = ()

@@ -61,6 +61,10 @@ class MujocoTask:
     duration_s: float = 10.0
     #: The events of a picture do not reach the robot while this holds.
     blind: bool = False
+    #: Distance covered since the reset [m], by which benchmarks count failures; None where it says nothing.
+    covered_m: float | None = None
+    #: Where the robot is, seen from above, ``(2,)`` [m], for pictures of its way; None where it does not travel.
+    place_m: np.ndarray | None = None
     #: How often the task renders nothing of its own: names of faster pictures, see :meth:`pictures`.
     model: Any
     data: Any
@@ -227,20 +231,6 @@ class MujocoTask:
     def kept(self) -> bool:
         """Whether the aim was never lost since it had to be reached; by default :attr:`success`."""
         return self.success
-
-    @property
-    def distance(self) -> float | None:
-        """Distance covered since the reset [m], by which benchmarks count failures; None, by default, where it says
-        nothing.
-        """
-        return None
-
-    @property
-    def place(self) -> np.ndarray | None:
-        """Where the robot is, seen from above, float64 ``(2,)`` [m], for pictures of its way; None, by default, where
-        it does not travel.
-        """
-        return None
 
     def expert(self) -> Expert:
         """The expert: :meth:`law` on the true state."""

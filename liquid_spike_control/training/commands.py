@@ -22,6 +22,7 @@ from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
 from .controller_files import write_controller_file
 from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network, neurons_and_weights
+from .logs import EventLog
 from .recorded_episodes import EpisodeSet
 
 
@@ -35,9 +36,11 @@ def progress_bars(console: Console) -> Progress:
 
 def train_perception(
     config: PerceptionTraining, command: str, out: Path, console: Console,
-    new_trainer: type[PerceptionTrainer] = PerceptionTrainer,
+    new_trainer: type[PerceptionTrainer] = PerceptionTrainer, logs: Path | None = None,
 ) -> None:  # fmt: skip
-    """Train the spiking perception and write it to ``out``; ``command`` is what its metadata say made it.
+    """Train the spiking perception and write it to ``out``.
+
+    ``command`` is what its metadata say made it; ``logs`` is a folder for event files.
 
     Raises:
         TaskError: the folder of ``out`` does not exist, or its suffix is another.
@@ -45,26 +48,38 @@ def train_perception(
     check_outputs({"out": (".nir",)}, out=out)
     torch.set_num_threads(1)
     begin = time.monotonic()
+    log = _log_into(logs)
     with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
         trainer = new_trainer(config, lambda share: progress.update(bar, completed=share))
+        done = 0
         for stage in trainer.stages():
             trainer.begin(stage)
-            _train_stage(trainer, progress)
+            _train_stage(trainer, progress, log, done)
+            done += stage.n_updates
         if config.settling_chunks:
             bar = progress.add_task("readout", total=1.0, figures="")
             trainer.settle(config.settling_chunks)
             progress.update(bar, completed=1.0)
     trainer.write(out, command)
+    if log:
+        log.close()
     console.print(f"{out}: {config.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
 
 
-def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
+def _log_into(folder: Path | None) -> EventLog | None:
+    """A log in a folder, if there is one."""
+    return EventLog(folder) if folder else None
+
+
+def _train_stage(trainer: PerceptionTrainer, progress: Progress, log: EventLog | None, done: int) -> None:
     n_updates = trainer.stage.n_updates
     bar = progress.add_task(trainer.stage.name, total=n_updates, figures="")
     figures: list[dict[str, float]] = []
     for k in range(n_updates):
         figures.append(trainer.update())
+        if log:
+            log.write(done + k + 1, {name: value for name, value in figures[-1].items() if np.isfinite(value)})
         if k % 50 != 49:
             continue
         recent = {name: [f[name] for f in figures[-200:]] for name in figures[0]}
@@ -78,11 +93,11 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress) -> None:
 
 def train_layers(
     robot: Robot, network: LayeredNetwork, seed: int, out: Path, command: str,
-    episodes: Callable[[Callable[[float], None]], EpisodeSet], console: Console,
+    episodes: Callable[[Callable[[float], None]], EpisodeSet], console: Console, logs: Path | None = None,
 ) -> None:  # fmt: skip
     """Train a layered perception of any robot and write it to ``out``, as made by ``command``.
 
-    ``episodes`` gets them, and calls its argument with the part that is done.
+    ``episodes`` gets them, and calls its argument with the part that is done; ``logs`` is a folder for event files.
 
     A checkpoint lies beside it while it is made: the same training goes on from there.
 
@@ -106,16 +121,23 @@ def train_layers(
         n_updates = network.training.updates
         bar = progress.add_task("updates", total=n_updates, completed=trainer.done, figures="")
         recent: list[dict[str, float]] = []
+        log = _log_into(logs)
         while trainer.done < n_updates:
             recent = [*recent[-49:], trainer.update()]
             means = {name: float(np.mean([figures[name] for figures in recent])) for name in recent[0]}
             work = f"{means.pop('operations_per_s') / 1e6:.1f} M synaptic operations/s"
             text = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
             progress.update(bar, completed=trainer.done, figures=f"{text}, {work}")
+            if log:
+                log.write(trainer.done, recent[-1])
             if trainer.done % CHECKPOINT_EVERY == 0:
                 trainer.save(checkpoint)
         bar = progress.add_task("readout", total=1.0, figures="")
         accuracy = trainer.finish(out, command, lambda part: progress.update(bar, completed=part))
+        if log:
+            for kind, errors in (("held out", accuracy.integers), ("held out, float", accuracy.floats)):
+                log.write(n_updates, {f"{kind}/{name}": rms for name, rms in errors.items()})
+            log.close()
     checkpoint.unlink(missing_ok=True)
     n_neurons, n_weights = neurons_and_weights(trainer.net.graph())
     console.print(f"{out}: {n_neurons} neurons, {n_weights} weights, {time.monotonic() - begin:.0f} s", soft_wrap=True)

@@ -66,7 +66,7 @@ def _train_perception(options: TrainOptions) -> int:
         if options.updates:
             hard = replace(hard, n_updates=options.updates)
         out = options.out or Path("pencil_hard_perception.nir")
-        train_perception(hard, command, out, console, HardPerceptionTrainer)
+        train_perception(hard, command, out, console, HardPerceptionTrainer, options.logs)
         return 0
     perception = PerceptionTraining(seed=options.seed)
     if options.updates:
@@ -77,7 +77,8 @@ def _train_perception(options: TrainOptions) -> int:
             n_refinements=math.ceil(share * perception.n_refinements),
             n_prunings=math.ceil(share * perception.n_prunings),
         )
-    train_perception(perception, command, options.out or Path("pencil_perception.nir"), console, PerceptionTrainer)
+    out = options.out or Path("pencil_perception.nir")
+    train_perception(perception, command, out, console, PerceptionTrainer, options.logs)
     return 0
 
 
@@ -107,7 +108,7 @@ def _train_layers(options: TrainOptions) -> int:
         episodes = partial(bag_episodes, robot, network, options.data, targets)
     else:
         episodes = partial(expert_episodes, robot, network, options.seed, folder, workers)
-    train_layers(robot, network, options.seed, out, command, episodes, Console())
+    train_layers(robot, network, options.seed, out, command, episodes, Console(), options.logs)
     return 0
 
 
@@ -117,7 +118,7 @@ def _train_random_features(options: TrainOptions) -> int:
 
     from .random_features import RandomFeatures, train_random_features
 
-    for name in ("perception", "rounds", "updates", "network", "data", "target"):
+    for name in ("perception", "rounds", "updates", "network", "data", "target", "logs"):
         if getattr(options, name):
             raise TaskError(f"--{name} does not belong to --random-features; leave one out")
     robot, console = robot_named(options.task), Console()
@@ -141,13 +142,15 @@ def _as_policy(options: TrainOptions) -> TrainPolicyOptions:
 
     return TrainPolicyOptions(
         options.task, out=options.out, seed=options.seed, controller=options.controller,
-        hide_elapsed=options.hide_elapsed, rounds=options.rounds, perception=options.perception,
+        hide_elapsed=options.hide_elapsed, rounds=options.rounds, perception=options.perception, logs=options.logs,
     )  # fmt: skip
 
 
 def _train_hard(options: TrainOptions) -> int:
     """The controllers of ``pencil-hard``: by the recipe of the closed-loop benchmark, as the shipped ones."""
     _check_known(options.controller)
+    if options.logs:
+        raise TaskError("--logs: the recipe of pencil-hard's controller has none; leave it out")
     with _training_installed():
         from ..robots.pencil_hard.imitation import hard_recipe
         from .commands import train_controller

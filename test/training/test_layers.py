@@ -244,7 +244,11 @@ def arm(tmp_path, monkeypatch):
 def test_train_write_and_run(arm, capsys):
     (arm / "small.yaml").write_bytes(msgspec.yaml.encode(SMALL))
     out = arm / "perception.nir"
-    assert train_command("perception", TrainOptions(str(arm), network=arm / "small.yaml", updates=3)) == 0
+    options = TrainOptions(str(arm), network=arm / "small.yaml", updates=3, logs=arm / "logs")
+    assert train_command("perception", options) == 0
+    (log,) = (arm / "logs").iterdir()
+    tags = (b"loss", b"operations_per_s", b"ball_x", b"held out/ball_x", b"held out, float/ball_y")
+    assert [log.read_bytes().count(b"\x0a" + bytes([len(tag)]) + tag) for tag in tags] == [3, 3, 3, 1, 1]
     said = capsys.readouterr().out
     assert "on the Loihi emulator" in said and "ball_x: error" in said and "in floats" in said
     assert not out.with_name("perception.nir.checkpoint").exists()
@@ -315,6 +319,7 @@ def test_workers_record_the_same(arm, tmp_path):
     [
         ({"rounds": 3}, "--rounds belongs to the training of a controller"),
         ({"random_features": True, "updates": 3}, "--updates does not belong to --random-features"),
+        ({"random_features": True, "logs": Path("logs")}, "--logs does not belong to --random-features"),
         ({"network": Path("none.yaml")}, "none.yaml: No such file"),
     ],
 )

@@ -122,12 +122,12 @@ class KeepLane(MujocoTask):
         return bool(k and self.elapsed_s - self._dark_from[k - 1] < BLACKOUT_S)
 
     @property
-    def distance(self) -> float:
+    def covered_m(self) -> float:  # type: ignore[override]
         """Distance along the lane since the beginning [m]."""
         return self._covered
 
     @property
-    def place(self) -> np.ndarray:
+    def place_m(self) -> np.ndarray:  # type: ignore[override]
         """The middle of the rear axle, ``(2,)`` [m]."""
         return self.data.qpos[:2].copy()
 

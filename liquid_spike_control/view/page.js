@@ -285,14 +285,30 @@ function draw() {
     if (s > 0) $("rate").textContent = `${(n_events / s / 1e3).toFixed(1)} kev/s`;
     page.before = last; page.seen = null;
   }
+  drawCharts(now);
+  if (page.description.wiring) { drawWiring(told.work); showWatched(); }
+  table(told);
+}
+
+function drawCharts(now) {
   for (const { canvas, draw } of page.charts) {
     if (canvas.width !== canvas.clientWidth) canvas.width = canvas.clientWidth;
     const c = canvas.getContext("2d");
     c.clearRect(0, 0, canvas.width, canvas.height);
     draw(c, canvas.width, canvas.height, (t) => (t - now + KEPT_S) / KEPT_S * canvas.width);
   }
-  if (page.description.wiring) { drawWiring(told.work); showWatched(); }
-  table(told);
+}
+
+// The run begins when the page asks for updates. A browser's first drawings take much longer than the others, so they come
+// before that; a tab in the background never draws, and is waited for no longer than a second.
+async function drawFirst() {
+  for (let k = 0; k < 3; k++) {
+    if (page.scene && page.description.places) page.scene.show(numbers(page.description.places));
+    drawCharts(0);
+    if (page.description.wiring) drawWiring({});
+    if (page.scene) page.scene.finish();
+    await Promise.race([new Promise(requestAnimationFrame), new Promise((go) => setTimeout(go, 1000))]);
+  }
 }
 
 async function begin() {
@@ -304,6 +320,7 @@ async function begin() {
     button.addEventListener("click", () => order({ do: "push", body: $("body").value,
       impulse: button.dataset.push.split(",").map((part) => Number(part) * Number($("impulse").value)) }));
   }
+  if (!page.description.playback) await drawFirst();
   const source = new EventSource(`/updates?token=${TOKEN}`);
   // One drawing for all that came since the last, so that a slow machine does not fall behind; and a rest after it:
   // without a GPU the browser draws on the cores that the robot's loop needs

@@ -45,7 +45,7 @@ class Screen:
     ) -> None:  # fmt: skip
         self.robot, self._task, self._network, self._playback = robot, task, network, playback
         self._sighted = bool(robot.estimates and robot.cameras) and (playback is None or playback.events)
-        self._lock = threading.Lock()
+        self._lock, self._moving = threading.Lock(), threading.Lock()
         self._solids = [] if task is None else solids(task.model)
         self._geoms = [solid["geom"] for solid in self._solids]
         self.facts = Facts()
@@ -85,6 +85,7 @@ class Screen:
             "wiring": None if network is None else network.describe(), "bodies": bodies,
             "simulated": self._task is not None, "playback": playback and msgspec.to_builtins(playback),
             "solids": [s | {k: _text(s[k]) for k in ("triangles", "normals")} for s in self._solids],
+            "places": None if self._task is None else _text(self._first_places()),
         }  # fmt: skip
 
     def add(self, sample: Sample) -> None:
@@ -187,11 +188,24 @@ class Screen:
     def _places(self, sample: Sample, seed: int) -> np.ndarray:
         """Where the things of the scene are, of the episode of a seed."""
         assert self._task is not None
+        with self._moving:
+            self._begin(seed)
+            self._task.take_pose(np.array(sample.pose))
+            return places(self._task.data, self._geoms)
+
+    def _first_places(self) -> np.ndarray:
+        """Where the things of the scene are for a page that is opened now."""
+        assert self._task is not None
+        with self._moving:
+            if self._seed is None:
+                self._begin(self.facts.seed)
+            return places(self._task.data, self._geoms)
+
+    def _begin(self, seed: int) -> None:
+        assert self._task is not None
         if seed != self._seed:
             self._task.reset(seed)
             self._seed = seed
-        self._task.take_pose(np.array(sample.pose))
-        return places(self._task.data, self._geoms)
 
     def _picture(self, events: list[np.ndarray], stamp_ns: int) -> np.ndarray:
         """int8 ``(height, width)``: 1 brighter, -1 darker, 0 nothing; the last of a pixel counts."""

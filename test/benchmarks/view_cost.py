@@ -4,7 +4,8 @@
 Runs of ``liquid-spike run ROBOT`` at the pace of the wall clock, over ROS 2 or in one process, in turn
 
 - without ``--view``;
-- with the page open in a real headless Chromium, which draws it on the processor where there is no GPU;
+- with the page open in a real headless Chromium, started before the run, which draws it on the processor where there is
+  no GPU;
 - with that browser killed (SIGKILL) in the middle of the run.
 
 The runs of one round follow one another, and each round begins with another of them, so that other work on the machine
@@ -29,7 +30,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 #: Stamp of an episode's beginning [s].
 START_S = 1.0
+#: What a browser has to do when it starts takes so long [s]; people have one that runs.
+SETTLED_S = 5.0
 #: A run is stopped when it takes so much longer than its episode [s].
 PATIENCE_S = 150.0
 
@@ -65,21 +68,33 @@ class Browser:
 import sys, time
 from playwright.sync_api import sync_playwright
 with sync_playwright() as driver:
-    browser = driver.chromium.launch(executable_path=sys.argv[1], args=sys.argv[3:])
+    browser = driver.chromium.launch(executable_path=sys.argv[1], args=sys.argv[2:])
     page = browser.new_page(viewport={"width": 1300, "height": 900}, bypass_csp=True)
-    page.goto(sys.argv[2])
+    print("started", flush=True)
+    page.goto(sys.stdin.readline().strip())
     while True:
         seen = page.evaluate("window.page ? [page.updates, page.ticks.length ? page.ticks.at(-1)[0] : 0] : [0, 0]")
         print(*seen, flush=True)
         time.sleep(0.5)
 """
 
-    def __init__(self, link: str) -> None:
+    def __init__(self) -> None:
         self.updates, self.shown_s = 0, 0.0
-        command = [sys.executable, "-c", self.PROGRAM, str(CHROMIUM), link, *ARGUMENTS]
+        command = [sys.executable, "-c", self.PROGRAM, str(CHROMIUM), *ARGUMENTS]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "started\n":
+            raise SystemExit("Chromium did not start; install it, and playwright")
+        time.sleep(SETTLED_S)
+
+    def open(self, link: str) -> None:
+        """Open the page."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{link}\n")
+        self._process.stdin.flush()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -88,7 +103,7 @@ with sync_playwright() as driver:
             updates, shown_s = line.split()
             self.updates, self.shown_s = int(updates), float(shown_s)
 
-    def kill(self) -> None:
+    def close(self) -> None:
         """Kill the browser and what drives it; Chromium has a session of its own."""
         every = [self._process.pid, *_below(self._process.pid)]
         for pid in every:
@@ -137,11 +152,14 @@ def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run.json"
-        page: Browser | None = None
-        with running(robot, seconds, in_process, priority, out, way != WITHOUT) as process:
+        page = None if way == WITHOUT else Browser()
+        with (
+            closing(page) if page is not None else nullcontext(),
+            running(robot, seconds, in_process, priority, out, way != WITHOUT) as process,
+        ):
             assert process.stderr is not None
             lines: list[str] = []
-            if way != WITHOUT:
+            if page is not None:
                 link = ""
                 for line in process.stderr:
                     lines.append(line)
@@ -150,19 +168,15 @@ def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -
                         break
                 if not link:
                     raise SystemExit(f"{way}: the run printed no link:\n{''.join(lines)}")
-                page = Browser(link)
+                page.open(link)
             threading.Thread(target=lines.extend, args=(process.stderr,), daemon=True).start()
-            try:
-                if way == KILLED and page is not None:
-                    end = time.monotonic() + PATIENCE_S
-                    half_s = START_S + seconds / 2
-                    while page.shown_s < half_s and process.poll() is None and time.monotonic() < end:
-                        time.sleep(0.1)
-                    page.kill()
-                process.wait(seconds + PATIENCE_S)
-            finally:
-                if page is not None:
-                    page.kill()
+            if way == KILLED and page is not None:
+                end = time.monotonic() + PATIENCE_S
+                half_s = START_S + seconds / 2
+                while page.shown_s < half_s and process.poll() is None and time.monotonic() < end:
+                    time.sleep(0.1)
+                page.close()
+            process.wait(seconds + PATIENCE_S)
         if not out.is_file():
             raise SystemExit(f"{way}: no figures:\n{''.join(lines)}")
         report = json.loads(out.read_text())

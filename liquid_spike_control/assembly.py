@@ -156,24 +156,25 @@ def _expert_loop(world: World) -> Loop:
 
 def sensed_task(
     robot: Robot, truth: bool = False, rendered: bool = False, disturbed: bool = False,
-    perception: str | Path | None = None,
+    perception: str | Path | None = None, frame_s: float | None = None, **settings: Any,
 ) -> ControlTask:  # fmt: skip
     """A robot as a task whose observations are those of its controller: with the estimates where it has any.
 
     Args:
         robot: the robot.
         truth: the true values in the perception's place.
-        rendered: see :class:`~.sim.world.World`.
+        rendered, frame_s: see :class:`~.sim.world.World`.
         disturbed: the true values with errors, see :class:`~.loop.DisturbedEstimator`.
         perception: another model than the description's.
+        settings: of the task, by name.
 
     Raises:
         LiquidSpikeError: the task, the scene or the perception is missing, damaged or does not fit.
     """
-    task = task_of(robot)
+    task = task_of(robot, **settings)
     if not robot.estimates:
         return task
-    world = World(task, rendered=rendered, sighted=not (truth or disturbed))
+    world = World(task, rendered=rendered, sighted=not (truth or disturbed), frame_s=frame_s)
     return SensedTask(world, DisturbedEstimator(world) if disturbed else new_estimator(world, perception, truth=truth))
 
 

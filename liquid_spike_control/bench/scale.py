@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress
 from rich.table import Table
 
-from ..robots.catalogue import TASKS, task_named
+from ..robots.catalogue import TASKS, sensed_task_named
 from ..tasks.scale import Anchors, measure, write
 from ..terminal import Console
 from .entry import seed_range
@@ -23,7 +23,7 @@ def scale_command(options: ScaleOptions) -> int:
     console, seeds = Console(), seed_range(options.seeds)
     names = options.tasks or tuple(TASKS)
     for name in names:  # all of them now, not after minutes of work
-        task_named(name).expert()
+        sensed_task_named(name).expert()
     measured = {}
     with Progress(console=console, transient=True) as progress:
         for name in names:

@@ -43,6 +43,11 @@ TRUTH, DISTURBED = "?truth", "?disturbed"
 PERCEIVED = "?perception="
 
 
+def robot_of(name: str | Path) -> str:
+    """The robot's part of a name for :func:`sensed_task_named`."""
+    return str(name).partition("?")[0]
+
+
 @cache
 def descriptions() -> dict[str, Path]:
     """The description of each known robot by its name, this package's first.
@@ -92,12 +97,14 @@ def task_named(name: str | Path, **settings: Any) -> MujocoTask:
     return task_of(robot_named(name), **settings)
 
 
-def sensed_task_named(name: str | Path) -> ControlTask:
+def sensed_task_named(name: str | Path, frame_s: float | None = None, **settings: Any) -> ControlTask:
     """A new task of a robot as its controller sees it; see :func:`~..assembly.sensed_task`.
 
     Args:
         name: of a robot, its folder or its yaml file; with ``?truth`` or ``?disturbed`` at its end, the true values
             take the perception's place, as they are or with errors; with ``?perception=FILE``, another perception does.
+        frame_s: see :class:`~..sim.world.World`.
+        settings: of the task, by name.
 
     Raises:
         LiquidSpikeError: there is no such robot, or its task or perception cannot be loaded.
@@ -107,7 +114,9 @@ def sensed_task_named(name: str | Path) -> ControlTask:
     text, _, file = str(name).partition(PERCEIVED)
     robot = robot_named(text.removesuffix(TRUTH).removesuffix(DISTURBED))
     truth, disturbed = text.endswith(TRUTH), text.endswith(DISTURBED)
-    return sensed_task(robot, truth=truth, disturbed=disturbed, perception=file or None)
+    return sensed_task(
+        robot, truth=truth, disturbed=disturbed, perception=file or None, frame_s=frame_s, **settings
+    )
 
 
 def _foreign_folders() -> Iterator[Path]:

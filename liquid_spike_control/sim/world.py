@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ class World:
         task: robot, physics and objective.
         rendered: render every picture; if not, the task's faster pictures are used where it has them.
         sighted: whether the cameras are simulated; without them there are no events, e.g. to control by true values.
+        frame_s: in place of the cameras' time between pictures [s], of all alike; the last picture of a control period
+            comes at its end. Fewer pictures cost less, and the events lie at the crossings between them all the same.
 
     Attributes:
         task, robot: of the world.
@@ -53,9 +56,12 @@ class World:
         RenderingError: off-screen GL is not available.
     """
 
-    def __init__(self, task: MujocoTask, rendered: bool = True, sighted: bool = True) -> None:
+    def __init__(
+        self, task: MujocoTask, rendered: bool = True, sighted: bool = True, frame_s: float | None = None
+    ) -> None:
         self.task, self.robot = task, task.robot
         cameras = self.robot.cameras if sighted else ()
+        self._given_frame_s = frame_s if cameras else None
         self._eyes = [_Eye(task, camera, rendered) for camera in cameras]
         self._silent = tuple(np.empty(0, EVENT) for _ in self.robot.cameras)
         self._names = names(self.robot.seen)
@@ -99,6 +105,10 @@ class World:
             step_s: without a camera, length of a step [s], rounded to whole physics steps; the period by default.
         """
         self._duration_s = self.task.next_period_s() if duration_s is None else duration_s
+        self._frame, self._reward = 0, 0.0
+        if self._given_frame_s is not None:
+            self._frame_s = self._given_frame_s
+            return max(1, math.ceil(self._duration_s / self._frame_s - 1e-6))
         if self._eyes:
             self._frame_s = min(eye.frame_s for eye in self._eyes)
         elif step_s is None:
@@ -106,17 +116,20 @@ class World:
         else:
             physics_s = self.task.model.opt.timestep
             self._frame_s = max(1, round(step_s / physics_s)) * physics_s
-        self._frame, self._reward = 0, 0.0
         return max(1, round(self._duration_s / self._frame_s))
 
     def step(self, command: np.ndarray) -> None:
         """Hold a command until the next picture, or for the whole period without a camera."""
         task = self.task
-        task.advance(command, self._frame_s)
+        if self._given_frame_s is None:
+            task.advance(command, self._frame_s)
+        else:
+            task.advance(command, min(self._frame_s, self._duration_s - self._frame * self._frame_s))
         self._reward += task.reward
         self._frame += 1
         for eye in self._eyes:
-            eye.look(self._frame, self._frame_s, self.now_ns, task.blind)
+            if self._given_frame_s is not None or self._frame % round(eye.frame_s / self._frame_s) == 0:
+                eye.look(self.now_ns, task.blind)
 
     def sense(self) -> Sensing:
         """Return the sensing at the end of the period."""
@@ -200,10 +213,8 @@ class _Eye:
         self._task.before_picture()
         return self._gl().render(self._task.data)
 
-    def look(self, frame: int, frame_s: float, stamp_ns: int, blind: bool) -> None:
-        """Take a picture if this is one of the camera's frames."""
-        if frame % round(self.frame_s / frame_s):
-            return
+    def look(self, stamp_ns: int, blind: bool) -> None:
+        """Take a picture."""
         events = self._model.step(self.picture(), stamp_ns)
         if not blind:
             self._pieces.append(to_words(events))

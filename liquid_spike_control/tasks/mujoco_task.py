@@ -20,8 +20,9 @@ A task of its own is a subclass that overrides what it needs::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import mujoco
@@ -65,6 +66,10 @@ class MujocoTask:
     covered_m: float | None = None
     #: Where the robot is, seen from above, ``(2,)`` [m], for pictures of its way; None where it does not travel.
     place_m: np.ndarray | None = None
+    #: Its episodes bring faults of sensing and timing of their own, so that none are added in comparisons.
+    own_faults: bool = False
+    #: How imitation of its expert differs from other tasks': fields of :class:`~..training.dagger.DaggerTraining`.
+    imitation: Mapping[str, Any] = MappingProxyType({})
     #: How often the task renders nothing of its own: names of faster pictures, see :meth:`pictures`.
     model: Any
     data: Any

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import TaskError
 from ..outputs import write_file
 from ..robot import Robot
-from ..robots.catalogue import TRUTH, robot_named, sensed_task_named
+from ..robots.catalogue import robot_named, robot_of, sensed_task_named
 from .episode import EpisodeController, EpisodeResult, ExpertController, RandomController, run_episode
 from .of_robot import task_class
 from .perturbations import perturbation_named
@@ -113,7 +113,7 @@ def anchors_of(task_name: str) -> Anchors:
     Raises:
         TaskError: there are none, or they belong to another version of the task.
     """
-    robot = robot_named(task_name.removesuffix(TRUTH))
+    robot = robot_named(robot_of(task_name))
     version, file = task_class(robot).version, file_of(robot)
     recorded = read(file)
     remedy = f"run liquid-spike bench scale {task_name} --record"
@@ -134,7 +134,7 @@ def has_scale(task_name: str) -> bool:
     Raises:
         TaskError: the file of scales is damaged.
     """
-    robot = robot_named(task_name.removesuffix(TRUTH))
+    robot = robot_named(robot_of(task_name))
     return robot.name in read(file_of(robot))
 
 
@@ -173,7 +173,7 @@ def write(anchors: Mapping[str, Anchors]) -> list[Path]:
     """
     by_file: dict[Path, dict[str, Anchors]] = {}
     for task_name, made in anchors.items():
-        robot = robot_named(task_name.removesuffix(TRUTH))
+        robot = robot_named(robot_of(task_name))
         by_file.setdefault(file_of(robot), {})[robot.name] = made
     for file, ours in by_file.items():
         merged = {name: asdict(a) for name, a in (read(file) | ours).items()}

@@ -15,17 +15,19 @@ Amplification in Behavior Cloning and Autoregression, ICLR 2024 (moving averages
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..robots.catalogue import sensed_task_named
+from ..errors import RobotError
+from ..robots.catalogue import robot_named, robot_of, sensed_task_named
+from ..tasks.of_robot import task_class
 from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask
@@ -45,8 +47,11 @@ class DaggerTraining:
 
     Attributes:
         n_rounds: of collecting and learning.
-        n_episodes: side by side; each round lasts as long as one whole episode, and those that end begin anew.
+        n_episodes: side by side; those that end begin anew.
+        n_samples: length of a round, rounded up to whole chunks [samples]; by default an episode's control periods.
         duration_s: of an episode [s]; the task's own by default.
+        settings: changes to the task's settings while it trains.
+        frame_s: between pictures while it trains [s], see :class:`~..sim.world.World`; the cameras' own by default.
         expert_share: of the episodes of a round that the expert drives, beside the first round, where it drives all: a
             factor from round to round. 1 is behaviour cloning.
         exploration: noise on the commands of the driving expert, in units of their limits.
@@ -67,7 +72,10 @@ class DaggerTraining:
 
     n_rounds: int = 20
     n_episodes: int = 32
+    n_samples: int | None = None
     duration_s: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    frame_s: float | None = None
     expert_share: float = 0.5
     exploration: float = 0.1
     passes: int = 15
@@ -93,6 +101,20 @@ class DaggerTraining:
         factors = rng.uniform(1 - spread, 1 + spread, len(task.variable))
         plant = dict(zip(task.variable, factors.tolist(), strict=True)) if self.plant_spread else {}
         return Perturbation("training", float(noise), float(drop), float(jitter), latency_steps, **plant)
+
+
+def training_of(task_name: str, seed: int, **changes: Any) -> DaggerTraining:
+    """The recipe of a task: what its class says of it, with ``changes``.
+
+    Raises:
+        RobotError: there is no such robot, its task cannot be loaded, or what it says is no recipe.
+    """
+    robot = robot_named(robot_of(task_name))
+    own = task_class(robot).imitation
+    unknown = sorted(set(own) - {f.name for f in fields(DaggerTraining)})
+    if unknown:
+        raise RobotError(f"{robot.source}: task: imitation: no '{unknown[0]}'; give fields of DaggerTraining")
+    return DaggerTraining(**{**own, "seed": seed, **changes})
 
 
 @dataclass(slots=True)
@@ -147,7 +169,8 @@ class DaggerTrainer:
         self._module = cast(nn.Module, policy)  # a protocol cannot say that it is one
         self._averaged = AveragedModel(self._module, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.average = cast(TrainablePolicy, self._averaged.module)
-        tasks = [sensed_task_named(task_name) for _ in range(max(config.n_episodes, config.n_validations))]
+        n_tasks = max(config.n_episodes, config.n_validations)
+        tasks = [sensed_task_named(task_name, config.frame_s, **config.settings) for _ in range(n_tasks)]
         for task in tasks:
             if config.duration_s is not None:
                 task.set_duration(config.duration_s)
@@ -166,8 +189,8 @@ class DaggerTrainer:
 
     @property
     def n_samples(self) -> int:
-        """Of a sequence: as many control periods as an episode has, in whole chunks."""
-        n_periods = round(self._task.duration_s / self._task.period_s)
+        """Of a sequence, in whole chunks."""
+        n_periods = self.config.n_samples or round(self._task.duration_s / self._task.period_s)
         return math.ceil(n_periods / self.config.chunk) * self.config.chunk
 
     def round(self) -> dict[str, float]:

@@ -185,7 +185,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
     architecture = _architecture(options)
     out = _out(options, f"{_stem(options.task)}_{options.controller}".replace("-", "_"))
     with _training_installed():
-        from .dagger import DaggerTraining
+        from .dagger import training_of
         from .learning import Products, learn_policy
         from .recurrent_ppo import PpoTraining
     config: DaggerTraining | PpoTraining
@@ -193,8 +193,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         config = PpoTraining(seed=options.seed)
         given = {"n_updates": options.rounds, "epochs": options.passes, "learning_rate": options.learning_rate}
     else:
-        share = 1.0 if options.cloning else DaggerTraining.expert_share
-        config = _under_faults(DaggerTraining(seed=options.seed, expert_share=share), options.faults)
+        cloned = {"expert_share": 1.0} if options.cloning else {}
+        config = _under_faults(training_of(_named(options), options.seed, **cloned), options.faults)
         given = {"n_rounds": options.rounds, "duration_s": options.duration, "passes": options.passes,
                  "learning_rate": options.learning_rate}  # fmt: skip
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

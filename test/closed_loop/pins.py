@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from liquid_spike_control.bench.closed_loop.candidates import CANDIDATES, candidate
-from liquid_spike_control.bench.closed_loop.procedure import COURSES, TaskProcedure, procedure_named
+from liquid_spike_control.bench.closed_loop.procedure import COURSES as COURSES
+from liquid_spike_control.bench.closed_loop.procedure import procedure_named
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.robots.catalogue import TASKS, task_named
 from liquid_spike_control.tasks.perturbations import Perturbation
@@ -73,7 +74,23 @@ def of_pencil_hard() -> Numbers:
     for name in ("expert", "model_based"):
         figures = procedure.driver(candidate(name), None).episode(SEED + 1)
         found[name] = [figures.lasted_s, *figures.error_square.tolist(), float(figures.truth_square[0])]
-    return found
+    return found | {"imitation": _behind_a_perception()}
+
+
+def _behind_a_perception() -> list[float]:
+    """Weights after a small round of the general trainer by the task's own recipe."""
+    from liquid_spike_control.liquid.architecture import named
+    from liquid_spike_control.liquid.policies import new_policy
+    from liquid_spike_control.robots.catalogue import sensed_task_named
+    from liquid_spike_control.training.dagger import DaggerTrainer, training_of
+
+    task = sensed_task_named("pencil-hard?truth")
+    policy = new_policy(named("gru", units=6), task.observation_scales, task.command_limits, task.period_s, 1)
+    small = training_of("pencil-hard", 1, n_episodes=2, n_samples=60, passes=2, batch=4)
+    trainer = DaggerTrainer("pencil-hard", policy, small)
+    for _ in range(2):
+        trainer.round()
+    return summary(policy)
 
 
 def of_episodes() -> Numbers:
@@ -170,7 +187,7 @@ def of_networks(spiking: bool = False) -> Numbers:
     for who in CANDIDATES.values():
         if who.kind != ("spiking" if spiking else "network") or f"{who.learner} {dict(who.changes)}" in found:
             continue
-        procedures = [c for name in COURSES if isinstance(c := procedure_named(name), TaskProcedure)]
+        procedures = [procedure_named(name) for name in TASKS]
         made = [c._architecture(who) for c in procedures]
         sizes = [m.n_parameters(*c._size) if spiking else n_parameters(m, *c._size)
                  for m, c in zip(made, procedures, strict=True)]  # fmt: skip

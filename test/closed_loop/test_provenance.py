@@ -15,7 +15,7 @@ from liquid_spike_control.bench.closed_loop.plan import Cell, changed, plan_name
 from liquid_spike_control.bench.closed_loop.record import Cache, Record, key_of
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.bench.scale import scale_command
-from liquid_spike_control.errors import TaskError
+from liquid_spike_control.errors import RobotError, TaskError
 from liquid_spike_control.options import ScaleOptions
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.swing_up.task import SwingUp
@@ -245,9 +245,21 @@ def test_a_folder_may_not_take_the_name_of_another_robot(robot_folder):
         procedure.procedure_named(str(robot_folder))
 
 
-def test_a_robot_with_cameras_cannot_be_compared_without_perception():
-    with pytest.raises(TaskError, match="task 'pencil': has event cameras; .* pencil-hard, swing-up"):
-        procedure.procedure_named("pencil")
+def test_a_robot_that_estimates_is_compared_with_its_perception_or_the_truth(robot_folder):
+    with (robot_folder / "robot.yaml").open("a") as description:
+        description.write(
+            "cameras:\n  - {name: eye, width: 8, height: 8, mujoco: overview, frame_s: 0.002}\nestimates:\n"
+            "  - {name: angle, unit: rad, scale: 0.1, mujoco: {joint: pole_hinge, field: position}}\n"
+        )
+    with pytest.raises(RobotError, match="perception: not set"):
+        procedure.procedure_named(str(robot_folder))
+    by_truth = procedure.procedure_named(f"{robot_folder}?truth")
+    assert by_truth.name == "stubborn?truth" and by_truth.identity["name"] == "stubborn?truth"
+    assert by_truth._size == (3, 1)  # what a controller sees has the estimate in it
+    with pytest.raises(TaskError, match=r"give \?truth or \?disturbed behind the robot, or neither"):
+        procedure.procedure_named(f"{robot_folder}?fog")
+    seen, true = (procedure.procedure_named(f"pencil-hard{mark}").identity["files"] for mark in ("", "?truth"))
+    assert len(seen) == 2 and set(true) < set(seen)  # the perception's file decides what is seen
 
 
 def test_a_task_without_source_is_refused():

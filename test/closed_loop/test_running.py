@@ -94,8 +94,10 @@ def test_a_cache_of_another_version_is_not_looked_at(tmp_path, monkeypatch):
     assert Benchmark(small(perturbations=("clean",), episodes=1), Cache(tmp_path)).record(cell) is None
 
 
-def test_pencil_hard_is_a_course_too():
-    cell = changed(plan_named("smoke"), ("expert",), ("pencil-hard",), ("clean",), None, 1).cells()[0]
+@pytest.mark.parametrize("task", ["pencil-hard", "pencil-hard?truth", "pencil?disturbed"])
+def test_a_robot_with_cameras_is_a_course_too(task):
+    cell = changed(plan_named("smoke"), ("expert",), (task,), ("clean",), None, 1).cells()[0]
+    assert cell.task == task
     evaluation = running.run(running.Job(cell, None, None, ("clean",))).record.evaluations["clean"]
     assert (
         evaluation.success == (True,)

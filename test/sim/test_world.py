@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from liquid_spike_control.events.camera import EventCamera
 from liquid_spike_control.events.camera_streams import side_by_side
-from liquid_spike_control.robot import Camera, Command, Estimate, MujocoPlace, Optics, Reading, Robot, Setpoint
+from liquid_spike_control.robot import Camera, Command, Estimate, MujocoPlace, Optics, Reading, Robot, Setpoint, names
 from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.sim.world import World, picture_size
 from liquid_spike_control.tasks.of_robot import task_of
@@ -218,6 +219,35 @@ def test_a_task_draws_its_own_periods():
         drawn = world.task.episode.periods_ms[:20].tolist()
         stamps = [world.advance(np.zeros(1)).stamp_ns for _ in drawn]
     assert np.diff([0, *stamps]).tolist() == [ms * 1_000_000 for ms in drawn] and len(set(drawn)) > 5
+
+
+def test_fewer_pictures_change_events_and_nothing_else(monkeypatch):
+    """Periods of 2 to 40 ms with a picture each 4 ms, and one at their ends."""
+    stamps = []
+    step = EventCamera.step
+
+    def stamped(camera, picture, stamp_ns):
+        stamps.append(stamp_ns)
+        return step(camera, picture, stamp_ns)
+
+    monkeypatch.setattr(EventCamera, "step", stamped)
+    runs = []
+    for frame_s in (None, 0.004):
+        stamps.clear()
+        with World(task_named("pencil-hard"), rendered=False, frame_s=frame_s) as world:
+            sensings = [world.reset(7)] + [world.advance(np.array([0.5 * (-1) ** k])) for k in range(40)]
+        runs.append((sensings, list(stamps)))
+    (exact, each_ms), (coarse, fewer) = runs
+    assert [s.stamp_ns for s in exact] == [s.stamp_ns for s in coarse]
+    readings = names(world.robot.seen).index("event_rate")
+    np.testing.assert_array_equal(
+        *(np.delete([s.readings.values for s in run], readings, axis=1) for run in (exact, coarse))
+    )
+    ends = [s.stamp_ns for s in exact[1:]]
+    assert set(ends) <= set(fewer) and len(fewer) < 0.45 * len(each_ms)
+    assert max(np.diff([0, *fewer])) == 4_000_000 and min(np.diff(ends)) < 4_000_000
+    n_exact, n_coarse = (sum(len(s.events[0]) for s in run) for run in (exact, coarse))
+    assert n_coarse == pytest.approx(n_exact, rel=0.1) and n_coarse > 1000
 
 
 def test_the_reward_does_not_depend_on_how_often_a_picture_is_taken():

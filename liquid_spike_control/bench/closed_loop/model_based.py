@@ -13,7 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import TaskError
-from ...robots.catalogue import task_named
+from ...loop import Decider
+from ...robot import Robot, names
+from ...robots.catalogue import robot_named, robot_of, task_named
+from ...tasks.episode import EpisodeController
+from ...tasks.of_robot import class_named, task_of
 from ...tasks.task import StateExpert
 
 #: Time constants of the filters on differences [s]. A falling pole does not wait for more.
@@ -119,4 +123,34 @@ _ESTIMATORS: dict[str, type[SwingUpEstimator] | type[HoverEstimator]] = {
 
 def has_law(task_name: str) -> bool:
     """Whether a state can be estimated from what this task shows."""
-    return task_name in _ESTIMATORS
+    return robot_of(task_name) in _ESTIMATORS or _place_of_law(robot_named(robot_of(task_name))) is not None
+
+
+def law_of(task_name: str) -> EpisodeController:
+    """The model-based controller of a task that :func:`has_law`: of this module, or of the robot's description."""
+    if robot_of(task_name) in _ESTIMATORS:
+        return ModelBasedController(robot_of(task_name))
+    robot = robot_named(robot_of(task_name))
+    return _LawOfRobot(robot, class_named(robot, "variants", str(_place_of_law(robot)))(task_of(robot)))
+
+
+def _place_of_law(robot: Robot) -> str | None:
+    """A law on estimates that the description has among its variants, as ``file.py:Class``."""
+    on_estimates = (v.controller for v in robot.variants.values() if v.estimates == "perception")
+    return next((place for place in on_estimates if ":" in place), None)
+
+
+class _LawOfRobot:
+    """A law that takes some of a robot's observations."""
+
+    def __init__(self, robot: Robot, law: Decider) -> None:
+        known = names(robot.observations)
+        self._law, self._seen = law, [known.index(name) for name in law.observation_names]
+
+    def reset(self) -> None:
+        """Begin an episode."""
+        self._law.reset()
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Command ``(m,)`` for an observation ``(n,)``, ``dt`` seconds after the one before."""
+        return self._law.step(observation[self._seen], dt)

@@ -2,7 +2,8 @@
 """``pencil-hard`` as a procedure: the controller stands behind a spiking perception, episodes bring own faults.
 
 Wind, latency, blackouts and irregular periods are drawn for every episode, so there is no perturbation but ``clean``.
-The reward is the time that the pole stood [s].
+The reward is the time that the pole stood [s]. The general procedure does all of this too, with the general trainer
+(``pencil-hard?truth``: on the true estimates); this one stays until the published results have been made by that.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...assembly import loop_of, new_backend, read_robot_controller, read_robot_perception
-from ...errors import TaskError
 from ...liquid.architecture import Architecture
 from ...loop import Decider, Estimator, SpikingEstimator, TruthEstimator
 from ...perception import Perception
 from ...resources import shipped_model
 from ...robots.pencil_hard.description import ROBOT
 from ...robots.pencil_hard.expert import EstimateLatePencilLqr
-from ...robots.pencil_hard.task import PencilHard, PencilHardEpisodes
+from ...robots.pencil_hard.task import PencilHard
 from ...sim.world import World
 from ...spiking.policy_file import SpikingArchitecture
 from ...tasks.episode import ExpertController
@@ -30,8 +30,7 @@ from ...tasks.perturbations import Perturbation
 from ...training.controller_files import write_controller_file
 from ..episodes import EpisodeFigures, run_episode
 from .candidates import Candidate
-from .procedure import described_training, evaluation, training_command, training_key, with_work_of
-from .provenance import file_version
+from .procedure import Procedure, described_training, evaluation, training_command, training_key, with_work_of
 from .record import Evaluation, Training
 
 if TYPE_CHECKING:
@@ -71,29 +70,13 @@ class HardDriver:
         return run_episode(loop_of(self.world, self.estimator, self.controller), seed)
 
 
-class PencilHardProcedure:
+class PencilHardProcedure(Procedure):
     """See :class:`~.procedure.Procedure`; every network but the NCP and the spiking one has as many trained numbers as
     the shipped one.
     """
 
-    name, folder, own_faults = "pencil-hard", "", True
-
     def __init__(self) -> None:
-        self.duration_s = PencilHardEpisodes().duration_s
-        files = (ROBOT.file(str(ROBOT.scene)), shipped_model(PERCEPTION))
-        self.identity = {"name": self.name, "version": PencilHardEpisodes.version,
-                         "files": sorted(map(file_version, files)), "code": ""}  # fmt: skip
-
-    def admit(self, candidate: Candidate) -> None:
-        """See :class:`~.procedure.Procedure`. Everyone can take part."""
-
-    def check_applies(self, perturbation: Perturbation) -> None:
-        """See :class:`~.procedure.Procedure`."""
-        if perturbation.name != "clean":
-            raise TaskError(
-                f"perturbation '{perturbation.name}' cannot apply: task 'pencil-hard' draws its own faults for every "
-                "episode; give clean"
-            )
+        super().__init__("pencil-hard")
 
     def training(self, candidate: Candidate, seed: int, rounds: int | None) -> dict[str, Any]:
         """See :class:`~.procedure.Procedure`."""
@@ -122,11 +105,13 @@ class PencilHardProcedure:
         """See :class:`~.procedure.Procedure`."""
         return {}  # its rules are the task's
 
-    def driver(self, candidate: Candidate, path: Path | None) -> HardDriver:
+    def driver(self, candidate: Candidate, path: Path | None) -> HardDriver:  # type: ignore[override]
         """See :class:`~.procedure.Procedure`."""
         return HardDriver(candidate, path)
 
-    def evaluate(self, driver: HardDriver, perturbation: Perturbation, seeds: range) -> Evaluation:
+    def evaluate(  # type: ignore[override]
+        self, driver: HardDriver, perturbation: Perturbation, seeds: range
+    ) -> Evaluation:
         """See :class:`~.procedure.Procedure`. A latency includes the perception, the work does not."""
         results: list[EpisodeFigures] = []
         work: dict[str, int] = {}

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ...assembly import sensed_task
 from ...checkpoint import read_controller
 from ...control.spiking import SpikingController, spiking_model
 from ...errors import TaskError
@@ -22,15 +24,16 @@ from ...liquid.controller import new_controller
 from ...neuromorphic.backend import BackendStats
 from ...neuromorphic.chip.chips import LOIHI1
 from ...neuromorphic.chip.mapping import place
-from ...robots.catalogue import TASKS, descriptions, robot_named, task_named
+from ...robots.catalogue import DISTURBED, TASKS, TRUTH, descriptions, robot_named, sensed_task_named, task_named
 from ...spiking.policy_file import SpikingArchitecture, read_spiking_controller
 from ...tasks.episode import EpisodeController, EpisodeResult, ExpertController, run_episode
 from ...tasks.perturbations import Perturbation
 from ...tasks.scale import anchors_of, score
+from ...tasks.task import ControlTask
 from ...training.controller_files import write_controller_file
 from .candidates import Candidate
-from .model_based import ModelBasedController, has_law
-from .provenance import environment, identity
+from .model_based import has_law, law_of
+from .provenance import environment, file_version, identity
 from .record import Evaluation, Training, content_hash
 from .versions import VERSIONS
 
@@ -43,91 +46,16 @@ BUDGET = 13_000
 COMPONENTS = {"law": "laws", "network": "networks", "spiking": "spiking networks"}
 
 
-class Procedure(Protocol):
-    """A task, for candidates.
-
-    Attributes:
-        name: of the task.
-        folder: of its robot; empty for one that is known by its name.
-        identity: of the task, see :func:`~.provenance.identity`.
-        duration_s: of an episode [s].
-        own_faults: its episodes bring their own faults, and it is seen through a perception; no perturbation applies.
-    """
-
-    name: str
-    folder: str
-    identity: dict[str, Any]
-    duration_s: float
-    own_faults: bool
-
-    def admit(self, candidate: Candidate) -> None:
-        """Refuse a candidate that cannot take part.
-
-        Raises:
-            TaskError: it cannot.
-        """
-
-    def check_applies(self, perturbation: Perturbation) -> None:
-        """Refuse a perturbation of what the task does not have.
-
-        Raises:
-            TaskError: it cannot apply.
-        """
-
-    def training(self, candidate: Candidate, seed: int, rounds: int | None) -> dict[str, Any]:
-        """All that decides the trained file beside the task: what learns, by which recipe, and their versions."""
-
-    def train(self, candidate: Candidate, seed: int, rounds: int | None, path: Path) -> Training:
-        """Train and write the file.
-
-        Raises:
-            ModelError: the file cannot be written, or something that training needs is missing.
-        """
-
-    def episodes(self, candidate: Candidate) -> dict[str, Any]:
-        """All that decides an episode beside the task, the candidate and its trained file."""
-
-    def driver(self, candidate: Candidate, path: Path | None) -> Any:
-        """The candidate as it runs: compiled, without torch.
-
-        Args:
-            candidate: who.
-            path: of its file, if it learns.
-
-        Returns:
-            What :meth:`evaluate` takes.
-
-        Raises:
-            ModelError: a file is missing or damaged.
-        """
-
-    def evaluate(self, driver: Any, perturbation: Perturbation, seeds: range) -> Evaluation:
-        """The episodes of some seeds under a perturbation."""
-
-    def check_scale(self) -> None:
-        """Refuse a task whose scale has not been measured, before anything runs.
-
-        Raises:
-            TaskError: it is missing, or of another version.
-        """
-
-    def score(self, reward: np.ndarray) -> np.ndarray:
-        """Total rewards on a scale from 0, random commands, to 100, the expert's."""
-
-
-#: Courses that have been made, by name; one of a folder by the folder too.
-_MADE: dict[str, Procedure] = {}
-
-
 def procedure_named(name: str) -> Procedure:
     """The procedure of a task, made once.
 
     Args:
-        name: of a robot, or its folder; a robot of a folder is then known by its name too.
+        name: of a robot, or its folder; a robot of a folder is then known by its name too. With ``?truth`` or
+            ``?disturbed`` behind it, true values take the place of the robot's estimates, as they are or with errors.
 
     Raises:
         TaskError: the robot's task cannot be compared here.
-        RobotError: there is no such robot.
+        RobotError: there is no such robot, or it has event cameras and no perception.
     """
     if name not in _MADE:
         procedure = _new_procedure(name)
@@ -142,49 +70,88 @@ def _new_procedure(name: str) -> Procedure:
         from .pencil_hard_procedure import PencilHardProcedure
 
         return PencilHardProcedure()
-    if robot_named(name).cameras:
-        raise TaskError(
-            f"task '{name}': has event cameras; without a perception only {', '.join(COURSES)} can be compared"
-        )
-    return TaskProcedure(name)
+    return Procedure(name)
 
 
 #: Names of all procedures, in the order of tables.
 COURSES = ("pencil-hard", *TASKS)
 
 
-class TaskProcedure:
-    """A task of a robot without cameras: DAgger from its expert; see :class:`Procedure`.
+class Driver(NamedTuple):
+    """A candidate as it runs, and what it drives."""
+
+    task: ControlTask
+    controller: EpisodeController
+
+
+class Procedure:
+    """A task as its robot's controller sees it, for candidates: DAgger from its expert, then episodes.
 
     Args:
-        source: name or folder of the robot.
+        source: see :func:`procedure_named`.
+
+    Attributes:
+        name: of the task.
+        folder: of its robot, with what its estimates are; empty for one that is known by its name.
+        identity: of the task, see :func:`~.provenance.identity`.
+        duration_s: of an episode [s].
+        own_faults: its episodes bring their own faults; no perturbation applies.
     """
 
-    own_faults = False
-
     def __init__(self, source: str) -> None:
-        self._task = task_named(source)
-        self.name, self.identity, self.duration_s = self._task.name, identity(self._task), self._task.duration_s
-        self.folder = "" if source == self.name else str(Path(source).absolute())
+        text, mark, estimates = source.partition("?")
+        if mark and mark + estimates not in (TRUTH, DISTURBED):
+            raise TaskError(f"task '{source}': give {TRUTH} or {DISTURBED} behind the robot, or neither")
+        self._robot, self._plant = robot_named(text), (task := task_named(text))
+        self.name, self.duration_s, self.own_faults = task.name + mark + estimates, task.duration_s, task.own_faults
+        self.identity = identity(task) | {"name": self.name}
+        if self._robot.estimates and not mark:
+            seen_by = file_version(self._robot.model("perception"))
+            self.identity["files"] = sorted([*self.identity["files"], seen_by])
+        self.folder = "" if text == task.name else str(Path(text).absolute()) + mark + estimates
         self._source = self.folder or self.name
-        self._size = len(self._task.observation_names), len(self._task.command_names)
+        self._imitation = dict(task.imitation)
+        seen = self._robot.observations if self._robot.estimates else task.observation_names
+        self._size = len(seen), len(task.command_names)
+
+    @cached_property
+    def _task(self) -> ControlTask:
+        """With its estimator, once it is needed."""
+        return sensed_task_named(self._source)
 
     def admit(self, candidate: Candidate) -> None:
-        """See :class:`Procedure`."""
-        if candidate.name == "model_based" and not has_law(self.name):
+        """Refuse a candidate that cannot take part.
+
+        Raises:
+            TaskError: it cannot.
+        """
+        if candidate.name == "model_based" and not has_law(self._source):
             raise TaskError(f"controller 'model_based' has no law for task '{self.name}'; leave one of them out")
 
     def check_applies(self, perturbation: Perturbation) -> None:
-        """See :class:`Procedure`."""
-        perturbation.check_applies(self._task)
+        """Refuse a perturbation of what the task does not have.
+
+        Raises:
+            TaskError: it cannot apply.
+        """
+        if self.own_faults and perturbation.name != "clean":
+            raise TaskError(
+                f"perturbation '{perturbation.name}' cannot apply: task '{self.name}' draws its own faults for every "
+                "episode; give clean"
+            )
+        perturbation.check_applies(self._plant)
 
     def training(self, candidate: Candidate, seed: int, rounds: int | None) -> dict[str, Any]:
-        """See :class:`Procedure`."""
-        config = _recipe(seed, rounds)
-        return training_key(candidate, "dagger", seed, config.n_rounds) | self.episodes(candidate)
+        """All that decides the trained file beside the task: what learns, by which recipe, and their versions."""
+        made = training_key(candidate, "dagger", seed, self._recipe(seed, rounds).n_rounds) | self.episodes(candidate)
+        return made | ({"imitation": self._imitation} if self._imitation else {})
 
     def train(self, candidate: Candidate, seed: int, rounds: int | None, path: Path) -> Training:
-        """See :class:`Procedure`."""
+        """Train and write the file.
+
+        Raises:
+            ModelError: the file cannot be written, or something that training needs is missing.
+        """
         import torch
 
         from ...liquid.policies import new_policy
@@ -193,7 +160,7 @@ class TaskProcedure:
         from ...training.seeds import CONTROLLER_SEEDS
 
         torch.set_num_threads(1)
-        task, made, config = self._task, self._architecture(candidate), _recipe(seed, rounds)
+        task, made, config = self._task, self._architecture(candidate), self._recipe(seed, rounds)
         numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, seed)
         policy = SpikingPolicy(made, *numbers) if isinstance(made, SpikingArchitecture) else new_policy(made, *numbers)
         begin = time.process_time()
@@ -204,7 +171,7 @@ class TaskProcedure:
             "observation_units": task.observation_units,
             "command_names": task.command_names,
             "command_units": task.command_units,
-            "task": self.name,
+            "task": task.name,
             "training_command": training_command(self.name, candidate, config),
             "training_seeds": (CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
         }
@@ -212,28 +179,42 @@ class TaskProcedure:
         return described_training(made, self._size, seconds, path, described["training_command"], config)
 
     def episodes(self, candidate: Candidate) -> dict[str, Any]:
-        """See :class:`Procedure`."""
+        """All that decides an episode beside the task, the candidate and its trained file."""
         return {"episodes": VERSIONS["episodes"]}
 
-    def driver(self, candidate: Candidate, path: Path | None) -> EpisodeController:
-        """See :class:`Procedure`."""
+    def driver(self, candidate: Candidate, path: Path | None) -> Driver:
+        """The candidate as it runs: compiled, without torch.
+
+        Args:
+            candidate: who.
+            path: of its file, if it learns.
+
+        Returns:
+            What :meth:`evaluate` takes.
+
+        Raises:
+            ModelError: a file is missing or damaged.
+        """
         if candidate.name == "expert":
-            return ExpertController(self._task.expert(), self._task)
+            # It looks at no estimate
+            task = sensed_task(self._robot, truth=True)
+            return Driver(task, ExpertController(task.expert(), task))
         if candidate.name == "model_based":
-            return ModelBasedController(self.name)
+            return Driver(self._task, law_of(self._source))
         assert path is not None  # every learning candidate has a file
         if candidate.kind == "spiking":
-            return SpikingController(read_spiking_controller(path), candidate.backend)
-        return new_controller(read_controller(path))
+            return Driver(self._task, SpikingController(read_spiking_controller(path), candidate.backend))
+        return Driver(self._task, new_controller(read_controller(path)))
 
-    def evaluate(self, driver: EpisodeController, perturbation: Perturbation, seeds: range) -> Evaluation:
-        """See :class:`Procedure`."""
-        run_episode(self._task, driver, perturbation, seeds[0])  # kernels are compiled; nothing of it counts
+    def evaluate(self, driver: Driver, perturbation: Perturbation, seeds: range) -> Evaluation:
+        """The episodes of some seeds under a perturbation."""
+        task, controller = driver
+        run_episode(task, controller, perturbation, seeds[0])  # kernels are compiled; nothing of it counts
         results: list[EpisodeResult] = []
         work: dict[str, int] = {}
         for seed in seeds:
-            results.append(run_episode(self._task, driver, perturbation, seed))
-            work = with_work_of(driver, work)
+            results.append(run_episode(task, controller, perturbation, seed))
+            work = with_work_of(controller, work)
         return evaluation(
             perturbation, seeds,
             success=[r.success for r in results],
@@ -246,11 +227,15 @@ class TaskProcedure:
         )  # fmt: skip
 
     def check_scale(self) -> None:
-        """See :class:`Procedure`."""
+        """Refuse a task whose scale has not been measured, before anything runs.
+
+        Raises:
+            TaskError: it is missing, or of another version.
+        """
         anchors_of(self._source)
 
     def score(self, reward: np.ndarray) -> np.ndarray:
-        """See :class:`Procedure`."""
+        """Total rewards on a scale from 0, random commands, to 100, the expert's."""
         return np.asarray(score(self._source, reward))
 
     def _architecture(self, candidate: Candidate) -> Architecture | SpikingArchitecture:
@@ -262,12 +247,15 @@ class TaskProcedure:
             return named("ncp", **candidate.changes)
         return matched(candidate.learner, BUDGET, *self._size, **candidate.changes)
 
+    def _recipe(self, seed: int, rounds: int | None) -> DaggerTraining:
+        """The training that every candidate gets, with a seed of its own; fewer rounds for a quick test."""
+        from ...training.dagger import training_of
 
-def _recipe(seed: int, rounds: int | None) -> DaggerTraining:
-    """The training that every candidate gets, with a seed of its own; fewer rounds for a quick test."""
-    from ...training.dagger import DaggerTraining
+        return training_of(self._source, seed, **({} if rounds is None else {"n_rounds": rounds}))
 
-    return DaggerTraining(seed=seed) if rounds is None else DaggerTraining(seed=seed, n_rounds=rounds)
+
+#: Those that have been made, by name; one of a folder by the folder too.
+_MADE: dict[str, Procedure] = {}
 
 
 def training_key(candidate: Candidate, recipe: str, seed: int, rounds: int) -> dict[str, Any]:

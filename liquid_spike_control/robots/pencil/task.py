@@ -73,6 +73,11 @@ class Pencil(MujocoTask):
         height = 2 * abs(camera.pos[1]) * np.tan(np.radians(camera.fovy[0]) / 2)
         return float(height), float(camera.pos[2] - self.model.body_pos[self._pole][2])
 
+    @property
+    def lamp(self) -> tuple[np.ndarray, np.ndarray]:
+        """The nominal lamp's diffuse and ambient light, as of MuJoCo's model."""
+        return self._nominal["diffuse"], self._nominal["ambient"]
+
     def reset(self, seed: int, variation: Variation = NOMINAL) -> None:
         """Begin the episode of a seed; see :meth:`.task.ControlTask.reset`."""
         variation.check_applies(self.name, self.variable)

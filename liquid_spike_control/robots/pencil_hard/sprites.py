@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 SUPERSAMPLE = (8, 1)
 #: Angles of a pole's sprites, over +-1.05 of the angle at which it has fallen: at its tip half a pixel apart.
 N_ANGLES = 201
+#: Poles whose sprites are kept, 7 MB each.
+KEPT = 8
+_kept: dict[tuple[float, ...], PoleSprites] = {}
+
+
+def sprites_of(plant: PencilHard, width: int, height: int) -> PoleSprites:
+    """The sprites of a plant's pole; where there are a few lengths, those of the latest are kept."""
+    if not plant.episodes.n_lengths:
+        return PoleSprites(plant, width, height)
+    key = plant.episode.length_scale, plant.episodes.fall_angle, width, height
+    # Under the very same lamp, whichever episode comes first
+    sprites = _kept.pop(key, None) or PoleSprites(plant, width, height, lamp=plant.lamp)
+    _kept[key] = sprites
+    if len(_kept) > KEPT:
+        del _kept[next(iter(_kept))]
+    return sprites
 
 
 class PoleSprites:
@@ -27,12 +43,15 @@ class PoleSprites:
         plant: whose pole, as long as it is now; lamp and wall are left as they were, the pole is not.
         width, height: of the picture [pixels].
         n_angles: how many.
+        lamp: nominal diffuse and ambient light; by default that of the episode over its brightness, the same but for
+            rounding.
 
     Attributes:
         white: intensity of a white wall under the nominal lamp, over 255.
     """
 
-    def __init__(self, plant: PencilHard, width: int, height: int, n_angles: int = N_ANGLES) -> None:
+    def __init__(self, plant: PencilHard, width: int, height: int, n_angles: int = N_ANGLES,
+                 lamp: tuple[np.ndarray, np.ndarray] | None = None) -> None:  # fmt: skip
         model, data = plant.model, plant.data
         largest = 1.05 * plant.episodes.fall_angle
         self._angles = np.linspace(-largest, largest, n_angles)
@@ -40,9 +59,10 @@ class PoleSprites:
         eye, wall = model.camera("event_camera").pos, model.geom("wall").pos
         self._geometry = height, view * (wall[1] - eye[1]) / abs(eye[1]), float(eye[2])
         texture, pose = model.tex_data.copy(), data.qpos.copy()
-        lamp = model.light_diffuse.copy(), model.light_ambient.copy()
+        lamp_now = model.light_diffuse.copy(), model.light_ambient.copy()
         scale = plant.episode.light_scale
-        model.light_diffuse[:], model.light_ambient[:] = lamp[0] / scale, lamp[1] / scale
+        diffuse, ambient = lamp or (lamp_now[0] / scale, lamp_now[1] / scale)
+        model.light_diffuse[:], model.light_ambient[:] = diffuse, ambient
         pictures = np.empty((2, n_angles, height, width), np.float32)
         with Renderer(model, "event_camera", width, height, SUPERSAMPLE) as renderer:
             for side, texel in enumerate((0, 255)):
@@ -54,7 +74,7 @@ class PoleSprites:
                     mujoco.mj_camlight(model, data)
                     pictures[side, i] = renderer.render(data)
         model.tex_data[:], data.qpos[:] = texture, pose
-        model.light_diffuse[:], model.light_ambient[:] = lamp
+        model.light_diffuse[:], model.light_ambient[:] = lamp_now
         mujoco.mj_forward(model, data)
         self._pole, white = pictures
         bright = float(white[:, :, 0].max())  # the pole never touches a corner

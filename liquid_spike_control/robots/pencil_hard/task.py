@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import mujoco
 import numpy as np
@@ -37,7 +38,7 @@ from ...tasks.task import Expert
 from ...tasks.variation import NOMINAL, Variation
 from ..pencil.episodes import PencilEpisode, PoleEpisodes, draw_scales
 from ..pencil.task import Pencil
-from .sprites import PoleSprites
+from .sprites import sprites_of
 from .wall import TEXEL_M, TEXELS, wall_texture
 
 #: Resolution of the cart's encoder [m].
@@ -78,6 +79,7 @@ class PencilHardEpisodes(PoleEpisodes):
         period_range_s: shortest and longest control period, drawn log-uniformly at every tick [s].
         gust: change of velocity of the pole's centre of mass in one gust, of either sign [m/s].
         pole_mass_kg, pole_length_m: of the pole [kg], [m].
+        n_lengths: how many lengths there are, evenly over their range, so that pictures of poles can be kept; 0: any.
         threshold_spread: of the contrast threshold of the whole camera.
         latency_s: between sensing and force [s].
         blackout_s: how long the camera is blind [s].
@@ -103,6 +105,7 @@ class PencilHardEpisodes(PoleEpisodes):
     lean: float = math.radians(3.0)
     windy: float = 0.5
     glide: tuple[float, float] = (0.05, 0.2)
+    n_lengths: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,6 +123,9 @@ class PencilHardEpisodes(PoleEpisodes):
         rng = np.random.default_rng(seed)
         tilt = rng.uniform(-self.tilt, self.tilt)
         mass, length = rng.uniform(*self.pole_mass_kg), rng.uniform(*self.pole_length_m)
+        if self.n_lengths:
+            lengths = np.linspace(*self.pole_length_m, self.n_lengths)
+            length = lengths[np.abs(lengths - length).argmin()]
         friction, light, threshold = draw_scales(rng, self.friction_spread, self.lighting_spread, self.threshold_spread)
         latency = round(1e3 * rng.uniform(*self.latency_s))
         windy, side = rng.random() < self.windy, rng.choice([-1.0, 1.0])
@@ -149,6 +155,13 @@ class PencilHard(Pencil):
     """
 
     variable: tuple[str, ...] = ()
+    own_faults = True
+    #: Episodes bring all faults; pictures of six lengths of poles are drawn once. A round is 8 s long.
+    imitation = MappingProxyType({
+        "n_rounds": 9, "n_episodes": 24, "n_samples": 660, "settings": {"n_lengths": 6}, "frame_s": 0.004,
+        "exploration": 0.2, "passes": 8, "batch": 96, "chunk": 60, "averaging": 0.97, "noise": 0.0, "drop": 0.0,
+        "jitter": 0.0, "latency_steps": 0, "n_validations": 0,
+    })  # fmt: skip
     episodes: PencilHardEpisodes
     episode: PencilHardEpisode
 
@@ -262,7 +275,7 @@ class WallPictures:
 
     def __init__(self, task: PencilHard, camera: Camera) -> None:
         self._task = task
-        self._sprites = PoleSprites(task, camera.width, camera.height)
+        self._sprites = sprites_of(task, camera.width, camera.height)
         self._panorama = self._sprites.panorama(wall_texture(task.episode.seed))
         self._picture = np.empty((camera.height, camera.width), np.float32)
 

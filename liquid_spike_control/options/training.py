@@ -34,8 +34,14 @@ class TrainOptions(Options):
     """
     network: Path | None = None
     """perception: yaml file of a layered network and its training; default: network.yaml in the robot's folder, or a
-    small one.
+    small one. Or a network that is there (.nir, of any framework): its neurons stay, a readout is fitted to them.
     """
+    preset: str | None = None
+    """perception from --network FILE.nir: framework that wrote it, e.g. snntorch; an unknown name lists them all."""
+    dt: Annotated[float, Range(1e-12, 1e12)] | None = None
+    """The same: step in the unit of the file's time constants, if the preset does not give it."""
+    step: Annotated[float, Range(1e-9, 3600.0, "s")] | None = None
+    """The same: length of a step [s], a whole part of the control period; default: the file's, or 0.001."""
     random_features: bool = False
     """perception: random receptive fields, of which only the readout is fitted: fast, coarse, without torch."""
     workers: Jobs = 1

@@ -15,9 +15,11 @@ alike from
 ``tau_mem``. Decays within 1e-9 of the 12-bit grid, and gains within 1e-9 of 1, are taken to lie there, so
 that what was written as ``tau = dt / du`` reads back to the bit.
 
-NIR has no neuron whose threshold adapts. Ours is a CubaLIF with two arrays in its metadata: ``adaptation_rise``, what a
-spike adds to the threshold, and ``adaptation_tau``, the time constant with which that decays. A reader that does not
-know them takes the neuron for one that does not adapt.
+NIR has no neuron whose threshold adapts, and does not say how a neuron is reset. An adaptive one is a CubaLIF with two
+arrays in its metadata: ``adaptation_rise``, what a spike adds to the threshold, and ``adaptation_tau``, the time
+constant with which that decays. A reader that does not know them takes the neuron for one that does not adapt. Likewise
+``neuron``, ``reset_drop`` and ``membrane_decay`` hold what neurons of other frameworks have (:mod:`.nir_reader`), whose
+networks :func:`expressible` brings into this form.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +39,13 @@ from ..errors import ModelError
 from ..hdf5 import open_hdf5
 from ..outputs import write_file
 from ..resources import model_file
-from .graph import INPUT, Connection, Correlation, Linear, SpikingGraph
-from .nir_reader import NEURONS, RISE, TAU, WEIGHTS, Reader
+from .graph import INPUT, Connection, Correlation, CubaPopulation, Linear, SpikingGraph
+from .nir_reader import DROP, FIELDS, LEAK, NEURON, NEURONS, RISE, TAU, WEIGHTS, Reader
 from .readout import Readout
 
 _KEY = "liquid_spike_control"
+#: Weights of a matrix that takes the place of single synapses, at most.
+MOST_WEIGHTS = 1 << 25
 _KNOWN = (nir.Input, nir.Output, nir.Flatten, nir.Delay, nir.LI, *WEIGHTS, *NEURONS)
 
 
@@ -123,24 +128,21 @@ def write_perception_model(
     edges: list[tuple[str, str]] = []
     images = {c.target: c.output_shape for c in graph.connections if isinstance(c, Correlation)}
     for name, p in graph.populations.items():
-        if min(p.du.min(), p.dv.min()) <= 0:
+        if p.du.min() <= 0:
             raise ModelError(
                 f"{path}: {name} has a decay of 0, which has no time constant; use at least 1/4096"
             )
+        if not p.spiking:
+            raise ModelError(f"{path}: {name} does not spike; a readout takes spikes")
         image = images.get(name)
-        tau_syn, tau_mem = _each(dt / p.du, image), _each(dt / p.dv, image)
-        nodes[name] = nir.CubaLIF(
-            tau_syn=tau_syn,
-            tau_mem=tau_mem,
-            r=_each(1 / p.dv, image),
-            v_leak=_each(p.bias / p.dv, image),
-            v_reset=_each(np.zeros(p.n), image),
-            v_threshold=_each(p.vth, image),
-            w_in=_each(1 / p.du, image),
-            metadata={} if p.rise is None or p.dh is None else {
-                RISE: _each(p.rise, image), TAU: _each(dt / p.dh, image)
-            },
-        )
+        dv = np.where(p.dv > 0, p.dv, 1 / 4096)  # for other readers a slow leak, the true one is in the metadata
+        numbers = {
+            "tau_syn": dt / p.du, "tau_mem": dt / dv, "r": 1 / dv, "v_leak": p.bias / dv, "v_reset": np.zeros(p.n),
+            "v_threshold": p.vth, "w_in": 1 / p.du,
+        }  # fmt: skip
+        by_channel = image is None or all(_each(x, image).shape[1:] == (1, 1) for x in numbers.values())
+        each = {key: _each(x, image, by_channel) for key, x in numbers.items()}
+        nodes[name] = nir.CubaLIF(**each, metadata=_beyond_nir(p, image, dt))
     for c in graph.connections:
         _join(nodes, edges, c.source, _weights(c, images, path), c.target, _delay(c, path) * dt)
     if readout.decay.min() <= 0:
@@ -167,6 +169,57 @@ def write_perception_model(
     return metadata["hash"]
 
 
+def expressible(graph: SpikingGraph) -> SpikingGraph:
+    """The same network in the connections that :func:`write_perception_model` writes; all its populations spike.
+
+    Raises:
+        ModelError: a connection would need more than :data:`MOST_WEIGHTS` weights as a matrix.
+    """
+    connections: list[Connection] = []
+    images: set[str] = {INPUT}
+    for name in graph.populations:
+        incoming = [c for c in graph.connections if c.target == name]
+        pictures = {c.output_shape for c in incoming if isinstance(c, Correlation) and c.source in images}
+        if len(pictures) == 1:
+            images.add(name)
+        for c in incoming:
+            kept = isinstance(c, Correlation) and c.source in images and len(pictures) == 1
+            connections += [c] if kept or isinstance(c, Linear) else _matrices(c)
+        if not incoming:  # a population that its bias drives alone: a reader finds it by a path from the input
+            connections.append(Linear(INPUT, name, np.zeros((graph.size(name), graph.n_inputs))))
+    return SpikingGraph(graph.n_inputs, graph.populations, connections, graph.outputs)
+
+
+def _matrices(c: Connection) -> list[Connection]:
+    """A connection as matrices, one for each of its delays."""
+    if math.prod(c.shape) > MOST_WEIGHTS:
+        raise ModelError(f"{c.source} -> {c.target}: {math.prod(c.shape)} weights as a matrix; at most {MOST_WEIGHTS}")
+    source, target, weight = c.synapses()
+    delays = np.broadcast_to(np.asarray(c.delay), len(weight))
+    found: list[Connection] = []
+    for delay in np.unique(delays).tolist() or [0]:
+        matrix, own = np.zeros(c.shape), delays == delay
+        matrix[target[own], source[own]] = weight[own]
+        found.append(Linear(c.source, c.target, matrix, int(delay)))
+    return found
+
+
+def _beyond_nir(p: CubaPopulation, image: tuple[int, int, int] | None, dt: float) -> dict[str, Any]:
+    """What of a population no NIR node has, as a node's metadata."""
+    found: dict[str, Any] = {}
+    if p.rise is not None and p.dh is not None:
+        found |= {RISE: _each(p.rise, image), TAU: _each(dt / p.dh, image)}
+    plain = CubaPopulation(p.du, p.dv, p.vth, p.bias)
+    fields = {key: getattr(p, key) for key in FIELDS if getattr(p, key) != getattr(plain, key)}
+    if fields:
+        found[NEURON] = json.dumps(fields, sort_keys=True)
+    if p.drop is not None:
+        found[DROP] = _each(p.drop, image)
+    if p.dv.min() <= 0:
+        found[LEAK] = _each(p.dv, image)
+    return found
+
+
 def _join(nodes: dict, edges: list, source: str, weight: Any, target: str, delay: float = 0.0) -> None:
     name = f"{source}_to_{target}"
     if name in nodes:
@@ -179,12 +232,12 @@ def _join(nodes: dict, edges: list, source: str, weight: Any, target: str, delay
     edges += [(source, name), (name, target)]
 
 
-def _each(x: np.ndarray, image: tuple[int, int, int] | None) -> np.ndarray:
-    """A parameter of each neuron; of an image, where it is the same in a channel, of each channel ``(C, 1, 1)``."""
+def _each(x: np.ndarray, image: tuple[int, int, int] | None, by_channel: bool = True) -> np.ndarray:
+    """A parameter of each neuron; of an image, where it is wanted and the same in a channel, of each ``(C, 1, 1)``."""
     if image is None:
         return x
     channels = x.reshape(-1, image[0])
-    if (channels == channels[:1]).all():
+    if by_channel and (channels == channels[:1]).all():
         return channels[0][:, None, None].copy()
     return x.reshape(*image[1:], image[0]).transpose(2, 0, 1).copy()
 
@@ -255,7 +308,9 @@ def _hash(nodes: dict[str, Any], edges: list[tuple[str, str]], metadata: dict[st
     sha = hashlib.sha256(b"perception model 1\n")
     for name in sorted(nodes):
         sha.update(f"{name} {type(nodes[name]).__name__}\n".encode())
-        adaptation = {key: value for key, value in nodes[name].metadata.items() if key in (RISE, TAU)}
+        adaptation = {key: value for key, value in nodes[name].metadata.items() if key in (RISE, TAU, DROP, LEAK)}
+        if NEURON in nodes[name].metadata:
+            sha.update(f"{NEURON} {nodes[name].metadata[NEURON]}\n".encode())
         for key, value in sorted((vars(nodes[name]) | adaptation).items()):
             if isinstance(value, np.ndarray):
                 sha.update(f"{key} {value.shape} {value.dtype.str}\n".encode())

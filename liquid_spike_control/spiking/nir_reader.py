@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import nir
@@ -18,6 +19,15 @@ WEIGHTS = (nir.Linear, nir.Affine, nir.Conv2d)
 NEURONS = (nir.CubaLIF, nir.LIF)
 #: Metadata of neurons whose threshold adapts, see :mod:`.nir_io`.
 RISE, TAU = "adaptation_rise", "adaptation_tau"
+#: Metadata of neurons that differ from NIR's in more: a table of :data:`FIELDS` as JSON, and arrays in place of what a
+#: subtracting reset takes off, and of the voltage lost in a step, where that is 0 and has no time constant.
+NEURON, DROP, LEAK = "neuron", "reset_drop", "membrane_decay"
+#: Fields of a population in :data:`NEURON`, with their types.
+FIELDS: dict[str, type] = {
+    "inclusive": bool, "reset": str, "refractory": int, "start": int, "most_spikes": int, "lowest": float,
+}  # fmt: skip
+
+_RESETS = ("zero", "subtract")
 
 
 def _snap(x: np.ndarray, grid: float) -> np.ndarray:
@@ -167,7 +177,7 @@ class Reader:
         node = self.nodes[name]
 
         def value(key: str) -> np.ndarray:
-            x = np.asarray(node.metadata[key] if key in (RISE, TAU) else getattr(node, key), float)
+            x = np.asarray(node.metadata[key] if key in (RISE, TAU, DROP, LEAK) else getattr(node, key), float)
             if x.ndim == 3 and self.shapes.get(name) == x.shape:
                 x = x.transpose(1, 2, 0).ravel()
             elif x.ndim == 3 and self.shapes.get(name) and x.shape[1:] == (1, 1):
@@ -196,10 +206,30 @@ class Reader:
             if RISE not in node.metadata or TAU not in node.metadata:
                 raise ModelError(f"node {name}: {RISE} and {TAU} belong together; write the file again")
             rise, dh = value(RISE), self._decay(name, value(TAU))
+        bias = dv * value("v_leak")
+        more = self._more(name, node.metadata)
+        if DROP in node.metadata:
+            more["drop"] = value(DROP)
+        if LEAK in node.metadata:
+            dv = value(LEAK)
         try:
-            return CubaPopulation(du, dv, value("v_threshold"), dv * value("v_leak"), rise=rise, dh=dh), gain
+            return CubaPopulation(du, dv, value("v_threshold"), bias, rise=rise, dh=dh, **more), gain
         except ModelError as error:
             raise ModelError(f"node {name}: {error}") from None
+
+    @staticmethod
+    def _more(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Fields of a population that NIR does not have."""
+        if NEURON not in metadata:
+            return {}
+        try:
+            found = json.loads(str(metadata[NEURON]))
+            sound = all(type(found[key]) is FIELDS[key] for key in found) and found.get("reset", "zero") in _RESETS
+        except (ValueError, TypeError, KeyError):
+            sound = False
+        if not sound:
+            raise ModelError(f"node {name}: {NEURON}: not a table of {', '.join(FIELDS)}; write the file again")
+        return found
 
     def _decay(self, name: str, tau: np.ndarray) -> np.ndarray:
         if tau.min() <= 0:

@@ -21,8 +21,9 @@ from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
 from .controller_files import write_controller_file
-from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network, neurons_and_weights
+from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network
 from .logs import EventLog
+from .readout_fit import neurons_and_weights, print_accuracy
 from .recorded_episodes import EpisodeSet
 
 
@@ -141,14 +142,7 @@ def train_layers(
     checkpoint.unlink(missing_ok=True)
     n_neurons, n_weights = neurons_and_weights(trainer.net.graph())
     console.print(f"{out}: {n_neurons} neurons, {n_weights} weights, {time.monotonic() - begin:.0f} s", soft_wrap=True)
-    console.print(
-        f"on {len(trainer.held_out)} held-out episodes, {accuracy.seconds:.0f} s, on the Loihi emulator:"
-        f" {accuracy.events_per_s / 1e3:.1f} k input spikes/s, {accuracy.spikes_per_s / 1e3:.1f} k spikes/s,"
-        f" {accuracy.operations_per_s / 1e6:.2f} M synaptic operations/s", soft_wrap=True,
-    )  # fmt: skip
-    for name, rms in accuracy.integers.items():
-        floats, spread = accuracy.floats[name], accuracy.spread[name]
-        console.print(f"  {name}: error {rms:.3g} rms in integers, {floats:.3g} in floats; it varies by {spread:.3g}")
+    print_accuracy(accuracy, len(trainer.held_out), console)
 
 
 def train_controller(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
@@ -21,10 +21,12 @@ from ..robots.catalogue import DISTURBED, PERCEIVED, TRUTH, robot_named, sensed_
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
 from .bag_episodes import bag_episodes, parse_targets
-from .recorded_episodes import cache_folder, expert_episodes
+from .recorded_episodes import EpisodeSet, cache_folder, expert_episodes
 
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
+    from ..robot import Robot
+    from ..spiking.layers import LayeredNetwork
     from .dagger import DaggerTraining
 
 #: The ``--controller`` that is none of :data:`~..liquid.architecture.NAMES`.
@@ -39,7 +41,7 @@ def train_command(what: str, options: TrainOptions) -> int:
     """
     if what == "perception":
         return _train_perception(options)
-    for name in ("updates", "network", "random_features", "data", "target"):
+    for name in ("updates", "network", "random_features", "data", "target", "preset", "dt", "step"):
         if getattr(options, name):
             option = name.replace("_", "-")
             raise TaskError(f"--{option} belongs to the training of a perception, not of a controller; leave it out")
@@ -50,6 +52,11 @@ def _train_perception(options: TrainOptions) -> int:
     """A perception of any robot; of the pencils by their own recipes, unless another way is given."""
     if options.random_features:
         return _train_random_features(options)
+    if options.network and options.network.suffix.lower() == ".nir":
+        return _fit_foreign(options)
+    for name in ("preset", "dt", "step"):
+        if getattr(options, name) is not None:
+            raise TaskError(f"--{name} belongs to --network FILE.nir; leave it out")
     general = any((options.network, options.data, options.target))
     if general or options.task not in ("pencil", "pencil-hard"):
         return _train_layers(options)
@@ -92,9 +99,6 @@ def _train_layers(options: TrainOptions) -> int:
     with _training_installed():
         from .commands import train_layers
     robot = robot_named(options.task)
-    if bool(options.data) != bool(options.target):
-        raise TaskError("--data and --target belong together; give both or neither")
-    targets = parse_targets(robot, options.target) if options.target else ()
     path = options.network or robot.file("network.yaml")
     network = read_layers(path) if options.network or path.is_file() else default_network(robot.period_s)
     if options.updates is not None:
@@ -103,12 +107,42 @@ def _train_layers(options: TrainOptions) -> int:
         )
     command = _command("perception", options) + (f" --network {options.network.name}" if options.network else "")
     out = options.out or robot.file("perception.nir")
-    folder, workers = cache_folder(), options.workers
-    if options.data:
-        episodes = partial(bag_episodes, robot, network, options.data, targets)
-    else:
-        episodes = partial(expert_episodes, robot, network, options.seed, folder, workers)
+    episodes = _episodes(robot, network, options)
     train_layers(robot, network, options.seed, out, command, episodes, Console(), options.logs)
+    return 0
+
+
+def _episodes(
+    robot: Robot, network: LayeredNetwork, options: TrainOptions
+) -> Callable[[Callable[[float], None]], EpisodeSet]:
+    """What gets the episodes: from bags, or from the expert in simulation."""
+    if bool(options.data) != bool(options.target):
+        raise TaskError("--data and --target belong together; give both or neither")
+    if options.data:
+        return partial(bag_episodes, robot, network, options.data, parse_targets(robot, options.target))
+    return partial(expert_episodes, robot, network, options.seed, cache_folder(), options.workers)
+
+
+def _fit_foreign(options: TrainOptions) -> int:
+    """A perception out of a network that is there; how episodes are recorded is the robot's network.yaml's."""
+    from ..spiking.layers import Training, default_network, read_layers
+    from .foreign_network import ForeignFile, fit_foreign, foreign_network
+
+    for name in ("perception", "rounds", "updates", "logs"):
+        if getattr(options, name) is not None:
+            raise TaskError(f"--{name} does not belong to --network {options.network}; leave it out")
+    assert options.network is not None
+    robot = robot_named(options.task)
+    own = robot.file("network.yaml")
+    usual = read_layers(own) if own.is_file() else default_network(robot.period_s)
+    file = ForeignFile(options.network, options.preset, options.dt, options.step)
+    model, network = foreign_network(robot, file, usual.readout_taus_s, usual.training if own.is_file() else Training())
+    command = _command("perception", options) + f" --network {options.network.name}"
+    for name in ("preset", "dt", "step"):
+        command += "" if getattr(options, name) is None else f" --{name} {getattr(options, name)}"
+    metadata = {"training_command": command, "training": {"network": options.network.name, "hash": model.hash}}
+    out = options.out or robot.file("perception.nir")
+    fit_foreign(robot, model, network, out, metadata, _episodes(robot, network, options), Console())
     return 0
 
 
@@ -118,7 +152,7 @@ def _train_random_features(options: TrainOptions) -> int:
 
     from .random_features import RandomFeatures, train_random_features
 
-    for name in ("perception", "rounds", "updates", "network", "data", "target", "logs"):
+    for name in ("perception", "rounds", "updates", "network", "data", "target", "logs", "preset", "dt", "step"):
         if getattr(options, name):
             raise TaskError(f"--{name} does not belong to --random-features; leave one out")
     robot, console = robot_named(options.task), Console()

@@ -11,8 +11,7 @@ spikes that it gives there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,50 +19,22 @@ import msgspec
 import numpy as np
 import torch
 
-from ..assembly import new_backend
 from ..errors import TaskError
 from ..robot import Robot, names, scales, units
-from ..spiking.graph import SpikingGraph
 from ..spiking.layered_network import LayersState, TrainableLayers
 from ..spiking.layers import LayeredNetwork
-from ..spiking.leaky_features import LeakyFeatures
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
-from ..types import SpikeTrain
-from .least_squares import Moments
+from .readout_fit import FITTED, SETTLING_S, Accuracy, accuracy_of, solve_readout
 from .recorded_episodes import EpisodeSet, RecordedEpisode, front_end_of
 from .resume import read_checkpoint, write_checkpoint
 
 #: Errors above so many times the allowed one count linearly.
 KNEE = 3.0
-#: Nothing is asked of a network in the first part of an episode [s].
-SETTLING_S = 0.16
-#: Episodes on which the readout is solved, at most.
-FITTED = 64
 #: Updates between two checkpoints.
 CHECKPOINT_EVERY = 50
 #: Weight of the budget of synaptic operations in the loss.
 BUDGET_WEIGHT = 0.5
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Errors on held-out episodes.
-
-    Attributes:
-        integers, floats: root mean square error of each estimate on the Loihi emulator and in float64, in its unit.
-        spread: standard deviation of its truth.
-        operations_per_s, spikes_per_s, events_per_s: of the emulator and its input.
-        seconds: how long the episodes lasted.
-    """
-
-    integers: dict[str, float]
-    floats: dict[str, float]
-    spread: dict[str, float]
-    operations_per_s: float
-    spikes_per_s: float
-    events_per_s: float
-    seconds: float
 
 
 def check_network(robot: Robot, network: LayeredNetwork) -> None:
@@ -285,78 +256,6 @@ class LayersTrainer:
         model = self.write(path, command)
         fitted = self.episodes[:FITTED]
         total = len(fitted) + 2 * len(self.held_out)
-        readout = self._solve(model, fitted, lambda n: progress(n / total))
+        readout = solve_readout(model, self.robot, self.network.training, fitted, lambda n: progress(n / total))
         model = self.write(path, command, readout)
-        integers, stats = _errors(model, "loihi", self.held_out, lambda n: progress((len(fitted) + n) / total))
-        floats, _ = _errors(
-            model, "float", self.held_out, lambda n: progress((len(fitted) + len(self.held_out) + n) / total)
-        )
-        truth = np.concatenate([episode.truth for episode in self.held_out])
-        seconds = len(truth) * self.robot.period_s
-        each = names(self.robot.estimates)
-        return Accuracy(
-            dict(zip(each, integers.tolist(), strict=True)), dict(zip(each, floats.tolist(), strict=True)),
-            dict(zip(each, truth.std(0).tolist(), strict=True)), stats[0] / seconds, stats[1] / seconds,
-            stats[2] / seconds, seconds,
-        )  # fmt: skip
-
-    def _solve(
-        self, model: PerceptionModel, episodes: Sequence[RecordedEpisode], progress: Callable[[int], None]
-    ) -> Readout:
-        """The readout whose weighted squared error is least, held back towards the trained one by a ridge."""
-        training, trained = self.network.training, model.readout
-        n_taus, n = len(self.network.readout_taus_s), trained.n_neurons
-        rows = [slice(f * n_taus, (f + 1) * n_taus) for f in range(len(self.scales))]
-        features = LeakyFeatures.sums(n, trained.decay[:n_taus])
-        moments = [
-            Moments(trained.weight[r], offset / scale)
-            for r, offset, scale in zip(rows, trained.offset, self.scales, strict=True)
-        ]
-        settling = math.ceil(SETTLING_S / self.robot.period_s)
-        with new_backend(model) as backend:
-            for number, episode in enumerate(episodes):
-                backend.reset()
-                features.reset()
-                x = np.array([features.step(spikes) for spikes in _ticks(backend.run(episode.spikes), episode)])
-                y = episode.truth / self.scales
-                for f, moment in enumerate(moments):
-                    worth = 1 / (training.floor + training.fraction * np.abs(y[settling:, f])) ** 2
-                    moment.observe(x[settling:], y[settling:, f], worth)
-                progress(number + 1)
-        weight, offset = trained.weight.copy(), trained.offset.copy()
-        for f, (row, moment) in enumerate(zip(rows, moments, strict=True)):
-            weight[row], solved = moment.solve(training.ridge)
-            offset[f] = solved * self.scales[f]
-        return Readout(weight, trained.decay, trained.mix, offset)
-
-
-def _ticks(spikes: SpikeTrain, episode: RecordedEpisode) -> Iterator[SpikeTrain]:
-    """Output spikes of an episode, control period by control period."""
-    per = episode.steps_per_tick
-    for first in range(0, len(episode.truth) * per, per):
-        yield SpikeTrain(spikes.indptr[first : first + per + 1], spikes.ids)
-
-
-def _errors(
-    model: PerceptionModel, kind: str, episodes: Sequence[RecordedEpisode], progress: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square errors ``(n_estimates,)``; and synaptic operations, spikes and input spikes."""
-    readout, errors, work = model.readout, [], np.zeros(3)
-    with new_backend(model, kind) as backend:
-        for number, episode in enumerate(episodes):
-            backend.reset()
-            readout.reset()
-            out = backend.run(episode.spikes)
-            for tick, (spikes, truth) in enumerate(zip(_ticks(out, episode), episode.truth, strict=True)):
-                estimate = readout.step(spikes)
-                if (tick + 1) * episode.steps_per_tick * float(model.metadata["dt"]) > SETTLING_S:
-                    errors.append(estimate - truth)
-            stats = backend.stats()
-            work += stats.synaptic_operations, stats.spikes, stats.input_spikes
-            progress(number + 1)
-    return np.sqrt((np.array(errors) ** 2).mean(0)), work
-
-
-def neurons_and_weights(graph: SpikingGraph) -> tuple[int, int]:
-    """How many neurons a graph has, and how many weights are stored for it."""
-    return sum(p.n for p in graph.populations.values()), sum(int((c.weight != 0).sum()) for c in graph.connections)
+        return accuracy_of(model, self.robot, self.held_out, lambda n: progress((len(fitted) + n) / total))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -80,6 +80,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     Attributes:
         episodes, seconds: how many are recorded, and how long each is at most [s].
+        on_policy: the part of them that is recorded after half of the updates, as the robot's controller drives on the
+            network's own estimates: it then sees where its errors lead.
+        driver: the variant of the robot whose controller that is; by default the description's controller.
         exploration, setpoints: see :class:`~..training.recorded_episodes.Recording`.
         updates: of the weights.
         streams: episodes that run side by side.
@@ -94,6 +97,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     episodes: int = 96
     seconds: float = 8.0
+    on_policy: float = 0.0
+    driver: str = ""
     exploration: float = 0.2
     setpoints: float = 1.0
     updates: int = 1500
@@ -159,6 +164,17 @@ def read_layers(path: str | Path) -> LayeredNetwork:
     return network
 
 
+def as_told(network: LayeredNetwork) -> dict[str, Any]:
+    """A description as builtins, for metadata: without those parts of its training that it does without, so that models
+    are the same bytes as before there were such.
+    """
+    values = msgspec.to_builtins(network)
+    for field in ("on_policy", "driver"):
+        if not values["training"][field]:
+            del values["training"][field]
+    return values
+
+
 def check_layers(network: LayeredNetwork, source: str) -> None:
     """Refuse a network that cannot be.
 
@@ -217,5 +233,9 @@ def check_layers(network: LayeredNetwork, source: str) -> None:
     for field in ("exploration", "setpoints", "fraction"):
         if not (math.isfinite(getattr(training, field)) and getattr(training, field) >= 0):
             refuse(f"training.{field}", getattr(training, field), "give a finite number of at least 0")
+    if not 0 <= training.on_policy <= 0.9:
+        refuse("training.on_policy", training.on_policy, "give a part of the episodes, 0 to 0.9")
+    if training.driver and not training.on_policy:
+        refuse("training.driver", training.driver, "give on_policy, the part of the episodes that it drives, too")
     for field in ("seconds", "chunk_s", "learning_rate", "floor", "ridge"):
         positive(f"training.{field}", getattr(training, field))

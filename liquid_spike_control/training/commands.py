@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from .controller_files import write_controller_file
 from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network
 from .logs import EventLog
 from .readout_fit import neurons_and_weights, print_accuracy
-from .recorded_episodes import EpisodeSet
+from .recorded_episodes import EpisodeSet, RecordedEpisode
 
 
 def progress_bars(console: Console) -> Progress:
@@ -92,13 +93,28 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress, log: EventLog |
         progress.update(bar, completed=k + 1, figures=text)
 
 
+@dataclass(frozen=True)
+class OwnEpisodes:
+    """Where the episodes that a network drives itself are from.
+
+    Attributes:
+        folder: in which the half-trained network is kept under its hash.
+        episodes: takes that hash, and what is called with the part that is done.
+    """
+
+    folder: Path
+    episodes: Callable[..., list[RecordedEpisode]]
+
+
 def train_layers(
     robot: Robot, network: LayeredNetwork, seed: int, out: Path, command: str,
     episodes: Callable[[Callable[[float], None]], EpisodeSet], console: Console, logs: Path | None = None,
+    own: OwnEpisodes | None = None,
 ) -> None:  # fmt: skip
     """Train a layered perception of any robot and write it to ``out``, as made by ``command``.
 
-    ``episodes`` gets them, and calls its argument with the part that is done; ``logs`` is a folder for event files.
+    ``episodes`` gets them, and calls its argument with the part that is done; ``logs`` is a folder for event files,
+    and ``own`` gets those that the network drives itself, where the training says so.
 
     A checkpoint lies beside it while it is made: the same training goes on from there.
 
@@ -117,13 +133,19 @@ def train_layers(
         )
         progress.update(bar, completed=1.0)
         if checkpoint.exists():
-            trainer.restore(checkpoint)
+            trainer.restore(checkpoint, *([own.episodes] if own else []))
             console.print(f"going on from {checkpoint}", soft_wrap=True)
         n_updates = network.training.updates
         bar = progress.add_task("updates", total=n_updates, completed=trainer.done, figures="")
         recent: list[dict[str, float]] = []
         log = _log_into(logs)
         while trainer.done < n_updates:
+            if trainer.wants_own and own:
+                driving = progress.add_task("episodes of its own", total=1.0, figures="")
+                half = trainer.half(own.folder, command).hash
+                found = own.episodes(half, lambda part, task=driving: progress.update(task, completed=part))
+                trainer.learn_from(found, half)
+                progress.update(driving, completed=1.0)
             recent = [*recent[-49:], trainer.update()]
             means = {name: float(np.mean([figures[name] for figures in recent])) for name in recent[0]}
             work = f"{means.pop('operations_per_s') / 1e6:.1f} M synaptic operations/s"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..bench.variants import chosen_variants, controller_file
 from ..errors import LiquidSpikeError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
@@ -21,7 +22,7 @@ from ..robots.catalogue import DISTURBED, PERCEIVED, TRUTH, robot_named, sensed_
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
 from .bag_episodes import bag_episodes, parse_targets
-from .recorded_episodes import EpisodeSet, cache_folder, expert_episodes
+from .recorded_episodes import EpisodeSet, cache_folder, expert_episodes, own_episodes
 
 if TYPE_CHECKING:
     from ..options import LearningOptions, TrainExpertOptions, TrainOptions, TrainPolicyOptions
@@ -97,7 +98,7 @@ def _train_layers(options: TrainOptions) -> int:
         if getattr(options, name) is not None:
             raise TaskError(f"--{name} belongs to the training of a controller, not of a perception; leave it out")
     with _training_installed():
-        from .commands import train_layers
+        from .commands import OwnEpisodes, train_layers
     robot = robot_named(options.task)
     path = options.network or robot.file("network.yaml")
     network = read_layers(path) if options.network or path.is_file() else default_network(robot.period_s)
@@ -107,9 +108,26 @@ def _train_layers(options: TrainOptions) -> int:
         )
     command = _command("perception", options) + (f" --network {options.network.name}" if options.network else "")
     out = options.out or robot.file("perception.nir")
-    episodes = _episodes(robot, network, options)
-    train_layers(robot, network, options.seed, out, command, episodes, Console(), options.logs)
+    episodes, own = _episodes(robot, network, options), None
+    if network.training.on_policy:
+        if options.data:
+            raise TaskError(f"{path}: training.on_policy: needs a simulation; leave it out, or --data")
+        _check_driver(robot, network.training.driver, path)
+        folder = cache_folder()
+        own = OwnEpisodes(folder, partial(own_episodes, robot, network, options.seed, folder, options.workers))
+    train_layers(robot, network, options.seed, out, command, episodes, Console(), options.logs, own)
     return 0
+
+
+def _check_driver(robot: Robot, variant: str, path: Path) -> None:
+    """Refuse, before the work, a driver of on-policy episodes that is not there."""
+    try:
+        if variant:
+            controller_file(robot, chosen_variants(robot, (variant,))[variant])
+        else:
+            robot.model("controller")
+    except LiquidSpikeError as error:
+        raise TaskError(f"{path}: training.driver: {error}") from None
 
 
 def _episodes(
@@ -136,7 +154,9 @@ def _fit_foreign(options: TrainOptions) -> int:
     own = robot.file("network.yaml")
     usual = read_layers(own) if own.is_file() else default_network(robot.period_s)
     file = ForeignFile(options.network, options.preset, options.dt, options.step)
-    model, network = foreign_network(robot, file, usual.readout_taus_s, usual.training if own.is_file() else Training())
+    training = usual.training if own.is_file() else Training()
+    training = msgspec.structs.replace(training, on_policy=0.0, driver="")  # its neurons are as they are
+    model, network = foreign_network(robot, file, usual.readout_taus_s, training)
     command = _command("perception", options) + f" --network {options.network.name}"
     for name in ("preset", "dt", "step"):
         command += "" if getattr(options, name) is None else f" --{name} {getattr(options, name)}"

@@ -22,7 +22,7 @@ import torch
 from ..errors import TaskError
 from ..robot import Robot, names, scales, units
 from ..spiking.layered_network import LayersState, TrainableLayers
-from ..spiking.layers import LayeredNetwork
+from ..spiking.layers import LayeredNetwork, as_told
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
 from .readout_fit import FITTED, SETTLING_S, Accuracy, accuracy_of, solve_readout
@@ -33,6 +33,8 @@ from .resume import read_checkpoint, write_checkpoint
 KNEE = 3.0
 #: Updates between two checkpoints.
 CHECKPOINT_EVERY = 50
+#: Episodes on which the readout of a half-trained network is solved.
+HALF_FITTED = 24
 #: Weight of the budget of synaptic operations in the loss.
 BUDGET_WEIGHT = 0.5
 
@@ -161,6 +163,33 @@ class LayersTrainer:
         self._state = self.net.initial_state(training.streams)
         self._optimiser = torch.optim.Adam(self.net.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
         self.done = 0
+        #: Hash of the half-trained network that on-policy episodes were driven by; empty before there are any.
+        self.driven_by = ""
+
+    @property
+    def wants_own(self) -> bool:
+        """Whether it is time for episodes that the network itself has driven, see :meth:`half`."""
+        training = self.network.training
+        return bool(training.on_policy) and not self.driven_by and self.done >= training.updates // 2
+
+    def half(self, folder: Path, command: str) -> PerceptionModel:
+        """Write the network as it is now, its readout solved, into a folder under its hash, to drive with."""
+        path = folder / "half.nir"
+        model = self.write(path, command)
+        readout = solve_readout(model, self.robot, self.network.training, self.episodes[:HALF_FITTED])
+        model = self.write(path, command, readout)
+        path.rename(folder / f"{model.hash}.nir")
+        return model
+
+    def learn_from(self, own: Sequence[RecordedEpisode], driven_by: str) -> None:
+        """Learn from these episodes, too, as new ones begin.
+
+        Args:
+            own: episodes that the network has driven.
+            driven_by: hash of that network.
+        """
+        self.episodes += [episode for episode in own if len(episode.truth) > 1]
+        self.driven_by = driven_by
 
     def _check_budget(self) -> None:
         """Refuse a budget that the events of the recorded episodes exceed in the first layer alone."""
@@ -204,7 +233,7 @@ class LayersTrainer:
     # a training that was interrupted
 
     def _recipe(self) -> dict[str, Any]:
-        network = msgspec.json.decode(msgspec.json.encode(self.network))
+        network = msgspec.json.decode(msgspec.json.encode(as_told(self.network)))
         return {"robot": self.robot.name, "network": network, "seed": self._seed, "episodes": self._source}
 
     def save(self, path: Path) -> None:
@@ -215,10 +244,11 @@ class LayersTrainer:
             "thresholds": self.net.thresholds, "places": self.streams.places,
             "order": self.streams._rng.bit_generator.state, "before": state.before, "traces": state.traces,
             "neurons": [[torch.from_numpy(part) for part in layer] for layer in state.neurons],
+            "driven_by": self.driven_by,
         })  # fmt: skip
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint.
+    def restore(self, path: Path, own: Callable[[str], Sequence[RecordedEpisode]] = lambda driven_by: ()) -> None:
+        """Go on from a checkpoint; ``own`` gives the episodes that the network of a hash has driven.
 
         Raises:
             TaskError: the file is damaged, or of another training.
@@ -230,6 +260,8 @@ class LayersTrainer:
         self.streams._rng.bit_generator.state = state["order"]
         neurons = [[part.numpy() for part in layer] for layer in state["neurons"]]
         self._state = LayersState(state["before"], neurons, state["traces"])
+        if driven_by := state.get("driven_by", ""):
+            self.learn_from(own(driven_by), driven_by)
 
     # the end of it
 
@@ -245,7 +277,7 @@ class LayersTrainer:
             "weight_scale": self.net.weight_scale(),
             "training_command": command,
             **self._source,
-            "training": {"network": msgspec.to_builtins(self.network), "seed": self._seed},
+            "training": {"network": as_told(self.network), "seed": self._seed},
         }
         readout = readout or self.net.to_readout(self.scales)
         write_perception_model(path, self.net.graph(), readout, metadata, dt=self.network.step_s)

@@ -22,16 +22,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..bench.variants import chosen_variants, controller_file, loop_of_variant
 from ..errors import LiquidSpikeError, TaskError
 from ..events.binning import SpikeBinner
 from ..events.camera_streams import side_by_side
 from ..events.filters import FrontEnd
 from ..inputs import open_npz
+from ..loop import Loop
 from ..outputs import write_file
-from ..robot import Robot, names
+from ..robot import Robot, Variant, names
 from ..robots.catalogue import robot_named
-from ..sim.world import World, picture_size
-from ..spiking.layers import LayeredNetwork
+from ..sim.world import Sensing, World, picture_size
+from ..spiking.layers import LayeredNetwork, Training
 from ..tasks.of_robot import task_of
 from ..types import SpikeTrain
 from .seeds import PERCEPTION_SEEDS
@@ -63,6 +65,31 @@ class Recording:
     seconds: float
     exploration: float = 0.2
     setpoints: float = 1.0
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Who drives instead of the expert: a controller on a network's own estimates.
+
+    Attributes:
+        model: .nir file of the perception.
+        hash: of the perception.
+        variant: of the robot, whose controller it is; empty for the description's.
+    """
+
+    model: Path
+    hash: str
+    variant: str
+
+    def loop(self, robot: Robot) -> Loop:
+        """The loop that drives.
+
+        Raises:
+            LiquidSpikeError: there is no such variant, or its controller or the perception is not there.
+        """
+        variant = chosen_variants(robot, (self.variant,))[self.variant] if self.variant else Variant()
+        variant = msgspec.structs.replace(variant, estimates="perception", backend="loihi")
+        return loop_of_variant(robot, variant, perception=self.model)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -145,21 +172,55 @@ def expert_episodes(
         TaskError, RobotError, LiquidSpikeError: see :func:`recorded`.
     """
     training = network.training
-    recording = Recording(
-        network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints
-    )
     n_held_out = max(2, training.episodes // HELD_OUT_PART)
-    first = PERCEPTION_SEEDS[0] + (seed - 1) % 400 * 1_000_000
-    seeds = range(first, first + training.episodes)
+    seeds, own = _seeds(training, seed)
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + n_held_out)
-    episodes = recorded(robot, recording, [*held_out, *seeds], folder, n_workers, progress)
-    source = {"training_seeds": [seeds[0], seeds[-1]]}
+    episodes = recorded(robot, _recording(network), [*held_out, *seeds], folder, n_workers, progress)
+    source = {"training_seeds": [seeds[0], [*seeds, *own][-1]]}
     return EpisodeSet(episodes[n_held_out:], episodes[:n_held_out], str(robot.source), source)
 
 
-def episode_key(robot: Robot, recording: Recording, seed: int) -> str:
+def own_episodes(
+    robot: Robot, network: LayeredNetwork, seed: int, folder: Path, n_workers: int, driven_by: str,
+    progress: Callable[[float], None] = lambda part: None,
+) -> list[RecordedEpisode]:  # fmt: skip
+    """The episodes of a training that the network itself drives, as it was after half of the updates.
+
+    Args:
+        robot, network, seed, folder, n_workers, progress: see :func:`expert_episodes`.
+        driven_by: hash of that network, whose file lies in the folder under it.
+
+    Raises:
+        LiquidSpikeError: see :func:`recorded`; the file is not there any more, or no controller drives.
+    """
+    path = folder / f"{driven_by}.nir"
+    if not path.is_file():
+        raise LiquidSpikeError(f"{path}: not there any more; remove the checkpoint to begin anew")
+    driver = Driver(path, driven_by, network.training.driver)
+    return recorded(robot, _recording(network), _seeds(network.training, seed)[1], folder, n_workers, progress, driver)
+
+
+def _recording(network: LayeredNetwork) -> Recording:
+    training = network.training
+    return Recording(network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints)
+
+
+def _seeds(training: Training, seed: int) -> tuple[range, range]:
+    """Seeds of the episodes that the expert drives, and of those that the network drives."""
+    first = PERCEPTION_SEEDS[0] + (seed - 1) % 400 * 1_000_000
+    n_own = min(round(training.on_policy * training.episodes), training.episodes - 1)
+    end = first + training.episodes
+    return range(first, end - n_own), range(end - n_own, end)
+
+
+def episode_key(robot: Robot, recording: Recording, seed: int, driver: Driver | None = None) -> str:
     """Hex SHA-256 of all that decides an episode."""
     sha = hashlib.sha256(f"episode {VERSION} {sorted(asdict(recording).items())} {seed}".encode())
+    if driver is not None:
+        sha.update(f"{driver.hash} {driver.variant}".encode())
+        path = controller_file(robot, chosen_variants(robot, (driver.variant,))[driver.variant] if driver.variant
+                               else Variant())  # fmt: skip
+        sha.update(b"" if path is None else path.read_bytes())
     bare = msgspec.structs.replace(robot, perception=None, controller=None, description="", folder="", source="")
     sha.update(msgspec.json.encode(bare) + repr(robot.sensors()).encode())
     for path in sorted(Path(robot.folder).glob("*")):
@@ -170,7 +231,7 @@ def episode_key(robot: Robot, recording: Recording, seed: int) -> str:
 
 def recorded(
     robot: Robot, recording: Recording, seeds: Sequence[int], folder: Path, n_workers: int,
-    progress: Callable[[float], None] = lambda part: None,
+    progress: Callable[[float], None] = lambda part: None, driver: Driver | None = None,
 ) -> list[RecordedEpisode]:  # fmt: skip
     """Episodes out of the cache, those that are missing recorded first.
 
@@ -181,6 +242,7 @@ def recorded(
         folder: of the cache.
         n_workers: processes; with 1, this one records.
         progress: called with the part that is done.
+        driver: who drives; the task's expert by default.
 
     Raises:
         TaskError: a truth is not finite, a camera sees nothing, or the step does not fit the control period.
@@ -188,67 +250,75 @@ def recorded(
         LiquidSpikeError: the cache cannot be written.
     """
     check_step(robot, recording.step_s)
-    paths = {seed: folder / f"{episode_key(robot, recording, seed)}.npz" for seed in seeds}
+    paths = {seed: folder / f"{episode_key(robot, recording, seed, driver)}.npz" for seed in seeds}
     missing = [seed for seed, path in paths.items() if not path.is_file()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LiquidSpikeError(f"{folder}: {error.strerror}; name a folder in {CACHE_VARIABLE}") from None
-    for number, (seed, content) in enumerate(_record_all(robot, recording, missing, n_workers)):
+    for number, (seed, content) in enumerate(_record_all(robot, recording, missing, n_workers, driver)):
         write_file(paths[seed], content)
         progress((number + 1) / len(missing))
     return [_read(path) for path in paths.values()]
 
 
 def _record_all(
-    robot: Robot, recording: Recording, seeds: Sequence[int], n_workers: int
+    robot: Robot, recording: Recording, seeds: Sequence[int], n_workers: int, driver: Driver | None
 ) -> Iterator[tuple[int, bytes]]:
     if n_workers < 2 or len(seeds) < 2:
-        with World(task_of(robot), rendered=False) as world:
+        loop = driver.loop(robot) if driver else None
+        with loop.world if loop else World(task_of(robot), rendered=False) as world:
             for seed in seeds:
-                yield seed, record_episode(world, recording, seed)
+                yield seed, record_episode(world, recording, seed, loop)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, context, _open_world, (str(robot.source), recording)) as pool:
+    with ProcessPoolExecutor(n_workers, context, _open_world, (str(robot.source), recording, driver)) as pool:
         waiting = {pool.submit(_record_in_worker, seed): seed for seed in seeds}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
 
 
-_WORKER: list[tuple[World, Recording]] = []
+_WORKER: list[tuple[World, Recording, Loop | None]] = []
 
 
-def _open_world(source: str, recording: Recording) -> None:
-    _WORKER.append((World(task_of(robot_named(source)), rendered=False), recording))
+def _open_world(source: str, recording: Recording, driver: Driver | None) -> None:
+    robot = robot_named(source)
+    loop = driver.loop(robot) if driver else None
+    _WORKER.append((loop.world if loop else World(task_of(robot), rendered=False), recording, loop))
 
 
 def _record_in_worker(seed: int) -> bytes:
-    return record_episode(*_WORKER[0], seed)
+    world, recording, loop = _WORKER[0]
+    return record_episode(world, recording, seed, loop)
 
 
-def record_episode(world: World, recording: Recording, seed: int) -> bytes:
+def record_episode(world: World, recording: Recording, seed: int, loop: Loop | None = None) -> bytes:
     """Drive one episode; returns the file for the cache.
+
+    Args:
+        world: of the robot.
+        recording: how.
+        seed: of the episode.
+        loop: in this world, whose controller drives on its own estimates; the task's expert by default.
 
     Raises:
         TaskError: a truth is not finite.
     """
     robot, task = world.robot, world.task
-    expert = task.expert()
+    act, sensing = _begun(world, seed, loop)
     front_end, (width, height) = front_end_of(robot)
     binner = SpikeBinner(width, height, recording.row_group, round(recording.step_s * 1e9))
     per_tick = round(robot.period_s / recording.step_s)
     rng = np.random.default_rng([seed, 5])
     spread = recording.exploration * (task.most - task.least) / 2
     wander, stamp_ns = np.zeros(len(spread)), 0
-    world.reset(seed)
-    expert.reset()
     if rng.random() < 0.5:
         for setpoint in robot.setpoints:
             task.give_setpoint(setpoint.name, setpoint.default + recording.setpoints * setpoint.scale * rng.normal())
     counts, ids, truths = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], []
     for _ in range(math.ceil(min(recording.seconds, task.duration_s) / robot.period_s)):
         wander += 0.1 * (spread * rng.standard_normal(len(spread)) - wander)
-        sensing = world.advance(expert.act(task) + 3 * wander)
+        sensing = world.advance(act(sensing) + 3 * wander)
         if world.over:  # the last period may have seen a collision
             break
         events = side_by_side(sensing.events, robot.cameras)
@@ -268,6 +338,17 @@ def record_episode(world: World, recording: Recording, seed: int) -> bytes:
         truth=np.array(truths).reshape(-1, len(robot.estimates)), per_tick=per_tick,
     )  # fmt: skip
     return buffer.getvalue()
+
+
+def _begun(world: World, seed: int, loop: Loop | None) -> tuple[Callable[[Sensing], np.ndarray], Sensing]:
+    """Begin an episode; who drives, as a function of what is sensed, and the first sensing."""
+    if loop is not None:
+        loop.reset(seed)
+        return lambda sensing: loop.decide(sensing).output, loop.sensing
+    task, expert = world.task, world.task.expert()
+    first = world.reset(seed)
+    expert.reset()
+    return lambda sensing: expert.act(task), first
 
 
 def _read(path: Path) -> RecordedEpisode:

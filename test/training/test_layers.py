@@ -38,6 +38,7 @@ from liquid_spike_control.training.recorded_episodes import (  # noqa: E402
     Recording,
     expert_episodes,
     front_end_of,
+    own_episodes,
     recorded,
 )
 
@@ -279,6 +280,86 @@ def test_a_training_that_was_interrupted_ends_alike(arm, tmp_path):
     other = new_trainer(robot, SMALL, 2, folder)
     with pytest.raises(TaskError, match="seed differs"):
         other.restore(tmp_path / "c")
+
+
+def on_policy(arm, **changes):
+    """The arm with a variant that drives on its estimates, and a training of which half is driven by it."""
+    (arm / "keeper.py").write_text(
+        "import numpy as np\n\n\nclass Keeper:\n"
+        "    observation_names = ('ball_x', 'ball_y')\n\n"
+        "    def __init__(self, task):\n        self.most = task.most\n\n"
+        "    def reset(self):\n        pass\n\n"
+        "    def step(self, observation, dt):\n        return self.most * np.clip(observation.sum(), -1, 1)\n"
+    )
+    with open(arm / "robot.yaml", "a") as file:
+        file.write("\nvariants:\n  keeper: {controller: keeper.py:Keeper}\n")
+    training = msgspec.structs.replace(SMALL.training, **{"on_policy": 0.5, "driver": "keeper"} | changes)
+    network = msgspec.structs.replace(SMALL, training=training)
+    (arm / "small.yaml").write_bytes(msgspec.yaml.encode(network))
+    return network
+
+
+def test_half_of_the_episodes_are_driven_by_the_network_itself(arm, capsys, tmp_path):
+    network = on_policy(arm)
+    options = TrainOptions(str(arm), network=arm / "small.yaml", updates=4)
+    assert train_command("perception", options) == 0
+    first = (arm / "perception.nir").read_bytes()
+    metadata = read_robot_perception(read_robot(arm)).metadata
+    assert metadata["training"]["network"]["training"]["on_policy"] == 0.5
+    assert metadata["training_seeds"] == [1_000_000_000, 1_000_000_003]
+    (half,) = (tmp_path / "cache").glob("*.nir")
+    robot = read_robot(arm)
+    own = own_episodes(robot, network, 1, tmp_path / "cache", 1, half.stem)
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    theirs = expert_episodes(robot, network, 1, tmp_path / "cache", 1)
+    assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}  # all were there
+    assert len(own) == len(theirs.training) == 2
+    driven = recorded(robot, Recording(0.002, 1, network.training.seconds), [1_000_000_002], tmp_path / "b", 1)[0]
+    assert len(own[0].spikes.ids) and not np.array_equal(own[0].spikes.ids, driven.spikes.ids)  # the arm is seen, too
+    assert train_command("perception", options) == 0 and (arm / "perception.nir").read_bytes() == first
+    capsys.readouterr()
+
+
+def test_a_training_that_was_interrupted_has_its_own_episodes_again(arm, tmp_path):
+    network = on_policy(arm)
+    robot, folder = read_robot(arm), tmp_path / "cache"
+    network = msgspec.structs.replace(network, training=msgspec.structs.replace(network.training, updates=4))
+
+    def own(driven_by):
+        return own_episodes(robot, network, 1, folder, 1, driven_by)
+
+    whole = new_trainer(robot, network, 1, folder)
+    assert not whole.wants_own
+    for _ in range(2):
+        whole.update()
+    assert whole.wants_own and len(whole.episodes) == 2
+    half = whole.half(folder, "a test").hash
+    whole.learn_from(own(half), half)
+    assert not whole.wants_own and len(whole.episodes) == 4
+    whole.save(tmp_path / "c")
+    losses = [whole.update()["loss"] for _ in range(2)]
+    second = new_trainer(robot, network, 1, folder)
+    second.restore(tmp_path / "c", own)
+    assert len(second.episodes) == 4 and [second.update()["loss"] for _ in range(2)] == losses
+    (folder / f"{half}.nir").unlink()
+    with pytest.raises(LiquidSpikeError, match="not there any more; remove the checkpoint"):
+        new_trainer(robot, network, 1, folder).restore(tmp_path / "c", own)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"driver": "nobody"}, "small.yaml: training.driver: unknown variant 'nobody'"),
+        ({"driver": ""}, "small.yaml: training.driver"),
+        ({"on_policy": 1.5}, "training.on_policy: 1.5; give a part of the episodes"),
+        ({"on_policy": 0.0}, "training.driver: keeper; give on_policy"),
+    ],
+)
+def test_a_driver_that_is_not_there_is_named_before_the_work(arm, changes, message):
+    on_policy(arm, **changes)
+    with pytest.raises(LiquidSpikeError) as refusal:
+        train_command("perception", TrainOptions(str(arm), network=arm / "small.yaml", updates=3))
+    assert message in str(refusal.value) and not (arm.parent / "cache").exists()
 
 
 def test_episodes_are_recorded_once(arm, tmp_path):

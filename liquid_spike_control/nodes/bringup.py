@@ -160,13 +160,13 @@ class Bringup:
         return on_event
 
     def up(
-        self, ready: Callable[[], bool] = lambda: True, patience_s: float = 0.0, ready_s: float = ACTIVATE_TIMEOUT_S
+        self, ready: Callable[[], bool] = lambda: True, wait_s: float = 0.0, ready_s: float = ACTIVATE_TIMEOUT_S
     ) -> None:
         """Configure all at once, then activate one after the other. A node that is configured or active is left so.
 
         Args:
             ready: whether the monitor of the topics has found their publishers; waited for in between.
-            patience_s: how long activation is retried until the robot is there [s].
+            wait_s: how long activation is retried until the robot is there [s].
             ready_s: how long `ready` may take [s].
 
         Raises:
@@ -180,7 +180,7 @@ class Bringup:
         fresh = [name for name in self._names if states[name] == State.PRIMARY_STATE_UNCONFIGURED]
         self._change(fresh, Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S)
         self._wait(ready, ready_s, "find each other")
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + wait_s
         for name in self._names:
             if states[name] != State.PRIMARY_STATE_ACTIVE:
                 self._activate(name, deadline)
@@ -211,7 +211,7 @@ class Bringup:
         self._executor.spin_once(timeout_sec=0.0)
         return self._failed.popleft() if self._failed else None
 
-    def again(self, name: str, patience_s: float = 0.0) -> None:
+    def again(self, name: str, wait_s: float = 0.0) -> None:
         """Configure and activate one node, after an error or in a new process; the others continue.
 
         Raises:
@@ -227,7 +227,7 @@ class Bringup:
         self._change(
             (name,), Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_TIMEOUT_S, insist_s=INSIST_AFTER_LOSS_S
         )
-        self._activate(name, time.monotonic() + patience_s)
+        self._activate(name, time.monotonic() + wait_s)
         self._failed = deque(failed for failed in self._failed if failed != name)
 
     def _activate(self, name: str, deadline: float) -> None:
@@ -305,7 +305,7 @@ class Bringup:
             self._executor.spin_once(timeout_sec=0.02)
 
 
-def attend(bringup: Bringup, pulse: Heartbeat, node: Node, check: Callable[[], None], patience_s: float) -> None:
+def attend(bringup: Bringup, heartbeat: Heartbeat, node: Node, check: Callable[[], None], wait_s: float) -> None:
     """Bring nodes back until ``check`` raises: one that failed, one that a launch file restarted after its process
     ended, and one that hangs, whose process is killed so that the launch file restarts it.
 
@@ -314,18 +314,18 @@ def attend(bringup: Bringup, pulse: Heartbeat, node: Node, check: Callable[[], N
     """
     while True:
         check()
-        name = bringup.failed() or pulse.restarted()
-        for hung in pulse.hung():
-            pid = pulse.pid(hung)
-            pulse.forget_process(hung)
+        name = bringup.failed() or heartbeat.restarted()
+        for hung in heartbeat.hung():
+            pid = heartbeat.pid(hung)
+            heartbeat.forget_process(hung)
             if pid is not None and _runs(pid, hung):
                 node.get_logger().warning(f"{hung} hangs; its process {pid} is killed")
                 os.kill(pid, signal.SIGKILL)
         if name is not None:
             node.get_logger().warning(f"{name} failed; it is brought up again")
-            pulse.forget(name)
-            bringup.again(name, patience_s)
-            pulse.forget(name)
+            heartbeat.forget(name)
+            bringup.again(name, wait_s)
+            heartbeat.forget(name)
         time.sleep(0.05)
 
 
@@ -361,15 +361,15 @@ def main() -> None:
         try:
             claim = Claim(node.context.get_domain_id(), node.get_fully_qualified_name())
             bringup = Bringup(node, executor, options.names, interrupts.check)
-            pulse = Heartbeat(node, options.names)
+            heartbeat = Heartbeat(node, options.names)
             node.get_logger().info(
                 f"bringing {', '.join(options.names)} up; the first time kernels are compiled, which takes a minute"
             )
             began = time.monotonic()
-            bringup.up(patience_s=options.wait)
+            bringup.up(wait_s=options.wait)
             node.get_logger().info(f"all nodes are active after {time.monotonic() - began:.1f} s")
             if options.stay:
-                attend(bringup, pulse, node, interrupts.check, options.wait)
+                attend(bringup, heartbeat, node, interrupts.check, options.wait)
             claim.close()
         except KeyboardInterrupt:
             pass

@@ -51,7 +51,7 @@ LATEST = 64
 CATCH_UP_NS = 1_000_000
 #: The world waits for the command of the period before, so that packets do not queue up in a graph that is short of
 #: processor time: at most so long [ns], and not again until commands come. A graph that is dead does not hold it up.
-PATIENCE_NS = 250_000_000
+COMMAND_WAIT_NS = 250_000_000
 #: Most callbacks between two steps of the world: a flood of messages does not stop it.
 MOST_CALLBACKS = 16
 #: A real-time factor is taken over at least so much of the wall clock [s], and below this one is a warning.
@@ -221,7 +221,7 @@ class SimulatorNode(GraphNode):
     def _wait_for_graph(self, executor: Executor, stamp: int) -> None:
         """Hold the world while the command of the period before is still to come."""
         self._drain(executor)
-        end = time.monotonic_ns() + PATIENCE_NS
+        end = time.monotonic_ns() + COMMAND_WAIT_NS
         while self._attended and self._at(stamp) and self._command_stamp_ns < stamp - self._world.last_period_ns:
             if (rest := end - time.monotonic_ns()) <= 0:
                 self._attended = False

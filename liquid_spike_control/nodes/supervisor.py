@@ -35,18 +35,18 @@ class Supervisor:
     Args:
         specs: of the nodes, in the order of activation.
         console: for logs.
-        patience_s: how long activation waits for the robot [s].
+        wait_s: how long activation waits for the robot [s].
 
     Raises:
         GraphError: the domain is in use, or a node refuses; the message has the reason.
     """
 
     def __init__(
-        self, specs: tuple[NodeSpec, ...], console: Console, patience_s: float = 0.0
+        self, specs: tuple[NodeSpec, ...], console: Console, wait_s: float = 0.0
     ) -> None:
         env = environment()
         self._closing = ExitStack()
-        self._namespace, self._patience_s = f"/{specs[0].namespace}", patience_s
+        self._namespace, self._wait_s = f"/{specs[0].namespace}", wait_s
         self._closing.callback(Claim(domain_id(env), f"{self._namespace}/run".lstrip("/")).close)
         os.environ.update(env)
         self._specs, self._console = specs, console
@@ -79,7 +79,7 @@ class Supervisor:
         starting = "starting the nodes (the first time kernels are compiled, a minute)"
         try:
             with self._console.status(starting) as self._status:
-                self._bringup.up(self._attended, self._patience_s, ACTIVATE_TIMEOUT_S + OPEN_S)
+                self._bringup.up(self._attended, self._wait_s, ACTIVATE_TIMEOUT_S + OPEN_S)
             self._processes.release()
             self._running = True
         except GraphError as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Between two looks at the topics [s].
 PERIOD_S = 0.02
 #: How long the simulator may take to say what it simulates [s].
-PATIENCE_S = 90.0
+SIMULATOR_WAIT_S = 90.0
 #: The graph needs the cores more.
 NICENESS = 10
 
@@ -73,7 +73,7 @@ def _asked(node: Any, view: Any, interrupts: Interrupts, domain: int) -> dict[st
     Raises:
         GraphError: there is none.
     """
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + SIMULATOR_WAIT_S
     while time.monotonic() < end:
         interrupts.check()
         found = view.parameters(node, graph.relative("/simulator"), ("robot", "settings", "duration_s"))

@@ -16,7 +16,7 @@ MOST_DELAY = 62
 def unsupported_on_loihi(graph: SpikingGraph) -> list[str]:
     """One line for each: population or connection, reason, remedy. An empty list lets the graph be quantised.
 
-    Thresholds that count from above or at, and neurons that never spike, are no obstacles: integers have both.
+    Thresholds that count from above or at, and neurons that never spike, are supported: integers have both.
     :func:`programmable_neurons` names what Loihi 1 does not run.
     """
     found = []

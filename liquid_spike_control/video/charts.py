@@ -128,9 +128,9 @@ class Charts:
         true = self._truth[:, k + (history.n_seen if estimated else 0)] * factor
         drawn = panel.plot(self._seconds, true, color="black", lw=1.1, label="true")
         if estimated and history.estimates:
-            told = np.array(sorted(history.estimates))
-            values = np.array([history.estimates[t][k] for t in told.tolist()]) * factor
-            seconds = (told - self.start_ns) * 1e-9
+            stamps = np.array(sorted(history.estimates))
+            values = np.array([history.estimates[t][k] for t in stamps.tolist()]) * factor
+            seconds = (stamps - self.start_ns) * 1e-9
             drawn += panel.plot(seconds, values, color="C1", lw=0.8, label="estimate from spikes")
         if estimated and k == 0:
             panel.legend(loc="lower left", ncols=2, bbox_to_anchor=(0, 0.98))

@@ -73,7 +73,7 @@ class AttendedLoop:
             decision.verdict.name.lower(),
             side_by_side(sensing.events, self._robot.cameras).tobytes() if sensing.events else b"", latency_ns / 1e3,
         )  # fmt: skip
-        self._link.tell(sample, self.facts if self._changed else None)
+        self._link.send(sample, self.facts if self._changed else None)
         self._changed = False
         self._take_orders()
         while self.facts.paused and not self._steps and not self._link.broken:
@@ -86,7 +86,7 @@ class AttendedLoop:
     def end(self, outcome: str) -> None:
         """Send the outcome of the episode, which is over."""
         self.facts.outcome = outcome
-        self._link.tell(None, self.facts)
+        self._link.send(None, self.facts)
 
     def _take_orders(self) -> None:
         for order in self._link.orders():
@@ -95,7 +95,7 @@ class AttendedLoop:
                 self._obey(order)
             except LiquidSpikeError as error:
                 self.facts.numbers["refused"] = str(error)
-            self._link.tell(None, self.facts)
+            self._link.send(None, self.facts)
 
     def _obey(self, order: Order) -> None:
         task = self._loop.world.task

@@ -25,7 +25,7 @@ OPEN_S = 60.0
 _BUFFER = 4_000_000
 _encoder = msgspec.msgpack.Encoder()
 _orders = msgspec.msgpack.Decoder(Order)
-_told: msgspec.msgpack.Decoder[tuple[Sample | None, Facts | None, int]] = msgspec.msgpack.Decoder(
+_messages: msgspec.msgpack.Decoder[tuple[Sample | None, Facts | None, int]] = msgspec.msgpack.Decoder(
     tuple[Sample | None, Facts | None, int]
 )
 
@@ -48,7 +48,7 @@ class Link:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         self.lost, self.broken = 0, False
 
-    def tell(self, sample: Sample | None, facts: Facts | None = None) -> None:
+    def send(self, sample: Sample | None, facts: Facts | None = None) -> None:
         """Send what happened; never waits."""
         if self.broken:
             return
@@ -56,13 +56,13 @@ class Link:
         if len(data) > MOST_BYTES and sample is not None:
             sample.events = b""
             data = _encoder.encode((sample, facts, self.lost))
-        self._send(data)
+        self._transmit(data)
 
     def ask(self, order: Order) -> None:
         """Send what a person wants; never waits."""
-        self._send(_encoder.encode(order))
+        self._transmit(_encoder.encode(order))
 
-    def _send(self, data: bytes) -> None:
+    def _transmit(self, data: bytes) -> None:
         try:
             self._end.send(data)
         except (BlockingIOError, InterruptedError):
@@ -100,7 +100,7 @@ class Link:
         """
         found = []
         while (data := self._receive()) is not None:
-            found.append(_told.decode(data))
+            found.append(_messages.decode(data))
         return found
 
     def close(self) -> None:

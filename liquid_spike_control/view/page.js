@@ -215,27 +215,27 @@ function showPlace(s) {
   $("place").textContent = `${s.toFixed(2)} of ${((end_ns - start_ns) * 1e-9).toFixed(2)} s`;
 }
 
-function drawEvents(told) {
-  const d = page.description.camera, signs = numbers(told.events, Int8Array);
+function drawEvents(update) {
+  const d = page.description.camera, signs = numbers(update.events, Int8Array);
   const context = $("events").getContext("2d"), image = context.createImageData(d.width, d.height);
   const colours = { "-1": [255, 120, 80], 0: [24, 28, 36], 1: [96, 176, 255] };
   for (let i = 0; i < signs.length; i++) image.data.set([...colours[signs[i]], 255], 4 * i);
   context.putImageData(image, 0, 0);
 }
 
-function table(told) {
-  const rows = [["gate", told.verdict ? `${about(told.verdict)} (${Object.entries(told.verdicts).map(([n, k]) => `${about(n)} ${k}`).join(", ")})` : ""]];
-  if (told.latency_us.length) {
-    const [p50, p99] = told.latency_us;
+function table(update) {
+  const rows = [["gate", update.verdict ? `${about(update.verdict)} (${Object.entries(update.verdicts).map(([n, k]) => `${about(n)} ${k}`).join(", ")})` : ""]];
+  if (update.latency_us.length) {
+    const [p50, p99] = update.latency_us;
     rows.push(["sensing to command", `${(p50 / 1e3).toFixed(2)} ms p50, ${(p99 / 1e3).toFixed(2)} ms p99`]);
   }
-  if (told.work && told.work.power) {
-    const { model, dynamic_w, static_w } = told.work.power;
-    rows.push(["synaptic operations", `${(told.work.synaptic_operations / 1e3).toFixed(0)} thousand a second`]);
+  if (update.work && update.work.power) {
+    const { model, dynamic_w, static_w } = update.work.power;
+    rows.push(["synaptic operations", `${(update.work.synaptic_operations / 1e3).toFixed(0)} thousand a second`]);
     rows.push(["power of the network", `${(dynamic_w * 1e6).toFixed(0)} uW + static ${(static_w * 1e3).toFixed(0)} mW (estimate by ${model})`]);
   }
-  for (const [name, text] of Object.entries(told.facts.numbers)) rows.push([name, text]);
-  if (told.lost) rows.push(["lost by this page", `${told.lost} ticks`]);
+  for (const [name, text] of Object.entries(update.facts.numbers)) rows.push([name, text]);
+  if (update.lost) rows.push(["lost by this page", `${update.lost} ticks`]);
   $("numbers").replaceChildren(...rows.filter((r) => r[1]).map((row) => {
     const tr = document.createElement("tr");
     for (const text of row) tr.append(Object.assign(document.createElement("td"), { textContent: text }));
@@ -243,31 +243,31 @@ function table(told) {
   }));
 }
 
-function take(told) {
-  const now = told.stamp_ns * 1e-9;
-  if (page.ticks.length && told.ticks.length && told.ticks[0][0] < page.ticks.at(-1)[0]) {
+function take(update) {
+  const now = update.stamp_ns * 1e-9;
+  if (page.ticks.length && update.ticks.length && update.ticks[0][0] < page.ticks.at(-1)[0]) {
     page.ticks = []; page.spikes = {}; page.potentials = [];
   }
-  page.ticks.push(...told.ticks);
+  page.ticks.push(...update.ticks);
   page.ticks = page.ticks.filter((t) => t[0] > now - KEPT_S);
-  for (const [name, pairs] of Object.entries(told.spikes || {})) {
+  for (const [name, pairs] of Object.entries(update.spikes || {})) {
     page.spikes[name] = (page.spikes[name] || []).concat(pairs).filter((p) => p[0] > now - KEPT_S);
   }
-  if (told.potentials) {
+  if (update.potentials) {
     const before = new Map(page.potentials.map(([layer, neuron, pairs]) => [`${layer} ${neuron}`, pairs]));
-    page.potentials = told.potentials.map(([layer, neuron, pairs]) =>
+    page.potentials = update.potentials.map(([layer, neuron, pairs]) =>
       [layer, neuron, (before.get(`${layer} ${neuron}`) || []).concat(pairs).filter((p) => p[0] > now - KEPT_S)]);
   }
-  if (told.events !== undefined && told.ticks.length) page.seen = told;  // the next update may come before it is drawn
-  page.last = told; page.updates += 1;
+  if (update.events !== undefined && update.ticks.length) page.seen = update;  // the next update may come before it is drawn
+  page.last = update; page.updates += 1;
 }
 
 function draw() {
-  const told = page.last;
-  if (!told || told.stamp_ns < 0) return;
-  const now = told.stamp_ns * 1e-9;
+  const update = page.last;
+  if (!update || update.stamp_ns < 0) return;
+  const now = update.stamp_ns * 1e-9;
   $("time").textContent = `${now.toFixed(2)} s`;
-  const f = told.facts;
+  const f = update.facts;
   if (page.description.playback) {
     const place = now - page.description.playback.start_ns * 1e-9;
     if (!page.dragging) { $("seek").value = place; showPlace(place); }
@@ -276,7 +276,7 @@ function draw() {
   $("state").textContent = f.outcome || (f.stopped ? "e-stop pressed" : f.paused ? "paused" : page.description.playback ? "playing" : "running");
   $("pause").textContent = !f.paused ? "pause" : page.description.playback ? "play" : "go"; $("step").disabled = !f.paused;
   $("stop").textContent = f.stopped ? "release" : "E-STOP"; $("stop").classList.toggle("pressed", f.stopped);
-  if (told.places && page.scene) page.scene.show(numbers(told.places));
+  if (update.places && page.scene) page.scene.show(numbers(update.places));
   if (page.seen) {
     const { ticks, n_events } = page.seen, first = ticks[0][0], last = ticks.at(-1)[0];
     drawEvents(page.seen);
@@ -286,8 +286,8 @@ function draw() {
     page.before = last; page.seen = null;
   }
   drawCharts(now);
-  if (page.description.wiring) { drawWiring(told.work); showWatched(); }
-  table(told);
+  if (page.description.wiring) { drawWiring(update.work); showWatched(); }
+  table(update);
 }
 
 function drawCharts(now) {

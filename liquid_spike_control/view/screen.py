@@ -145,7 +145,7 @@ class Screen:
             ticks, events, inside = self._ticks, self._events, self._inside()
             self._clear()
             last, facts = self._last, self.facts
-            told: dict[str, Any] = {
+            shown: dict[str, Any] = {
                 "stamp_ns": last.stamp_ns, "lost": self.lost, "facts": {
                     "seed": facts.seed, "paused": facts.paused, "stopped": facts.stopped, "outcome": facts.outcome,
                     "numbers": dict(facts.numbers), "speed": facts.speed,
@@ -157,11 +157,11 @@ class Screen:
                 ],
             }  # fmt: skip
         if last.pose and self._task is not None:
-            told["places"] = _text(self._places(last, facts.seed))
+            shown["places"] = _text(self._places(last, facts.seed))
         if self._sighted:
-            told["events"] = _text(self._picture(events, last.stamp_ns))
-            told["n_events"] = sum(map(len, events))
-        return told | inside
+            shown["events"] = _text(self._picture(events, last.stamp_ns))
+            shown["n_events"] = sum(map(len, events))
+        return shown | inside
 
     def _inside(self) -> dict[str, Any]:
         """What the network did since the last call."""

@@ -92,9 +92,9 @@ class PageServer:
         """Make the updates, one for all pages."""
         while not self._closed:
             time.sleep(1 / RATE_HZ)
-            told = _json(self._screen.update())
+            update = _json(self._screen.update())
             with self._news:
-                self._update = self._update[0] + 1, told
+                self._update = self._update[0] + 1, update
                 self._news.notify_all()
 
     def updates(self):
@@ -106,9 +106,9 @@ class PageServer:
             with self._news:
                 while self._update[0] == seen and not self._closed:
                     self._news.wait(1.0)
-                seen, told = self._update
-            if told and not self._closed:
-                yield told
+                seen, update = self._update
+            if update and not self._closed:
+                yield update
 
     def order(self, data: bytes) -> None:
         """Check an order and give it.
@@ -209,8 +209,8 @@ def _handler(page: PageServer) -> type[BaseHTTPRequestHandler]:
             self._headers("text/event-stream")
             self.end_headers()
             try:
-                for told in page.updates():
-                    self.wfile.write(b"data: " + told + b"\n\n")
+                for update in page.updates():
+                    self.wfile.write(b"data: " + update + b"\n\n")
             except OSError:
                 pass  # the page was closed
 

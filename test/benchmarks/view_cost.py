@@ -45,7 +45,7 @@ START_S = 1.0
 #: What a browser has to do when it starts takes so long [s]; people have one that runs.
 SETTLED_S = 5.0
 #: A run is stopped when it takes so much longer than its episode [s].
-PATIENCE_S = 150.0
+TIMEOUT_S = 150.0
 
 
 #: A run in one process without a page, which the command would not hold to the wall clock.
@@ -171,12 +171,12 @@ def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -
                 page.open(link)
             threading.Thread(target=lines.extend, args=(process.stderr,), daemon=True).start()
             if way == KILLED and page is not None:
-                end = time.monotonic() + PATIENCE_S
+                end = time.monotonic() + TIMEOUT_S
                 half_s = START_S + seconds / 2
                 while page.shown_s < half_s and process.poll() is None and time.monotonic() < end:
                     time.sleep(0.1)
                 page.close()
-            process.wait(seconds + PATIENCE_S)
+            process.wait(seconds + TIMEOUT_S)
         if not out.is_file():
             raise SystemExit(f"{way}: no figures:\n{''.join(lines)}")
         report = json.loads(out.read_text())

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_spike_control.neuromorphic.emulator.block_schedule import PATIENCE
+from liquid_spike_control.neuromorphic.emulator.block_schedule import REST_STEPS
 from liquid_spike_control.neuromorphic.emulator.delivery import FEW
 from liquid_spike_control.neuromorphic.emulator.loihi import Conv, Dense, LoihiEmulator, LoihiNetwork, Population
 from liquid_spike_control.neuromorphic.emulator.membrane import rest_bounds
@@ -124,8 +124,8 @@ def networks(draw):
     if draw(st.booleans()):
         rate = np.where(np.arange(70) % 35 < 8, draw(st.sampled_from([0.05, 0.3])), 0.0)
     else:
-        rate = np.full(3 * PATIENCE + 40, draw(st.sampled_from([0.3, 2.0])) / n_inputs)
-        rate[20 : 20 + PATIENCE + 15] = 0
+        rate = np.full(3 * REST_STEPS + 40, draw(st.sampled_from([0.3, 2.0])) / n_inputs)
+        rate[20 : 20 + REST_STEPS + 15] = 0
     return network, rng.random((len(rate), n_inputs)) < rate[:, None]
 
 

@@ -141,13 +141,13 @@ def test_inspect(call):
     said = works(call("inspect", NIR / "norse_conv.nir", *NORSE, "--json", "i.json", "--plot", "i.png"))
     assert is_png("i.png") and "messages a step" in said
     numbers = json.loads(Path("i.json").read_text())
-    assert numbers["input_shape"] == [2, 9, 9] and numbers["obstacles"] == [] and numbers["cores"] == 2
+    assert numbers["input_shape"] == [2, 9, 9] and numbers["unsupported"] == [] and numbers["cores"] == 2
     assert [c["synapses"] for c in numbers["connections"]] == [1152, 1200]
     for text in ("2 x 9 x 9 -> 4 x 4 x 4", "note: Norse does not write v_reset", "2 cores on 1 chip", numbers["hash"]):
         assert text in said
     # what Loihi 1 cannot do is said, and the network placed on Loihi 2
     said = works(call("inspect", NIR / "sinabs_dense.nir", "--preset", "sinabs", "--json", "i.json"))
-    assert json.loads(Path("i.json").read_text())["obstacles"] == []
+    assert json.loads(Path("i.json").read_text())["unsupported"] == []
     assert said.count("its reset subtracts: integers for Loihi 2's programmable neuron, not for Loihi 1") > 1
     assert "ProgrammedPopulation" not in said.split("note:")[0] and "on Loihi 2" in said
     # what no Loihi can do is said, not refused: the file can be looked at
@@ -158,8 +158,8 @@ def test_inspect(call):
     )  # fmt: skip
     nir.write("late.nir", long)
     said = works(call("inspect", "late.nir", "--preset", "euler", "--dt", "1e-3", "--json", "i.json"))
-    (obstacle,) = json.loads(Path("i.json").read_text())["obstacles"]
-    assert "a delay of 99 steps, the limit is 62" in obstacle and f"not on Loihi: {obstacle}" in said
+    (reason,) = json.loads(Path("i.json").read_text())["unsupported"]
+    assert "a delay of 99 steps, the limit is 62" in reason and f"not on Loihi: {reason}" in said
     works(call("run", "late.nir", "--preset", "euler", "--dt", "1e-3", "--backend", "float", "--steps", 20))
 
 
@@ -208,7 +208,7 @@ def test_inspect_neurons_of_loihi_2(call):
 def test_compare(call):
     said = works(call("compare", NIR / "norse_conv.nir", *NORSE, "--rate", 80, "--json", "c.json", "--plot", "c.png"))
     numbers = json.loads(Path("c.json").read_text())
-    assert {p["name"] for p in numbers["agreement"]} == {p["name"] for p in numbers["losses"]["populations"]}
+    assert {p["name"] for p in numbers["agreement"]} == {p["name"] for p in numbers["quantisation"]["populations"]}
     assert all(p["float_rate"] > 0 for p in numbers["agreement"]) and "F1" in said and is_png("c.png")
 
 

@@ -161,17 +161,17 @@ class Late(Mute):
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize(("patience_s", "comes"), [(20.0, True), (0.0, False)])
-def test_activation_is_tried_again_while_the_robot_is_waited_for(manage, monkeypatch, patience_s, comes):
+@pytest.mark.parametrize(("wait_s", "comes"), [(20.0, True), (0.0, False)])
+def test_activation_is_tried_again_while_the_robot_is_waited_for(manage, monkeypatch, wait_s, comes):
     monkeypatch.setattr(bringup, "RETRY_S", 0.1)
     monkeypatch.setitem(globals(), "Mute", Late)
     mute, manager = manage(tells=True)
     mute.released.set()
     if comes:
-        manager.up(patience_s=patience_s)
+        manager.up(wait_s=wait_s)
         assert mute.asked[Transition.TRANSITION_ACTIVATE] == 3
         assert mute.state == State.PRIMARY_STATE_ACTIVE
     else:
         with pytest.raises(GraphError, match="mute could not activate"):
-            manager.up(patience_s=patience_s)
+            manager.up(wait_s=wait_s)
         assert mute.asked[Transition.TRANSITION_ACTIVATE] == 1

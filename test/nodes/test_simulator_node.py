@@ -19,7 +19,7 @@ from liquid_spike_control.joints import JOINT_STATE, Readings
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import from_joint_state, to_ns, to_time
 from liquid_spike_control.nodes.diagnostics import read_status
-from liquid_spike_control.nodes.simulator import PATIENCE_NS
+from liquid_spike_control.nodes.simulator import COMMAND_WAIT_NS
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.sim.world import World as SimulatedWorld
 
@@ -137,7 +137,7 @@ def test_the_world_slows_down_for_a_graph_that_is_late_and_goes_on_without_one_t
     factor = (len(world.truth) - 1) * TICK_NS * 1e-9 / (time.monotonic() - began)
     assert factor <= 0.75
     # nobody answers any more: it waits once, and then keeps the wall clock's pace
-    world.probe.spin_for(1.2 * PATIENCE_NS * 1e-9)
+    world.probe.spin_for(1.2 * COMMAND_WAIT_NS * 1e-9)
     before, began = len(world.truth), time.monotonic()
     world.probe.spin_for(0.2)
     # 1 on an idle machine; one that were to wait for each command would make 0.14

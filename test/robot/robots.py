@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-in robot and `liquid-spike run ROBOT --real` as processes, and what the robot tells of itself."""
+"""The stand-in robot and `liquid-spike run ROBOT --real` as processes, and the state that the robot publishes."""
 
 import json
 import os
@@ -58,20 +58,20 @@ class Robot:
 
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
-        self._heard = probe.hear(String, "/robot/told")
+        self._heard = probe.hear(String, "/robot/state")
 
     @property
-    def told(self) -> dict:
+    def state(self) -> dict:
         self.probe.spin_until(lambda: self._heard, 20, "the robot")
         return json.loads(self._heard[-1].data)
 
     def until(self, holds, timeout: float, what: str) -> dict:
-        """What it told when something held of it."""
+        """The first state for which ``holds`` is true."""
         deadline = time.monotonic() + timeout
-        while not holds(told := self.told):
-            assert time.monotonic() < deadline, f"{what}: not within {timeout} s; the robot told {told}"
+        while not holds(state := self.state):
+            assert time.monotonic() < deadline, f"{what}: not within {timeout} s; the robot: {state}"
             self.probe.spin_for(0.1)
-        return told
+        return state
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def robot(probe: Probe, folder: Path, *arguments: str) -> Iterator[Robot]:
     program = str(Path(__file__).with_name("standin.py"))
     with process([sys.executable, program, *arguments], folder / "robot.log") as child:
         standin = Robot(probe)
-        standin.until(lambda told: True, 20, "the robot")
+        standin.until(lambda state: True, 20, "the robot")
         yield standin
         assert child.poll() is None, (folder / "robot.log").read_text()
 
@@ -107,16 +107,16 @@ def balanced(probe: Probe, folder: Path, seconds: float, changes=(), arguments=(
     config = configured(PATIENT | dict(changes), folder)
     for last in (False, False, True):
         with robot(probe, folder, "--seed", "3", *arguments) as standin, graph(folder, config, *options) as child:
-            told = standin.until(
-                lambda told, child=child: told["driven_s"] >= seconds or child.poll() is not None or told["fallen"],
+            state = standin.until(
+                lambda state, child=child: state["driven_s"] >= seconds or child.poll() is not None or state["fallen"],
                 60, "balance",
             )  # fmt: skip
             assert child.poll() is None, (folder / "graph.log").read_text()
-            if told["fallen"] and not last:
+            if state["fallen"] and not last:
                 continue
-            assert not told["fallen"] and not told["tripped"], told
-            assert told["refused"] == 0
-            assert 0 < told["greatest_effort"] <= 10.0
+            assert not state["fallen"] and not state["tripped"], state
+            assert state["refused"] == 0
+            assert 0 < state["greatest_effort"] <= 10.0
             yield standin, child
             return
 

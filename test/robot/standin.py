@@ -8,7 +8,7 @@ else. It knows none of the nodes under test; its world is MuJoCo's, its time the
 - Its own command timeout and its own safety stop (rail), which latches.
 - ``/event_camera/events``, best effort, on the sensor's own clock, stamped with the time of the first event.
 
-``/robot/told`` says ten times a second, as JSON, what became of it: for the test, as a person who watches.
+``/robot/state`` reports ten times a second, as JSON, what became of it: for the test, as a person who watches.
 """
 
 import argparse
@@ -38,7 +38,7 @@ JOINT_PERIOD_NS, JITTER_NS = 5_000_000, 1_000_000
 #: The driver sends what it has when the oldest event is this old [ns].
 PACKET_NS = 2_000_000
 COMMAND_TIMEOUT_NS = 100_000_000
-TELL_NS = 100_000_000
+STATE_NS = 100_000_000
 #: Beyond this the drive trips [m]; the rail ends at 0.97.
 TRIP = 0.9
 #: What the camera's clock showed when the robot was switched on [ns].
@@ -60,7 +60,7 @@ class Standin(Node):
         best_effort = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._joints = self.create_publisher(JointState, "/joint_states", reliable)
         self._events = self.create_publisher(EventPacket, "/event_camera/events", best_effort)
-        self._told = self.create_publisher(String, "/robot/told", reliable)
+        self._state = self.create_publisher(String, "/robot/state", reliable)
         kinds = {"array": (Float64MultiArray, "/effort_controller/commands", self._on_array)}
         kinds["joint_state"] = (JointState, "/robot_joint_command", self._on_joint_command)
         self._kind, topic, self._on_command = kinds[options.command]
@@ -69,7 +69,7 @@ class Standin(Node):
         self._effort, self._commanded_ns = 0.0, 0
         self._seq = 0
         self._next_joint_ns = 0
-        self.told = {
+        self.state = {
             "commands": 0, "refused": 0, "timeouts": 0, "tripped": False, "fallen": False, "last_command": None,
             "greatest_angle": 0.0, "greatest_effort": 0.0, "driven_s": 0.0,
         }  # fmt: skip
@@ -87,11 +87,11 @@ class Standin(Node):
 
     def _take(self, values: list[float]) -> None:
         if len(values) != 1 or not np.isfinite(values[0]):
-            self.told["refused"] += 1
+            self.state["refused"] += 1
             return
-        self.told["commands"] += 1
-        self.told["last_command"] = values[0]
-        self.told["greatest_effort"] = max(self.told["greatest_effort"], abs(values[0]))
+        self.state["commands"] += 1
+        self.state["last_command"] = values[0]
+        self.state["greatest_effort"] = max(self.state["greatest_effort"], abs(values[0]))
         self._effort, self._commanded_ns = values[0], time.monotonic_ns()
 
     # what it does in a millisecond
@@ -104,24 +104,24 @@ class Standin(Node):
         driven = self._commanded_ns and now - self._commanded_ns <= COMMAND_TIMEOUT_NS
         if self._effort and not driven:
             self._effort = 0.0
-            self.told["timeouts"] += 1
+            self.state["timeouts"] += 1
         if abs(self.plant.data.qpos[0]) > TRIP:
-            self.told["tripped"] = True
-        if not self._effort and not self.told["driven_s"]:
+            self.state["tripped"] = True
+        if not self._effort and not self.state["driven_s"]:
             self._hold()  # a hand holds the pole until somebody drives
         else:
-            self.told["driven_s"] += 1e-3
-        self.plant.step(0.0 if self.told["tripped"] else self._effort)
+            self.state["driven_s"] += 1e-3
+        self.plant.step(0.0 if self.state["tripped"] else self._effort)
         self._pending.append(self._camera.step(self._picture(), self.plant.now_ns))
         angle = abs(float(self.plant.true_state()[0]))
-        self.told["greatest_angle"] = max(self.told["greatest_angle"], angle)
-        if self.plant.fallen and not self.told["fallen"]:
-            self.told |= {"fallen": True, "stood_s": self.told["driven_s"]}
+        self.state["greatest_angle"] = max(self.state["greatest_angle"], angle)
+        if self.plant.fallen and not self.state["fallen"]:
+            self.state |= {"fallen": True, "stood_s": self.state["driven_s"]}
         if (self.plant.now_ns - SENSOR_START_NS) % PACKET_NS == 0:
             self._send_events()
-        if (self.plant.now_ns - SENSOR_START_NS) % TELL_NS == 0:
-            told = self.told | {"effort": self._effort, "silent_s": (now - self._commanded_ns) * 1e-9}
-            self._told.publish(String(data=json.dumps(told)))
+        if (self.plant.now_ns - SENSOR_START_NS) % STATE_NS == 0:
+            state = self.state | {"effort": self._effort, "silent_s": (now - self._commanded_ns) * 1e-9}
+            self._state.publish(String(data=json.dumps(state)))
         if now >= self._next_joint_ns:
             self._send_joints()
             jitter = int(self._chance.uniform(-JITTER_NS, JITTER_NS))

@@ -32,8 +32,8 @@ def test_a_cart_of_ros2_control_is_balanced_and_left_with_the_safe_command(probe
         assert time.monotonic() - began < 5  # a promise to the robot, not a benchmark
         assert child.returncode == 130
         assert not [pid for pid in children if alive(pid)]
-        told = standin.until(lambda told: told["silent_s"] > 0.3, 5, "silence")
-        assert told["last_command"] == 0.0
+        state = standin.until(lambda state: state["silent_s"] > 0.3, 5, "silence")
+        assert state["last_command"] == 0.0
         probe.spin_for(0.2)
         assert list(sent[-1].data) == [0.0]
         assert all(len(message.data) == 1 and abs(message.data[0]) <= 10.0 for message in sent)
@@ -67,11 +67,11 @@ def test_a_node_that_is_killed_is_brought_back_and_meanwhile_the_robot_is_safe(p
     with balanced(probe, tmp_path, 1.0) as (standin, child):
         first = node_pid(child, "neuromorphic")
         os.kill(first, signal.SIGKILL)
-        standin.until(lambda told: told["effort"] == 0.0, 3, "the safe command")
-        before = standin.told["commands"]
-        told = standin.until(lambda told: told["effort"] != 0.0 or told["tripped"], 20, "commands of the new node")
+        standin.until(lambda state: state["effort"] == 0.0, 3, "the safe command")
+        before = standin.state["commands"]
+        state = standin.until(lambda state: state["effort"] != 0.0 or state["tripped"], 20, "commands of the new node")
         assert child.poll() is None, (tmp_path / "graph.log").read_text()
-        assert told["commands"] > before
+        assert state["commands"] > before
         assert node_pid(child, "neuromorphic") != first
     assert "neuromorphic failed; it is brought up again" in (tmp_path / "graph.log").read_text()
 
@@ -87,7 +87,7 @@ def test_a_hung_node_does_not_keep_the_robot_from_being_left_safe(probe, tmp_pat
         child.wait(10)
         assert time.monotonic() - began < 5
         assert not alive(hung)
-        assert standin.until(lambda told: told["silent_s"] > 0.3, 5, "silence")["last_command"] == 0.0
+        assert standin.until(lambda state: state["silent_s"] > 0.3, 5, "silence")["last_command"] == 0.0
 
 
 @pytest.mark.parametrize(

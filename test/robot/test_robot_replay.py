@@ -29,7 +29,7 @@ def test_a_run_on_a_robot_is_replayed(probe, tmp_path):
     bag = tmp_path / "o.mcap"
     arguments = [*command(str(CONFIG), "--real", "--record", str(bag))]
     with robot(probe, tmp_path, "--push", "0.01") as standin, process(arguments, tmp_path / "graph.log") as graph:
-        standin.until(lambda told: told["driven_s"] > 5, 60, "five seconds of commands")
+        standin.until(lambda state: state["driven_s"] > 5, 60, "five seconds of commands")
         graph.send_signal(signal.SIGINT)
         try:
             graph.wait(15)

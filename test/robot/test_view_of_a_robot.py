@@ -31,12 +31,12 @@ def test_a_real_robot_s_graph_is_shown_and_stopped(probe, tmp_path):
         link = wait_for(lambda: re.search(r"view: (http\S+)", log.read_text()), 90, "the link")[1]
         page, ticks, spikes, seen = Page(link), [], 0, 0
 
-        def enough(told) -> bool:
+        def enough(state) -> bool:
             nonlocal spikes, seen
-            ticks.extend(tick for tick in told["ticks"] if tick[2] and tick[3])
-            spikes += sum(map(len, told["spikes"].values()))
-            seen += told["n_events"]
-            return len(ticks) > 200 and spikes > 100 and seen > 100 and told["work"].get("power") is not None
+            ticks.extend(tick for tick in state["ticks"] if tick[2] and tick[3])
+            spikes += sum(map(len, state["spikes"].values()))
+            seen += state["n_events"]
+            return len(ticks) > 200 and spikes > 100 and seen > 100 and state["work"].get("power") is not None
 
         listening = threading.Event()
 
@@ -60,5 +60,5 @@ def test_a_real_robot_s_graph_is_shown_and_stopped(probe, tmp_path):
         assert np.isin([tick[1][0] for tick in shared], places).mean() > 0.5
         assert all(len(tick[3]) == 1 and abs(tick[3][0]) <= 10 for tick in ticks)
         page.order(do="stop")
-        page.until(lambda told: told["facts"]["stopped"])
-        assert standin.until(lambda told: told["last_command"] == 0.0, 5, "the safe command")
+        page.until(lambda state: state["facts"]["stopped"])
+        assert standin.until(lambda state: state["last_command"] == 0.0, 5, "the safe command")

@@ -31,7 +31,7 @@ DATA = ROOT / "test/data"
 #: Address space above what a process has after a first read of a whole file, and its resident memory [bytes].
 ROOM, MOST = 1 << 30, 1 << 30
 #: For one file, of the processor's time [s].
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 Read = Callable[[Path], object]
 
@@ -447,8 +447,8 @@ def child(name: str, n: int, seed: int, folder: Path) -> None:
         mutation = mutated(data, rng)
         path.write_bytes(mutation)
         # without a handler they end the process; of the processor's time, and longer where something is waited for
-        signal.setitimer(signal.ITIMER_PROF, PATIENCE_S)
-        signal.alarm(10 * PATIENCE_S)
+        signal.setitimer(signal.ITIMER_PROF, TIMEOUT_S)
+        signal.alarm(10 * TIMEOUT_S)
         try:
             read(path)
             print("read", flush=True)

@@ -362,7 +362,7 @@ def pair() -> tuple[Link, Link]:
 
 def test_samples_and_orders_cross():
     loop, view = pair()
-    loop.tell(Sample(5, [1.0], verdict="accepted", events=b"abc"), Facts(seed=3))
+    loop.send(Sample(5, [1.0], verdict="accepted", events=b"abc"), Facts(seed=3))
     ((sample, facts, lost),) = view.heard()
     assert (sample.stamp_ns, sample.pose, sample.events, facts.seed, lost) == (5, [1.0], b"abc", 3, 0)
     assert view.heard() == []
@@ -377,21 +377,21 @@ def test_a_view_that_does_not_listen_costs_the_loop_nothing():
     taken = []
     for tick in range(3000):
         began = time.perf_counter()
-        loop.tell(Sample(tick, [0.0] * 10, events=bytes(20_000)))
+        loop.send(Sample(tick, [0.0] * 10, events=bytes(20_000)))
         loop.orders()
         taken.append(time.perf_counter() - began)
     assert loop.lost > 1000 and not loop.broken
     assert np.percentile(taken, 95) < 1e-3
     view.close()
-    loop.tell(Sample(0))
+    loop.send(Sample(0))
     loop.orders()
     assert loop.broken
-    loop.tell(Sample(0))  # and nothing happens
+    loop.send(Sample(0))  # and nothing happens
 
 
 def test_a_sample_that_is_too_large_goes_without_its_events():
     loop, view = pair()
-    loop.tell(Sample(7, events=bytes(1_000_000)))
+    loop.send(Sample(7, events=bytes(1_000_000)))
     ((sample, *_),) = view.heard()
     assert (sample.stamp_ns, sample.events) == (7, b"")
 

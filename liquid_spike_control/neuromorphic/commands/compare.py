@@ -20,16 +20,16 @@ def compare_command(options: CompareOptions) -> int:
     """Run both networks and report how well they agree."""
     model = given_model(options)
     spikes, what = given_spikes(options, model)
-    network, losses = model.quantised(options.bits)
+    network, quantisation = model.quantised(options.bits)
     with Console(stderr=True).status(f"{spikes.n_steps} steps in floats and in integers"):
-        report = compare(model.float_graph(), network, spikes, losses.units)
+        report = compare(model.float_graph(), network, spikes, quantisation.units)
     head = f"{model.source}, {options.bits} bits; input: {what}"
-    Output().show(head, losses.table(), report.table(), *model.notes, *losses.notes)
+    Output().show(head, quantisation.table(), report.table(), *model.notes, *quantisation.notes)
     if options.plot is not None:
         save_figure(agreement_figure(report), options.plot)
     write_json(
         options.json,
         {"model": model.source, "hash": model.hash, "input": what, "bits": options.bits, "steps": report.n_steps,
-         "agreement": [asdict(p) for p in report.populations], "losses": asdict(losses)},
+         "agreement": [asdict(p) for p in report.populations], "quantisation": asdict(quantisation)},
     )  # fmt: skip
     return 0

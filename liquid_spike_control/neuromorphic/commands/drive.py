@@ -16,7 +16,7 @@ from ..emulator.graded import GradedTrain
 Train = SpikeTrain | GradedTrain
 
 #: A bar appears when the work has taken so long [s].
-PATIENCE_S = 2.0
+BAR_AFTER_S = 2.0
 _PIECES = 100
 #: How long single steps are timed [s].
 _TIMING_S = 0.5
@@ -44,7 +44,7 @@ def drive(backend: Backend, spikes: Train, console: Console) -> tuple[dict[str, 
             out = run_all(piece) if run_all else {"output": backend.run(without_payloads(piece))}
             for name, train in out.items():
                 parts.setdefault(name, []).append(train)
-            if progress.disable and console.is_terminal and time.monotonic() - began > PATIENCE_S:
+            if progress.disable and console.is_terminal and time.monotonic() - began > BAR_AFTER_S:
                 progress.disable = False
                 progress.start()
             progress.update(bar, completed=int(last))

@@ -54,11 +54,11 @@ def inspect_command(options: InspectOptions) -> int:
         "connections": [{"from": c.source, "to": c.target, "kind": type(c).__name__, "shape": c.shape,
                          "synapses": int(fan_out(c).sum())} for c in held.connections],
     }  # fmt: skip
-    network, obstacles = _on_loihi(model)
-    output.show(*(f"not on Loihi: {obstacle}" for obstacle in obstacles))
+    network, unsupported = _on_loihi(model)
+    output.show(*(f"not on Loihi: {reason}" for reason in unsupported))
     programs = programmable_neurons(model.graph.populations) if model.graph else {}
     output.show(*(f"{name}: {why}" for name, why in programs.items()))
-    numbers["obstacles"] = obstacles
+    numbers["unsupported"] = unsupported
     if network is not None:
         loihi_1 = all(isinstance(p, Population) for p in network.populations.values())
         placement = place(network, LOIHI1 if loihi_1 else LOIHI2)
@@ -76,10 +76,10 @@ def inspect_command(options: InspectOptions) -> int:
 
 
 def _on_loihi(model: SpikingModel) -> tuple[LoihiNetwork | None, list[str]]:
-    """Return the network in integers, or the obstacles; a float network can be inspected without it."""
-    obstacles = unsupported_on_loihi(with_readouts(model.graph)) if model.graph else []
-    if obstacles:
-        return None, obstacles
+    """Return the network in integers, or what Loihi does not have; a float network can be inspected without it."""
+    unsupported = unsupported_on_loihi(with_readouts(model.graph)) if model.graph else []
+    if unsupported:
+        return None, unsupported
     try:
         return model.network(), []
     except ModelError as error:

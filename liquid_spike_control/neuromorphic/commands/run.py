@@ -30,8 +30,8 @@ def run_command(options: EmulateOptions) -> int:
     """Run the network on the spikes and report its activity."""
     model = given_model(options)
     if options.backend != "float" and model.compiled is None:
-        network, losses = model.quantised()
-        model = replace(model, compiled=network, notes=(*model.notes, *losses.notes))
+        network, quantisation = model.quantised()
+        model = replace(model, compiled=network, notes=(*model.notes, *quantisation.notes))
     spikes, what = _given(options, model)
     graded = isinstance(spikes, GradedTrain)
     logs, dt = Console(stderr=True), step_of(model)

@@ -4,7 +4,7 @@
 Neurons are updated in blocks of 32, and a block is visited only in steps in which it has input or could spike.
 Otherwise it *rests*: either all its neurons are quiescent (zero u and v stay zero), or they decay where no threshold
 is in reach (:mod:`.membrane` has the bound). What it missed is computed when it is next visited, at the latest after
-3/2 ``PATIENCE`` steps so that a burst after a long silence finds little left to do.
+3/2 ``REST_STEPS`` steps so that a burst after a long silence finds little left to do.
 
 Where few blocks are visited most have little in them, and :mod:`.int16_blocks` is tried first.
 """
@@ -33,7 +33,7 @@ WORD_BITS = BLOCK_BITS + 6
 WORD = 1 << WORD_BITS
 LANES = (1 << BLOCK) - 1
 #: Every so many steps blocks that rest are looked at, and visited if they have missed half as many; a power of two.
-PATIENCE = 32
+REST_STEPS = 32
 # Blocks to visit under one word above which it is seldom asked whether they rest.
 CROWD = 32
 
@@ -43,12 +43,12 @@ P_START, P_BLOCKS, P_UNIFORM, P_SPIKES, P_DU, P_DV, P_THETA, P_GAIN, P_LIMIT, P_
 
 @njit(inline="always")
 def _overdue(behind, done, word, t):
-    """The blocks out of the word ``behind`` that have missed half of ``PATIENCE`` steps."""
+    """The blocks out of the word ``behind`` that have missed half of ``REST_STEPS`` steps."""
     overdue = np.uint64(0)
     while behind:
         bit = np.uint64(trailing_zeros(behind))
         behind &= behind - np.uint64(1)
-        overdue |= np.uint64(t - done[(word << 6) + np.int64(bit)] >= PATIENCE >> 1) << bit
+        overdue |= np.uint64(t - done[(word << 6) + np.int64(bit)] >= REST_STEPS >> 1) << bit
     return overdue
 
 
@@ -77,7 +77,7 @@ def update(p, parameters, state, a, active, resting, done, t, spikes, masks):
         left, behind = active[word], resting[word]
         # Among many blocks with input few can rest, so it is not asked in every step.
         ask = popcount(left) <= CROWD
-        if (word ^ t) & (PATIENCE - 1) == 0:
+        if (word ^ t) & (REST_STEPS - 1) == 0:
             left |= _overdue(behind & ~left, done, word, t)
             ask = True
         awake, at_rest = np.uint64(0), behind & ~left

@@ -13,9 +13,9 @@ from ..integers.network import INPUT, LoihiNetwork
 from ..integers.neurons import Population
 from ..integers.synapses import Conv, Dense, Sparse
 from ..learning.rule import MOST_DELAY
-from . import block_schedule as visits
+from . import block_schedule as schedule
 from . import delivery as d
-from . import int16_blocks as narrow
+from . import int16_blocks
 from . import membrane as m
 from .kernels import F_COLUMNS
 from .vectors import BLOCK
@@ -77,7 +77,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
     starts, n = {}, 0
     for name, p in network.populations.items():
         starts[name] = n
-        n += -(-p.n // visits.WORD) * visits.WORD
+        n += -(-p.n // schedule.WORD) * schedule.WORD
     parameters, counters = np.zeros((m.N_PARAMETERS, n), np.int32), np.zeros(n, np.int32)
     populations, first_spike = [], 0
     for name, p in network.populations.items():
@@ -100,7 +100,7 @@ def lay_out(network: LoihiNetwork) -> Layout:
             blocks = -(-network.size(c.target) // BLOCK)
             folds.append([n, starts[c.target], blocks, -c.shift])
             row[d.C_TARGET], row[d.C_SHIFT] = n, 0
-            n += -(-blocks * BLOCK // visits.WORD) * visits.WORD
+            n += -(-blocks * BLOCK // schedule.WORD) * schedule.WORD
         if isinstance(c, Conv):
             _conv(c, row, weights, index)
             row[d.C_DELAY] = c.delay
@@ -117,14 +117,14 @@ def lay_out(network: LoihiNetwork) -> Layout:
         connections.append(row)
         if isinstance(c, Conv):  # padding of the taps reaches as far beyond the last neuron
             beyond = max(beyond, int((row[d.C_TAPS_X] * row[d.C_Y_OUT] + row[d.C_TAPS_Y]) * row[d.C_OUT]))
-    n += -(-beyond // visits.WORD) * visits.WORD
+    n += -(-beyond // schedule.WORD) * schedule.WORD
     padded = aligned_zeros((m.N_PARAMETERS, n), np.int32)
     padded[:, : parameters.shape[1]] = parameters
     at_start = np.zeros(n, np.int32)
     at_start[: len(counters)] = counters
     busy = (padded[m.BIAS] != 0) | (at_start != 0)
     busy_blocks = np.flatnonzero(busy.reshape(-1, BLOCK).any(1)).astype(np.uint64)
-    bitmap = np.zeros(n // visits.WORD, np.uint64)
+    bitmap = np.zeros(n // schedule.WORD, np.uint64)
     np.bitwise_or.at(bitmap, (busy_blocks // 64).astype(np.int64), np.uint64(1) << (busy_blocks % 64))
     return Layout(
         np.array(populations, np.int64),
@@ -167,15 +167,15 @@ def _population(p: Population, start: int, first_spike: int, parameters: np.ndar
     mine[m.BIAS] = p.bias
     mine[m.REFRACTORY] = p.refractory
     shared = bool((mine == mine[:, :1]).all())
-    row = np.zeros(visits.P_COLUMNS, np.int64)
-    row[visits.P_START] = start
-    row[visits.P_BLOCKS] = -(-p.n // BLOCK)
-    row[visits.P_UNIFORM] = shared and not (mine[m.BIAS].any() or mine[m.REFRACTORY].max() > 1 or np.any(p.start))
-    row[[visits.P_DU, visits.P_DV, visits.P_THETA]] = mine[[m.DECAY_U, m.DECAY_V, m.THETA], 0]
-    row[[visits.P_GAIN, visits.P_LIMIT]] = mine[[m.GAIN, m.LIMIT], 0]
-    if row[visits.P_UNIFORM] and row[visits.P_DV] < 4096 and row[visits.P_THETA] <= narrow.MOST:
-        row[[visits.P_REACH, visits.P_SHIFT]] = narrow.reach_of(int(row[visits.P_GAIN]))
-    row[visits.P_SPIKES] = first_spike
+    row = np.zeros(schedule.P_COLUMNS, np.int64)
+    row[schedule.P_START] = start
+    row[schedule.P_BLOCKS] = -(-p.n // BLOCK)
+    row[schedule.P_UNIFORM] = shared and not (mine[m.BIAS].any() or mine[m.REFRACTORY].max() > 1 or np.any(p.start))
+    row[[schedule.P_DU, schedule.P_DV, schedule.P_THETA]] = mine[[m.DECAY_U, m.DECAY_V, m.THETA], 0]
+    row[[schedule.P_GAIN, schedule.P_LIMIT]] = mine[[m.GAIN, m.LIMIT], 0]
+    if row[schedule.P_UNIFORM] and row[schedule.P_DV] < 4096 and row[schedule.P_THETA] <= int16_blocks.MOST:
+        row[[schedule.P_REACH, schedule.P_SHIFT]] = int16_blocks.reach_of(int(row[schedule.P_GAIN]))
+    row[schedule.P_SPIKES] = first_spike
     return row
 
 

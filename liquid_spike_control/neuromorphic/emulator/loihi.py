@@ -26,7 +26,7 @@ from ..integers.network import LoihiNetwork
 from ..integers.neurons import Population, check
 from ..integers.synapses import Conv, Dense, Sparse, quantise_weights
 from ..trains import by_population, joined
-from . import block_schedule as visits
+from . import block_schedule as schedule
 from . import kernels, membrane, vectors
 from . import two_threads as halves
 from .layout import aligned_zeros, lay_out
@@ -90,7 +90,7 @@ class LoihiEmulator:
         self._every = network.numbered(names)
         self._state = aligned_zeros((membrane.N_STATE, layout.n), np.int32)
         self._acc = aligned_zeros((layout.slots, layout.n), np.int32)
-        self._active, self._resting = np.zeros((2, layout.n // visits.WORD), np.uint64)
+        self._active, self._resting = np.zeros((2, layout.n // schedule.WORD), np.uint64)
         self._done = np.zeros(layout.n // vectors.BLOCK, np.int64)
         self._touched = aligned_zeros((layout.slots, layout.n // vectors.BLOCK), np.uint8)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
@@ -217,7 +217,7 @@ class LoihiEmulator:
 
     def _places(self) -> np.ndarray:
         """Where in the state each neuron is, one population after the other."""
-        starts = self._layout.populations[:, visits.P_START]
+        starts = self._layout.populations[:, schedule.P_START]
         sizes = [p.n for p in self.network.populations.values()]
         return np.concatenate([start + np.arange(n) for start, n in zip(starts, sizes, strict=True)])
 

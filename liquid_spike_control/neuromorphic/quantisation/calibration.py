@@ -127,7 +127,7 @@ def calibrate(
     each = {m: [known[m]] * sum(c.target == m for c in graph.connections) for m in graph.populations}
     graph, scales = equalised(graph, (), each)
     trial = _Trial(graph, spikes)
-    choices, losses = [], []
+    choices, errors = [], []
     for name in graph.populations:
         progress(name)
         most = num_weight_bits.get(name, 8) if isinstance(num_weight_bits, Mapping) else num_weight_bits
@@ -137,8 +137,8 @@ def calibrate(
                 break
         trial.parts[name] = part
         choices.append(choice)
-        losses.append(part.losses.scaled(scales.get(name)))
-    return Calibration(assemble(graph, trial.parts), QuantisationReport(tuple(losses)), tuple(choices))
+        errors.append(part.error.scaled(scales.get(name)))
+    return Calibration(assemble(graph, trial.parts), QuantisationReport(tuple(errors)), tuple(choices))
 
 
 class _Trial:
@@ -165,7 +165,7 @@ class _Trial:
         plain_form = self._quantise(self.graph, name, bits)
         before = self.error(name, plain_form)
         best = Choice(name, bits, 1.0, "nearest", 1.0, before, before), plain_form
-        if plain_form.losses.weight_error < 1e-9:
+        if plain_form.error.weight_error < 1e-9:
             return best
         for clip in CLIPS:
             for rounding in ("nearest", "compensated"):
@@ -199,7 +199,7 @@ class _Trial:
         cut = [replace(c, weight=np.clip(c.weight, -limit, limit)) for c, limit in zip(incoming, limits, strict=True)]
         clipped = sum(int((np.abs(c.weight) > limit).sum()) for c, limit in zip(incoming, limits, strict=True))
         part = self._quantise(_with(self.graph, name, cut), name, bits)
-        unit, exponents = part.losses.unit, list(part.losses.weight_exp)
+        unit, exponents = part.error.unit, list(part.error.weight_exp)
         steps = [unit * 2.0**e for e in exponents]
         if rounding == "compensated":
             grids = [_grid(c, step, bits) for c, step in zip(cut, steps, strict=True)]
@@ -213,14 +213,14 @@ class _Trial:
             gain = 1.0 if rounding == "compensated" else _fit(incoming, cut)
         changed = _with(self.graph, name, cut, _divided(p, gain))
         part = self._quantise(changed, name, bits, exponents, unit * 2.0 ** min(0, *exponents))
-        if part.losses.clipped:  # one sign is gone, and with it -256
+        if part.error.clipped:  # one sign is gone, and with it -256
             raise ModelError(f"{name}: weights of one sign reach 255; choose another form")
         forms = tuple((bits, e) for e in exponents)
-        losses = population_errors(
+        error = population_errors(
             name,
             p,
             part.population,
-            part.losses.unit * gain,
+            part.error.unit * gain,
             part.spacing,
             forms,
             [c.weight for c in incoming],
@@ -229,7 +229,7 @@ class _Trial:
             self.peaks[name],
         )
         choice = Choice(name, bits, clip, rounding, gain, like.error_before, np.inf)
-        return choice, replace(part, losses=losses)
+        return choice, replace(part, error=error)
 
     def _compensation(self, name: str) -> Compensation:
         if name not in self._compensations:
@@ -242,7 +242,7 @@ class _Trial:
         p = self.graph.populations[name]
         if not p.spiking:
             graph, network = self._upstream(name, part)
-            report = compare(graph, network, self.spikes, {name: part.losses.unit}, 1, 0)
+            report = compare(graph, network, self.spikes, {name: part.error.unit}, 1, 0)
             return next(a.membrane_error for a in report.populations if a.name == name)
         a = self._agreement(name, part)
         return 1 - a.f1 + a.rate_error / max(a.float_rate, 1 / max(self.spikes.n_steps, 1))

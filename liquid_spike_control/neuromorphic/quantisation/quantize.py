@@ -48,7 +48,7 @@ def quantise_reported(
     num_weight_bits: int | Mapping[str, int] = 8,
     weight_exp: int | Mapping[str, int] | None = None,
 ) -> tuple[LoihiNetwork, QuantisationReport]:
-    """Quantise a float graph to an integer network, and report the losses.
+    """Quantise a float graph to an integer network, and report the errors.
 
     Args:
         graph: float64.
@@ -63,7 +63,7 @@ def quantise_reported(
 
     Raises:
         ModelError: a threshold or bias does not fit beside the weights, 1-bit weights have both signs, or there is
-            an obstacle (:func:`refuse_unsupported`); the message names the population.
+            something that Loihi does not have (:func:`refuse_unsupported`); the message names the population.
     """
     refuse_unsupported(graph)
     for values in (weight_scale, num_weight_bits, weight_exp):
@@ -86,8 +86,8 @@ def quantise_reported(
             [_of(weight_exp, c, None) for c in incoming],
             (weight_scale or {}).get(name),
         )
-    losses = tuple(part.losses.scaled(scales.get(part.losses.name)) for part in parts.values())
-    return assemble(graph, parts), QuantisationReport(losses)
+    errors = tuple(part.error.scaled(scales.get(part.error.name)) for part in parts.values())
+    return assemble(graph, parts), QuantisationReport(errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ class QuantisedPopulation:
     Attributes:
         population: its neurons.
         connections: into it, in the graph's order.
-        losses: what it lost.
+        error: what quantisation changed.
         spacing: its integer currents are multiples of it.
     """
 
     population: Population | ProgrammedPopulation
     connections: tuple[Dense | Sparse | Conv, ...]
-    losses: PopulationError
+    error: PopulationError
     spacing: int
 
 
@@ -111,10 +111,10 @@ def refuse_unsupported(graph: SpikingGraph) -> None:
     """Refuse a graph that no choice of integers can represent.
 
     Raises:
-        ModelError: the first obstacle of :func:`~..spiking.loihi_limits.unsupported_on_loihi`.
+        ModelError: the first line of :func:`~..spiking.loihi_limits.unsupported_on_loihi`.
     """
-    for obstacle in unsupported_on_loihi(graph):
-        raise ModelError(obstacle)
+    for reason in unsupported_on_loihi(graph):
+        raise ModelError(reason)
 
 
 def _check_names(graph: SpikingGraph, values: object) -> None:
@@ -172,8 +172,8 @@ def quantise_population(
     population = integer_population(name, p, unit, gap)
     forms = tuple((b, c.weight_exp) for c, b in zip(connections, bits, strict=True))
     before = [c.weight for c in incoming]
-    losses = population_errors(name, p, population, unit, gap, forms, before, weights, clipped, worst)
-    return QuantisedPopulation(population, tuple(connections), losses, gap)
+    error = population_errors(name, p, population, unit, gap, forms, before, weights, clipped, worst)
+    return QuantisedPopulation(population, tuple(connections), error, gap)
 
 
 def split_signs(graph: SpikingGraph) -> SpikingGraph:

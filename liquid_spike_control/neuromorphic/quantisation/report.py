@@ -76,7 +76,7 @@ class PopulationError:
 
 @dataclass(frozen=True, slots=True)
 class QuantisationReport:
-    """The losses of every population."""
+    """The errors of every population."""
 
     populations: tuple[PopulationError, ...]
 

@@ -114,13 +114,13 @@ class Child:
         lines = [line.strip() for line in self._complaints.decode(errors="replace").splitlines() if line.strip()]
         return f"; its last output: {' | '.join(lines[-3:])}" if lines else ""
 
-    def close(self, patience_s: float = 2.0) -> None:
+    def close(self, wait_s: float = 2.0) -> None:
         """Let it end by itself, then make it end."""
         if self._open:
             assert self._process.stdin is not None
             self._process.stdin.close()
             try:
-                self._process.wait(patience_s)
+                self._process.wait(wait_s)
             except subprocess.TimeoutExpired:
                 pass
             self._end()
@@ -132,13 +132,13 @@ class Child:
         self._open = False
         child, session = self._process.send_signal, functools.partial(os.killpg, self._process.pid)
         stages = ((session, signal.SIGTERM, 1.0), (child, signal.SIGKILL, 2.0), (session, signal.SIGKILL, 5.0))
-        for send, number, patience_s in stages:
+        for send, number, wait_s in stages:
             try:
                 send(number)
                 session(signal.SIGCONT)  # a process that was stopped does not see SIGTERM before
             except ProcessLookupError:
                 break
-            until = time.monotonic() + patience_s
+            until = time.monotonic() + wait_s
             while self._session_lives() and time.monotonic() < until:
                 time.sleep(0.01)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):

@@ -55,7 +55,7 @@ def test_a_child_of_the_child_is_ended_too(tmp_path):
         time.sleep(0.02)
     grandchild = int(note.read_text())
     assert alive(grandchild)
-    child.close(patience_s=0.1)
+    child.close(wait_s=0.1)
     assert ends(grandchild) and not alive(child._process.pid)
 
 

@@ -33,7 +33,7 @@ def test_soft_resets_need_loihi_2_and_are_named_population_by_population(case, p
     ("case", "preset"),
     [("snntorch_zero_recurrent", "snntorch_zero"), ("norse_dense", "norse"), ("spikingjelly_conv", "spikingjelly")],
 )
-def test_what_has_no_obstacles_is_quantised(case, preset):
+def test_what_loihi_has_is_quantised(case, preset):
     graph = read_nir(DATA / f"{case}.nir", preset).graph
     assert unsupported_on_loihi(graph) == []
     assert quantise(graph).n_inputs == graph.n_inputs

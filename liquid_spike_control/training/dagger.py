@@ -31,6 +31,7 @@ from ..tasks.of_robot import task_class
 from ..tasks.perturbations import Perturbation
 from ..tasks.perturbed import PerturbedTask
 from ..tasks.task import ControlTask
+from .descent import cosine, set_rate
 from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .seeds import CONTROLLER_SEEDS, first_episode
@@ -327,9 +328,7 @@ class DaggerTrainer:
     def _set_rate(self, n_chunks: int) -> None:
         config = self.config
         n_updates = config.n_rounds * config.passes * n_chunks
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self._updates / n_updates)))
-        for group in self._optimiser.param_groups:
-            group["lr"] = config.learning_rate * (0.05 + 0.95 * cosine)
+        set_rate(self._optimiser, config.learning_rate * cosine(self._updates / n_updates))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -25,6 +25,7 @@ from ..spiking.layered_network import LayersState, TrainableLayers
 from ..spiking.layers import LayeredNetwork, as_told
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
+from .descent import cosine, pseudo_huber, set_rate
 from .readout_fit import FITTED, SETTLING_S, Accuracy, accuracy_of, solve_readout
 from .recorded_episodes import EpisodeSet, RecordedEpisode, front_end_of
 from .resume import read_checkpoint, write_checkpoint
@@ -204,16 +205,15 @@ class LayersTrainer:
     def update(self) -> dict[str, float]:
         """One chunk of all streams and one step of the optimiser; returns figures worth logging."""
         training, net = self.network.training, self.net
-        cosine = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * self.done / training.updates))
-        for group in self._optimiser.param_groups:
-            group["lr"] = training.learning_rate * cosine * min(1.0, (self.done + 1) / 30)
+        warm = min(1.0, (self.done + 1) / 30)
+        set_rate(self._optimiser, training.learning_rate * cosine(self.done / training.updates) * warm)
         x, truth, weight, over = self.streams.chunk()
         per_tick = x.shape[1] // truth.shape[1]
         estimates, spikes = net(torch.from_numpy(x), self._state)
         target, counts = torch.from_numpy(truth), torch.from_numpy(weight)[..., None]
         error = estimates[:, per_tick - 1 :: per_tick] - target
         allowed = training.floor + training.fraction * target.abs()
-        scaled = (torch.sqrt(1 + (error / allowed / KNEE) ** 2) - 1) * KNEE**2
+        scaled = pseudo_huber(error / allowed, KNEE)
         loss = (scaled * counts).sum() / counts.sum().clamp(min=1) / len(self.scales)
         operations = net.operations(spikes) / (len(x) * x.shape[1] * self.network.step_s)
         total = loss

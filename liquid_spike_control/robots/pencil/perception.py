@@ -25,6 +25,7 @@ from ...spiking.network import SpikingNetwork
 from ...spiking.nir_io import write_perception_model
 from ...spiking.readout import Readout
 from ...training.axon_spikes import AxonSpikes
+from ...training.descent import cosine, pseudo_huber, set_rate
 from ...training.least_squares import StreamMoments
 from ...training.pruning import Pruning
 from ...training.receptive_fields import oriented_bands
@@ -134,8 +135,7 @@ class PerceptionTrainer:
         pushes = self._pushes().astype(np.float32)
         allowed = self.error_floor / FEATURE_SCALES * np.sqrt(1 + pushes / 0.04)[:, None]
         scaled = (estimate - target) / (torch.tensor(allowed)[:, None] + ERROR_FRACTION * target.abs())
-        error = (torch.sqrt(1 + (scaled / self._knee) ** 2) - 1) * self._knee**2
-        loss = error.mean()
+        loss = pseudo_huber(scaled, self._knee).mean()
         self._optimiser.zero_grad()
         loss.backward()
         assert traces.grad is not None
@@ -224,9 +224,7 @@ class PerceptionTrainer:
     def _schedule(self) -> None:
         fraction = self.done / self.stage.n_updates
         warm = min(1.0, (self.done + 1) / 100)
-        cosine = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * fraction))
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.stage.rate * self.config.learning_rate * warm * cosine
+        set_rate(self._optimiser, self.stage.rate * self.config.learning_rate * warm * cosine(fraction))
         self._pruning.freeze(self.stage.name, self.done, self.stage.n_updates)
 
     def _run_chunk(self, w: dict[str, np.ndarray], offset: np.ndarray) -> int:

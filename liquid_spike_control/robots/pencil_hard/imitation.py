@@ -29,6 +29,7 @@ from ...robot import names, scales, units
 from ...spiking.nir_io import PerceptionModel
 from ...spiking.policy import SpikingPolicy
 from ...spiking.policy_file import SpikingArchitecture, SpikingControllerFile
+from ...training.descent import cosine, set_rate
 from ...training.policy import begun, run_sequences
 from ...training.seeds import CONTROLLER_SEEDS
 from ...types import SpikeTrain
@@ -308,5 +309,4 @@ class HardImitationTrainer:
         config = self.config
         chunks = math.ceil(config.round_s * 1e3 / MEAN_PERIOD_MS / config.chunk)
         fraction = self._updates / (config.n_rounds * config.passes * chunks)
-        for group in self._optimiser.param_groups:
-            group["lr"] = config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1, fraction))))
+        set_rate(self._optimiser, config.learning_rate * cosine(fraction))

@@ -16,6 +16,7 @@ from .errors import LiquidSpikeError
 from .extras import missing_gl, missing_package
 from .options import (
     BenchAdaptationOptions,
+    BenchAgreementOptions,
     BenchEnergyOptions,
     BenchOptions,
     BenchPolicyOptions,
@@ -168,6 +169,14 @@ def bench_robot(options: Annotated[BenchRobotOptions, tyro.conf.arg(name="")]) -
     from .bench.entry import robot_command
 
     return robot_command(options)
+
+
+@bench.command(name="agreement")
+def bench_agreement(options: Annotated[BenchAgreementOptions, tyro.conf.arg(name="")]) -> int:
+    """Measure what the integers of a robot's perception change beside float64: spikes, estimates, commands."""
+    from .bench.agreement import agreement_command
+
+    return agreement_command(options)
 
 
 @bench.command(name="snn")

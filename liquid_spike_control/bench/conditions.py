@@ -25,7 +25,7 @@ from ..errors import TaskError
 from ..outputs import in_print, save_figure
 from ..terminal import Console
 from .episodes import EpisodeFigures, summarise, wilson_interval
-from .robot import RobotBenchmark, Setting, run_work
+from .robot import RobotBenchmark, Setting, run_work, task_figure, task_figures
 
 #: Shapes of the variants in a picture: they are told apart without colour.
 MARKERS = "osD^v<>PX*hd"
@@ -137,6 +137,8 @@ def print_table(report: dict[str, Any], console: Console) -> None:
     if any(r["failures_per_km"] is not None for r in report["overall"].values()):
         table(f"{report['failure']}, per km",
               lambda name, r: "-" if r["failures_per_km"] is None else f"{r['failures_per_km']:.1f}")  # fmt: skip
+    for name, kind, shown in task_figures(next(iter(report["overall"].values()))):
+        table(shown, lambda _, r, name=name, kind=kind: task_figure(r, name, kind))
     against = report["against"]
     if len(report["overall"]) > 1:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class EpisodeFigures:
         reward: sum of the task's rewards.
         error_square: float64 ``(n,)``, mean squared error of each estimate, in its unit squared.
         truth_square: float64 ``(n,)``, mean square of each estimate's true value.
+        figures: the task's own, see :meth:`~..tasks.mujoco_task.MujocoTask.figures`.
         n_events: events of the cameras.
         stats: work of the backend, or None where there is none.
         latencies_us: sensing to command of each tick, in process [us].
@@ -43,6 +44,7 @@ class EpisodeFigures:
     reward: float
     error_square: np.ndarray
     truth_square: np.ndarray
+    figures: dict[str, float | bool]
     n_events: int
     stats: BackendStats | None
     latencies_us: np.ndarray
@@ -86,9 +88,21 @@ def run_episode(loop: Loop, seed: int, history: History | None = None) -> Episod
         seed=seed, success=task.success, failed=task.failed, distance_m=task.covered_m, lasted_s=task.elapsed_s,
         reward=reward,
         error_square=(np.array(errors) ** 2).mean(0), truth_square=(np.array(truths) ** 2).mean(0),
-        n_events=n_events, stats=backend.stats() if backend else None, latencies_us=np.array(latencies) * 1e6,
-        wall_s=wall,
+        figures=task.figures(), n_events=n_events, stats=backend.stats() if backend else None,
+        latencies_us=np.array(latencies) * 1e6, wall_s=wall,
     )  # fmt: skip
+
+
+def _summarised(figures: Sequence[Mapping[str, float | bool]]) -> dict[str, dict[str, float]]:
+    """Of each of a task's own figures the share of episodes, if it is true or false, or median and 95th percentile."""
+    found = {}
+    for name in dict.fromkeys(name for f in figures for name in f):
+        values = [f[name] for f in figures if name in f]
+        if isinstance(values[0], bool):
+            found[name] = {"share": float(np.mean(values))}
+        else:
+            found[name] = {"median": float(np.median(values)), "p95": float(np.percentile(values, 95))}
+    return found
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -127,6 +141,7 @@ def summarise(episodes: Sequence[EpisodeFigures], estimates: Sequence[str] = ())
         "failures_per_km": failures / km if km else None,
         "lasted_s_mean": float(seconds.mean()),
         "reward_mean": float(np.mean([e.reward for e in episodes])),
+        "figures": _summarised([e.figures for e in episodes]),
         "estimate_rmse": rms("error_square") if estimates else {},
         "truth_rms": rms("truth_square") if estimates else {},
         "events_per_s": sum(e.n_events for e in episodes) / total,

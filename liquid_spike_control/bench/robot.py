@@ -206,6 +206,20 @@ def _energy(stats: list[BackendStats], step_s: float | None) -> dict[str, Any]:
     return {"energy_model": f"{energy.model.name} (estimate)", "dynamic_power_uw": energy.dynamic_power * 1e6}
 
 
+def task_figures(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Of the task's own figures: name, kind (``share``, ``median`` or ``p95``) and what a table calls it."""
+    return [(name, kind, name if kind == "share" else f"{name}, {kind}")
+            for name, kinds in summary["figures"].items() for kind in kinds]  # fmt: skip
+
+
+def task_figure(summary: dict[str, Any], name: str, kind: str) -> str:
+    """One of a task's own figures as a table shows it."""
+    value = summary["figures"].get(name, {}).get(kind)
+    if value is None:
+        return "-"
+    return f"{100 * value:.0f} %" if kind == "share" else f"{value:.2f}"
+
+
 def print_table(report: dict[str, Any], console: Console) -> None:
     """One column a variant; angles in degrees."""
     results = report["results"]
@@ -228,6 +242,8 @@ def print_table(report: dict[str, Any], console: Console) -> None:
     intervals = [[100 * x for x in r["success_interval_95"]] for r in results.values()]
     row("95 % interval", [f"{low:.0f}-{high:.0f}" for low, high in intervals])
     number(f"{report['failure']}, per km", "failures_per_km", ".2f")
+    for name, kind, shown in task_figures(next(iter(results.values()))):
+        row(shown, [task_figure(r, name, kind) for r in results.values()])
     number("lasted, s", "lasted_s_mean", ".1f")
     number("reward", "reward_mean", ".4g")
     for key, title in (("estimate_rmse", "error, rms"), ("truth_rms", "true, rms")):

@@ -3,6 +3,7 @@
 
 from .benchmarks import (
     BenchAdaptationOptions,
+    BenchAgreementOptions,
     BenchEnergyOptions,
     BenchOptions,
     BenchPolicyOptions,
@@ -53,6 +54,7 @@ __all__ = [
     "BenchOptions",
     "BenchPolicyOptions",
     "BenchReservoirOptions",
+    "BenchAgreementOptions",
     "BenchRobotOptions",
     "ClosedLoopOptions",
     "CompareOptions",

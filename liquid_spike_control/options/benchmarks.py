@@ -35,6 +35,26 @@ class BenchOptions(Options):
 
 
 @dataclass
+class BenchAgreementOptions(Options):
+    """Options of the comparison of a perception's integers with float64."""
+
+    robot: tyro.conf.Positional[str]
+    """Name of a robot with a spiking perception, its folder or its yaml file."""
+    seeds: str = "1000:1005"
+    """Held-out seeds of the episodes, first:last+1."""
+    set: tuple[str, ...] = ()
+    """Settings of the task, name=value."""
+    variant: str = ""
+    """One of the description's, with a spiking perception on the emulator; the first such if not given."""
+    perception_model: Path | None = None
+    """Takes the place of the description's perception."""
+    controller_model: Path | None = None
+    """Takes the place of the description's controller."""
+    json: OutputFile = None
+    """Write the figures."""
+
+
+@dataclass
 class BenchRobotOptions(BenchOptions):
     """Options of the comparison of the ways to drive a robot."""
 

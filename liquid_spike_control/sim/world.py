@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class World:
 
     Attributes:
         task, robot: of the world.
+        watchers: called with the stamp [ns] after each :meth:`step`, e.g. a frame camera beside the event cameras.
 
     Raises:
         RenderingError: off-screen GL is not available.
@@ -68,6 +69,7 @@ class World:
         known = [camera.name for camera in self.robot.cameras]
         self._rates = [(i, known.index(r.camera)) for i, r in enumerate(self.robot.readings) if r.camera is not None]
         self._start_ns = 0
+        self.watchers: list[Callable[[int], None]] = []
 
     def reset(self, seed: int, start_ns: int = 0, variation: Variation | None = None) -> Sensing:
         """Begin the episode of ``seed`` at ``start_ns`` and return its first sensing, without events.
@@ -130,6 +132,8 @@ class World:
         for eye in self._eyes:
             if self._given_frame_s is not None or self._frame % round(eye.frame_s / self._frame_s) == 0:
                 eye.look(self.now_ns, task.blind)
+        for watch in self.watchers:
+            watch(self.now_ns)
 
     def sense(self) -> Sensing:
         """Return the sensing at the end of the period."""

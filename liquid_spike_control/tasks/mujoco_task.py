@@ -237,6 +237,12 @@ class MujocoTask:
         """Whether the aim was never lost since it had to be reached; by default :attr:`success`."""
         return self.success
 
+    def figures(self) -> dict[str, float | bool]:
+        """What an episode came to beside success, when over, by name with the unit, e.g. ``"drift, m"``; of numbers a
+        benchmark shows median and 95th percentile, of what is true or false the share of episodes.
+        """
+        return {}
+
     def expert(self) -> Expert:
         """The expert: :meth:`law` on the true state."""
         return StateExpert(_OwnLaw)

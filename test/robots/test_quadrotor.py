@@ -13,7 +13,9 @@ from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
 from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named, task_named
 from liquid_spike_control.robots.quadrotor.flow_law import HEIGHT, FlowLaw
+from liquid_spike_control.robots.quadrotor.frame_flow import FrameFlow, FrameFlow30, PlanarFlow
 from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
+from liquid_spike_control.robots.quadrotor.pi_law import ScheduledPi
 from liquid_spike_control.sim.renderer import Renderer
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.layers import read_layers
@@ -61,6 +63,63 @@ def test_the_law_finds_the_height_out():
         while task.task.height() > 0.5:
             task.advance(law.step(task.observe(), task.period_s), task.period_s)
         assert math.exp(law._log_height) * began / HEIGHT == pytest.approx(0.5, rel=0.25)
+
+
+@pytest.mark.parametrize(("kind", "lag_s"), [(FrameFlow, 1 / 60), (FrameFlow30, 1 / 30)])
+def test_frames_show_the_flow(kind, lag_s):
+    """At the time that their flow is of, in the motion of a landing with a lean that swings."""
+    robot = robot_named("quadrotor")
+    with World(task_of(robot), rendered=False) as world:
+        estimator, expert = kind(world), world.task.expert()
+        sensing, estimates, truths = world.reset(1004), [], []
+        estimator.reset(0)
+        for _ in range(150):
+            sensing = world.advance(expert.act(world.task) + [0.0, 0.15 * np.sin(8 * world.task.elapsed_s), 0.0])
+            estimates.append(estimator.estimate(sensing).values)
+            truths.append(world.truth)
+        assert estimator._taken == pytest.approx(3.0 * kind.rate_hz, abs=2)
+    estimates, truths = np.array(estimates)[10:], np.array(truths)
+    times = np.arange(10, 150) - lag_s / robot.period_s
+    late = np.array([np.interp(times, np.arange(150), truths[:, k]) for k in range(3)]).T
+    errors = np.sqrt(((estimates - late) ** 2).mean(0))
+    assert (errors < [0.12, 0.12, 0.08]).all() and truths[:, 0].std() > 0.3
+
+
+def test_the_flow_of_a_plane_is_found_and_no_contrast_is_no_motion():
+    rng = np.random.default_rng(0)
+    x, y = np.meshgrid(np.arange(64) - 31.5, np.arange(64) - 31.5)
+    wanted = np.array([1.7, 0.8, -0.5, -2.2, 0.3, 1.0, 0.6, -0.7])
+    waves, phases = rng.uniform(-0.5, 0.5, (20, 2)), rng.uniform(0, 6, 20)
+
+    def picture(x, y):
+        return 100 + sum(10 * np.sin(a * x + b * y + c) for (a, b), c in zip(waves, phases, strict=True))
+
+    a, b = x.copy(), y.copy()  # where a pixel of the later picture was
+    for _ in range(20):
+        s, t = a / 32, b / 32
+        a = x - (wanted[0] + wanted[1] * s + wanted[2] * t + wanted[6] * s * s + wanted[7] * s * t)
+        b = y - (wanted[3] + wanted[4] * s + wanted[5] * t + wanted[6] * s * t + wanted[7] * t * t)
+    flow = PlanarFlow(64, 64, 32.0)
+    assert np.abs(flow.between(picture(x, y), picture(a, b)) - wanted).max() < 0.1
+    assert not flow.between(np.full((64, 64), 80.0), np.full((64, 64), 80.0)).any()
+
+
+def test_figures_of_a_landing_and_of_hovering():
+    task = task_named("quadrotor")
+    run_episode(task, ExpertController(task.expert(), task), Perturbation("calm"), 1)
+    figures = task.figures()
+    assert figures["soft"] is True and figures["vertical, m/s"] == task.touch[0]
+    assert figures["drift, m"] == pytest.approx(np.hypot(*task.data.qpos[:2]))
+    hovering = task_named("quadrotor", aim="hover")
+    run_episode(hovering, ExpertController(hovering.expert(), hovering), Perturbation("calm"), 1)
+    assert 0 < hovering.figures()["last 5 s, m/s"] < hovering.figures()["speed rms, m/s"] < 0.5
+
+
+def test_plain_gains_land_on_the_true_flow():
+    task = sensed_task_named("quadrotor?truth")
+    law = ScheduledPi(task.task)
+    law.lag_s = 0.001
+    assert run_episode(task, law, Perturbation("calm"), 1).success and max(task.task.touch[:2]) < 0.5
 
 
 def test_an_episode_is_its_seed_s():

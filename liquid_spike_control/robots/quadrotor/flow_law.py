@@ -25,8 +25,6 @@ from .expert import CLIMBING
 
 #: Height that is assumed at the beginning, and the range in which it is held [m].
 HEIGHT, LOWEST, HIGHEST = 3.0, 0.15, 6.0
-#: Time by which a perception's flow follows the true one, and the gyroscope's rates are held back to match [s].
-LAG_S = 0.06
 #: Gains of the observer on velocity [1/s] and, forward, to the left and downward, on the added acceleration [1/s^2],
 #: which is held within +- MOST [m/s^2]: above featureless ground nothing seems to move, and no trim must answer that.
 TRUST, TRIM, MOST = 4.0, np.array([4.0, 4.0, 2.0]), np.array([1.5, 1.5, 1.2])
@@ -45,7 +43,10 @@ class FlowLaw:
     Attributes:
         observation_names, command_names, nominal_period_s, command_limits: see
             :class:`~...liquid.controller.Controller`.
+        lag_s: time by which the perception's flow follows the true one; the gyroscope's rates are held back to match.
     """
+
+    lag_s = 0.06
 
     def __init__(self, task: MujocoTask) -> None:
         robot = task.robot
@@ -78,7 +79,7 @@ class FlowLaw:
         roll, pitch, roll_rate, pitch_rate, descent, flow_x, flow_y, divergence = observation[self._index].tolist()
         self._elapsed_s += dt
         descent *= min(1.0, self._elapsed_s / RAMP_S)
-        self._rates += -math.expm1(-dt / LAG_S) * (np.array([roll_rate, pitch_rate]) - self._rates)
+        self._rates += -math.expm1(-dt / self.lag_s) * (np.array([roll_rate, pitch_rate]) - self._rates)
         self._log_height -= divergence * dt
         self._log_height = min(max(self._log_height, math.log(LOWEST)), math.log(HIGHEST))
         height, gravity, upright = math.exp(self._log_height), self._gravity, math.cos(roll) * math.cos(pitch)
@@ -89,11 +90,41 @@ class FlowLaw:
         self._added = np.clip(self._added + dt * TRIM * wrong, -MOST, MOST)
         forward, left = -BRAKING * self._velocity[:2] - self._added[:2]
         down = CLIMBING * (descent * height - self._velocity[2]) - descent * self._velocity[2] - self._added[2]
-        lift = max(gravity - down, 0.3 * gravity)
-        command = np.array([
-            self._mass * (lift / max(upright, 0.5) - gravity),
-            math.atan2(-left, math.hypot(forward, lift)), math.atan2(forward, lift),
-        ])  # fmt: skip
+        command = leaning(self._mass, gravity, upright, forward, left, down)
         command = np.clip(command, -self.command_limits, self.command_limits)
         self._lift = (command[0] / self._mass + gravity) * upright
         return command
+
+
+class TrueFlowLaw(FlowLaw):
+    """The law on the true flow, which has no lag."""
+
+    lag_s = 0.001
+
+
+class FrameFlowLaw(FlowLaw):
+    """The law on the flow of 60 frames a second: half an interval between them, and half until the next one."""
+
+    lag_s = 1 / 60
+
+
+class FrameFlowLaw30(FlowLaw):
+    """The same of 30 frames a second."""
+
+    lag_s = 1 / 30
+
+
+def leaning(mass: float, gravity: float, upright: float, forward: float, left: float, down: float) -> np.ndarray:
+    """Thrust above the weight [N], roll and pitch [rad] that accelerate a vehicle.
+
+    Args:
+        mass: of the vehicle [kg].
+        gravity: [m/s^2].
+        upright: cosine of its lean.
+        forward, left, down: accelerations asked for [m/s^2].
+    """
+    lift = max(gravity - down, 0.3 * gravity)
+    return np.array([
+        mass * (lift / max(upright, 0.5) - gravity), math.atan2(-left, math.hypot(forward, lift)),
+        math.atan2(forward, lift),
+    ])  # fmt: skip

@@ -29,6 +29,8 @@ START_HEIGHT, START_VELOCITY, START_CLIMB, START_LEAN = (2.0, 4.0), 0.5, 0.3, 0.
 SLOPE = math.radians(8)
 #: A landing is a success below this speed, vertical and horizontal [m/s], and below this lean [rad].
 GENTLE, UPRIGHT = 0.5, math.radians(15)
+#: Below this speed, both ways, it is soft [m/s].
+SOFT = 0.3
 #: It has crashed beyond this height [m], this far from where it began [m], or at this lean [rad].
 CEILING, RANGE, CRASH_LEAN = 8.0, 9.0, 1.2
 #: Hovering: over its last HOLDING_S [s] the speed must be below STEADY [m/s], rms.
@@ -115,7 +117,7 @@ class Landing(MujocoTask):
         self._setpoints = [s.default for s in self.robot.setpoints]
         if self.aim == "hover":
             self.give_setpoint("descent", 0.0)
-        self._late_m2_s = 0.0
+        self._missed_m2_s = self._late_m2_s = 0.0
 
     @property
     def over(self) -> bool:
@@ -133,6 +135,18 @@ class Landing(MujocoTask):
     def touch(self) -> tuple[float, float, float] | None:
         """Vertical and horizontal speed [m/s] and lean [rad] at which it touched the ground, once it has."""
         return self._touched_at
+
+    def figures(self) -> dict[str, float | bool]:
+        """Speeds of a landing [m/s] and whether they are soft, or speeds of hovering, rms [m/s], over the whole time
+        and where it counts; and how far it has drifted from where it began [m].
+        """
+        drift = math.hypot(*self.data.qpos[:2].tolist())
+        if self.aim == "land":
+            vertical, horizontal, _ = self._touched_at or self.motion()
+            soft = self.success and max(vertical, horizontal) < SOFT
+            return {"soft": soft, "vertical, m/s": vertical, "horizontal, m/s": horizontal, "drift, m": drift}
+        whole, late = math.sqrt(self._missed_m2_s / max(self.elapsed_s, 1e-9)), math.sqrt(self._late_m2_s / HOLDING_S)
+        return {"speed rms, m/s": whole, "last 5 s, m/s": late, "drift, m": drift}
 
     def motion(self) -> tuple[float, float, float]:
         """Vertical and horizontal speed [m/s] and lean [rad] at present."""
@@ -198,6 +212,7 @@ class Landing(MujocoTask):
             self.failed |= touched
             speed = math.hypot(vertical, horizontal)
             late_s = min(passed_s, max(0.0, self.elapsed_s - (self.duration_s - HOLDING_S)))
+            self._missed_m2_s += speed**2 * passed_s
             self._late_m2_s += speed**2 * late_s
             self.reward = math.exp(-speed / STEADY) * passed_s
         elif touched:

@@ -22,6 +22,7 @@ from ..errors import TaskError
 from ..loop import Loop, SpikingEstimator, observation_for
 from ..neuromorphic.agreement import spike_agreement
 from ..neuromorphic.emulator.engine import emulate
+from ..neuromorphic.emulator.graded import GradedTrain
 from ..neuromorphic.model import of_perception
 from ..neuromorphic.reference import FloatReference
 from ..outputs import write_json
@@ -130,7 +131,8 @@ def run(benchmark: RobotBenchmark, console: Console) -> dict[str, Any]:
                 exact = reference.run_all(episode.spikes)
                 reference.reset()
                 output = exact[graph.outputs[0]] if len(graph.outputs) == 1 else reference.run(episode.spikes)
-                fixed = emulate(network).run_all(episode.spikes)
+                fixed = {name: train.spikes if isinstance(train, GradedTrain) else train
+                         for name, train in emulate(network).run_all(episode.spikes).items()}  # fmt: skip
                 for population, p in graph.populations.items():
                     a, b = exact[population], fixed[population]
                     one = spike_agreement(population, p.n, a, b)

@@ -183,6 +183,8 @@ class Camera(_Entry, frozen=True):
         width, height: columns and rows [pixels].
         mujoco: name of the camera in the scene; by default ``name``.
         frame_s: time between two rendered pictures [s].
+        motion_px: a picture is left out until something in it has moved so far since the last one [pixels]; by default
+            none is. ``frame_s`` is then how often that is looked at.
         supersample: pixels rendered for one of the picture, horizontally and vertically.
         model: of the simulated camera.
         topic: of its event packets.
@@ -197,6 +199,7 @@ class Camera(_Entry, frozen=True):
     height: int
     mujoco: str | None = None
     frame_s: float = 0.001
+    motion_px: float | None = None
     supersample: tuple[int, int] = (1, 1)
     model: Optics = Optics()
     topic: str | None = None
@@ -473,6 +476,8 @@ class Robot(_Entry, frozen=True):
         if camera.topic is not None:
             self._check_topic(f"{where}.topic", camera.topic)
         self._check_qos(f"{where}.qos", camera.qos)
+        if camera.motion_px is not None:
+            self._positive(f"{where}.motion_px", camera.motion_px)
         if min(camera.supersample) < 1:
             self._refuse(f"{where}.supersample", list(camera.supersample), "give whole numbers of at least 1")
         try:

@@ -231,6 +231,7 @@ WRONG = [
     ("cameras.0.frame_s", 0.003, "cameras[0] (eye).frame_s: 0.003; give a whole part of period_s, 0.01 s"),
     ("cameras.0.frame_s", 0.02, "cameras[0] (eye).frame_s: 0.02; give a whole part of period_s, 0.01 s"),
     ("cameras.0.frame_s", 1e-320, "cameras[0] (eye).frame_s: 1e-320; give a whole part of period_s, 0.01 s"),
+    ("cameras.0.motion_px", -0.5, f"cameras[0] (eye).motion_px: -0.5; {ABOVE_0}"),
     ("cameras.0.supersample", [0, 1], "cameras[0] (eye).supersample: [0, 1]; give whole numbers of at least 1"),
     ("cameras.0.supersample", [1], "cameras[0].supersample: expected `array` of length 2, got 1; give a list"),
     ("cameras.0.supersample", 2, "cameras[0].supersample: expected `array`, got `int`; give a list"),

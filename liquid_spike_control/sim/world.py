@@ -14,6 +14,7 @@ from ..events.camera import EventCamera
 from ..events.words import from_words, to_words
 from ..robot import names
 from ..types import EVENT, Quantities
+from .image_motion import ImageMotion
 
 if TYPE_CHECKING:
     from ..robot import Camera
@@ -108,6 +109,11 @@ class World:
         """
         self._duration_s = self.task.next_period_s() if duration_s is None else duration_s
         self._frame, self._reward = 0, 0.0
+        self._n_frames = self._frames(step_s)
+        return self._n_frames
+
+    def _frames(self, step_s: float | None) -> int:
+        """Set the time between calls of :meth:`step`, and count them in the period."""
         if self._given_frame_s is not None:
             self._frame_s = self._given_frame_s
             return max(1, math.ceil(self._duration_s / self._frame_s - 1e-6))
@@ -130,8 +136,9 @@ class World:
         self._reward += task.reward
         self._frame += 1
         for eye in self._eyes:
-            if self._given_frame_s is not None or self._frame % round(eye.frame_s / self._frame_s) == 0:
-                eye.look(self.now_ns, task.blind)
+            every = 1 if self._given_frame_s is not None else round(eye.frame_s / self._frame_s)
+            if self._frame % every == 0:
+                eye.look(self.now_ns, task.blind, self._frame + every > self._n_frames)
         for watch in self.watchers:
             watch(self.now_ns)
 
@@ -149,6 +156,11 @@ class World:
     def now_ns(self) -> int:
         """The world's time [ns]."""
         return self._start_ns + round(self.task.elapsed_s * 1e9)
+
+    @property
+    def n_pictures(self) -> int:
+        """Pictures that were taken since the world was made."""
+        return sum(eye.n_pictures for eye in self._eyes)
 
     @property
     def truth(self) -> np.ndarray:
@@ -182,6 +194,10 @@ class World:
         self.close()
 
 
+#: A picture that has moved less is the same [pixels].
+STILL = 0.01
+
+
 class _Eye:
     """One event camera in the world."""
 
@@ -190,7 +206,9 @@ class _Eye:
         self.frame_s = camera.frame_s
         self._model = EventCamera(camera.event_camera())
         self._renderer: Any = None
-        self._rendered = rendered
+        self._rendered, self._still_px = rendered, camera.motion_px
+        self._motion: ImageMotion | None = None
+        self.n_pictures = 0
         self._pieces: list[np.ndarray] = []
 
     def open(self, stamp_ns: int, seed: int) -> None:
@@ -199,8 +217,14 @@ class _Eye:
         if self._pictures is None:
             self._task.dress(self._gl())
         self._model.model = self._task.camera_model(self._camera)
-        self._model.reset(self.picture(), stamp_ns, seed)
+        self._last = self.picture().copy()
+        self._model.reset(self._last, stamp_ns, seed)
         self._pieces = []
+        self._motion = None
+        if self._still_px is not None and self._pictures is None:
+            camera, data = self._camera, self._task.data
+            self._motion = ImageMotion(self._task.model, camera.mujoco or camera.name, camera.width, camera.height)
+            self._motion.mark(data)
 
     def _gl(self) -> Any:
         if self._renderer is None:
@@ -212,16 +236,33 @@ class _Eye:
         return self._renderer
 
     def picture(self) -> np.ndarray:
+        self.n_pictures += 1
         if self._pictures is not None:
             return self._pictures.render(self._task.data)
         self._task.before_picture()
         return self._gl().render(self._task.data)
 
-    def look(self, stamp_ns: int, blind: bool) -> None:
-        """Take a picture."""
-        events = self._model.step(self.picture(), stamp_ns)
+    def look(self, stamp_ns: int, blind: bool, last: bool) -> None:
+        """Take a picture; or none, where it would show nothing new and is not the last one of the control period, by
+        whose end the events are asked for.
+        """
+        picture = self.picture() if self._motion is None else self._moved_picture(self._motion, last)
+        if picture is None:
+            return
+        events = self._model.step(picture, stamp_ns)
         if not blind:
             self._pieces.append(to_words(events))
+
+    def _moved_picture(self, motion: ImageMotion, last: bool) -> np.ndarray | None:
+        """A picture if enough has moved, or the last one again at the end of a period in which nothing has."""
+        self._task.before_picture()
+        moved = motion.moved(self._task.data)
+        if not last and self._still_px is not None and moved < self._still_px:
+            return None
+        if moved > STILL:
+            self._last = self.picture().copy()
+            motion.mark(self._task.data)
+        return self._last
 
     def events(self) -> np.ndarray:
         """All since the last call."""

@@ -140,8 +140,10 @@ def _runs_of(
     def truths(at: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(at, t, v) for t, v in zip(times, values, strict=True)], 1)
 
-    n_windows = 0
+    n_windows = n_known = 0
+    first_ns = last_ns = 0
     for events, end_ns, n in _windows(bag, robot, front_end, period_ns):
+        first_ns, last_ns = first_ns or end_ns - n * period_ns, end_ns
         n_windows += n
         spikes = binner.bin(events, end_ns - n * period_ns, n * per_tick)
         if ends and end_ns - n * period_ns != ends[-1]:
@@ -151,6 +153,7 @@ def _runs_of(
             if not all(_known(t, at) for t in times):
                 yield from run()
                 continue
+            n_known += 1
             first, last = spikes.indptr[k * per_tick], spikes.indptr[(k + 1) * per_tick]
             counts.append(np.diff(spikes.indptr[k * per_tick : (k + 1) * per_tick + 1]))
             ids.append(spikes.ids[first:last])
@@ -158,6 +161,11 @@ def _runs_of(
     yield from run()
     if not n_windows:
         raise TaskError(f"{path}: no events on {', '.join(c.events_topic for c in robot.cameras)}; record that topic")
+    if not n_known:
+        begin, end = max(int(t[0]) for t in times), min(int(t[-1]) for t in times)
+        spans = [f"{a * 1e-9:.2f} to {b * 1e-9:.2f} s" for a, b in ((first_ns, last_ns), (begin, end))]
+        found = f"events from {spans[0]} and truths from {spans[1]} do not overlap"
+        raise TaskError(f"{path}: {found}; do their clocks agree?")
 
 
 def _windows(

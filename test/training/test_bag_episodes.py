@@ -27,8 +27,11 @@ START_NS = 5_000_000_000
 PERIOD_NS = 10_000_000
 
 
-def write_bag(path, robot, ticks=400, pause=None, blank=False):
-    """Events of each control period, and every second one the ball's place; returns the truths by time [ns]."""
+def write_bag(path, robot, ticks=400, pause=None, blank=False, late_ns=0, spoilt=None):
+    """Events of each control period, and every second one the ball's place; returns the truths by time [ns].
+
+    The place is ``late_ns`` behind the events, and NaN in the period ``spoilt``.
+    """
     file, truths, seq, shift = McapFile(path), {}, 0, 0
     types = file.types.types
 
@@ -55,8 +58,9 @@ def write_bag(path, robot, ticks=400, pause=None, blank=False):
                 seq += 1
                 truths[end_ns] = world.truth
                 if tick % 2 == 0:
-                    point = types["geometry_msgs/msg/Point"](*map(float, world.truth), z=0.0)
-                    stamped = types["geometry_msgs/msg/PointStamped"](header=header(end_ns), point=point)
+                    x, y = map(float, world.truth)
+                    point = types["geometry_msgs/msg/Point"](float("nan") if tick == spoilt else x, y, z=0.0)
+                    stamped = types["geometry_msgs/msg/PointStamped"](header=header(end_ns + late_ns), point=point)
                     file.write_message("/ball", end_ns, stamped)
     finally:
         file.close()
@@ -124,6 +128,12 @@ def test_recordings_that_do_not_serve_are_refused(robot, bag, tmp_path):
     write_bag(tmp_path / "short.mcap", robot, 30)
     with pytest.raises(TaskError, match=r"short.mcap: 0.28 s of events with truths; record at least 1.6 s"):
         bag_episodes(robot, NETWORK, [tmp_path / "short.mcap"], targets)
+    write_bag(tmp_path / "late.mcap", robot, 30, late_ns=10**10)
+    with pytest.raises(TaskError, match=r"late.mcap: events from .* and truths from .* do not overlap"):
+        bag_episodes(robot, NETWORK, [tmp_path / "late.mcap"], targets)
+    write_bag(tmp_path / "spoilt.mcap", robot, 30, spoilt=10)
+    with pytest.raises(TaskError, match=r"spoilt.mcap: /ball.point.x at \d+ ns is nan; leave it out"):
+        bag_episodes(robot, NETWORK, [tmp_path / "spoilt.mcap"], targets)
     with pytest.raises(LiquidSpikeError, match="none.mcap: no such bag"):
         bag_episodes(robot, NETWORK, [tmp_path / "none.mcap"], targets)
 

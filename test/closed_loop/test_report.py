@@ -195,6 +195,19 @@ def test_a_task_that_brings_its_own_faults_is_judged_under_them():
     assert "under the task's own faults" in text and "The spiking perception before it is in the latency" in text
 
 
+def test_a_variant_of_the_estimates_has_pictures_that_a_page_finds():
+    """A URL ends at a question mark. No perception is in its latency."""
+    plan = changed(plan_named("published"), NAMES, ("pencil-hard?truth",), ("clean",), range(1, 4), 40)
+    records = {
+        c: record(c.controller, c.training_seed, RATES[c.controller], task=c.task, perturbations=("clean",))
+        for c in plan.cells()
+    }
+    text = markdown.write(sections(plan, records, "command"), "figures")
+    assert "(figures/pencil-hard-truth-success.svg)" in text and "Task pencil-hard?truth" in text
+    assert not any("?" in name for name in re.findall(r"\(figures/(.*)\.svg\)", text))
+    assert "under the task's own faults" in text and "The spiking perception before it" not in text
+
+
 def test_without_a_spiking_controller_there_is_nothing_to_claim():
     _, records = run(RATES)
     mine = standings([r for r in records.values() if not r.controller.startswith("spiking")])["swing-up"]

@@ -75,6 +75,8 @@ class PencilHardProcedure(Procedure):
     the shipped one.
     """
 
+    times_perception = True
+
     def __init__(self) -> None:
         super().__init__("pencil-hard")
 

@@ -6,6 +6,7 @@ Only training needs torch.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -96,7 +97,10 @@ class Procedure:
         identity: of the task, see :func:`~.provenance.identity`.
         duration_s: of an episode [s].
         own_faults: its episodes bring their own faults; no perturbation applies.
+        times_perception: the latency of a control step has the perception's in it.
     """
+
+    times_perception = False
 
     def __init__(self, source: str) -> None:
         text, mark, estimates = source.partition("?")
@@ -280,7 +284,7 @@ def training_key(candidate: Candidate, recipe: str, seed: int, rounds: int) -> d
 def training_command(task_name: str, candidate: Candidate, config: Any) -> str:
     """The command line that makes the same network; ``config`` has ``seed`` and ``n_rounds``."""
     return (
-        f"liquid-spike bench closed-loop --tasks {task_name} --controllers {candidate.name} "
+        f"liquid-spike bench closed-loop --tasks {shlex.quote(task_name)} --controllers {candidate.name} "
         f"--training-seeds {config.seed}:{config.seed + 1} --rounds {config.n_rounds}"
     )
 

@@ -100,15 +100,16 @@ def _how_to_read() -> str:
 
 
 def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
-    own = procedure_named(task).own_faults
+    procedure, stem = procedure_named(task), task.replace("?", "-")  # a URL would end at the mark
+    own = procedure.own_faults
     shown = [
         Section(2, f"Task {task}", (
             "Success under each perturbation [%].", tables.success(mine),
-            Picture(f"{task}-success", figures.success(mine),
+            Picture(f"{stem}-success", figures.success(mine),
                     "Success by perturbation: dot and band are the mean and its interval, strokes single trainings."),
             "Score under each perturbation.", tables.score(mine),
-            _COST + _PERCEPTION * own, tables.cost(mine),
-            Picture(f"{task}-latency", figures.latency(mine), "Latency of a control step, observation to command."),
+            _COST + _PERCEPTION * procedure.times_perception, tables.cost(mine),
+            Picture(f"{stem}-latency", figures.latency(mine), "Latency of a control step, observation to command."),
         )),
     ]  # fmt: skip
     trained = {name: s for name, s in mine.items() if s.candidate.learns}
@@ -116,10 +117,10 @@ def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
     if trained and hard:
         about = "under the task's own faults" if own else f"mean over {', '.join(hard)}"
         shown.append(Section(2, f"Task {task}: what it is worth", (
-            Picture(f"{task}-parameters", figures.score_against_parameters(trained, hard),
+            Picture(f"{stem}-parameters", figures.score_against_parameters(trained, hard),
                     f"Score against trained numbers, {about}."),
-            Picture(f"{task}-training", figures.training(trained, hard), f"Success against training time, {about}."),
-            Picture(f"{task}-energy", figures.energy(trained), "Energy of a control step by named model."),
+            Picture(f"{stem}-training", figures.training(trained, hard), f"Success against training time, {about}."),
+            Picture(f"{stem}-energy", figures.energy(trained), "Energy of a control step by named model."),
         )))  # fmt: skip
     return shown
 

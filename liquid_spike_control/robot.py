@@ -235,6 +235,22 @@ class Estimate(_Entry, frozen=True):
     mujoco: MujocoPlace | None = None
 
 
+class SafeStage(_Entry, frozen=True):
+    """What follows the safe value of a command.
+
+    Attributes:
+        after_s: since the safe command set in [s].
+        value: in the command's unit; it may lie outside the command's range.
+    """
+
+    after_s: float
+    value: float
+
+
+#: A stage of the safe command sets in within an hour [s].
+LAST_STAGE_S = 3600.0
+
+
 class Command(_Entry, frozen=True):
     """A number that the robot takes. Limits have no default.
 
@@ -243,6 +259,7 @@ class Command(_Entry, frozen=True):
         least, most: the range that leaves the gate, in the unit.
         rate: greatest change, in the unit per second.
         safe: what the robot gets when no command stands; within the range.
+        safe_then: what follows it, by time, such as no thrust after a slow descent.
         mujoco: its actuator; without one the task applies the command.
         ros: its place on ROS.
     """
@@ -253,6 +270,7 @@ class Command(_Entry, frozen=True):
     most: float
     rate: float
     safe: float
+    safe_then: tuple[SafeStage, ...] = ()
     mujoco: MujocoPlace | None = None
     ros: RosPlace | None = None
 
@@ -505,6 +523,14 @@ class Robot(_Entry, frozen=True):
             self._refuse(f"{where}.least", command.least, f"give a number below most, {command.most}")
         if not command.least <= command.safe <= command.most:
             self._refuse(f"{where}.safe", command.safe, f"give a number from {command.least} to {command.most}")
+        before_s = 0.0
+        for k, stage in enumerate(command.safe_then):
+            if not before_s < stage.after_s <= LAST_STAGE_S:
+                remedy = f"give a time above {before_s} and up to {LAST_STAGE_S:g} s"
+                self._refuse(f"{where}.safe_then[{k}].after_s", stage.after_s, remedy)
+            if not math.isfinite(stage.value):
+                self._refuse(f"{where}.safe_then[{k}].value", stage.value, "give a finite number")
+            before_s = stage.after_s
         if command.mujoco is not None:
             self._check_place(f"{where}.mujoco", command.mujoco, ("actuator",))
 
@@ -541,7 +567,16 @@ class Robot(_Entry, frozen=True):
         if tighter is not None:
             least, most = np.maximum(least, -np.asarray(tighter)), np.minimum(most, tighter)
         rate, safe = np.array([c.rate for c in self.commands]), np.array([c.safe for c in self.commands])
-        return GateLimits(names(self.commands), least, most, rate, round(self.max_age_s * 1e9), safe)
+        stages = tuple((round(after_s * 1e9), np.array(values)) for after_s, values in self.safe_stages())
+        return GateLimits(names(self.commands), least, most, rate, round(self.max_age_s * 1e9), safe, stages)
+
+    def safe_stages(self) -> tuple[tuple[float, tuple[float, ...]], ...]:
+        """Times at which the safe command changes [s], and the values of all commands from then on."""
+        times = sorted({stage.after_s for command in self.commands for stage in command.safe_then})
+        return tuple(
+            (t, tuple([c.safe, *(s.value for s in c.safe_then if s.after_s <= t)][-1] for c in self.commands))
+            for t in times
+        )
 
     def reading_places(self) -> tuple[RosPlace, ...]:
         """Where each reading and setpoint is on ROS; by default the position of a joint of its name."""

@@ -12,7 +12,7 @@ from cli_here import cli
 from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
 from liquid_spike_control.errors import ModelError, RobotError
 from liquid_spike_control.resources import shipped_model
-from liquid_spike_control.robot import Camera, Command, Estimate, Reading, Robot, Setpoint
+from liquid_spike_control.robot import Camera, Command, Estimate, Reading, Robot, SafeStage, Setpoint
 from liquid_spike_control.robot_file import read_robot
 from liquid_spike_control.robots.catalogue import descriptions, robot_named
 from liquid_spike_control.tasks.of_robot import task_of
@@ -104,6 +104,21 @@ def test_the_arm_is_right(folder):
     robot, task = read_robot(folder), task_of(read_robot(folder))
     assert [o.name for o in robot.observations] == ["angle", "rate", "target", "bearing"]
     assert task.observe().tolist() == [0.0, 0.0, 0.0] and task.estimates().tolist() == [0.0]
+
+
+def test_stages_of_the_safe_command_are_those_of_all_commands(folder):
+    robot = read_robot(folder)
+    (torque,) = robot.commands
+    brake = msgspec.structs.replace(torque, name="brake", safe=0.5, safe_then=(SafeStage(after_s=2.0, value=1.0),))
+    torque = msgspec.structs.replace(
+        torque, safe_then=(SafeStage(after_s=1.0, value=-0.5), SafeStage(after_s=3.0, value=-4.0))
+    )
+    both = msgspec.structs.replace(robot, commands=(torque, brake))
+    assert both.safe_stages() == ((1.0, (-0.5, 0.5)), (2.0, (-0.5, 1.0)), (3.0, (-4.0, 1.0)))
+    limits = both.gate_limits([0.8, 0.8])  # a controller's tighter range does not bound them
+    assert [o.tolist() for o in limits.outputs] == [[0.0, 0.5], [-0.5, 0.5], [-0.5, 1.0], [-4.0, 1.0]]
+    assert [after_ns for after_ns, _ in limits.then] == [10**9, 2 * 10**9, 3 * 10**9]
+    assert robot.safe_stages() == () and robot.gate_limits().then == ()
 
 
 REQUIRED = [
@@ -280,6 +295,13 @@ WRONG = [
     ("commands.0.rate", INF, f"commands[0] (torque).rate: inf; {FINITE}"),
     ("commands.0.safe", 5.0, "commands[0] (torque).safe: 5.0; give a number from -1.0 to 2.0"),
     ("commands.0.safe", NAN, f"commands[0] (torque).safe: nan; {FINITE}"),
+    ("commands.0.safe_then", [{"after_s": 0.0, "value": 0.0}],
+     "commands[0] (torque).safe_then[0].after_s: 0.0; give a time above 0.0 and up to 3600 s"),
+    ("commands.0.safe_then", [{"after_s": 2.0, "value": 0.0}, {"after_s": 2.0, "value": 0.0}],
+     "commands[0] (torque).safe_then[1].after_s: 2.0; give a time above 2.0 and up to 3600 s"),
+    ("commands.0.safe_then", [{"after_s": 2.0, "value": NAN}],
+     "commands[0] (torque).safe_then[0].value: nan; give a finite number"),
+    ("commands.0.safe_then", [{"after_s": 2.0}], f"commands[0].safe_then[0].value: {NO_DEFAULT}"),
     ("commands.0.limit", 2.0, f"commands[0].limit: {UNKNOWN}"),
     ("commands.0.mujoco", {"joint": "hinge", "field": "position"}, "commands[0] (torque).mujoco: joint; give actuator"),
     ("commands.0.ros", {"topic": "a", "type": JOINT_STATE, "field": "hinge"},

@@ -14,6 +14,9 @@ A command passes in the order finite -> range -> rate -> age -> e-stop, where th
   catches up.
 - A pressed e-stop latches: the safe command goes out until :func:`release`.
 
+The safe command may be a sequence, such as a slow descent and then no thrust: stages follow one another by the time
+since it set in, of which a jump of the clock is no part. A gate that has let no command through sends the last stage.
+
 The safe command is immediate, never rate limited; the way back from it is. With ``t0`` the time of the last
 change (the stamp of an admitted command, or when the safe command set in; unknown at the start), an admitted
 command moves the output by at most ``rate * min(stamp - t0, max_age)``. So every output is finite and in
@@ -33,6 +36,8 @@ from ..errors import TaskError
 
 #: A command older than this is stale in every configuration; a longer timeout would mean "off".
 LONGEST_MAX_AGE_NS = 1_000_000_000
+#: What passes between two looks at most, where the stages of the safe command count time: a clock may be set [ns].
+LONGEST_LOOK_NS = 1_000_000_000
 
 
 class Verdict(IntEnum):
@@ -61,6 +66,8 @@ class GateLimits:
         rate: greatest change of each command per second.
         max_age_ns: a command older than this is no longer valid; at most 1 s [ns].
         safe: output while no command is valid, within the range.
+        then: stages that take its place, ascending: time since the safe command set in [ns], and output. They may lie
+            outside the range, which bounds controllers: no controller need be allowed to stop a rotor.
 
     Raises:
         TaskError: a limit is missing, not finite, zero or contradicts another; names the field.
@@ -72,6 +79,7 @@ class GateLimits:
     rate: np.ndarray
     max_age_ns: int
     safe: np.ndarray
+    then: tuple[tuple[int, np.ndarray], ...] = ()
 
     def __post_init__(self) -> None:
         names = tuple(self.names)
@@ -87,6 +95,22 @@ class GateLimits:
         whole = isinstance(age, int | np.integer) and not isinstance(age, bool)
         if not whole or not 0 < age <= LONGEST_MAX_AGE_NS:
             raise TaskError(f"gate: max_age_ns is {age}; give 1 to {LONGEST_MAX_AGE_NS}, there is no off")
+        times = [after_ns for after_ns, _ in self.then]
+        if any(later <= earlier for earlier, later in zip([0, *times], times, strict=False)):
+            raise TaskError(f"gate: then sets in at {times} ns; give ascending times above 0")
+        stages = tuple((after_ns, _limit("then", output, len(names))) for after_ns, output in self.then)
+        object.__setattr__(self, "then", stages)
+
+    @property
+    def outputs(self) -> tuple[np.ndarray, ...]:
+        """The safe command and its later stages."""
+        return (self.safe, *(output for _, output in self.then))
+
+    def safe_after(self, held_ns: int | None) -> np.ndarray:
+        """The safe command that has been out for so long [ns]; the last stage for None."""
+        if held_ns is None:
+            return self.outputs[-1]
+        return self.outputs[sum(after_ns <= held_ns for after_ns, _ in self.then)]
 
     def _demand(self, field: str, holds: np.ndarray, remedy: str) -> None:
         for name, value, good in zip(self.names, getattr(self, field), holds, strict=True):
@@ -104,6 +128,7 @@ class GateState:
         changed_ns: when the output last changed: rate is counted from here; None when unknown.
         now_ns: the latest time seen, or None.
         safe: whether ``output`` is the safe command because no valid one is available.
+        held_ns: how long the safe command has been out [ns]; None before the first command was let through.
         stopped: whether the e-stop is latched.
         counts: how often each :class:`Verdict` was given, by its number.
     """
@@ -113,6 +138,7 @@ class GateState:
     changed_ns: int | None = None
     now_ns: int | None = None
     safe: bool = True
+    held_ns: int | None = None
     stopped: bool = False
     counts: tuple[int, ...] = (0,) * len(Verdict)
 
@@ -121,8 +147,8 @@ Result = tuple[GateState, np.ndarray, Verdict]
 
 
 def initial_state(limits: GateLimits) -> GateState:
-    """A gate that has seen nothing and sends the safe command."""
-    return GateState(limits.safe)
+    """A gate that has seen nothing and sends the safe command, of which the last stage."""
+    return GateState(limits.safe_after(None))
 
 
 def press(limits: GateLimits, state: GateState, now_ns: int) -> GateState:
@@ -179,7 +205,7 @@ def admit(
         verdict = Verdict.CLIPPED_RANGE
     else:
         verdict = Verdict.ACCEPTED
-    return _end(replace(state, output=output, stamp_ns=stamp_ns, changed_ns=stamp_ns, safe=False), verdict)
+    return _end(replace(state, output=output, stamp_ns=stamp_ns, changed_ns=stamp_ns, safe=False, held_ns=0), verdict)
 
 
 def watchdog(limits: GateLimits, state: GateState, now_ns: int) -> Result:
@@ -204,9 +230,12 @@ def watchdog(limits: GateLimits, state: GateState, now_ns: int) -> Result:
 
 def _at(state: GateState, now_ns: int) -> GateState:
     """The state at a time; a clock that ran back makes all stamps unknown."""
+    held_ns = state.held_ns
+    if held_ns is not None and state.now_ns is not None:
+        held_ns += min(max(now_ns - state.now_ns, 0), LONGEST_LOOK_NS)
     if state.now_ns is not None and now_ns < state.now_ns:
-        return replace(state, stamp_ns=None, changed_ns=None, now_ns=now_ns)
-    return replace(state, now_ns=now_ns)
+        return replace(state, stamp_ns=None, changed_ns=None, now_ns=now_ns, held_ns=held_ns)
+    return replace(state, now_ns=now_ns, held_ns=held_ns)
 
 
 def _stand(limits: GateLimits, state: GateState, now_ns: int) -> GateState:
@@ -218,13 +247,33 @@ def _stand(limits: GateLimits, state: GateState, now_ns: int) -> GateState:
 
 def _safe(limits: GateLimits, state: GateState, now_ns: int) -> GateState:
     """Send the safe command; the rate counts from when it set in."""
-    return state if state.safe else replace(state, output=limits.safe, changed_ns=now_ns, safe=True)
+    held_ns = state.held_ns if state.safe else 0
+    output = limits.safe_after(held_ns)
+    if state.safe and output is state.output:
+        return state
+    return replace(state, output=output, changed_ns=now_ns, safe=True, held_ns=held_ns)
 
 
 def _end(state: GateState, verdict: Verdict) -> Result:
     counts = list(state.counts)
     counts[verdict] += 1
     return replace(state, counts=tuple(counts)), state.output, verdict
+
+
+def stages(after_s: Sequence[float], values: Sequence[float], n: int) -> tuple[tuple[int, np.ndarray], ...]:
+    """Stages of :class:`GateLimits` out of flat numbers, as nodes' parameters hold them.
+
+    Args:
+        after_s: time of each stage [s].
+        values: those of its ``n`` commands, one stage after the other.
+        n: commands.
+
+    Raises:
+        TaskError: not ``n`` values a stage, or a time that is not finite.
+    """
+    if len(values) != len(after_s) * n or not np.isfinite(after_s).all():
+        raise TaskError(f"gate: {len(after_s)} stages of the safe command, {len(values)} values; give {n} for each")
+    return tuple((round(t * 1e9), np.array(values[k * n : (k + 1) * n], float)) for k, t in enumerate(after_s))
 
 
 def _limit(field: str, value: np.ndarray, n: int) -> np.ndarray:

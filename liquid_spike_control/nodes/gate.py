@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 
 from ..checkpoint import check_commands
 from ..control.files import read_controller_file
-from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, watchdog
+from ..control.gate import GateLimits, Verdict, admit, initial_state, press, release, stages, watchdog
 from ..errors import GraphError
 from ..joints import by_topic
 from . import graph
@@ -54,6 +54,10 @@ class GateNode(GraphNode):
         self._upper = self.parameter("upper", numbers, "greatest command, in the unit of each")
         self._rate = self.parameter("rate", numbers, "greatest change per second, in the unit of each")
         self._safe = self.parameter("safe", numbers, "what goes out when no command stands, in the unit of each")
+        self._safe_after_s = self.parameter(
+            "safe_after_s", numbers, "times since the safe command set in at which others take its place [s]"
+        )
+        self._safe_then = self.parameter("safe_then", numbers, "these, stage after stage, in the unit of each command")
         self._max_age_s = self.parameter(
             "max_age_s", Parameter.Type.DOUBLE, "an older command is dropped [s]", 0.001, 1.0
         )
@@ -83,13 +87,14 @@ class GateNode(GraphNode):
         robot = Interfaces(self._type, self._names, self._interfaces or (), "command")
         lower, upper = np.array(self._lower), np.array(self._upper)
         age_ns = round(self._max_age_s * 1e9)
-        limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
+        then = stages(self._safe_after_s or (), self._safe_then or (), len(self._names))
+        limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe, then)
         if self._file:
             file = read_controller_file(self._file)
             check_commands(file, self._names, self._units)
             tighter = np.array(file.command_limits)
             lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)
-            limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe)
+            limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe, then)
         parts = self._parts()
         self._limits = limits
         self._warm()
@@ -131,7 +136,7 @@ class GateNode(GraphNode):
 
     def deactivate(self) -> None:
         """The safe command is the last one sent, and waits for the robot to have it."""
-        self._send(self._stamp_ns, self._limits.safe)
+        self._send(self._stamp_ns, press(self._limits, self._state, self._stamp_ns).output)
         for publisher, *_ in self._outputs:
             publisher.wait_for_all_acked(Duration(nanoseconds=ACKNOWLEDGE_NS))
 
@@ -184,7 +189,7 @@ class GateNode(GraphNode):
             self._pressed = True
             if self.active:
                 self._state = press(self._limits, self._state, self._stamp_ns)
-                self._send(self._stamp_ns, self._limits.safe)
+                self._send(self._stamp_ns, self._state.output)
             self.get_logger().warning("e-stop pressed; release it with the service ~/reset_e_stop")
 
     def _on_reset_e_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

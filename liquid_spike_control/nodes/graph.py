@@ -356,6 +356,8 @@ def _gate(options: GraphOptions) -> dict[str, object]:
         name: [getattr(command, field) for command in robot.commands]
         for name, field in (("lower", "least"), ("upper", "most"), ("rate", "rate"), ("safe", "safe"))
     }
+    if stages := robot.safe_stages():
+        limits |= {"safe_after_s": [t for t, _ in stages], "safe_then": [v for _, values in stages for v in values]}
     qos: dict[str, object] = {}
     robot_places = parts(options)
     for place in () if options.simulated else robot_places or places:

@@ -22,7 +22,7 @@ KNOWN = frozenset(
         "output", "topics", "types", "drain_period_s",
         "command_names", "command_units", "command_topic", "command_type", "command_interfaces", "command_frame_id",
         "robot_topics", "robot_types", "robot_interfaces",
-        "lower", "upper", "rate", "safe", "max_age_s", "watchdog_s",
+        "lower", "upper", "rate", "safe", "safe_after_s", "safe_then", "max_age_s", "watchdog_s",
         "joint_topic", "joint_type", "joint_names", "joint_units", "joint_interfaces", "joint_topics",
         "joint_types", "tolerance_s", "period_s",
         "setpoint_names", "setpoint_defaults", "estimate_names", "estimate_units", "spiking_backend", "sheds",

@@ -43,7 +43,7 @@ class GateReplay:
         self._state = initial_state(limits)
         self.verdicts: dict[int, Verdict] = {}
         self._ramp = False  # the safe command began at an unknown time
-        self._safe = limits.safe.tobytes()
+        self._safe = {output.tobytes() for output in limits.outputs}
 
     def compare(self, contents: Contents, commands: dict[int, np.ndarray], topic: str) -> Comparison:
         """Go through the gated commands.
@@ -64,7 +64,7 @@ class GateReplay:
                 presses.popleft()
                 self._state = press(self._limits, self._state, stamp)
             # the watchdog's messages carry the clock, which may be the stamp of a command under way
-            early = self._stamped and not self._strict and number < latest[stamp] and values.tobytes() == self._safe
+            early = self._stamped and not self._strict and number < latest[stamp] and values.tobytes() in self._safe
             command = None if early else unanswered.pop(stamp, None)
             if command is None:
                 self._own(account, stamp, values, number == len(contents.gated) - 1)
@@ -90,7 +90,7 @@ class GateReplay:
             if output.tobytes() == recorded:
                 break
         else:
-            if recorded == self._safe or not there:
+            if recorded in self._safe or not there:
                 return message.at_ns
             start = self._state.output
             plausible = [s for s in there if self._ramp and self._between(start, values, commands[s])]
@@ -102,15 +102,15 @@ class GateReplay:
     def _admitted(self, account: Comparison, stamp: int, values: np.ndarray, command: np.ndarray) -> None:
         recorded = values.tobytes()
         state, output, verdict = admit(self._limits, self._state, command, stamp, stamp)
-        if verdict == Verdict.E_STOP and recorded != self._safe:  # released, by a service that is not in the bag
+        if verdict == Verdict.E_STOP and recorded not in self._safe:  # released, by a service that is not in the bag
             self._state, self._ramp = release(self._state), True
             state, output, verdict = admit(self._limits, self._state, command, stamp, stamp)
         if output.tobytes() == recorded:
             self._state, self._ramp = state, self._ramp and verdict == Verdict.CLIPPED_RATE
             self.verdicts[stamp] = verdict
             account.identical += 1
-        elif recorded == self._safe and not self._strict:
-            self._set_safe(stamp)
+        elif recorded in self._safe and not self._strict:
+            self._set_safe(stamp, values)
             account.outside += 1
         elif self._ramp and self._between(self._state.output, values, command):
             self._state = replace(state, output=values)
@@ -124,21 +124,21 @@ class GateReplay:
         command that still stands, where a newer one ran ahead of the clock.
         """
         recorded = values.tobytes()
-        if not self._strict and recorded == self._state.output.tobytes() != self._safe:
+        if not self._strict and recorded == self._state.output.tobytes() and recorded not in self._safe:
             account.outside += 1
-        elif recorded != self._safe:
+        elif recorded not in self._safe:
             account.differs(stamp, _text(values), "")
         elif self._strict and not last and not self._state.stopped:
             account.differs(stamp, f"{_text(values)}, which answers no command", "")
         else:
-            self._set_safe(stamp)
+            self._set_safe(stamp, values)
             account.outside += 1
 
-    def _set_safe(self, stamp: int) -> None:
+    def _set_safe(self, stamp: int, values: np.ndarray) -> None:
         standing = self._state.stamp_ns
         late = stamp if standing is None else max(stamp, standing + self._limits.max_age_ns + 1)
         self._state, _, _ = watchdog(self._limits, self._state, late)
-        self._state = replace(self._state, now_ns=stamp)
+        self._state = replace(self._state, now_ns=stamp, output=values)
         self._ramp = True
 
     def _between(self, start: np.ndarray, values: np.ndarray, command: np.ndarray) -> bool:

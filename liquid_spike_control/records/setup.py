@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..control.gate import GateLimits
+from ..control.gate import GateLimits, stages
 from ..errors import TaskError
 from ..events.camera_streams import CameraStream
 from ..events.front_end import Sensor, from_json
@@ -119,7 +119,7 @@ class Setup:
         """The gate's limits, tightened by the controller's, as the gate node does it."""
         own = self.limits
         lower, upper = np.maximum(own.lower, -command_limits), np.minimum(own.upper, command_limits)
-        return GateLimits(own.names, lower, upper, own.rate, own.max_age_ns, own.safe)
+        return GateLimits(own.names, lower, upper, own.rate, own.max_age_ns, own.safe, own.then)
 
 
 def setup_of(description: Description, topics: Topics, mode: str | None, robot: Robot) -> Setup:
@@ -170,10 +170,19 @@ def setup_of(description: Description, topics: Topics, mode: str | None, robot: 
                 np.array(parameter("gate", "rate", limits.rate)),
                 round(parameter("gate", "max_age_s", limits.max_age_ns * 1e-9) * 1e9),
                 np.array(parameter("gate", "safe", limits.safe)),
+                _stages(description, limits, len(commands)),
             ),
         )  # fmt: skip
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TaskError(f"the bag's parameters cannot be read ({error}); record it with liquid-spike record") from None
+
+
+def _stages(description: Description, limits: GateLimits, n: int) -> tuple[tuple[int, np.ndarray], ...]:
+    """Stages of the safe command as the gate node had them, or else, in a bag without its parameters, the robot's."""
+    if description.parameter("gate", "safe") is None:
+        return limits.then
+    parameter = description.parameter
+    return stages(parameter("gate", "safe_after_s") or (), parameter("gate", "safe_then") or (), n)
 
 
 def _cameras(

@@ -77,6 +77,23 @@ def test_when_commands_stop_the_safe_command_goes_out_in_50_ms(gate):
     assert first_safe.effort[0] == 0.0
 
 
+def test_the_safe_command_has_stages(probe):
+    """None before the first command; then the first stage, later the next, and the first again as the last message."""
+    with started("gate", mode="realtime", use_sim_time="false", safe_after_s="[0.6]", safe_then="[-12.0]") as process:
+        gate = Gate(probe, process)
+        gate.probe.spin_until(lambda: gate.heard, 3, "the watchdog")
+        assert {m.effort[0] for m in gate.heard} == {-12.0}
+        assert gate.answer(3.0) == 3.0
+        gate.probe.spin_until(lambda: gate.heard[-1].effort[0] == 0.0, 2, "the first stage")
+        gate.probe.spin_until(lambda: gate.heard[-1].effort[0] == -12.0, 3, "the next stage")
+        seen = [m for m in gate.heard if m.effort[0] == 0.0]
+        lasted = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec for m in (seen[0], seen[-1])]
+        assert 0.3 < lasted[1] - lasted[0] < 1.5  # 0.6 s on an idle machine
+        assert gate.answer(-9.0) == -9.0
+        assert probe.change("gate", DEACTIVATE)
+        gate.probe.spin_until(lambda: gate.heard[-1].effort[0] == 0.0, 2, "the last message")
+
+
 def test_by_the_simulations_clock_commands_do_not_age_while_it_stands(probe):
     """A simulation that runs slower than the wall clock: 30 ms are 30 ms of its time."""
     with started("gate", mode="realtime", use_sim_time="true") as process:

@@ -18,18 +18,22 @@ NAMES = ("force",)
 LIMITS = GateLimits(NAMES, [-10.0], [10.0], [100.0], 30 * MS, [0.0])
 
 
+STAGED = replace(LIMITS, then=((40 * MS, np.array([-12.0])),))
+
+
 class Gate:
     """The gate node's rules, on a clock of its own: a command is answered when it comes, silence by the watchdog."""
 
-    def __init__(self):
-        self.state = initial_state(LIMITS)
+    def __init__(self, limits=LIMITS):
+        self.limits = limits
+        self.state = initial_state(limits)
         self.contents = Contents()
         self.heard, self.stamp = START, START
         self.verdicts = []
 
     def command(self, stamp, value, now):
         self.contents.commands.append(Published(now, Quantities(stamp, NAMES, np.array([value]))))
-        self.state, output, verdict = admit(LIMITS, self.state, [value], stamp, now)
+        self.state, output, verdict = admit(self.limits, self.state, [value], stamp, now)
         self.verdicts.append(verdict)
         if self.state.stamp_ns == stamp:
             self.heard = now
@@ -39,23 +43,23 @@ class Gate:
         self.send(stamp, output, now)
 
     def look(self, now):
-        if now - self.heard > LIMITS.max_age_ns:
-            self.state, output, _ = watchdog(LIMITS, self.state, self.stamp + now - self.heard)
+        if now - self.heard > self.limits.max_age_ns:
+            self.state, output, _ = watchdog(self.limits, self.state, self.stamp + now - self.heard)
             self.send(now, output, now)
 
     def e_stop(self, now):
         self.contents.e_stops.append(now)
-        self.state = press(LIMITS, self.state, self.stamp)
-        self.send(self.stamp, LIMITS.safe, now + 1)
+        self.state = press(self.limits, self.state, self.stamp)
+        self.send(self.stamp, self.state.output, now + 1)
 
     def send(self, stamp, output, now):
         self.contents.gated.append(Published(now, Quantities(stamp, NAMES, np.array(output))))
 
 
-def run(seed, ticks=600, e_stop=None, reset=None) -> Gate:
+def run(seed, ticks=600, e_stop=None, reset=None, limits=LIMITS) -> Gate:
     """Commands every 5 ms that come late by a few ms, some by more than is allowed, with pauses of 100 ms."""
     rng = np.random.default_rng(seed)
-    gate, under_way, value = Gate(), deque(), 0.0
+    gate, under_way, value = Gate(limits), deque(), 0.0
     for tick in range(ticks):
         now = START + tick * 5 * MS
         if tick % 150 < 130:
@@ -78,8 +82,8 @@ def commands_of(contents):
     return {c.quantities.stamp_ns: c.quantities.values for c in contents.commands}
 
 
-def compared(contents, strict=False):
-    return GateReplay(LIMITS, strict).compare(contents, commands_of(contents), "/gated")
+def compared(contents, strict=False, limits=LIMITS):
+    return GateReplay(limits, strict).compare(contents, commands_of(contents), "/gated")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,6 +95,16 @@ def test_what_a_clock_decided_is_outside_and_the_rest_identical(seed):
     assert account.unanswered == gate.verdicts.count(Verdict.STALE) + gate.verdicts.count(Verdict.DROPPED_ORDER)
     assert account.identical + account.outside == len(gate.contents.gated)
     assert account.identical > 450
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stages_of_the_safe_command_are_safe(seed):
+    gate = run(seed, limits=STAGED)
+    sent = [m.quantities.values[0] for m in gate.contents.gated]
+    assert sent.count(0.0) > 4 and sent.count(-12.0) > 4
+    account = compared(gate.contents, limits=STAGED)
+    assert account.differing == 0 and account.identical > 450
+    assert compared(gate.contents).differing > 4  # to a gate without stages -12 is nothing that it ever sends
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -42,6 +42,7 @@ class LiquidController:
     Attributes:
         observation_names, command_names, nominal_period_s, command_limits: see :class:`Controller`.
         architecture: of the network.
+        saturates: commands approach their limits as tanh does; if not, they are cut off there.
         clamped: steps whose ``dt`` was outside 0.1 to 10 nominal periods, or not a number.
         poisoned: steps that ended in a reset because a number was not finite.
     """
@@ -51,6 +52,7 @@ class LiquidController:
         self.command_names = file.command_names
         self.nominal_period_s = file.nominal_period_s
         self.command_limits = np.array(file.command_limits, float)
+        self.saturates = file.architecture.output == "tanh"
         self.architecture = file.architecture
         self.clamped = 0
         self.poisoned = 0
@@ -90,6 +92,16 @@ class LiquidController:
         if np.shape(state) != self._program.state.shape:
             raise ValueError(f"a state has shape {self._program.state.shape}, not {np.shape(state)}")
         self._program.state[:] = state
+
+    @property
+    def features(self) -> np.ndarray:
+        """The last layer's output in the last step, float32 ``(n,)``; a view that the next step overwrites."""
+        return self._program.features
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """What the last step gave before it was limited, in units of the limits, float32 ``(n_commands,)``; a view."""
+        return self._program.outputs
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command for an observation.

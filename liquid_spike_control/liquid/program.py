@@ -34,6 +34,8 @@ class Program:
         command: float64 ``(n_commands,)``; a view.
         state: float32 ``(parts, units)``: hidden states of all layers, then their memory cells; or ``(1, n)``, the
             samples before, the newest first; a view.
+        features: float32 ``(n,)``, the output of the last layer after a run; a view.
+        outputs: float32 ``(n_commands,)``, their projection, before it is limited; a view.
         n_sparse: layers whose synapses are stored one by one because that is faster.
     """
 
@@ -78,7 +80,7 @@ class Program:
             below = hidden + a.units - a.stages(n_commands)[-1]
         if a.stacked > 1:
             self._operations.append([op.SHIFT, inputs, n_sample, n_state])
-        header[op.OUTPUTS] = self._affine("project", below, pad=n_commands > LANES // 2)
+        header[op.OUTPUTS] = outputs = self._affine("project", below, pad=n_commands > LANES // 2)
         rows = np.array([row + [0] * (op.ROW - len(row)) for row in self._operations], np.int32)
         header[op.OPERATIONS] = self._place(rows)
         header[[op.N_OBSERVATIONS, op.N_COMMANDS, op.N_OPERATIONS]] = n_observations, n_commands, len(rows)
@@ -88,7 +90,10 @@ class Program:
         self.block = self._written()
         self.observation = self.block[header[op.OBSERVATION] :][:n_observations]
         self.command = self.block[header[op.COMMAND] :][:n_commands]
-        self.state = self.block.view(np.float32)[state:][:n_state].reshape(len(sizes), sizes[0] if sizes else a.units)
+        memory = self.block.view(np.float32)
+        self.features = memory[below:][: a.stages(n_commands)[-1]]
+        self.outputs = memory[outputs:][:n_commands]
+        self.state = memory[state:][:n_state].reshape(len(sizes), sizes[0] if sizes else a.units)
 
     # The block
 

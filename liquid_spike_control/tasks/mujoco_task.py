@@ -20,7 +20,7 @@ A task of its own is a subclass that overrides what it needs::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -117,6 +117,18 @@ class MujocoTask:
             RobotError: the task has none.
         """
         raise RobotError(f"{self.robot.source}: task: gives no reward; add a method reinforcement() to it")
+
+    def steering(self) -> Callable[[np.ndarray, float], np.ndarray]:
+        """What the commands steer against, for networks that adapt while they control.
+
+        Made anew for each episode, it gives the error ``(m,)`` of the commands for an observation ``(n,)``, ``dt``
+        seconds after the one before: 1 where it is large, positive where the command should be greater.
+
+        Raises:
+            RobotError: the task does not say.
+        """
+        raise RobotError(f"{self.robot.source}: task: does not say what its commands steer against; "
+                         "add a method steering() to it")  # fmt: skip
 
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """The model of the robot's scene, and its data.

@@ -149,13 +149,13 @@ DRIFTS: dict[str, Perturbation] = {
     p.name: p
     for p in (
         Perturbation("steady", duration_s=20.0),
-        Perturbation("mass_drift", mass=1.3, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("mass_drift", mass=1.4, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("friction_drift", friction=4.0, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
-        Perturbation("actuator_drift", actuator=0.75, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
-        Perturbation("actuator_failure", actuator=0.75, onset_s=8.0, duration_s=20.0),
-        Perturbation("period_drift", period=2.0, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
-        Perturbation("gain_drift", gain=1.4, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
-        Perturbation("noise_growth", noise=0.1, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("actuator_drift", actuator=0.65, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("actuator_failure", actuator=0.65, onset_s=8.0, duration_s=20.0),
+        Perturbation("period_drift", period=2.5, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("gain_drift", gain=1.6, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("noise_growth", noise=0.08, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("ten_minutes", duration_s=600.0),
     )
 }

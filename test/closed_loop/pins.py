@@ -204,6 +204,27 @@ def of_networks(spiking: bool = False) -> Numbers:
     return found
 
 
+def of_adaptation() -> Numbers:
+    """Rule, and commands of a network that adapts, on a fixed sequence of each task that it may adapt on."""
+    from liquid_spike_control.control.output_adaptation import RULE, OutputAdaptation
+    from liquid_spike_control.liquid.architecture import named
+    from liquid_spike_control.liquid.controller import new_controller
+    from liquid_spike_control.liquid.policies import new_policy
+
+    found: Numbers = {"rule": list(asdict(RULE).values())}
+    for name in ("swing-up", "hover"):
+        task = task_named(name)
+        numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, 1
+        network = new_controller(_file_of(new_policy(named("gru", units=6), *numbers), task))
+        adapting = OutputAdaptation(network, task.steering)
+        wave = np.sin(0.4 * np.arange(40)[:, None] + np.arange(len(task.observation_scales)))
+        seen = 0.3 * task.observation_scales * wave
+        if name == "swing-up":
+            seen[:, 1], seen[:, 2] = np.sin(0.3 * wave[:, 0]), np.cos(0.3 * wave[:, 0])
+        found[name] = np.concatenate([adapting.step(o, task.period_s) for o in seen])[-8:].tolist()
+    return found
+
+
 def of_laws() -> Numbers:
     """Commands of the model-based controllers on a fixed sequence of what they see."""
     from liquid_spike_control.bench.closed_loop.model_based import ModelBasedController, has_law
@@ -263,6 +284,7 @@ COMPONENTS: dict[str, tuple[Callable[[], int], Callable[[], Numbers], tuple[floa
     "pencil-hard imitation": (lambda: VERSIONS["pencil-hard imitation"], of_pencil_hard_imitation, TRAINED),
     "networks": (lambda: VERSIONS["networks"], of_networks, TRAINED),
     "spiking networks": (lambda: VERSIONS["spiking networks"], lambda: of_networks(spiking=True), TRAINED),
+    "adaptation": (lambda: VERSIONS["adaptation"], of_adaptation, STEPS),
     "laws": (lambda: VERSIONS["laws"], of_laws, STEPS),
     "sequences": (lambda: VERSIONS["sequences"], of_sequences, STEPS),
     "sequence fits": (lambda: VERSIONS["sequence fits"], of_sequence_fits, TRAINED),

@@ -3,10 +3,12 @@
 
 import pytest
 
+from liquid_spike_control.bench.closed_loop import running
 from liquid_spike_control.bench.closed_loop.candidates import CANDIDATES, PUBLISHED
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.robots.catalogue import TASKS
+from liquid_spike_control.tasks.perturbations import DRIFTS
 from liquid_spike_control.training.seeds import CONTROLLER_SEEDS
 
 
@@ -76,3 +78,20 @@ def test_what_cannot_be_is_refused_by_name(choice, says):
 def test_an_unknown_plan_lists_the_known_ones():
     with pytest.raises(TaskError, match="known plans: smoke, published"):
         plan_named("everything")
+
+
+def test_what_drifts_is_met_by_networks_of_one_training_that_adapt_and_that_do_not():
+    plans = {name: plan_named(name).cells() for name in ("drift", "horizon")}
+    for cells in plans.values():
+        assert {cell.task for cell in cells} == {"swing-up", "hover"}
+        learners = {c.controller for c in cells if c.training_seed}
+        assert {f"{n}_adapting" for n in ("mlp_stacked", "gru", "s5", "ltc", "cfc_mm")} == {
+            n for n in learners if CANDIDATES[n].adapts}  # fmt: skip
+        assert {CANDIDATES[n].learner for n in learners if CANDIDATES[n].adapts} <= learners
+        assert {c.training_seed for c in cells} == {0, 1, 2, 3}
+    networks = [{running.network_name(cell) for cell in cells} - {None} for cells in plans.values()]
+    assert networks[0] == networks[1] and len(networks[0]) == 2 * 5 * 3
+    assert {p for cell in plans["drift"] for p in cell.perturbations} | {"ten_minutes"} == set(DRIFTS)
+    gru, adapting = (next(c for c in plans["drift"] if c.controller == n) for n in ("gru", "gru_adapting"))
+    assert running.provenance(gru)["training"] == running.provenance(adapting)["training"]
+    assert "adaptation" not in running.provenance(gru) and running.provenance(adapting)["adaptation"] == 1

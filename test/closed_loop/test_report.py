@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from liquid_spike_control.bench.closed_loop import claims, html, markdown
+from liquid_spike_control.bench.closed_loop import claims, drifting, html, markdown
 from liquid_spike_control.bench.closed_loop.plan import FIRST_EPISODE, changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Evaluation, Record, Training
 from liquid_spike_control.bench.closed_loop.report import Picture, sections
-from liquid_spike_control.bench.closed_loop.statistics import Interval
+from liquid_spike_control.bench.closed_loop.statistics import Interval, holm
 from liquid_spike_control.bench.closed_loop.summary import standings
 from liquid_spike_control.tasks.scale import anchors_of
 
@@ -224,3 +224,40 @@ def test_standings_join_training_seeds():
     spiking = standings(records.values())["swing-up"]["spiking_loihi"]
     assert spiking.operations == pytest.approx(100)  # 50,000 in 500 steps
     assert spiking.energy()["horowitz45nm:ac"] == pytest.approx(100 * 0.9e-12)
+
+
+def drifting_run(rates, perturbations=("steady", "mass_drift", "noise_growth")):
+    plan = changed(plan_named("drift"), tuple(rates), ("swing-up",), perturbations, range(1, 4), 40)
+    return plan, {
+        cell: record(cell.controller, cell.training_seed, rates[cell.controller], perturbations=perturbations)
+        for cell in plan.cells()
+    }
+
+
+def test_what_drifts_is_compared_pair_by_pair_and_adjusted_together():
+    rates = {"gru": 0.5, "s5": 0.9, "cfc_mm": 0.9, "gru_adapting": 0.8}
+    plan, records = drifting_run(rates)
+    pairs = drifting.pairs(standings(records.values()))
+    assert [(p.first.candidate.name, p.second.candidate.name) for p in pairs] == [
+        ("cfc_mm", "gru"), ("cfc_mm", "s5"), ("gru_adapting", "gru")]  # fmt: skip
+    assert {p.perturbations for p in pairs} == {("mass_drift", "noise_growth")}  # not where nothing changes
+    assert [p.comparison.adjusted for p in pairs] == holm([p.comparison.p for p in pairs])
+    texts = [str(p.comparison) for p in pairs]
+    assert texts[0].startswith("CfC-mm is ahead: +40 points") and texts[1].startswith("no difference that counts: +0")
+    assert texts[2].startswith("GRU, adapting is ahead: +30")
+    text = markdown.write(sections(plan, records, "liquid-spike"), "figures")
+    assert "| swing-up | CfC-mm | 90.0 | GRU | 50.0 | CfC-mm is ahead" in text and "these 3 tests" in text
+
+
+def test_a_report_of_what_does_not_drift_has_no_such_section(found):
+    assert not any("changes within" in section.heading for section in found)
+    assert not drifting.pairs(standings(run(RATES)[1].values()))
+
+
+def test_a_reward_of_a_longer_episode_counts_as_one_of_the_scales_length():
+    _, records = drifting_run({"expert": 1.0}, ("steady",))
+    (whole,) = records.values()
+    e = whole.evaluations["steady"]
+    long = replace(e, perturbation={"duration_s": 20.0}, reward=tuple(2 * r for r in e.reward))
+    standing = standings([replace(whole, evaluations={"steady": long})])["swing-up"]["expert"]
+    assert standing.score("steady").mean == pytest.approx(100)

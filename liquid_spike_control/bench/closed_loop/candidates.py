@@ -22,6 +22,7 @@ class Candidate:
         learner: what is trained, a name of :func:`~...liquid.architecture.named`, or ``"spiking"``; empty for a law.
             Candidates of one learner and the same changes share their trained networks.
         changes: of the architecture.
+        adapts: its output layer goes on learning while it controls; see :mod:`~...control.output_adaptation`.
         backend: what runs a spiking network: ``"float"`` or ``"loihi"``.
         remark: what is special about it, for the report.
     """
@@ -32,12 +33,18 @@ class Candidate:
     learner: str = ""
     changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     backend: str = ""
+    adapts: bool = False
     remark: str = ""
 
     @property
     def learns(self) -> bool:
         """Whether it is trained."""
         return bool(self.learner)
+
+
+def _adapting(name: str, title: str) -> Candidate:
+    return Candidate(f"{name}_adapting", f"{title}, adapting", "network", name, adapts=True,
+                     remark="its output layer learns on line")  # fmt: skip
 
 
 _HIDDEN = MappingProxyType({"elapsed_input": False, "elapsed_span": False})
@@ -58,6 +65,11 @@ CANDIDATES = {
         Candidate("cfc_mm", "CfC-mm", "network", "cfc_mm", remark="mixed memory"),
         Candidate("cfc_mm_timeless", "CfC-mm, no time", "network", "cfc_mm", _HIDDEN, remark="elapsed time is hidden"),
         Candidate("ncp", "NCP", "network", "ncp", remark="wired by AutoNCP"),
+        _adapting("mlp_stacked", "MLP, 8 frames"),
+        _adapting("gru", "GRU"),
+        _adapting("s5", "S5"),
+        _adapting("ltc", "LTC"),
+        _adapting("cfc_mm", "CfC-mm"),
         Candidate("spiking_float", "SNN, floats", "spiking", "spiking", backend="float"),
         Candidate("spiking_loihi", "SNN, Loihi emulator", "spiking", "spiking", backend="loihi"),
     )

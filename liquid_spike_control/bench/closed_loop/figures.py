@@ -24,6 +24,7 @@ COLOURS = {
     "ltc": "#a6d96a", "cfc": "#4dae4a", "cfc_mm": "#1a7a37", "cfc_mm_timeless": "#9a8f2f", "ncp": "#00b0a0",
     "spiking_float": "#f4a582", "spiking_loihi": "#c8302b",
 }  # fmt: skip
+COLOURS |= {name: COLOURS[c.learner] for name, c in CANDIDATES.items() if c.adapts}
 _STYLE: Any = {
     "font.size": 9, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "svg.fonttype": "path",
     "svg.hashsalt": "liquid_spike_control", "axes.spines.top": False, "axes.spines.right": False,
@@ -52,7 +53,8 @@ def success(standings: Standings) -> str:
                 rate = standing.success(names[k])
                 axes.plot([100 * rate.low, 100 * rate.high], [y, y], color=COLOURS[name], lw=3, alpha=0.45,
                           solid_capstyle="butt")  # fmt: skip
-                axes.plot(100 * rate.mean, y, "o", color=COLOURS[name], ms=5)
+                hollow = standing.candidate.adapts
+                axes.plot(100 * rate.mean, y, "o", color=COLOURS[name], ms=5, mfc="white" if hollow else COLOURS[name])
                 if len(standing.records) > 1:
                     seeds = 100 * np.array(standing.success_by_seed(names[k]))
                     axes.plot(seeds, np.full(len(seeds), y), "|", color=COLOURS[name], ms=7, mew=1)

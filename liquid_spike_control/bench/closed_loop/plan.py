@@ -20,11 +20,14 @@ CLAIMED = ("pencil-hard", "swing-up", "hover")
 FAMILIES = ("expert", "model_based", "mlp", "gru", "cfc_mm", "spiking_loihi")
 EVERYDAY = ("clean", "noise", "drop30", "jitter40", "latency1")
 #: Those that meet what changes within an episode: liquid ones, what they are compared with, and the laws.
-DRIFTING = ("expert", "model_based", "mlp_stacked", "gru", "s5", "ltc", "cfc_mm")
-#: Half of the full training, so that a run stays below an hour.
-DRIFTING_ROUNDS = 10
-#: Of the long episodes, and how many of them.
-LONG, LONG_EPISODES = ("ten_minutes",), 20
+DRIFTING = (
+    "expert", "model_based", "mlp_stacked", "gru", "s5", "ltc", "cfc_mm", "mlp_stacked_adapting", "gru_adapting",
+    "s5_adapting", "ltc_adapting", "cfc_mm_adapting",
+)  # fmt: skip
+#: A part of the full training, so that a run stays below an hour.
+DRIFTING_ROUNDS = {"swing-up": 10, "hover": 5}
+#: Of the long episodes, and how many of them; and of the others.
+LONG, LONG_EPISODES, DRIFTING_EPISODES = ("ten_minutes",), 10, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,9 @@ def plan_named(name: str) -> Plan:
         return Plan(name, tuple(_published_share(task) for task in COURSES))
     if name in ("drift", "horizon"):
         drifts = tuple(p for p in DRIFTS if p not in LONG)
-        met, episodes = (drifts, 50) if name == "drift" else (LONG, LONG_EPISODES)
-        on = ("swing-up", "hover")
-        return Plan(name, tuple(Share(t, DRIFTING, met, range(1, 4), episodes, DRIFTING_ROUNDS) for t in on))
+        met, episodes = (drifts, DRIFTING_EPISODES) if name == "drift" else (LONG, LONG_EPISODES)
+        on = DRIFTING_ROUNDS.items()
+        return Plan(name, tuple(Share(t, DRIFTING, met, range(1, 4), episodes, rounds) for t, rounds in on))
     raise TaskError(f"unknown plan '{name}'; known plans: smoke, published, drift, horizon")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...assembly import sensed_task
 from ...checkpoint import read_controller
+from ...control.output_adaptation import OutputAdaptation
 from ...control.spiking import SpikingController, spiking_model
 from ...errors import TaskError
 from ...liquid.architecture import Architecture, matched, n_parameters, n_synapses, named
@@ -131,6 +132,8 @@ class Procedure:
         """
         if candidate.name == "model_based" and not has_law(self._source):
             raise TaskError(f"controller 'model_based' has no law for task '{self.name}'; leave one of them out")
+        if candidate.adapts:
+            self._plant.steering()
 
     def check_applies(self, perturbation: Perturbation) -> None:
         """Refuse a perturbation of what the task does not have.
@@ -208,7 +211,8 @@ class Procedure:
         assert path is not None  # every learning candidate has a file
         if candidate.kind == "spiking":
             return Driver(self._task, SpikingController(read_spiking_controller(path), candidate.backend))
-        return Driver(self._task, new_controller(read_controller(path)))
+        network = new_controller(read_controller(path))
+        return Driver(self._task, OutputAdaptation(network, self._plant.steering) if candidate.adapts else network)
 
     def evaluate(self, driver: Driver, perturbation: Perturbation, seeds: range) -> Evaluation:
         """The episodes of some seeds under a perturbation."""

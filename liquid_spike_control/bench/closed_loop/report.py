@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import claims, figures, tables
+from . import claims, drifting, figures, tables
 from .plan import Cell, Plan
 from .procedure import procedure_named
 from .record import Record
@@ -67,7 +67,7 @@ def sections(plan: Plan, records: Mapping[Cell, Record], command: str) -> list[S
     ]
     for task, mine in by_task.items():
         found += _task(task, mine)
-    found += _liquid_against_spiking(by_task)
+    found += _drifting(by_task) + _liquid_against_spiking(by_task)
     found.append(_repeat(plan, records, command))
     return found
 
@@ -123,6 +123,20 @@ def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
             Picture(f"{stem}-energy", figures.energy(trained), "Energy of a control step by named model."),
         )))  # fmt: skip
     return shown
+
+
+def _drifting(by_task: Mapping[str, Mapping[str, Standing]]) -> list[Section]:
+    pairs = drifting.pairs(by_task)
+    if not pairs:
+        return []
+    return [Section(2, "What changes within an episode, or lasts long", (
+        "Success is that the aim was never lost, from when it had to be reached to the end of the episode. Differences "
+        f"are means over {', '.join(dict.fromkeys(p for pair in pairs for p in pair.perturbations))}, in points, with "
+        "the 95 % interval of each alone, and tested by the bootstrap over training seeds and episodes. The p values "
+        f"of these {len(pairs)} tests are adjusted by Holm's rule, and one below {claims.LEVEL:g} counts. With few "
+        "training seeds the bootstrap is a little too sure.",
+        drifting.table(pairs),
+    ))]  # fmt: skip
 
 
 def _liquid_against_spiking(by_task: Mapping[str, Mapping[str, Standing]]) -> list[Section]:

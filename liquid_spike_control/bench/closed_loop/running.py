@@ -59,7 +59,8 @@ def training_provenance(cell: Cell) -> dict[str, Any] | None:
 def provenance(cell: Cell) -> dict[str, Any]:
     """Return everything that decides the figures of a cell, except perturbations and episodes, stored beside them."""
     chosen, procedure = candidate(cell.controller), procedure_of(cell)
-    return procedure.episodes(chosen) | {
+    made = procedure.episodes(chosen) | ({"adaptation": VERSIONS["adaptation"]} if chosen.adapts else {})
+    return made | {
         "controller": chosen.name,
         "controller_version": VERSIONS[COMPONENTS[chosen.kind]],
         "backend": chosen.backend,

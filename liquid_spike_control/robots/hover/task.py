@@ -7,6 +7,7 @@ Wind and lift are seen only by what they do over time; in the partial task veloc
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mujoco
 import numpy as np
@@ -17,6 +18,7 @@ from ...tasks.mujoco_task import MujocoTask
 from ...tasks.task import StateExpert
 from ...tasks.variation import NOMINAL, Variation
 from .expert import HoverLaw, rotor_thrusts
+from .steering import HoverSteering
 
 #: The vehicle begins within +- these of the setpoint: position [m], velocity [m/s], roll and pitch, yaw [rad].
 START_POSITION, START_VELOCITY, START_LEAN, START_YAW = 1.0, 0.5, 0.3, 0.3
@@ -149,6 +151,10 @@ class Hover(MujocoTask):
                 self._lost |= self._lately_m_s >= NEAR * self._lately_s
                 self._lately_m_s = self._lately_s = 0.0
         self.reward = math.exp(-distance / REWARD_DISTANCE) * passed_s
+
+    def steering(self) -> Callable[[np.ndarray, float], np.ndarray]:
+        """Height, climb and yaw, of a vehicle that sees its velocity."""
+        return HoverSteering() if self._full else super().steering()
 
     def expert(self) -> StateExpert:
         """A cascade of position and attitude loops that knows the wind and the true vehicle."""

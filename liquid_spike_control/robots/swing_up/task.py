@@ -14,6 +14,7 @@ from ...robot import Robot
 from ...tasks.mujoco_task import MujocoTask
 from ...tasks.task import StateExpert
 from .expert import SwingUpLaw
+from .steering import SwingUpSteering
 
 #: The cart falls off the rail beyond this position [m].
 RAIL = 1.5
@@ -75,6 +76,10 @@ class SwingUp(MujocoTask):
             self._last_fallen_s = self.elapsed_s
         n_steps, step_s = round(passed_s / self.model.opt.timestep), self.model.opt.timestep
         self.reward = (1 + math.cos(angle)) / 2 * n_steps * step_s  # in this order: figures are pinned to the bit
+
+    def steering(self) -> SwingUpSteering:
+        """Angle and rate of the pole, from its sine and cosine."""
+        return SwingUpSteering()
 
     def expert(self) -> StateExpert:
         """Energy shaping and a regulator, on the true state of the true plant."""

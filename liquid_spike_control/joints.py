@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -14,6 +16,82 @@ from .types import Quantities
 SECOND_NS = 1_000_000_000
 JOINT_STATE = "sensor_msgs/msg/JointState"
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+#: Of a quaternion, in the place of its x, y, z and w: turned in the order yaw, pitch, roll [rad].
+ANGLES = ("roll", "pitch", "yaw")
+_NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_FIELD = re.compile(
+    r"(?P<path>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)"
+    rf"(?: \* (?P<factor>{_NUMBER}))?(?: (?P<sign>[+-]) (?P<offset>{_NUMBER}))?"
+)
+
+
+class NumberField:
+    """Where a quantity is in a message: the path to a number, or to an angle of a quaternion, and how it is scaled.
+
+    ``twist.linear.x`` is a number, ``orientation.roll`` an angle of the quaternion ``orientation``; with
+    ``thrust * 0.05 + 0.3`` the message holds 0.05 times the quantity and 0.3 more.
+
+    Args:
+        text: as a description has it.
+
+    Raises:
+        ValueError: it is not of this form, or the factor is 0 or not finite.
+    """
+
+    def __init__(self, text: str) -> None:
+        found = _FIELD.fullmatch(text)
+        if found is None:
+            raise ValueError(text)
+        self.path, self.factor = found["path"], float(found["factor"] or 1.0)
+        self.offset = float(found["offset"] or 0.0) * (-1 if found["sign"] == "-" else 1)
+        if not (math.isfinite(self.factor) and math.isfinite(self.offset) and self.factor):
+            raise ValueError(text)
+        self.parent, _, self.leaf = self.path.rpartition(".")
+        self._parent = attrgetter(self.parent) if self.parent else None
+
+    def holder(self, message: Any) -> Any:
+        """The part of a message that has the number.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        return self._parent(message) if self._parent else message
+
+    def is_angle(self, message: Any) -> bool:
+        """Whether it is an angle of a quaternion in messages of this type."""
+        return self.leaf in ANGLES and all(hasattr(self.holder(message), axis) for axis in "xyzw")
+
+    def read(self, message: Any) -> float:
+        """The quantity.
+
+        Raises:
+            AttributeError: the message has no such number.
+        """
+        holder = self.holder(message)
+        if self.is_angle(message):
+            value = angles_of(holder.w, holder.x, holder.y, holder.z)[ANGLES.index(self.leaf)]
+        else:
+            value = getattr(holder, self.leaf)
+        if self.factor == 1.0 and self.offset == 0.0:
+            return value
+        return (value - self.offset) / self.factor
+
+    def scaled(self, value: float) -> float:
+        """What a message holds for a quantity."""
+        return value if self.factor == 1.0 and self.offset == 0.0 else value * self.factor + self.offset
+
+
+def angles_of(w: float, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Roll, pitch and yaw [rad] of a quaternion, turned in the order yaw, pitch, roll."""
+    roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+    pitch = math.asin(min(max(2 * (w * y - z * x), -1.0), 1.0))
+    return roll, pitch, math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+
+def quaternion_of(roll: float, pitch: float, yaw: float) -> tuple[float, float, float, float]:
+    """Quaternion w, x, y, z of angles [rad]."""
+    (a, b, c), (s, t, u) = ([f(angle / 2) for angle in (roll, pitch, yaw)] for f in (math.cos, math.sin))
+    return a * b * c + s * t * u, s * b * c - a * t * u, a * t * c + s * b * u, a * b * u - s * t * c
 
 
 def to_ns(stamp: Any) -> int:
@@ -98,7 +176,7 @@ class Readings:
     Args:
         kind: type of the message: a JointState, where each interface is ``joint/field``; a Float64MultiArray, whose
             values are in the order of the names; or another stamped message, where it is the path to a number, such as
-            ``twist.linear.x``.
+            ``twist.linear.x``; see :class:`NumberField`.
         names: of the quantities.
         interfaces: one for each name; a Float64MultiArray needs none.
     """
@@ -106,7 +184,7 @@ class Readings:
     def __init__(self, kind: str, names: tuple[str, ...], interfaces: tuple[str, ...]) -> None:
         self.kind, self.names = kind, names
         self._joints = [interface.rpartition("/")[::2] for interface in interfaces]
-        self._numbers = [attrgetter(interface) for interface in interfaces]
+        self._numbers = [] if kind in (JOINT_STATE, MULTI_ARRAY) else [NumberField(text) for text in interfaces]
 
     def read(self, message: Any) -> Quantities | None:
         """The quantities; NaN where a joint is missing, None where all of them are.
@@ -119,7 +197,8 @@ class Readings:
         if self.kind == MULTI_ARRAY:
             return Quantities(0, self.names, np.array(message.data, float))
         if self.kind != JOINT_STATE:
-            return Quantities(to_ns(message.header.stamp), self.names, np.array([n(message) for n in self._numbers]))
+            values = np.array([number.read(message) for number in self._numbers])
+            return Quantities(to_ns(message.header.stamp), self.names, values)
         index = {joint: i for i, joint in enumerate(message.name)}
         if not any(joint in index for joint, _ in self._joints):
             return None

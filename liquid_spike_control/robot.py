@@ -20,7 +20,7 @@ import numpy as np
 from .control.gate import GateLimits
 from .errors import RobotError, TaskError
 from .events.front_end import FrontEndSettings, Sensor
-from .joints import JOINT_STATE, MULTI_ARRAY
+from .joints import JOINT_STATE, MULTI_ARRAY, NumberField
 from .resources import PACKAGE_FOLDER, shipped_model
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _TOPIC = re.compile(r"(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
 #: Of a class of the folder, or of an installed module.
 _CLASS = re.compile(r"[A-Za-z0-9_./-]+:[A-Za-z_][A-Za-z0-9_]*")
-_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -107,7 +106,8 @@ class RosPlace(_Entry, frozen=True):
         topic: a relative name is resolved in the node's namespace.
         type: of the message, e.g. ``sensor_msgs/msg/JointState``.
         field: ``joint/position``, ``joint/velocity`` or ``joint/effort`` of a JointState, the path to a number of
-            another stamped message, or nothing for a Float64MultiArray.
+            another stamped message, scaled if need be (:class:`.joints.NumberField`), or nothing for a
+            Float64MultiArray.
         qos: on the real robot; quantities of one topic have the same.
     """
 
@@ -467,7 +467,7 @@ class Robot(_Entry, frozen=True):
         elif place.type == MULTI_ARRAY:
             fits, remedy = not place.field, "leave it out: the numbers are in the description's order"
         else:
-            fits, remedy = _PATH.fullmatch(place.field) is not None, "give the path to a number, e.g. twist.linear.x"
+            fits, remedy = _is_number(place.field), "give the path to a number, e.g. twist.linear.x"
         if not fits:
             self._refuse(f"{where}.field", f"'{place.field}'", remedy)
 
@@ -642,6 +642,14 @@ class Robot(_Entry, frozen=True):
             at = self.name if Path(self.folder).is_relative_to(PACKAGE_FOLDER) else self.source
             self._refuse(field, f"{self.file(name)} is not there", f"train one: liquid-spike train {field} {at}")
         return path
+
+
+def _is_number(field: str) -> bool:
+    try:
+        NumberField(field)
+    except ValueError:
+        return False
+    return True
 
 
 def names(entries: Iterable[Reading | Setpoint | Camera | Estimate | Command]) -> tuple[str, ...]:

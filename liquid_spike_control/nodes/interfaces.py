@@ -2,20 +2,20 @@
 """Mapping of quantities to the numbers of a robot's message, in the terms of ros2_control.
 
 An interface of a ``sensor_msgs/msg/JointState`` is ``joint/field``, such as ``cart_slide/effort``; of any other stamped
-message it is the path to a number, such as ``twist.linear.x`` or ``angular_velocity.z``. The values of a
-``std_msgs/msg/Float64MultiArray`` are in the order of the names, as a forward_command_controller takes them.
+message it is the path to a number, such as ``twist.linear.x`` or ``angular_velocity.z``, to an angle of a quaternion,
+such as ``orientation.roll``, and may be scaled, as ``thrust * 0.05 + 0.3`` (:class:`..joints.NumberField`). The values
+of a ``std_msgs/msg/Float64MultiArray`` are in the order of the names, as a forward_command_controller takes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from ..errors import GraphError
-from ..joints import JOINT_STATE, MULTI_ARRAY, Readings
+from ..joints import ANGLES, JOINT_STATE, MULTI_ARRAY, NumberField, Readings, quaternion_of
 from ..types import Quantities
 from .capture import get_message
 from .convert import to_time
@@ -60,19 +60,29 @@ class Interfaces:
                 if not joint or field not in FIELDS:
                     self._refuse(interface, "give joint/position, joint/velocity or joint/effort")
             return
-        self._paths = tuple(interfaces)
         example = self.message_type()
         if not hasattr(example, "header"):
             raise GraphError(f"parameter {self._parameter}_type: {self.kind} carries no stamp; choose one that does")
-        for path in self._paths:
+        self._fields = []
+        for text in interfaces:
             try:
-                number = attrgetter(path)(example)
-            except AttributeError:
+                field = NumberField(text)
+                number = field.read(example)
+            except (AttributeError, ValueError):
                 number = None
             if not isinstance(number, float):
-                self._refuse(path, f"give the path to a number of {self.kind}, e.g. twist.linear.x")
+                self._refuse(text, f"give the path to a number of {self.kind}, e.g. twist.linear.x")
+            self._fields.append(field)
+        paths = [field.path for field in self._fields]
+        if len(set(paths)) < len(paths):
+            self._refuse(paths, "give each quantity a number of its own")
+        #: Quaternions, each with the angle or None for roll, pitch and yaw.
+        self._turns: dict[str, list[int | None]] = {}
+        for i, field in enumerate(self._fields):
+            if field.is_angle(example):
+                self._turns.setdefault(field.parent, [None] * 3)[ANGLES.index(field.leaf)] = i
 
-    def _refuse(self, interface: str, remedy: str) -> None:
+    def _refuse(self, interface: object, remedy: str) -> None:
         raise GraphError(f"parameter {self._parameter}_interfaces: '{interface}'; {remedy}")
 
     def read(self, message: Any) -> Quantities | None:
@@ -80,16 +90,23 @@ class Interfaces:
         return self._readings.read(message)
 
     def write(self, stamp_ns: int, values: np.ndarray) -> Any:
-        """A message with the quantities; joints' other fields are NaN, other numbers of a message 0."""
+        """A message with the quantities; joints' other fields are NaN, other numbers of a message and other angles of a
+        quaternion 0.
+        """
         message = self.message_type()
         if self.kind == MULTI_ARRAY:
             message.data = values.tolist()
             return message
         message.header.stamp = to_time(stamp_ns)
         if self.kind != JOINT_STATE:
-            for path, value in zip(self._paths, values.tolist(), strict=True):
-                parent, _, field = path.rpartition(".")
-                setattr(attrgetter(parent)(message) if parent else message, field, value)
+            scaled = [field.scaled(value) for field, value in zip(self._fields, values.tolist(), strict=True)]
+            for field, value in zip(self._fields, scaled, strict=True):
+                if field.parent not in self._turns:
+                    setattr(field.holder(message), field.leaf, value)
+            for parent, which in self._turns.items():
+                turned = quaternion_of(*(0.0 if i is None else scaled[i] for i in which))
+                holder = NumberField(f"{parent}.x").holder(message)
+                holder.w, holder.x, holder.y, holder.z = turned
             return message
         message.name = list(dict.fromkeys(joint for joint, _ in self._joints))
         for field in dict.fromkeys(field for _, field in self._joints):

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate's process on its own: what the world may send it, and what leaves it last."""
 
+import json
 import math
 import signal
 import time
 
 import pytest
+from geometry_msgs.msg import PoseStamped
 from processes import ACTIVATE, CONFIGURE, DEACTIVATE, started, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from liquid_spike_control.joints import angles_of
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import to_time
 
@@ -92,6 +95,34 @@ def test_the_safe_command_has_stages(probe):
         assert gate.answer(-9.0) == -9.0
         assert probe.change("gate", DEACTIVATE)
         gate.probe.spin_until(lambda: gate.heard[-1].effort[0] == 0.0, 2, "the last message")
+
+
+def test_an_attitude_and_a_thrust_as_a_drone_takes_them(probe):
+    """Commands in newtons and radians; the message has a quaternion and a thrust from 0 to 1."""
+    names, fields = ["thrust", "roll", "pitch"], ["position.z * 0.0425 + 0.25", "orientation.roll", "orientation.pitch"]
+    of_drone = {
+        "command_names": names, "command_units": ["N", "rad", "rad"], "lower": [-3.0, -0.35, -0.35],
+        "upper": [3.0, 0.35, 0.35], "rate": [300.0, 35.0, 35.0], "safe": [-0.8, 0.0, 0.0], "safe_after_s": [0.3],
+        "safe_then": [-5.9, 0.0, 0.0], "command_interfaces": [f"pose.{field}" for field in fields],
+    }  # fmt: skip
+    given = {name: json.dumps(value) for name, value in of_drone.items()}
+    kind = "geometry_msgs/msg/PoseStamped"
+    with started("gate", mode="realtime", use_sim_time="false", command_type=kind, **given):
+        heard = probe.hear(PoseStamped, graph.GATED_COMMAND)
+        commands = probe.node.create_publisher(JointState, graph.COMMAND, 10)
+        assert probe.change("gate", CONFIGURE)
+        wait_for(commands.get_subscription_count, 10, "match")
+        assert probe.change("gate", ACTIVATE)
+        message = JointState(name=names, position=[2.0, 0.1, -0.9])
+        message.header.stamp = stamp = to_time(time.time_ns())
+        commands.publish(message)
+        pose = probe.spin_until(lambda: [m.pose for m in heard if m.header.stamp == stamp], 3, "answer")[0]
+        assert pose.position.z == 2.0 * 0.0425 + 0.25
+        roll, pitch, yaw = angles_of(*(getattr(pose.orientation, axis) for axis in "wxyz"))
+        assert (roll, pitch, yaw) == pytest.approx((0.1, -0.35, 0.0), abs=1e-12)
+        probe.spin_until(lambda: heard[-1].pose.position.z == -0.8 * 0.0425 + 0.25, 2, "sinking")
+        probe.spin_until(lambda: abs(heard[-1].pose.position.z) < 1e-3, 3, "no thrust")
+        assert heard[-1].pose.orientation.w == 1.0
 
 
 def test_by_the_simulations_clock_commands_do_not_age_while_it_stands(probe):

@@ -3,6 +3,7 @@
 
 import math
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -27,6 +28,34 @@ def test_what_is_written_is_read_bit_by_bit(kind, interfaces):
     read = both.read(both.write(1_795_000_000_123_456_789, values))
     assert (read.stamp_ns, read.names) == (1_795_000_000_123_456_789, NAMES)
     assert read.values.tobytes() == values.tobytes()
+
+
+def test_angles_are_those_of_a_quaternion():
+    """Against MuJoCo's."""
+    turns = np.random.default_rng(1).uniform(-1.4, 1.4, (20, 3))
+    fields = ("orientation.yaw", "angular_velocity.x", "orientation.roll", "orientation.pitch")
+    both = Interfaces("sensor_msgs/msg/Imu", ("yaw", "rate", "roll", "pitch"), fields, "joint")
+    for roll, pitch, yaw in turns:
+        message = both.write(7, np.array([yaw, 0.5, roll, pitch]))
+        quaternion = np.empty(4)
+        mujoco.mju_euler2Quat(quaternion, np.array([yaw, pitch, roll]), "zyx")
+        q = message.orientation
+        assert np.allclose([q.w, q.x, q.y, q.z], quaternion, atol=1e-12) and message.angular_velocity.x == 0.5
+        assert np.allclose(both.read(message).values, [yaw, 0.5, roll, pitch], atol=1e-12)
+    lean = Interfaces("sensor_msgs/msg/Imu", ("pitch",), ("orientation.pitch",), "joint").write(0, np.array([0.3]))
+    assert lean.orientation.y == pytest.approx(math.sin(0.15)) and lean.orientation.x == lean.orientation.z == 0
+
+
+def test_an_attitude_setpoint_and_a_scaled_thrust():
+    """In the form of an attitude target, in a message that is installed everywhere."""
+    fields = ("pose.position.z * 0.0425 + 0.25", "pose.orientation.roll", "pose.orientation.pitch * -1")
+    target = Interfaces("geometry_msgs/msg/PoseStamped", ("thrust", "roll", "pitch"), fields, "command")
+    message = target.write(5_000_000_007, np.array([2.0, 0.1, -0.2]))
+    assert message.pose.position.z == 2.0 * 0.0425 + 0.25 and message.header.stamp.sec == 5
+    assert message.pose.orientation.y > 0.09 and message.pose.orientation.x > 0.04
+    assert np.allclose(target.read(message).values, [2.0, 0.1, -0.2], atol=1e-12)
+    less = Interfaces("geometry_msgs/msg/PointStamped", ("a",), ("point.x - 1.5",), "command")
+    assert less.write(0, np.array([1.0])).point.x == -0.5
 
 
 def test_what_a_forward_command_controller_takes():
@@ -65,6 +94,10 @@ def test_fields_of_a_joint_that_are_no_command_are_nan():
         ("sensor_msgs/msg/Imu", ("x",), ("header.stamp.sec",), "joint_interfaces: 'header.stamp.sec'"),
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity",), "joint_interfaces: 'angular_velocity'"),
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.w",), "joint_interfaces: 'angular_velocity.w'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.roll",), "joint_interfaces: 'angular_velocity.roll'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.x * 0",), r"joint_interfaces: 'angular_velocity.x \* 0'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.x*2",), r"joint_interfaces: 'angular_velocity.x\*2'"),
+        ("sensor_msgs/msg/Imu", ("x", "y"), ("orientation.roll", "orientation.roll * 2"), "joint_interfaces: .*own"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(kind, names, interfaces, says):

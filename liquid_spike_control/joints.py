@@ -46,6 +46,8 @@ class NumberField:
         self.offset = float(found["offset"] or 0.0) * (-1 if found["sign"] == "-" else 1)
         if not (math.isfinite(self.factor) and math.isfinite(self.offset) and self.factor):
             raise ValueError(text)
+        self.parent: str
+        self.leaf: str
         self.parent, _, self.leaf = self.path.rpartition(".")
         self._parent = attrgetter(self.parent) if self.parent else None
 

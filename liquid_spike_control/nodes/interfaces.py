@@ -63,24 +63,24 @@ class Interfaces:
         example = self.message_type()
         if not hasattr(example, "header"):
             raise GraphError(f"parameter {self._parameter}_type: {self.kind} carries no stamp; choose one that does")
-        self._fields = []
+        self._numbers: list[NumberField] = []
         for text in interfaces:
             try:
-                field = NumberField(text)
-                number = field.read(example)
+                found = NumberField(text)
+                number = found.read(example)
             except (AttributeError, ValueError):
                 number = None
             if not isinstance(number, float):
                 self._refuse(text, f"give the path to a number of {self.kind}, e.g. twist.linear.x")
-            self._fields.append(field)
-        paths = [field.path for field in self._fields]
+            self._numbers.append(found)
+        paths = [place.path for place in self._numbers]
         if len(set(paths)) < len(paths):
             self._refuse(paths, "give each quantity a number of its own")
         #: Quaternions, each with the angle or None for roll, pitch and yaw.
         self._turns: dict[str, list[int | None]] = {}
-        for i, field in enumerate(self._fields):
-            if field.is_angle(example):
-                self._turns.setdefault(field.parent, [None] * 3)[ANGLES.index(field.leaf)] = i
+        for i, place in enumerate(self._numbers):
+            if place.is_angle(example):
+                self._turns.setdefault(place.parent, [None] * 3)[ANGLES.index(place.leaf)] = i
 
     def _refuse(self, interface: object, remedy: str) -> None:
         raise GraphError(f"parameter {self._parameter}_interfaces: '{interface}'; {remedy}")
@@ -99,10 +99,10 @@ class Interfaces:
             return message
         message.header.stamp = to_time(stamp_ns)
         if self.kind != JOINT_STATE:
-            scaled = [field.scaled(value) for field, value in zip(self._fields, values.tolist(), strict=True)]
-            for field, value in zip(self._fields, scaled, strict=True):
-                if field.parent not in self._turns:
-                    setattr(field.holder(message), field.leaf, value)
+            scaled = [place.scaled(value) for place, value in zip(self._numbers, values.tolist(), strict=True)]
+            for place, value in zip(self._numbers, scaled, strict=True):
+                if place.parent not in self._turns:
+                    setattr(place.holder(message), place.leaf, value)
             for parent, which in self._turns.items():
                 turned = quaternion_of(*(0.0 if i is None else scaled[i] for i in which))
                 holder = NumberField(f"{parent}.x").holder(message)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +16,8 @@ from ..errors import LiquidSpikeError, RobotError
 from ..resources import PACKAGE
 from ..robot import Robot
 from .mujoco_task import MujocoTask
+
+_UNEXPECTED = re.compile(r"(.*\.)?(?P<of>\w+)\.__init__\(\) got an unexpected keyword argument '(?P<name>\w+)'.*")
 
 
 def task_of(robot: Robot, duration_s: float | None = None, **settings: Any) -> MujocoTask:
@@ -37,9 +41,19 @@ def task_of(robot: Robot, duration_s: float | None = None, **settings: Any) -> M
     except LiquidSpikeError:
         raise
     except (Exception, SystemExit) as error:
-        unknown = isinstance(error, TypeError) and "unexpected keyword argument" in str(error)
-        remedy = "leave that setting out" if unknown else "correct the task's class"
-        _refuse(robot, _raised(robot, error, str(robot.task)), remedy)
+        if isinstance(error, TypeError) and (found := _UNEXPECTED.fullmatch(str(error))):
+            known = _settings(kind, found["of"])
+            remedy = f"known settings: {', '.join(known)}" if known else "it takes none"
+            _refuse(robot, f"{robot.task or kind.__name__} has no setting '{found['name']}'", remedy)
+        _refuse(robot, _raised(robot, error, str(robot.task)), "correct the task's class")
+
+
+def _settings(kind: type, of: str) -> list[str]:
+    """Keyword arguments of a task's class, or of another one, such as that of its episodes, to which it passes them."""
+    modules = [vars(sys.modules[base.__module__]) for base in kind.__mro__]
+    takes = kind if of == kind.__name__ else next((names[of] for names in modules if of in names), kind)
+    parameters = inspect.signature(takes).parameters.values()
+    return [p.name for p in parameters if p.name != "robot" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def task_class(robot: Robot) -> type[MujocoTask]:

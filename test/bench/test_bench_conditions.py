@@ -66,7 +66,7 @@ def test_an_interval_of_counts_has_what_it_promises_in_its_tails(count):
         ({"conditions": ("noise",)}, "--conditions noise; give name=value"),
         ({"conditions": ("noise=nan",)}, "--conditions noise=nan; give a finite number"),
         ({"conditions": ("none", "none")}, "--conditions none: given twice"),
-        ({"conditions": ("fog=1",)}, "leave that setting out"),
+        ({"conditions": ("fog=1",)}, "has no setting 'fog'; known settings: texture, lines, lighting"),
         ({"conditions": ("noise=-1",)}, "noise: -1; give a finite number of at least 0"),
         ({"conditions": ("none",), "sweep": "noise=1:2:1"}, "--sweep and --conditions"),
         ({"conditions": ("none",), "against": "law"}, "--against law: not among the variants that run"),

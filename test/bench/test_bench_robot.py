@@ -115,7 +115,7 @@ def refused(arguments):
         (["--set", "push=-1"], "push = -1 is a magnitude"),
         (["--set", "push=inf"], "--set push=inf; give a finite number"),
         (["--set", "push"], "--set push; give name=value"),
-        (["--set", "gain=1"], "unexpected keyword argument 'gain'; leave that setting out"),
+        (["--set", "gain=1"], "has no setting 'gain'; known settings: duration_s, tilt, push"),
         (["--sweep", "push=1:0:0.1"], "--sweep push=1:0:0.1; give a setting, a step above 0"),
         (["--sweep", "push=0:1"], "give setting=first:last:step"),
         (["--video", "a.gif"], "--video shows one variant; give --variants with one of "),

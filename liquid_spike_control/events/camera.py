@@ -178,13 +178,17 @@ class EventCamera:
             ValueError: the frame's shape is not the camera's, the stamp is not later than the last, or the
                 camera was never reset.
         """
+        return from_words(self.step_words(intensity, stamp_ns))
+
+    def step_words(self, intensity: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """The events of :meth:`step` as words, see :mod:`.words`: int64 ``(2 * n,)``."""
         self._photoreceptor(intensity)
         return self._advance(stamp_ns)
 
     def step_log(self, log_intensity: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Return the events up to a frame of log intensity, from :meth:`log_intensity`; see :meth:`step`."""
         self._log[1 - self._latest] = self._flat(log_intensity)
-        return self._advance(stamp_ns)
+        return from_words(self._advance(stamp_ns))
 
     def log_intensity(self, intensity: np.ndarray) -> np.ndarray:
         """Convert intensity to log intensity, with this camera's stray light and linear range."""
@@ -241,13 +245,13 @@ class EventCamera:
             low_pass(last, now, (stamp_ns - last_ns) * 1e-9, self.model.cutoff_hz, self._knee)
         parts = int(self._noise[LEAK] * (stamp_ns - last_ns) / _HIGHEST_RAMP) + 1
         if parts == 1:
-            return from_words(self._integrate(stamp_ns))
+            return self._integrate(stamp_ns)
         last, now, words = self._log[self._latest].copy(), self._log[1 - self._latest].copy(), []
         for k in range(1, parts + 1):
             part = np.float32(k / parts)
             self._log[1 - self._latest] = last + (now - last) * part if k < parts else now
             words.append(self._integrate(int(last_ns) + (stamp_ns - int(last_ns)) * k // parts))
-        return from_words(np.concatenate(words))
+        return np.concatenate(words)
 
     def _integrate(self, stamp_ns: int) -> np.ndarray:
         if self._noise[LEAK] * (stamp_ns - self._clock[RAMP_NS]) > _HIGHEST_RAMP:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..events.camera import EventCamera
-from ..events.words import from_words, to_words
+from ..events.words import from_words
 from ..robot import names
 from ..types import EVENT, Quantities
 from .image_motion import ImageMotion
@@ -249,9 +249,9 @@ class _Eye:
         picture = self.picture() if self._motion is None else self._moved_picture(self._motion, last)
         if picture is None:
             return
-        events = self._model.step(picture, stamp_ns)
+        words = self._model.step_words(picture, stamp_ns)
         if not blind:
-            self._pieces.append(to_words(events))
+            self._pieces.append(words)
 
     def _moved_picture(self, motion: ImageMotion, last: bool) -> np.ndarray | None:
         """A picture if enough has moved, or the last one again at the end of a period in which nothing has."""

@@ -224,13 +224,13 @@ def test_a_task_draws_its_own_periods():
 def test_fewer_pictures_change_events_and_nothing_else(monkeypatch):
     """Periods of 2 to 40 ms with a picture each 4 ms, and one at their ends."""
     stamps = []
-    step = EventCamera.step
+    step = EventCamera.step_words
 
     def stamped(camera, picture, stamp_ns):
         stamps.append(stamp_ns)
         return step(camera, picture, stamp_ns)
 
-    monkeypatch.setattr(EventCamera, "step", stamped)
+    monkeypatch.setattr(EventCamera, "step_words", stamped)
     runs = []
     for frame_s in (None, 0.004):
         stamps.clear()
@@ -348,7 +348,7 @@ def test_a_slower_camera_takes_fewer_pictures(folder):
         world.reset(0)
         taken: list[list[int]] = [[], []]
         for eye, stamps in zip(world._eyes, taken, strict=True):
-            eye._model.step = Noting(eye._model.step, stamps)
+            eye._model.step_words = Noting(eye._model.step_words, stamps)
         for _ in range(3):
             world.advance(np.zeros(2))
     assert taken[0] == list(range(2_000_000, 60_000_001, 2_000_000))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,7 @@ class Pencil(MujocoTask):
         self.episodes = self.draw_from(robot, settings)
         self.duration_s = self.episodes.duration_s
         super().__init__(robot)
+        self._force_range = float(self.least[0]), float(self.most[0])
 
     def draw_from(self, robot: Robot, settings: dict[str, Any]) -> PoleEpisodes:
         """What episodes are drawn from."""
@@ -151,12 +153,15 @@ class Pencil(MujocoTask):
 
     def advance(self, command: np.ndarray, duration_s: float) -> None:
         """Hold a cart force [N]; see :meth:`.task.ControlTask.advance`."""
-        force = float(self.bounded(command)[0])
-        standing = 0
+        # As :meth:`bounded`, which takes as long as a physics step
+        force = float(command[0])
+        force = min(max(force, self._force_range[0]), self._force_range[1]) if math.isfinite(force) else 0.0
+        standing, fallen = 0, False
         for _ in range(self._whole_steps(duration_s)):
             self.step(force)
-            standing += not self.fallen
-        self.failed = self.fallen
+            fallen = self.fallen
+            standing += not fallen
+        self.failed = fallen
         self.reward = standing * 1e-3
 
     @property

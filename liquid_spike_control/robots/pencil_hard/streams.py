@@ -12,7 +12,7 @@ import numpy as np
 
 from ...events.binning import SpikeBinner
 from ...events.camera import EventCamera, EventCameraModel
-from ...events.words import from_words, to_words
+from ...events.words import from_words
 from ...robot import names, scales, units
 from ...types import MILLISECOND_NS
 from .description import ROBOT
@@ -144,9 +144,9 @@ class HardStream:
             truth[k, 0], truth[k, 1] = position[1], velocity[1]
             if k % FRAME_STEPS < FRAME_STEPS - 1 and k < n_steps - 1:
                 continue
-            events = self._camera.step(self._look(), start_ns + (k + 1) * MILLISECOND_NS)
+            words = self._camera.step_words(self._look(), start_ns + (k + 1) * MILLISECOND_NS)
             if not plant.blacked_out(first + k):
-                pieces.append(to_words(events))
+                pieces.append(words)
         # numpy joins plain words ten times as fast as records
         events = from_words(np.concatenate(pieces))
         self.n_events = len(events)

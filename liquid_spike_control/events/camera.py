@@ -39,10 +39,13 @@ import numpy as np
 
 from ..errors import TaskError
 from .camera_kernels import (
+    FIRE_OFF,
+    FIRE_ON,
     HOT_NEXT,
     HOT_RATE,
     LEAK,
     LEAST_THETA,
+    MEMORY,
     RAMP_NS,
     REFRACTORY_NS,
     RESET_NS,
@@ -199,6 +202,25 @@ class EventCamera:
         """``theta_on`` and ``theta_off`` as drawn at the last reset, each float32 ``(height, width)``."""
         shape = (self.model.height, self.model.width)
         return self._pixels[THETA_ON].reshape(shape).copy(), self._pixels[THETA_OFF].reshape(shape).copy()
+
+    def scale_thresholds(self, factor: float) -> None:
+        """Multiply all thresholds from now on, until the next reset.
+
+        What each pixel has gathered of its threshold so far stays the same part of it: none fires for the change alone.
+
+        Args:
+            factor: above 0; no threshold falls below 0.01.
+        """
+        pixels, clock = self._pixels, self._clock
+        level = self._log[self._latest] + np.float32(self._noise[LEAK] * (clock[STAMP_NS] - clock[RAMP_NS]))
+        before = pixels[THETA_ON : THETA_OFF + 1].copy()
+        after = np.maximum(before * np.float32(factor), np.float32(_LEAST_THRESHOLD))
+        gathered = level - pixels[MEMORY]
+        gathered *= np.where(gathered > 0, after[0] / before[0], after[1] / before[1])
+        pixels[THETA_ON : THETA_OFF + 1] = after
+        pixels[MEMORY] = level - gathered
+        pixels[FIRE_ON], pixels[FIRE_OFF] = pixels[MEMORY] + after[0], pixels[MEMORY] - after[1]
+        self._noise[LEAST_THETA] = after.min()
 
     def _flat(self, frame: np.ndarray) -> np.ndarray:
         if frame.shape != (self.model.height, self.model.width):

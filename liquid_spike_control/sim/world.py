@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import TaskError
 from ..events.camera import EventCamera
 from ..events.words import from_words
 from ..robot import names
@@ -88,6 +89,17 @@ class World:
         for number, eye in enumerate(self._eyes):
             eye.open(start_ns, seed if number == 0 else (seed + 1) * 1_000_003 + number)
         return self._sense(self._silent, self.robot.period_s)
+
+    def scale_thresholds(self, factor: float) -> None:
+        """Multiply the contrast thresholds of all event cameras from now on, until the next reset.
+
+        Raises:
+            TaskError: none is simulated.
+        """
+        if not self._eyes:
+            raise TaskError(f"task '{self.task.name}': no event camera is simulated whose thresholds could change")
+        for eye in self._eyes:
+            eye.scale_thresholds(factor)
 
     def advance(self, command: np.ndarray, duration_s: float | None = None) -> Sensing:
         """Hold a command for one control period, and return the sensing at its end.
@@ -225,6 +237,10 @@ class _Eye:
             camera, data = self._camera, self._task.data
             self._motion = ImageMotion(self._task.model, camera.mujoco or camera.name, camera.width, camera.height)
             self._motion.mark(data)
+
+    def scale_thresholds(self, factor: float) -> None:
+        """Multiply the camera's contrast thresholds from now on."""
+        self._model.scale_thresholds(factor)
 
     def _gl(self) -> Any:
         if self._renderer is None:

@@ -18,7 +18,7 @@ from .variation import Variation
 RAMP_STEPS = 20
 #: Fields of a longer or changing episode. Left at their defaults they are not described, so that results that were
 #: kept before there were any are still those of the same perturbation.
-_LATER = ("gain", "period", "onset_s", "ramp_s", "duration_s")
+_LATER = ("gain", "threshold", "period", "onset_s", "ramp_s", "duration_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Perturbation:
         latency_steps: a command acts so many samples later.
         mass, length, friction, actuator: factors on the plant; see :class:`~.variation.Variation`.
         gain: factor on each observation, of a sensor whose scale has drifted.
+        threshold: factor on the contrast thresholds of event cameras.
         period: factor on the control period.
         onset_s: all of the above begins so late in the episode [s]; latency cannot.
         ramp_s: and then grows from nothing to what is given in so much time [s], in :data:`RAMP_STEPS` steps; 0: at
@@ -55,6 +56,7 @@ class Perturbation:
     friction: float = 1.0
     actuator: float = 1.0
     gain: float = 1.0
+    threshold: float = 1.0
     period: float = 1.0
     onset_s: float = 0.0
     ramp_s: float = 0.0
@@ -70,7 +72,7 @@ class Perturbation:
         if not isinstance(self.latency_steps, int) or self.latency_steps < 0:
             raise TaskError(f"perturbation '{self.name}': latency_steps = {self.latency_steps}; give a whole number "
                             "of steps, at least 0")  # fmt: skip
-        for field in ("gain", "period"):
+        for field in ("gain", "threshold", "period"):
             if not 0 < getattr(self, field) < math.inf:
                 raise TaskError(f"perturbation '{self.name}': {field} = {getattr(self, field)}; give a factor above 0")
         for field in ("onset_s", "ramp_s", "duration_s"):
@@ -118,13 +120,15 @@ class Perturbation:
         Raises:
             TaskError: it cannot apply.
         """
+        if self.threshold != 1 and not hasattr(task, "scale_thresholds"):
+            raise TaskError(f"perturbation '{self.name}' cannot apply: task '{task.name}': has no event cameras")
         try:
             self.variation.check_applies(task.name, task.variable)
         except TaskError as error:
             raise TaskError(f"perturbation '{self.name}' cannot apply: {error}") from None
 
 
-_FACTORS = ("mass", "length", "friction", "actuator", "gain", "period")
+_FACTORS = ("mass", "length", "friction", "actuator", "gain", "threshold", "period")
 
 #: From the beginning of an episode on: those of the published benchmark.
 PERTURBATIONS: dict[str, Perturbation] = {
@@ -155,6 +159,7 @@ DRIFTS: dict[str, Perturbation] = {
         Perturbation("actuator_failure", actuator=0.65, onset_s=8.0, duration_s=20.0),
         Perturbation("period_drift", period=2.5, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("gain_drift", gain=1.6, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("threshold_drift", threshold=2.0, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("noise_growth", noise=0.08, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("ten_minutes", duration_s=600.0),
     )

@@ -64,6 +64,8 @@ class PerturbedTask:
         self._strength = perturbation.strength(0.0)
         self._present = perturbation.in_part(self._strength) if perturbation.changes else perturbation
         self.task.reset(seed, self._present.variation)
+        if self._present.threshold != 1:
+            self.task.scale_thresholds(self._present.threshold)  # type: ignore[attr-defined]
         self._held = np.zeros(len(self.task.command_limits))
         self._late = [self._held] * perturbation.latency_steps
         self._last_s = -self.task.period_s
@@ -105,10 +107,12 @@ class PerturbedTask:
         strength = self.perturbation.strength(self.task.elapsed_s)
         if strength == self._strength:
             return
-        before, self._strength = self._present.variation, strength
-        self._present = self.perturbation.in_part(strength)
-        if self._present.variation != before:
-            self.task.vary(self._present.variation)
+        before, self._strength = self._present, strength
+        self._present = now = self.perturbation.in_part(strength)
+        if now.variation != before.variation:
+            self.task.vary(now.variation)
+        if now.threshold != before.threshold:
+            self.task.scale_thresholds(now.threshold / before.threshold)  # type: ignore[attr-defined]
 
     @property
     def success(self) -> bool:

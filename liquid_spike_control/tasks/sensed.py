@@ -56,6 +56,10 @@ class SensedTask:
         """Change the plant within an episode; see :meth:`.task.ControlTask.vary`."""
         self.task.vary(variation)
 
+    def scale_thresholds(self, factor: float) -> None:
+        """Multiply the contrast thresholds of the event cameras from now on, until the next reset."""
+        self.world.scale_thresholds(factor)
+
     def _sense(self, sensing: Sensing) -> None:
         self._seen = np.concatenate([sensing.readings.values, self._estimator.estimate(sensing).values])
 

@@ -286,3 +286,26 @@ def test_wrong_calls_are_refused():
         camera.step(frame, 10)
     with pytest.raises(ValueError, match="5 x 7"):
         camera.step(frame.T, 20)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("leak_hz", [0.0, 5.0])
+def test_scaled_thresholds_keep_the_part_that_was_gathered(factor, leak_hz):
+    """A pixel that has got half of the way to its next event has half of the new way left, and none fires at once."""
+    model = EventCameraModel(4, 3, threshold_mismatch=0.02, refractory_ns=0, shot_noise_hz=0.0, leak_hz=leak_hz)
+    camera = EventCamera(model)
+    start = np.full((3, 4), 50, np.float32)
+    camera.reset(start, 0, 1)
+    before = camera.thresholds
+    half = 50 * np.exp(0.5 * before[0])
+    camera.step(half, MS)
+    camera.scale_thresholds(factor)
+    for ours, theirs in zip(camera.thresholds, before, strict=True):
+        np.testing.assert_allclose(ours, np.maximum(factor * theirs, 0.01), rtol=1e-6)
+    assert not len(camera.step(half, 2 * MS))
+    if leak_hz == 0:
+        assert not len(camera.step(half * np.exp(0.49 * camera.thresholds[0]), 3 * MS))
+        events = camera.step(half * np.exp(0.52 * camera.thresholds[0]), 4 * MS)
+        assert len(events) == 12 and (events["p"] == 1).all() and (events["t"] > 3 * MS).all()
+    camera.reset(start, 0, 1)
+    np.testing.assert_array_equal(camera.thresholds, before)

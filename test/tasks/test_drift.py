@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.errors import TaskError
-from liquid_spike_control.robots.catalogue import task_named
+from liquid_spike_control.robots.catalogue import sensed_task_named, task_named
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.perturbations import DRIFTS, PERTURBATIONS, Perturbation, perturbation_named
 from liquid_spike_control.tasks.perturbed import PerturbedTask
@@ -86,6 +86,24 @@ def test_nothing_is_disturbed_before_the_onset_and_all_of_it_after_the_ramp(faul
         masses = [v.mass for v in variations]
         assert masses == sorted(masses) and len(set(masses)) == 21
         assert not np.array_equal(truth[-1], calm[3][-1])
+
+
+def test_thresholds_of_a_camera_drift_within_an_episode_and_are_drawn_anew_in_the_next():
+    loop = PerturbedTask(sensed_task_named("pencil"), Perturbation("p", threshold=3.0, onset_s=0.05, ramp_s=0.05), 3)
+    camera = loop.task.world._eyes[0]._model
+    begun = camera.thresholds[0]
+    ratios = []
+    for _ in range(24):
+        loop.advance()
+        ratios.append(float(np.median(camera.thresholds[0] / begun)))
+    assert ratios[:9] == [1.0] * 9 and ratios == sorted(ratios)
+    np.testing.assert_allclose(camera.thresholds[0], 3 * begun, rtol=1e-5)
+    loop.reset(3)
+    np.testing.assert_array_equal(camera.thresholds[0], begun)
+    loop.reset(3, Perturbation("whole", threshold=0.5))
+    np.testing.assert_allclose(camera.thresholds[0], np.maximum(0.5 * begun, 0.01), rtol=1e-6)
+    with pytest.raises(TaskError, match="cannot apply: task 'swing-up': has no event cameras"):
+        PerturbedTask(task_named("swing-up"), perturbation_named("threshold_drift"))
 
 
 class Lapse:

@@ -147,7 +147,7 @@ def plan_named(name: str) -> Plan:
     if name == "published":
         return Plan(name, tuple(_published_share(task) for task in COURSES))
     if name in ("drift", "horizon"):
-        drifts = tuple(p for p in DRIFTS if p not in LONG)
+        drifts = tuple(p for p in DRIFTS if p not in LONG and DRIFTS[p].threshold == 1)  # neither task has a camera
         met, episodes = (drifts, DRIFTING_EPISODES) if name == "drift" else (LONG, LONG_EPISODES)
         on = DRIFTING_ROUNDS.items()
         return Plan(name, tuple(Share(t, DRIFTING, met, range(1, 4), episodes, rounds) for t, rounds in on))

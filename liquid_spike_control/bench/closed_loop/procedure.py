@@ -146,7 +146,7 @@ class Procedure:
                 f"perturbation '{perturbation.name}' cannot apply: task '{self.name}' draws its own faults for every "
                 "episode; give clean"
             )
-        perturbation.check_applies(self._plant)
+        perturbation.check_applies(self._plant if perturbation.threshold == 1 else self._task)
 
     def training(self, candidate: Candidate, seed: int, rounds: int | None) -> dict[str, Any]:
         """All that decides the trained file beside the task: what learns, by which recipe, and their versions."""

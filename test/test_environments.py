@@ -152,5 +152,5 @@ def test_bad_arguments_are_refused_by_name():
         gymnasium.make(PENCIL, render_mode="ansi", disable_env_checker=True)
     with pytest.raises(TaskError, match="push"):
         gymnasium.make(PENCIL, push=-1.0)
-    with pytest.raises(RobotError, match=r"robot\.yaml: task: .*task\.py, .*'pull'; leave that"):
+    with pytest.raises(RobotError, match=r"robot\.yaml: task: .* has no setting 'pull'; known settings: .*push"):
         gymnasium.make(PENCIL, pull=1.0)

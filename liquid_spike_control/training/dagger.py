@@ -36,8 +36,6 @@ from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .seeds import CONTROLLER_SEEDS, first_episode
 
-#: Errors of a command above this count linearly, in units of its limit.
-HUBER = 0.2
 #: The seeds that decide which round's policy is kept: the end of the training range.
 N_VALIDATION_SEEDS = 1_000_000
 
@@ -62,6 +60,7 @@ class DaggerTraining:
         learning_rate: at the start; it falls to a twentieth along a cosine.
         most_gradient: norm to which gradients are cut.
         averaging: of the average's weights, the part that an update leaves as it is.
+        huber: errors of a command above this count linearly, in units of its limit.
         noise, drop, jitter, latency_steps: greatest faults, somewhat greater than those of the benchmark; see
             :class:`~..tasks.perturbations.Perturbation`. Each is absent in half of the episodes and uniform up to the
             greatest in the others. The first round has none, and they grow until half of the rounds are done: what
@@ -85,6 +84,7 @@ class DaggerTraining:
     learning_rate: float = 3e-3
     most_gradient: float = 1.0
     averaging: float = 0.995
+    huber: float = 0.2
     noise: float = 0.05
     drop: float = 0.5
     jitter: float = 0.5
@@ -301,7 +301,7 @@ class DaggerTrainer:
                 observations, elapsed, fresh = (x[rows, chunk] for x in (kept.observations, kept.elapsed, kept.fresh))
                 commands, state = run_sequences(self.policy, observations, elapsed, fresh, state)
                 error = nn.functional.huber_loss(
-                    commands / limits, kept.expert[rows, chunk], delta=HUBER, reduction="none"
+                    commands / limits, kept.expert[rows, chunk], delta=config.huber, reduction="none"
                 )
                 known = kept.known[rows, chunk]
                 loss = torch.where(known, error.mean(-1), 0.0).sum() / known.sum().clamp(min=1)
@@ -313,7 +313,7 @@ class DaggerTrainer:
                 self.policy.constrain()
                 self._averaged.update_parameters(self._module)
                 self._updates += 1
-                losses.append(loss.item() / HUBER**2)
+                losses.append(loss.item() / config.huber**2)
                 state = tuple(part.detach() for part in state)
                 chunk = (chunk + 1) % n_chunks
         return float(np.mean(losses))

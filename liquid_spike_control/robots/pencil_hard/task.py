@@ -156,11 +156,12 @@ class PencilHard(Pencil):
 
     variable: tuple[str, ...] = ()
     own_faults = True
-    #: Episodes bring all faults; pictures of six lengths of poles are drawn once. A round is 8 s long.
+    #: Episodes bring all faults; pictures of six lengths of poles are drawn once. A round is 8 s long. Gusts are harder
+    #: than those of the task.
     imitation = MappingProxyType({
-        "n_rounds": 9, "n_episodes": 24, "n_samples": 660, "settings": {"n_lengths": 6}, "frame_s": 0.004,
-        "exploration": 0.2, "passes": 8, "batch": 96, "chunk": 60, "averaging": 0.97, "noise": 0.0, "drop": 0.0,
-        "jitter": 0.0, "latency_steps": 0, "n_validations": 0,
+        "n_rounds": 9, "n_episodes": 24, "n_samples": 660, "settings": {"n_lengths": 6, "gust": 0.2}, "frame_s": 0.004,
+        "exploration": 0.2, "passes": 12, "batch": 96, "chunk": 60, "averaging": 0.9, "huber": 0.4, "noise": 0.0,
+        "drop": 0.0, "jitter": 0.0, "latency_steps": 0, "n_validations": 0,
     })  # fmt: skip
     episodes: PencilHardEpisodes
     episode: PencilHardEpisode

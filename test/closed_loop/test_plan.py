@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans: what is published, what can be chosen, what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from liquid_spike_control.bench.closed_loop import running
 from liquid_spike_control.bench.closed_loop.candidates import CANDIDATES, PUBLISHED
 from liquid_spike_control.bench.closed_loop.plan import changed, plan_named
+from liquid_spike_control.bench.closed_loop.procedure import training_command
 from liquid_spike_control.errors import LiquidSpikeError, TaskError
 from liquid_spike_control.robots.catalogue import TASKS
 from liquid_spike_control.tasks.perturbations import DRIFTS
@@ -95,4 +98,7 @@ def test_what_drifts_is_met_by_networks_of_one_training_that_adapt_and_that_do_n
     assert met == set(DRIFTS) - {"threshold_drift"}  # neither task has a camera
     gru, adapting = (next(c for c in plans["drift"] if c.controller == n) for n in ("gru", "gru_adapting"))
     assert running.provenance(gru)["training"] == running.provenance(adapting)["training"]
+    config = SimpleNamespace(seed=1, n_rounds=5)
+    commands = {training_command("hover", CANDIDATES[c.controller], config) for c in (gru, adapting)}
+    assert len(commands) == 1 and "--controllers gru " in commands.pop()  # so that it is the same file
     assert "adaptation" not in running.provenance(gru) and running.provenance(adapting)["adaptation"] == 1

@@ -11,7 +11,7 @@ import pytest
 from liquid_spike_control.bench.closed_loop import claims, drifting, html, markdown
 from liquid_spike_control.bench.closed_loop.plan import FIRST_EPISODE, changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Evaluation, Record, Training
-from liquid_spike_control.bench.closed_loop.report import Picture, sections
+from liquid_spike_control.bench.closed_loop.report import Picture, Section, sections
 from liquid_spike_control.bench.closed_loop.statistics import Interval, holm
 from liquid_spike_control.bench.closed_loop.summary import standings
 from liquid_spike_control.tasks.scale import anchors_of
@@ -246,7 +246,20 @@ def test_what_drifts_is_compared_pair_by_pair_and_adjusted_together():
     assert texts[0].startswith("CfC-mm is ahead: +40 points") and texts[1].startswith("no difference that counts: +0")
     assert texts[2].startswith("GRU, adapting is ahead: +30")
     text = markdown.write(sections(plan, records, "liquid-spike"), "figures")
-    assert "| swing-up | CfC-mm | 90.0 | GRU | 50.0 | CfC-mm is ahead" in text and "these 3 tests" in text
+    assert "| swing-up | 2 drifts | CfC-mm | 90.0 | GRU | 50.0 | CfC-mm is ahead" in text and "these 3 tests" in text
+
+
+def test_long_episodes_are_judged_apart_though_they_are_fewer():
+    _, records = drifting_run({"gru": 0.5, "ltc": 0.9})
+    longer = [
+        replace(r, evaluations=r.evaluations | record(r.controller, r.training_seed, 1.0, 10, perturbations=[
+            "ten_minutes"]).evaluations) for r in records.values()
+    ]  # fmt: skip
+    pairs = drifting.pairs(standings(longer))
+    assert [p.perturbations for p in pairs] == [("mass_drift", "noise_growth"), ("ten_minutes",)]
+    assert [p.comparison.lead.mean for p in pairs] == pytest.approx([0.4, 0.0])
+    assert "| swing-up | ten_minutes | LTC | 100 (89–100) | GRU | 100 (89–100) |" in markdown.write(
+        [Section(1, "", (drifting.table(pairs),))], "")  # fmt: skip
 
 
 def test_a_report_of_what_does_not_drift_has_no_such_section(found):

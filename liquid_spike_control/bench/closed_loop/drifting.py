@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where liquid networks should shine: what changes within an episode, and what lasts long.
 
-Each liquid network is compared with every other kind, and each network that adapts with the same one that does not, in
-the mean over all perturbations of :data:`~...tasks.perturbations.DRIFTS` that both have met, but the one that leaves
-all as it is. The p values of all comparisons of a report are adjusted together.
+Each liquid network is compared with every other kind, and each network that adapts with the same one that does not: in
+the mean over all perturbations of :data:`~...tasks.perturbations.DRIFTS` that change something, and that both have met
+on as many episodes, and in each long episode that changes nothing. The p values of all comparisons of a report are
+adjusted together.
 """
 
 from __future__ import annotations
@@ -18,8 +19,13 @@ from .summary import Standing
 from .tables import Entry, Table, percent
 
 LIQUID, OTHERS = ("ltc", "cfc_mm"), ("mlp_stacked", "gru", "s5")
-#: Of the perturbations, the one under which nothing changes.
+#: Under this nothing changes, and it is as long as those under which something does: what they are compared with.
 CALM = "steady"
+#: What is judged together.
+GROUPS = (
+    tuple(name for name, p in DRIFTS.items() if p.changes),
+    *((name,) for name, p in DRIFTS.items() if not p.changes and name != CALM),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,11 @@ def _pairs(task: str, mine: Mapping[str, Standing]) -> Iterator[Pair]:
     names = [(a, b) for a in LIQUID for b in OTHERS]
     names += [(name, s.candidate.learner) for name, s in mine.items() if s.candidate.adapts]
     for first, second in ((mine[a], mine[b]) for a, b in names if a in mine and b in mine):
-        met = tuple(
-            p for p in DRIFTS if p != CALM and p in first.perturbations and p in second.perturbations
-            and first.episodes(p) == second.episodes(p)
-        )  # fmt: skip
-        if met:
+        for group in GROUPS:
+            both = [p for p in group if p in first.perturbations and p in second.perturbations]
+            met = tuple(p for p in both if first.episodes(p) == second.episodes(p) == first.episodes(both[0]))
+            if not met:
+                continue
             ahead, behind = (f"{s.candidate.title} is ahead" for s in (first, second))
             p = first.p_of_lead(second, met)
             comparison = Comparison(ahead, behind, "no difference that counts", first.lead(second, met), p, p)
@@ -64,11 +70,12 @@ def _pairs(task: str, mine: Mapping[str, Standing]) -> Iterator[Pair]:
 
 def table(found: list[Pair]) -> Table:
     """For the report."""
-    header = ("task", "compared", "success [%]", "with", "success [%]", "found")
+    header = ("task", "under", "compared", "success [%]", "with", "success [%]", "found")
     rows = []
     for pair in found:
         sides = [(s.candidate.title, _mean(s, pair.perturbations)) for s in (pair.first, pair.second)]
-        rows.append(tuple(map(Entry, (pair.task, *sides[0], *sides[1], str(pair.comparison)))))
+        under = pair.perturbations[0] if len(pair.perturbations) == 1 else f"{len(pair.perturbations)} drifts"
+        rows.append(tuple(map(Entry, (pair.task, under, *sides[0], *sides[1], str(pair.comparison)))))
     return Table(header, tuple(rows), words=True)
 
 

@@ -286,9 +286,13 @@ def training_key(candidate: Candidate, recipe: str, seed: int, rounds: int) -> d
 
 
 def training_command(task_name: str, candidate: Candidate, config: Any) -> str:
-    """The command line that makes the same network; ``config`` has ``seed`` and ``n_rounds``."""
+    """The command line that makes the same network; ``config`` has ``seed`` and ``n_rounds``.
+
+    What adapts while it controls has the network of what does not, and its command.
+    """
+    name = candidate.learner if candidate.adapts else candidate.name
     return (
-        f"liquid-spike bench closed-loop --tasks {shlex.quote(task_name)} --controllers {candidate.name} "
+        f"liquid-spike bench closed-loop --tasks {shlex.quote(task_name)} --controllers {name} "
         f"--training-seeds {config.seed}:{config.seed + 1} --rounds {config.n_rounds}"
     )
 

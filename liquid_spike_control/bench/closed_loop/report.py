@@ -131,8 +131,8 @@ def _drifting(by_task: Mapping[str, Mapping[str, Standing]]) -> list[Section]:
         return []
     return [Section(2, "What changes within an episode, or lasts long", (
         "Success is that the aim was never lost, from when it had to be reached to the end of the episode. Differences "
-        f"are means over {', '.join(dict.fromkeys(p for pair in pairs for p in pair.perturbations))}, in points, with "
-        "the 95 % interval of each alone, and tested by the bootstrap over training seeds and episodes. The p values "
+        f"are over {', '.join(dict.fromkeys(p for pair in pairs for p in pair.perturbations))}, in points, with the "
+        "95 % interval of each alone, and tested by the bootstrap over training seeds and episodes. The p values "
         f"of these {len(pairs)} tests are adjusted by Holm's rule, and one below {claims.LEVEL:g} counts. With few "
         "training seeds the bootstrap is a little too sure.",
         drifting.table(pairs),

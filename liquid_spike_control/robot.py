@@ -65,6 +65,8 @@ class Robot(Entry, frozen=True):
         success, failure: what an episode that ends so is called, for tables.
         task: file and class of the task, e.g. ``"task.py:SwingUp"``; see :class:`~.tasks.task.ControlTask`.
         settings: keyword arguments of the task.
+        perception_training: file and class of the robot's own way to train its perception; the general one by default,
+            see :class:`~.training.own_training.OwnTraining`.
         variants: by name, the ways to drive it that a benchmark compares.
         folder: where the files are.
         source: file that it was read from, for messages.
@@ -90,6 +92,7 @@ class Robot(Entry, frozen=True):
     failure: str = "failed"
     task: str | None = None
     settings: dict[str, bool | int | float | str] = {}
+    perception_training: str | None = None
     variants: dict[str, Variant] = {}
     folder: str = "."
     source: str = "robot"

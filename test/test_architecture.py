@@ -35,13 +35,8 @@ UPWARD: dict[str, set[str]] = {
     "sim.world": {"tasks.mujoco_task", "tasks.variation"},
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
-    "training.commands": {"robots.pencil.perception", "robots.pencil.recipe", "robots.pencil_hard.imitation"},
-    "training.entry": {
-        "robots.pencil.perception",
-        "robots.pencil.recipe",
-        "robots.pencil_hard.imitation",
-        "robots.pencil_hard.perception",
-    },
+    "training.commands": {"robots.pencil_hard.imitation"},
+    "training.entry": {"robots.pencil_hard.imitation"},
 }
 #: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.
 #: nodes/, bench/ and what trains are being made general one after the other.

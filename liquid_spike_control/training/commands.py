@@ -15,8 +15,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from ..assembly import new_backend
 from ..outputs import check_outputs
 from ..robot import Robot
-from ..robots.pencil.perception import PerceptionTrainer
-from ..robots.pencil.recipe import PerceptionTraining
 from ..robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining
 from ..spiking.layers import LayeredNetwork
 from ..spiking.nir_io import read_perception_model
@@ -24,6 +22,7 @@ from ..terminal import Console
 from .controller_files import write_controller_file
 from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network
 from .logs import EventLog
+from .own_training import OwnTraining
 from .readout_fit import neurons_and_weights, print_accuracy
 from .recorded_episodes import EpisodeSet, RecordedEpisode
 
@@ -36,13 +35,14 @@ def progress_bars(console: Console) -> Progress:
     )  # fmt: skip
 
 
-def train_perception(
-    config: PerceptionTraining, command: str, out: Path, console: Console,
-    new_trainer: type[PerceptionTrainer] = PerceptionTrainer, logs: Path | None = None,
+def train_in_stages(
+    prepare: Callable[[Callable[[float], None]], OwnTraining], command: str, out: Path, console: Console,
+    logs: Path | None = None,
 ) -> None:  # fmt: skip
-    """Train the spiking perception and write it to ``out``.
+    """Train a perception by a robot's own training and write it to ``out``.
 
-    ``command`` is what its metadata say made it; ``logs`` is a folder for event files.
+    ``prepare`` makes the training, and calls its argument with the part that is done; ``command`` is what the metadata
+    say made it; ``logs`` is a folder for event files.
 
     Raises:
         TaskError: the folder of ``out`` does not exist, or its suffix is another.
@@ -53,20 +53,19 @@ def train_perception(
     log = _log_into(logs)
     with progress_bars(console) as progress:
         bar = progress.add_task("pictures", total=1.0, figures="")
-        trainer = new_trainer(config, lambda share: progress.update(bar, completed=share))
+        trainer = prepare(lambda share: progress.update(bar, completed=share))
         done = 0
         for stage in trainer.stages():
             trainer.begin(stage)
             _train_stage(trainer, progress, log, done)
             done += stage.n_updates
-        if config.settling_chunks:
-            bar = progress.add_task("readout", total=1.0, figures="")
-            trainer.settle(config.settling_chunks)
-            progress.update(bar, completed=1.0)
+        bar = progress.add_task("readout", total=1.0, figures="")
+        trainer.finish()
+        progress.update(bar, completed=1.0)
     trainer.write(out, command)
     if log:
         log.close()
-    console.print(f"{out}: {config.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
+    console.print(f"{out}: {trainer.n_neurons} neurons, trained in {time.monotonic() - begin:.0f} s")
 
 
 def _log_into(folder: Path | None) -> EventLog | None:
@@ -74,7 +73,7 @@ def _log_into(folder: Path | None) -> EventLog | None:
     return EventLog(folder) if folder else None
 
 
-def _train_stage(trainer: PerceptionTrainer, progress: Progress, log: EventLog | None, done: int) -> None:
+def _train_stage(trainer: OwnTraining, progress: Progress, log: EventLog | None, done: int) -> None:
     n_updates = trainer.stage.n_updates
     bar = progress.add_task(trainer.stage.name, total=n_updates, figures="")
     figures: list[dict[str, float]] = []
@@ -82,15 +81,8 @@ def _train_stage(trainer: PerceptionTrainer, progress: Progress, log: EventLog |
         figures.append(trainer.update())
         if log:
             log.write(done + k + 1, {name: value for name, value in figures[-1].items() if np.isfinite(value)})
-        if k % 50 != 49:
-            continue
-        recent = {name: [f[name] for f in figures[-200:]] for name in figures[0]}
-        angle, rate = (np.sqrt(np.nanmean(np.square(recent[n]))) for n in ("angle_deg", "rate"))
-        text = (
-            f"loss {np.mean(recent['loss']):.2f}, at 0.02 N s: {angle:.2f} deg {rate:.3f} rad/s,"
-            f" {np.mean(recent['operations_per_s']) / 1e3:.0f} k synaptic operations/s"
-        )
-        progress.update(bar, completed=k + 1, figures=text)
+        if k % 50 == 49:
+            progress.update(bar, completed=k + 1, figures=trainer.progress_text(figures[-200:]))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..bench.variants import chosen_variants, controller_file
-from ..errors import LiquidSpikeError, TaskError
+from ..errors import LiquidSpikeError, RobotError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
 from ..resources import shipped_model
@@ -50,7 +49,7 @@ def train_command(what: str, options: TrainOptions) -> int:
 
 
 def _train_perception(options: TrainOptions) -> int:
-    """A perception of any robot; of the pencils by their own recipes, unless another way is given."""
+    """A perception of any robot; by the robot's own training where it has one, unless another way is given."""
     if options.random_features:
         return _train_random_features(options)
     if options.network and options.network.suffix.lower() == ".nir":
@@ -58,35 +57,21 @@ def _train_perception(options: TrainOptions) -> int:
     for name in ("preset", "dt", "step"):
         if getattr(options, name) is not None:
             raise TaskError(f"--{name} belongs to --network FILE.nir; leave it out")
-    general = any((options.network, options.data, options.target))
-    if general or options.task not in ("pencil", "pencil-hard"):
+    robot = robot_named(options.task)
+    if robot.perception_training is None or any((options.network, options.data, options.target)):
         return _train_layers(options)
     if options.rounds is not None:
         raise TaskError("--rounds belongs to the training of a controller, not of a perception; leave it out")
     with _training_installed():
-        from ..robots.pencil.perception import PerceptionTrainer
-        from ..robots.pencil.recipe import PerceptionTraining
-        from ..robots.pencil_hard.perception import HardPerceptionTrainer, HardPerceptionTraining
-        from .commands import train_perception
-    command, console = _command("perception", options), Console()
-    if options.task == "pencil-hard":
-        hard = HardPerceptionTraining(seed=options.seed, start=str(options.perception or ""))
-        if options.updates:
-            hard = replace(hard, n_updates=options.updates)
-        out = options.out or Path("pencil_hard_perception.nir")
-        train_perception(hard, command, out, console, HardPerceptionTrainer, options.logs)
-        return 0
-    perception = PerceptionTraining(seed=options.seed)
-    if options.updates:
-        share = options.updates / perception.n_updates
-        perception = replace(
-            perception,
-            n_updates=options.updates,
-            n_refinements=math.ceil(share * perception.n_refinements),
-            n_prunings=math.ceil(share * perception.n_prunings),
-        )
-    out = options.out or Path("pencil_perception.nir")
-    train_perception(perception, command, out, console, PerceptionTrainer, options.logs)
+        from ..tasks.of_robot import class_named
+        from .commands import train_in_stages
+    training = class_named(robot, "perception_training", robot.perception_training)
+    if not hasattr(training, "of_command"):
+        remedy = "give it the methods of liquid_spike_control.training.own_training.OwnTraining"
+        raise RobotError(f"{robot.source}: perception_training: {robot.perception_training} is no training; {remedy}")
+    out = options.out or Path(f"{robot.name}_perception.nir".replace("-", "_"))
+    prepare = partial(training.of_command, options.seed, options.updates, options.perception)
+    train_in_stages(prepare, _command("perception", options), out, Console(), options.logs)
     return 0
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from ...errors import TaskError
 from ...events.binning import SpikeBinner
 from ...robot import names, units
 from ...spiking import bptt
@@ -27,6 +28,7 @@ from ...spiking.readout import Readout
 from ...training.axon_spikes import AxonSpikes
 from ...training.descent import cosine, pseudo_huber, set_rate
 from ...training.least_squares import StreamMoments
+from ...training.own_training import Stage
 from ...training.pruning import Pruning
 from ...training.receptive_fields import oriented_bands
 from ...training.seeds import PERCEPTION_SEEDS
@@ -34,7 +36,7 @@ from ...types import MILLISECOND_NS
 from .description import CAMERA, ROBOT
 from .episodes import PencilEpisodes
 from .expert import cart_pole_lqr
-from .recipe import PerceptionTraining, Stage, stages
+from .recipe import PerceptionTraining, stages
 from .streams import PencilStream, PictureTable
 from .task import Pencil
 
@@ -73,6 +75,41 @@ class PerceptionTrainer:
         self._trust = np.resize([1.0, 0.0, 1.0, 0.5], config.n_streams)
         self._wander, self._wander_scale = np.zeros((config.n_streams, 2)), 1.0
         self.begin(self.stages()[0])
+
+    @classmethod
+    def of_command(
+        cls, seed: int, updates: int | None, start: Path | None, progress: Callable[[float], None]
+    ) -> Self:
+        """See :class:`~...training.own_training.OwnTraining`."""
+        if start is not None:
+            raise TaskError(f"--perception {start}: this training starts from nothing; leave it out")
+        config = PerceptionTraining(seed=seed)
+        if updates is not None:
+            share = updates / config.n_updates
+            config = replace(
+                config, n_updates=updates, n_refinements=math.ceil(share * config.n_refinements),
+                n_prunings=math.ceil(share * config.n_prunings),
+            )  # fmt: skip
+        return cls(config, progress)
+
+    @property
+    def n_neurons(self) -> int:
+        """Of the network."""
+        return self.config.n_neurons
+
+    def progress_text(self, recent: Sequence[dict[str, float]]) -> str:
+        """Errors under pushes of 0.02 N s, loss and work."""
+        figures = {name: np.array([each[name] for each in recent]) for name in recent[0]}
+        angle, rate = (np.sqrt(np.nanmean(figures[name] ** 2)) for name in ("angle_deg", "rate"))
+        return (
+            f"loss {figures['loss'].mean():.2f}, at 0.02 N s: {angle:.2f} deg {rate:.3f} rad/s,"
+            f" {figures['operations_per_s'].mean() / 1e3:.0f} k synaptic operations/s"
+        )
+
+    def finish(self) -> None:
+        """Settle the readout, if the recipe does."""
+        if self.config.settling_chunks:
+            self.settle(self.config.settling_chunks)
 
     def stages(self) -> tuple[Stage, ...]:
         """What is done, in order."""

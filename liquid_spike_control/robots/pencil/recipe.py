@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...training.own_training import Stage
+
 
 @dataclass(frozen=True)
 class PerceptionTraining:
@@ -48,23 +50,6 @@ class PerceptionTraining:
     n_variants: int = 10
     pushes: tuple[float, ...] = (0.0, 0.02, 0.02, 0.02, 0.04, 0.06, 0.08, 0.1, 0.11)
     seed: int = 1
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the training, with optimiser and pencils of its own.
-
-    Attributes:
-        name: what is done.
-        n_updates: optimiser steps.
-        rate: the learning rate, as a part of the configuration's.
-        short: episodes of 3.5 s, so that the network learns to find the pole sooner; else 20 s.
-    """
-
-    name: str
-    n_updates: int
-    rate: float
-    short: bool
 
 
 def stages(config: PerceptionTraining) -> tuple[Stage, ...]:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from ...resources import shipped_model
 from ...spiking.graph import Linear
 from ...spiking.network import SpikingNetwork
 from ...spiking.nir_io import read_perception_model
+from ...training.own_training import Stage
 from ...training.receptive_fields import oriented_bands
 from ..pencil.perception import FEATURE_SCALES, PerceptionTrainer
-from ..pencil.recipe import PerceptionTraining, Stage
+from ..pencil.recipe import PerceptionTraining
 from .description import CAMERA, ROBOT
 from .streams import HardStream, PoleTable
 from .task import POLE_MASS_KG, PencilHard, PencilHardEpisodes
@@ -56,6 +57,14 @@ class HardPerceptionTrainer(PerceptionTrainer):
     task_name, camera = "pencil-hard", CAMERA
     error_floor = np.array([0.006, 0.08], np.float32)
     streams: list[HardStream]  # type: ignore[assignment]
+
+    @classmethod
+    def of_command(
+        cls, seed: int, updates: int | None, start: Path | None, progress: Callable[[float], None]
+    ) -> Self:
+        """See :class:`~...training.own_training.OwnTraining`."""
+        config = HardPerceptionTraining(seed=seed, start=str(start or ""))
+        return cls(config if updates is None else replace(config, n_updates=updates), progress)
 
     def stages(self) -> tuple[Stage, ...]:
         """Learning is all that is done."""

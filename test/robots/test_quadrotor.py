@@ -12,7 +12,7 @@ from liquid_spike_control.errors import LiquidSpikeError, RobotError, TaskError
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
 from liquid_spike_control.robots.catalogue import robot_named, sensed_task_named, task_named
-from liquid_spike_control.robots.quadrotor.flow_law import HEIGHT, FlowLaw
+from liquid_spike_control.robots.quadrotor.flow_law import HEIGHT, FlowLaw, TrueFlowLaw
 from liquid_spike_control.robots.quadrotor.frame_flow import FrameFlow, FrameFlow30, PlanarFlow
 from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
 from liquid_spike_control.robots.quadrotor.pi_law import ScheduledPi
@@ -48,14 +48,29 @@ def test_a_hand_made_law_lands_by_flow_and_divergence_alone():
     for kind, seeds in (("?truth", (0, 1)), ("?disturbed", (2, 3)), ("", (1001,))):
         task = sensed_task_named(f"quadrotor{kind}")
         law = FlowLaw(task.task)
+        if kind:
+            law.lag_s = {"?truth": 0.001, "?disturbed": 0.04}[kind]
         for seed in seeds:
             assert run_episode(task, law, Perturbation("calm"), seed).success
             assert max(task.task.touch[:2]) < 0.3
 
 
+def test_the_law_flies_back_from_where_wind_and_a_wrong_upright_have_driven_it():
+    task = sensed_task_named("quadrotor?truth")
+    drifts = []
+    for gain in (TrueFlowLaw.returning, FlowLaw.returning):
+        law = TrueFlowLaw(task.task)
+        law.returning = gain
+        drifts.append([])
+        for seed in range(8):
+            assert run_episode(task, law, Perturbation("calm"), seed).success
+            drifts[-1].append(task.task.figures()["drift, m"])
+    assert np.median(drifts[0]) < 0.7 * np.median(drifts[1])
+
+
 def test_the_law_finds_the_height_out():
     task = sensed_task_named("quadrotor?truth")
-    law = FlowLaw(task.task)
+    law = TrueFlowLaw(task.task)
     for seed in (6, 7):
         task.reset(seed)
         law.reset()

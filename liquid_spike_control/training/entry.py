@@ -225,7 +225,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
     out = _out(options, f"{_stem(options.task)}_{options.controller}".replace("-", "_"))
     with _training_installed():
         from .dagger import training_of
-        from .learning import Products, learn_policy
+        from .learning import OutputFiles, learn_policy
         from .recurrent_ppo import PpoTraining
     config: DaggerTraining | PpoTraining
     if options.rewards:
@@ -237,8 +237,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         given = {"n_rounds": options.rounds, "duration_s": options.duration, "passes": options.passes,
                  "learning_rate": options.learning_rate}  # fmt: skip
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    products = Products(out, options.logs, _command_line("policy", options))
-    learn_policy(_named(options), architecture, config, options.device, products, Console())
+    files = OutputFiles(out, options.logs, _command_line("policy", options))
+    learn_policy(_named(options), architecture, config, options.device, files, Console())
     return 0
 
 
@@ -303,14 +303,14 @@ def expert_command(options: TrainExpertOptions) -> int:
     """
     with _training_installed():
         from .gym_expert import EXPERTS
-        from .learning import Products, learn_expert
+        from .learning import OutputFiles, learn_expert
     if options.task not in EXPERTS:
         raise TaskError(f"no expert of '{options.task}' is trained; known tasks: {', '.join(EXPERTS)}")
     config = replace(EXPERTS[options.task], seed=options.seed)
     if options.updates is not None:
         config = replace(config, n_updates=options.updates)
     out = options.out or Path(f"{options.task}_expert.safetensors".replace("-", "_"))
-    learn_expert(options.task, config, Products(out, options.logs, _command_line("expert", options)), Console())
+    learn_expert(options.task, config, OutputFiles(out, options.logs, _command_line("expert", options)), Console())
     return 0
 
 
@@ -334,7 +334,7 @@ def _training_installed() -> Iterator[None]:
 
 
 def _command_line(what: str, options: LearningOptions) -> str:
-    """The command line that repeats the training: what was said, but not where its products went."""
+    """The command line that repeats the training: what was said, but not where its files went."""
     said = []
     for field in fields(options):
         value = getattr(options, field.name)

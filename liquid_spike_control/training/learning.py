@@ -39,8 +39,8 @@ REWARD_FIGURES = ("reward", "spread", "divergence")
 
 
 @dataclass(frozen=True)
-class Products:
-    """What a training leaves behind.
+class OutputFiles:
+    """Files that a training writes.
 
     Attributes:
         out: the controller file.
@@ -71,7 +71,7 @@ def device_named(name: str) -> torch.device:
 
 def learn_policy(
     task_name: str, architecture: Architecture | SpikingArchitecture, config: DaggerTraining | PpoTraining,
-    device: str, products: Products, console: Console,
+    device: str, files: OutputFiles, console: Console,
 ) -> None:  # fmt: skip
     """Train a controller, by imitation or by rewards, and write it.
 
@@ -79,7 +79,7 @@ def learn_policy(
         TaskError: the task or the device is not there, the folder does not exist, or the checkpoint is another's.
         ModelError: the task's expert cannot be had, or a file cannot be written.
     """
-    check_outputs(out=products.out)
+    check_outputs(out=files.out)
     task = sensed_task_named(task_name)
     numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
     policy: Policy | SpikingPolicy
@@ -95,42 +95,42 @@ def learn_policy(
     console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights")
     if isinstance(config, PpoTraining):
         _learn(
-            lambda report: train_ppo(task_name, policy, config, report, products.checkpoint),
-            config.n_updates, "updates", REWARD_FIGURES, products, console,
+            lambda report: train_ppo(task_name, policy, config, report, files.checkpoint),
+            config.n_updates, "updates", REWARD_FIGURES, files, console,
         )  # fmt: skip
     else:
         _learn(
-            lambda report: train_dagger(task_name, policy, config, report, products.checkpoint),
-            config.n_rounds, "rounds", ("loss", "success", "reward"), products, console,
+            lambda report: train_dagger(task_name, policy, config, report, files.checkpoint),
+            config.n_rounds, "rounds", ("loss", "success", "reward"), files, console,
         )  # fmt: skip
-    _finish(task_name, policy, products, console)
+    _finish(task_name, policy, files, console)
 
 
-def learn_expert(task_name: str, config: PpoTraining, products: Products, console: Console) -> None:
+def learn_expert(task_name: str, config: PpoTraining, files: OutputFiles, console: Console) -> None:
     """Train a task's expert and write it.
 
     Raises:
         TaskError: the task is not there, the folder does not exist, or the checkpoint is another's.
         OutputError: a file cannot be written.
     """
-    check_outputs({"out": (".safetensors",)}, out=products.out)
+    check_outputs({"out": (".safetensors",)}, out=files.out)
     policy: list[Policy] = []
     _learn(
-        lambda report: policy.append(train_expert(task_name, config, report, products.checkpoint)),
-        config.n_updates, "updates", REWARD_FIGURES, products, console,
+        lambda report: policy.append(train_expert(task_name, config, report, files.checkpoint)),
+        config.n_updates, "updates", REWARD_FIGURES, files, console,
     )  # fmt: skip
-    _finish(task_name, policy[0], products, console)
+    _finish(task_name, policy[0], files, console)
 
 
 def _learn(
     training: Callable[[Callable[[int, dict[str, float]], None]], None], n_steps: int, what: str,
-    shown: tuple[str, ...], products: Products, console: Console,
+    shown: tuple[str, ...], files: OutputFiles, console: Console,
 ) -> None:  # fmt: skip
     torch.set_num_threads(1)  # networks of this size are quicker so, and sums always run in the same order
     begin = time.monotonic()
-    log = EventLog(products.logs) if products.logs else None
-    if products.checkpoint.exists():
-        console.print(f"going on from {products.checkpoint}")
+    log = EventLog(files.logs) if files.logs else None
+    if files.checkpoint.exists():
+        console.print(f"going on from {files.checkpoint}")
     with progress_bars(console) as progress:
         bar = progress.add_task(what, total=n_steps, figures="")
         latest: dict[str, float] = {}
@@ -148,20 +148,20 @@ def _learn(
     console.print(f"trained in {time.monotonic() - begin:.0f} s")
 
 
-def _finish(task_name: str, policy: Policy | SpikingPolicy, products: Products, console: Console) -> None:
+def _finish(task_name: str, policy: Policy | SpikingPolicy, files: OutputFiles, console: Console) -> None:
     """Write the file and try it, compiled, on held-out episodes."""
     task = sensed_task_named(task_name)
     file = policy.to_file(
         observation_names=task.observation_names, observation_units=task.observation_units,
         command_names=task.command_names, command_units=task.command_units, task=task.name,
-        training_command=products.command, training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
+        training_command=files.command, training_seeds=(CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
     )  # fmt: skip
-    write_controller_file(products.out, file)
-    products.checkpoint.unlink(missing_ok=True)
+    write_controller_file(files.out, file)
+    files.checkpoint.unlink(missing_ok=True)
     controller, calm = controller_of(file), perturbation_named("clean")
     results = [run_episode(task, controller, calm, seed) for seed in TRIAL_SEEDS]
     rewards = [result.total_reward for result in results]
     console.print(
-        f"{products.out}: on {len(results)} held-out episodes {np.mean([r.success for r in results]):.0%} success, "
+        f"{files.out}: on {len(results)} held-out episodes {np.mean([r.success for r in results]):.0%} success, "
         f"reward {np.mean(rewards):.1f} +- {np.std(rewards):.1f}"
     )

@@ -109,8 +109,8 @@ def test_a_controller_is_trained_with_this_perception_in_the_loop(trained, tmp_p
     monkeypatch.setattr(learning, "TRIAL_SEEDS", range(1))
     name, out = f"pencil?perception={trained[0]}", tmp_path / "controller.safetensors"
     config = DaggerTraining(n_rounds=1, n_episodes=2, n_validations=0, passes=1, duration_s=0.5)
-    products = learning.Products(out, None, "train it")
-    learning.learn_policy(name, named("cfc_mm", units=8), config, "cpu", products, Console())
+    files = learning.OutputFiles(out, None, "train it")
+    learning.learn_policy(name, named("cfc_mm", units=8), config, "cpu", files, Console())
     controller = read_robot_controller(robot_named("pencil"), out)
     assert controller.observation_names == ("cart_position", "cart_velocity", "pole_angle", "pole_rate")
     assert read_controller(out).training_command == "train it"

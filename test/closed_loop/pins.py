@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from liquid_spike_control.bench.closed_loop.candidates import CANDIDATES, candidate
-from liquid_spike_control.bench.closed_loop.procedure import COURSES as COURSES
+from liquid_spike_control.bench.closed_loop.procedure import PUBLISHED_TASKS as PUBLISHED_TASKS
 from liquid_spike_control.bench.closed_loop.procedure import procedure_named
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.robots.catalogue import TASKS, task_named

@@ -35,7 +35,7 @@ def test_behaviour_is_that_of_the_declared_version(name):
 def test_every_declared_version_has_a_fingerprint():
     versions = set(pins.COMPONENTS) - {name for name in pins.COMPONENTS if name.startswith("task ")}
     assert versions == set(pins.VERSIONS)
-    assert {name.removeprefix("task ") for name in set(pins.COMPONENTS) - versions} == set(pins.COURSES)
+    assert {name.removeprefix("task ") for name in set(pins.COMPONENTS) - versions} == set(pins.PUBLISHED_TASKS)
     assert set(PINNED) == set(pins.COMPONENTS)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ...errors import TaskError
 from ...tasks.perturbations import DRIFTS, PERTURBATIONS, perturbation_named
 from .candidates import PUBLISHED, candidate
-from .procedure import COURSES, procedure_named
+from .procedure import PUBLISHED_TASKS, procedure_named
 
 #: Seed of the first episode of an evaluation; they count up. Training never draws from below 1,000,000,000.
 FIRST_EPISODE = 1000
@@ -145,7 +145,7 @@ def plan_named(name: str) -> Plan:
         )
         return Plan(name, shares)
     if name == "published":
-        return Plan(name, tuple(_published_share(task) for task in COURSES))
+        return Plan(name, tuple(_published_share(task) for task in PUBLISHED_TASKS))
     if name in ("drift", "horizon"):
         drifts = tuple(p for p in DRIFTS if p not in LONG and DRIFTS[p].threshold == 1)  # neither task has a camera
         met, episodes = (drifts, DRIFTING_EPISODES) if name == "drift" else (LONG, LONG_EPISODES)

@@ -61,7 +61,7 @@ def procedure_named(name: str) -> Procedure:
     """
     if name not in _MADE:
         procedure = _new_procedure(name)
-        if procedure.folder and procedure.name in (*COURSES, *descriptions()):
+        if procedure.folder and procedure.name in (*PUBLISHED_TASKS, *descriptions()):
             raise TaskError(f"{name}: name: '{procedure.name}' is the name of another robot; choose another")
         _MADE[name] = _MADE[procedure.name] = procedure
     return _MADE[name]
@@ -75,8 +75,8 @@ def _new_procedure(name: str) -> Procedure:
     return Procedure(name)
 
 
-#: Names of all procedures, in the order of tables.
-COURSES = ("pencil-hard", *TASKS)
+#: Tasks of the published benchmark, in the order of its tables.
+PUBLISHED_TASKS = ("pencil-hard", *TASKS)
 
 
 class Driver(NamedTuple):

@@ -41,11 +41,11 @@ class NumberField:
     def __init__(self, text: str) -> None:
         found = _FIELD.fullmatch(text)
         if found is None:
-            raise ValueError(text)
+            raise ValueError(f"'{text}' is no path to a number")
         self.path, self.factor = found["path"], float(found["factor"] or 1.0)
         self.offset = float(found["offset"] or 0.0) * (-1 if found["sign"] == "-" else 1)
         if not (math.isfinite(self.factor) and math.isfinite(self.offset) and self.factor):
-            raise ValueError(text)
+            raise ValueError(f"'{text}' is scaled by 0 or by a number that is not finite")
         self.parent: str
         self.leaf: str
         self.parent, _, self.leaf = self.path.rpartition(".")

@@ -74,6 +74,8 @@ class Checks:
             self._refuse("readings", "none", "give a reading, setpoint or estimate for the controller to observe")
         if robot.estimates and not robot.cameras:
             self._refuse("estimates", f"{len(robot.estimates)}", "add cameras: estimates come from event cameras")
+        if robot.perception_training is not None and not _CLASS.fullmatch(robot.perception_training):
+            self._refuse("perception_training", f"'{robot.perception_training}'", "give file.py:Class")
         self._check_names()
         for field in ("readings", "setpoints", "estimates"):
             for i, entry in enumerate(getattr(robot, field)):

@@ -77,6 +77,7 @@ OTHERS = {
     "doctor": "a test of its own",
     "replay": "needs a bag; test/records replays",
     "bench lava": "needs Lava's own environment",
+    "bench agreement": "half a minute; a test of its own",
     "bench scale": "minutes",
     "neuromorphic fuzz": "needs another simulator's environment",
 }

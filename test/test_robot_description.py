@@ -165,6 +165,8 @@ WRONG = [
     ("perception", [1], "perception: expected `str | null`, got `array`; give a text"),
     ("controller", 1.0, "controller: expected `str | null`, got `float`; give a text"),
     ("task", 4, "task: expected `str | null`, got `int`; give a text"),
+    ("perception_training", 4, "perception_training: expected `str | null`, got `int`; give a text"),
+    ("perception_training", "train", "perception_training: 'train'; give file.py:Class"),
     ("settings", [1], "settings: expected `object`, got `array`; give fields with values"),
     ("settings", {"gain": [1]}, "settings[...]: expected `bool | int | float | str`, got `array`; "
                                 "give true, false, a number or a text"),

@@ -133,7 +133,7 @@ def test_a_bag_without_what_is_to_be_replayed(tmp_path, missing):
         ("/gate", {"max_age_s": [1]}, "the bag's parameters cannot be read"),
         ("/gate", {"safe": [99.0]}, "gate: safe"),
         ("/controller", {"joint_interfaces": [1, 2]}, "the bag's parameters cannot be read"),
-        ("/controller", {"joint_type": "geometry_msgs/msg/Twist"}, "is a sensor_msgs/msg/JointState, not a geometry"),
+        ("/controller", {"joint_type": "geometry_msgs/msg/Twist"}, "'cart_slide/position' is no path to a number"),
         ("/controller", {"estimate_names": ["x", "y"]}, "its outputs are pole_angle, pole_rate, the bag has x, y"),
     ],
 )

@@ -49,9 +49,20 @@ def _listen(requests: queue.SimpleQueue) -> None:
         os.killpg(0, signal.SIGTERM)  # not KILL: that would leave shared memory behind
 
 
-def _die_with_parent() -> None:
-    """For the processes that a simulator forks: they end when the worker does, however it does."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_forks_with_parent() -> None:
+    """Let processes that a simulator forks end when the process that forks them does, however it does."""
+    parent = os.getpid()
+
+    def remember() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    def end_with_parent() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before
+            os._exit(0)
+
+    os.register_at_fork(before=remember, after_in_child=end_with_parent)
 
 
 def _answer(simulator: Any, request: dict) -> tuple[Any, dict]:
@@ -76,7 +87,7 @@ def main(kind: str) -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # what a simulator prints must not get in between the answers
     sys.stdout = sys.stderr
-    os.register_at_fork(after_in_child=_die_with_parent)
+    _end_forks_with_parent()
     requests: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     simulator = importlib.import_module(f"{__package__}.{kind}").Simulator

@@ -39,8 +39,8 @@ FARTHEST = 1.5
 RAMP_S = 1.0
 
 
-class FlowLaw:
-    """Control of a quadrotor by the flow and the divergence beneath it.
+class FlowControl:
+    """What controllers by flow and divergence share: the flow freed of rotation, the height, and the asked descent.
 
     Args:
         task: the landing; of the vehicle its mass and the gravity are used.
@@ -49,12 +49,9 @@ class FlowLaw:
         observation_names, command_names, nominal_period_s, command_limits: see
             :class:`~...liquid.controller.Controller`.
         lag_s: time by which the perception's flow follows the true one; the gyroscope's rates are held back to match.
-        returning: gain on the way back [1/s^2]. With the spiking perception's estimates it costs as much softness as it
-            saves drift.
     """
 
     lag_s = 0.06
-    returning = 0.0
 
     def __init__(self, task: MujocoTask) -> None:
         robot = task.robot
@@ -70,8 +67,40 @@ class FlowLaw:
 
     def reset(self) -> None:
         """Begin an episode."""
-        self._log_height, self._elapsed_s, self._lift = math.log(HEIGHT), 0.0, self._gravity
+        self._log_height, self._elapsed_s = math.log(HEIGHT), 0.0
         self._rates = np.zeros(2)
+
+    def _sense(self, observation: np.ndarray, dt: float) -> tuple[float, float, float, float, np.ndarray]:
+        """Roll, pitch, descent that is asked for, height, and the velocity over it: forward, to the left, downward."""
+        roll, pitch, roll_rate, pitch_rate, descent, flow_x, flow_y, divergence = observation[self._index].tolist()
+        self._elapsed_s += dt
+        descent *= min(1.0, self._elapsed_s / RAMP_S)
+        self._rates += -math.expm1(-dt / self.lag_s) * (np.array([roll_rate, pitch_rate]) - self._rates)
+        self._log_height -= divergence * dt
+        self._log_height = min(max(self._log_height, math.log(LOWEST)), math.log(HIGHEST))
+        moving = np.array([self._rates[1] - flow_y, flow_x - self._rates[0], divergence])
+        return roll, pitch, descent, math.exp(self._log_height), moving
+
+    def _bounded(self, upright: float, forward: float, left: float, down: float) -> np.ndarray:
+        """The command for accelerations [m/s^2], within the limits."""
+        command = leaning(self._mass, self._gravity, upright, forward, left, down)
+        return np.clip(command, -self.command_limits, self.command_limits)
+
+
+class FlowLaw(FlowControl):
+    """The observer and its law; see :class:`FlowControl`.
+
+    Attributes:
+        returning: gain on the way back [1/s^2]. With the spiking perception's estimates it costs as much softness as it
+            saves drift.
+    """
+
+    returning = 0.0
+
+    def reset(self) -> None:
+        """Begin an episode."""
+        super().reset()
+        self._lift = self._gravity
         self._velocity, self._added = np.zeros(3), np.zeros(3)  # forward, to the left, downward
         self._way = np.zeros(2)  # that it has come forward and to the left
 
@@ -85,14 +114,9 @@ class FlowLaw:
         Returns:
             ``(3,)``: thrust above the weight [N], roll and pitch [rad].
         """
-        roll, pitch, roll_rate, pitch_rate, descent, flow_x, flow_y, divergence = observation[self._index].tolist()
-        self._elapsed_s += dt
-        descent *= min(1.0, self._elapsed_s / RAMP_S)
-        self._rates += -math.expm1(-dt / self.lag_s) * (np.array([roll_rate, pitch_rate]) - self._rates)
-        self._log_height -= divergence * dt
-        self._log_height = min(max(self._log_height, math.log(LOWEST)), math.log(HIGHEST))
-        height, gravity, upright = math.exp(self._log_height), self._gravity, math.cos(roll) * math.cos(pitch)
-        measured = height * np.array([self._rates[1] - flow_y, flow_x - self._rates[0], divergence])
+        roll, pitch, descent, height, moving = self._sense(observation, dt)
+        gravity, upright = self._gravity, math.cos(roll) * math.cos(pitch)
+        measured = height * moving
         own = np.array([gravity * math.tan(pitch), -gravity * math.tan(roll), gravity - self._lift])
         wrong = measured - self._velocity
         self._velocity += dt * (own + self._added + TRUST * wrong)
@@ -100,8 +124,7 @@ class FlowLaw:
         self._way = np.clip(self._way + dt * self._velocity[:2], -FARTHEST, FARTHEST)
         forward, left = -BRAKING * self._velocity[:2] - self.returning * self._way - self._added[:2]
         down = CLIMBING * (descent * height - self._velocity[2]) - descent * self._velocity[2] - self._added[2]
-        command = leaning(self._mass, gravity, upright, forward, left, down)
-        command = np.clip(command, -self.command_limits, self.command_limits)
+        command = self._bounded(upright, forward, left, down)
         self._lift = (command[0] / self._mass + gravity) * upright
         return command
 

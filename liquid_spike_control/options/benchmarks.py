@@ -175,7 +175,7 @@ class ClosedLoopOptions(Options):
 
     plan: Literal["smoke", "published", "drift", "horizon"] = "smoke"
     """smoke: a few controllers, hardly trained, minutes. published: everything, hours. drift: plants, sensors and
-    periods that change within an episode, about 40 minutes of one core. horizon: the networks of drift in episodes of
+    periods that change within an episode. horizon: the networks of drift in episodes of
     ten minutes. The options below change it."""
     controllers: str = ""
     """Comma-separated; an unknown name lists them all."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where liquid networks should shine: what changes within an episode, and what lasts long.
+"""Comparison of liquid networks with others where something changes within an episode, or where it lasts long.
 
 Each liquid network is compared with every other kind, and each network that adapts with the same one that does not: in
 the mean over all perturbations of :data:`~...tasks.perturbations.DRIFTS` that change something, and that both have met

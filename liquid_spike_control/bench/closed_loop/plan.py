@@ -24,7 +24,7 @@ DRIFTING = (
     "expert", "model_based", "mlp_stacked", "gru", "s5", "ltc", "cfc_mm", "mlp_stacked_adapting", "gru_adapting",
     "s5_adapting", "ltc_adapting", "cfc_mm_adapting",
 )  # fmt: skip
-#: A part of the full training, so that a run stays below an hour.
+#: A part of the full training, so that a run is short.
 DRIFTING_ROUNDS = {"swing-up": 10, "hover": 5}
 #: Of the long episodes, and how many of them; and of the others.
 LONG, LONG_EPISODES, DRIFTING_EPISODES = ("ten_minutes",), 10, 25

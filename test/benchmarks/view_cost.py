@@ -13,6 +13,7 @@ meets all alike; differences are those of one round. A deadline is missed when a
 its sensing was due.
 
     python test/benchmarks/view_cost.py --robots hover,hopper --seconds 10 --rounds 3 [--priority 20] [--in-process]
+        [--all-by-gl]
 
 It needs Chromium and playwright.
 """
@@ -30,6 +31,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -38,8 +40,10 @@ import numpy as np
 WITHOUT, OPEN, KILLED = WAYS = ("without a page", "page open", "browser killed")
 FIGURES = {"missed": "missed [%]", "p50": "p50 [ms]", "p99": "p99 [ms]"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-#: WebGL on the processor.
-ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+#: As a browser draws where there is no GPU: WebGL by SwiftShader, the page by its own software.
+ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]
+#: The page by SwiftShader too, which takes several times as much computing.
+ALL_BY_GL = ["--use-gl=angle", "--use-angle=swiftshader"]
 #: Stamp of an episode's beginning [s].
 START_S = 1.0
 #: What a browser has to do when it starts takes so long [s]; people have one that runs.
@@ -78,9 +82,9 @@ with sync_playwright() as driver:
         time.sleep(0.5)
 """
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: Sequence[str]) -> None:
         self.updates, self.shown_s = 0, 0.0
-        command = [sys.executable, "-c", self.PROGRAM, str(CHROMIUM), *ARGUMENTS]
+        command = [sys.executable, "-c", self.PROGRAM, str(CHROMIUM), *ARGUMENTS, *arguments]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             start_new_session=True,
@@ -143,7 +147,9 @@ def running(robot: str, seconds: float, in_process: bool, priority: int, out: Pa
             process.wait()
 
 
-def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -> dict[str, float]:
+def run(
+    way: str, robot: str, seconds: float, in_process: bool, priority: int, arguments: Sequence[str] = ()
+) -> dict[str, float]:
     """One run.
 
     Returns:
@@ -152,7 +158,7 @@ def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run.json"
-        page = None if way == WITHOUT else Browser()
+        page = None if way == WITHOUT else Browser(arguments)
         with (
             closing(page) if page is not None else nullcontext(),
             running(robot, seconds, in_process, priority, out, way != WITHOUT) as process,
@@ -187,13 +193,13 @@ def run(way: str, robot: str, seconds: float, in_process: bool, priority: int) -
 
 
 def measure(
-    robot: str, seconds: float, rounds: int, in_process: bool, priority: int
+    robot: str, seconds: float, rounds: int, in_process: bool, priority: int, arguments: Sequence[str]
 ) -> dict[str, list[dict[str, float]]]:
     """All runs of a robot, a list for each way, and the differences from the run without a page of the same round."""
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
     for number in range(rounds):
         for way in WAYS[number % len(WAYS) :] + WAYS[: number % len(WAYS)]:
-            one = run(way, robot, seconds, in_process, priority)
+            one = run(way, robot, seconds, in_process, priority, arguments)
             found[way].append(one)
             print(
                 f"  {way:15} {one['missed']:6.2f} % missed, p50 {one['p50']:6.2f} ms, p99 {one['p99']:6.2f} ms,"
@@ -214,6 +220,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-process", action="store_true")
     parser.add_argument("--priority", type=int, default=0, help="real-time priority of the run")
+    parser.add_argument("--all-by-gl", action="store_true", help="the browser draws all of the page by SwiftShader")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if CHROMIUM is None:
@@ -223,7 +230,10 @@ def main() -> None:
         where = f"{'in one process' if options.in_process else 'over ROS 2'} at priority {options.priority}"
         cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
         print(f"{robot} {where}, {options.seconds:g} s, {cores} cores; load {load:.1f}")
-        report[robot] = measure(robot, options.seconds, options.rounds, options.in_process, options.priority)
+        arguments = ALL_BY_GL if options.all_by_gl else []
+        report[robot] = measure(
+            robot, options.seconds, options.rounds, options.in_process, options.priority, arguments
+        )
         for way, every in report[robot].items():
             if not every:
                 print(f"  {way:26} no page was read in time; give more seconds")

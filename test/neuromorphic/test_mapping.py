@@ -20,6 +20,7 @@ from liquid_spike_control.neuromorphic.chip.synapse_lists import format_of, inde
 from liquid_spike_control.neuromorphic.integers.network import LoihiNetwork
 from liquid_spike_control.neuromorphic.integers.neurons import Population, ResonateAndFire
 from liquid_spike_control.neuromorphic.integers.synapses import Conv, Dense, Sparse
+from liquid_spike_control.neuromorphic.learning import rules
 
 SMALL = replace(
     LOIHI1, cores=4, compartments=9, axons_in=40, axons_out=30, synapse_words=60, profiles=3, thresholds=2, bases=4
@@ -249,6 +250,18 @@ def test_models_of_loihi_2_are_refused_on_loihi_and_both_inputs_of_a_resonator_c
     placement = place(network, LOIHI2)
     placement.check()
     assert placement.routes[0].arrivals.sum() == np.count_nonzero(weights)
+
+
+def test_a_rule_that_sees_voltages_is_refused_on_loihi():
+    for rule, fits in ((rules.e_prop(), False), (rules.pair_stdp(), True)):
+        plastic = Dense("input", "neurons", np.ones((3, 2), int), learning=rule)
+        network = LoihiNetwork(2, {"neurons": Population(3, 1000, 100, 50)}, [plastic])
+        place(network, LOIHI2).check()
+        if fits:
+            place(network, LOIHI1).check()
+            continue
+        with pytest.raises(ModelError, match=r"Dense input -> neurons: traces of voltages \(e_prop\): 3 needed"):
+            place(network, LOIHI1).check()
 
 
 def test_lists_take_the_words_that_nengo_loihi_counts():

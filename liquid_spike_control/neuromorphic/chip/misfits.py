@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..integers.network import LoihiNetwork
+from ..integers.synapses import Dense
 from .chips import ChipLimits
 from .partition import RESOURCES
 from .synapse_lists import Format
@@ -55,6 +56,11 @@ def unknown(network: LoihiNetwork, limits: ChipLimits) -> list[Misfit]:
         longest, where = int(np.max(c.delays, initial=0)), f"{type(c).__name__} {c.source} -> {c.target}"
         if limits.longest_delay is not None and longest > limits.longest_delay:
             misfits.append(Misfit(where, "delay", longest, limits.longest_delay, remedy))
+        rule = c.learning if isinstance(c, Dense) else None
+        # a learning engine sees spikes; only a neuron that is programmed can write a trace of its voltage
+        if rule is not None and rule.surrogate is not None and limits.neuron_models is not None:
+            n = network.populations[c.target].n
+            misfits.append(Misfit(where, f"traces of voltages ({rule.name})", n, 0, "use a rule of spikes, or Loihi 2"))
     return misfits
 
 

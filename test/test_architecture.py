@@ -15,39 +15,28 @@ TRAINS = (
     "training/", "spiking/network.py", "spiking/layer_bptt.py", "spiking/alif_bptt.py", "spiking/layered_network.py",
     "spiking/policy.py", "liquid/cells.py", "liquid/state_space.py", "liquid/policies.py",
     "liquid/ncps_import.py", "robots/pencil/perception.py",
-    *(f"robots/pencil_hard/{name}.py" for name in ("imitation", "perception")),
+    "robots/pencil_hard/perception.py",
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),
     "bench/reservoir/cfc.py",
 )  # fmt: skip
 #: Times torch as a peer, or trains: imports it inside a function, and can itself be imported without.
-PEERS = tuple(
-    f"liquid_spike_control.bench.{name}"
-    for name in ("snn_step", "controllers", "closed_loop.procedure", "closed_loop.pencil_hard_procedure")
-)
+PEERS = tuple(f"liquid_spike_control.bench.{name}" for name in ("snn_step", "controllers", "closed_loop.procedure"))
 #: Imports that go up the table of rooms, to be taken away: module -> what it imports. The list must only get shorter.
 UPWARD: dict[str, set[str]] = {
-    "bench.closed_loop.pencil_hard_procedure": {
-        "robots.pencil_hard.description",
-        "robots.pencil_hard.expert",
-        "robots.pencil_hard.imitation",
-        "robots.pencil_hard.task",
-    },
     "sim.world": {"tasks.mujoco_task", "tasks.variation"},
     "tasks.scale": {"robots.catalogue"},
     "tasks.sensed": {"loop"},
-    "training.commands": {"robots.pencil_hard.imitation"},
-    "training.entry": {"robots.pencil_hard.imitation"},
 }
 #: Modules outside robots/ whose code, docstrings and comments apart, still names a robot or a part of one; likewise.
 #: nodes/, bench/ and what trains are being made general one after the other.
 NAMES_A_ROBOT: set[str] = {
-    "bench.closed_loop.procedure", "bench.closed_loop.model_based", "bench.closed_loop.pencil_hard_procedure",
-    "bench.closed_loop.plan", "bench.closed_loop.verify", "bench.closed_loop.versions",
+    "bench.closed_loop.procedure", "bench.closed_loop.model_based", "bench.closed_loop.plan",
+    "bench.closed_loop.verify",
     "nodes.doctor.probes", "nodes.faults.camera", "nodes.faults.commands", "nodes.faults.files",
     "nodes.faults.models", "nodes.faults.soak", "nodes.faults.stops", "nodes.graph", "nodes.hops.command",
     "options.benchmarks", "options.graph",
-    "options.training", "records.replay", "records.replay_figure", "robots.catalogue", "training.commands",
-    "training.entry", "training.gym_expert", "training.receptive_fields",
+    "options.training", "records.replay", "records.replay_figure", "robots.catalogue", "training.gym_expert",
+    "training.receptive_fields",
 }  # fmt: skip
 NOUNS = re.compile(
     r"(?<![a-z])(cart|pole|pencil|rotor|quadrotor|hopper|cheetah|pendulum|swing|hover|rail)s?(?![a-z])", re.IGNORECASE

@@ -17,9 +17,7 @@ class TrainOptions(Options):
     """Options of the training of a perception, or of a controller with the perception in the loop."""
 
     task: tyro.conf.Positional[str] = "pencil"
-    """Robot: its name, folder or yaml file. Perceptions of pencil and pencil-hard have trainings of their own, and so
-    has the controller of pencil-hard.
-    """
+    """Robot: its name, folder or yaml file. Perceptions of pencil and pencil-hard have trainings of their own."""
     out: OutputFile = None
     """File to write; default: named after the task, such as pencil_perception.nir, in the working directory."""
     perception: Path | None = None
@@ -58,7 +56,7 @@ class TrainOptions(Options):
     """controller: DAgger rounds; default: the full training."""
     controller: str = "cfc_mm"
     """controller: its architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); an unknown name lists
-    them all. That of pencil-hard is as large as the default, except that an NCP keeps its 19 neurons.
+    them all.
     """
     hide_elapsed: bool = False
     """controller: hide the elapsed time from it, as input and as time span."""

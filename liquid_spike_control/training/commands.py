@@ -12,14 +12,10 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..assembly import new_backend
 from ..outputs import check_outputs
 from ..robot import Robot
-from ..robots.pencil_hard.imitation import HardImitationTrainer, HardImitationTraining
 from ..spiking.layers import LayeredNetwork
-from ..spiking.nir_io import read_perception_model
 from ..terminal import Console
-from .controller_files import write_controller_file
 from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network
 from .logs import EventLog
 from .own_training import OwnTraining
@@ -157,32 +153,3 @@ def train_layers(
     n_neurons, n_weights = neurons_and_weights(trainer.net.graph())
     console.print(f"{out}: {n_neurons} neurons, {n_weights} weights, {time.monotonic() - begin:.0f} s", soft_wrap=True)
     print_accuracy(accuracy, len(trainer.held_out), console)
-
-
-def train_controller(
-    config: HardImitationTraining, command: str, perception: Path, out: Path, console: Console
-) -> None:
-    """Train a controller of ``pencil-hard`` on a perception model and write it to ``out``, as made by ``command``.
-
-    Raises:
-        TaskError: the folder of ``out`` does not exist.
-        ModelError: the perception model is damaged.
-    """
-    check_outputs(out=out)
-    torch.set_num_threads(1)
-    begin = time.monotonic()
-    model = read_perception_model(perception)
-    with progress_bars(console) as progress:
-        bar = progress.add_task("pictures", total=1.0, figures="")
-        trainer = HardImitationTrainer(
-            config, model, lambda: new_backend(model), lambda share: progress.update(bar, completed=share)
-        )
-        bar = progress.add_task("rounds", total=config.n_rounds, figures="")
-        for _ in range(config.n_rounds):
-            figures = trainer.collect()
-            loss = trainer.learn()
-            text = f"loss {loss:.3f}, {figures['falls']} falls, {figures['command_rms']:.2f} N from the expert"
-            progress.update(bar, advance=1, figures=text)
-    write_controller_file(out, trainer.to_file(command))
-    n_parameters = sum(weights.numel() for weights in trainer.network.parameters())
-    console.print(f"{out}: {n_parameters} weights, trained in {time.monotonic() - begin:.0f} s")

@@ -16,7 +16,6 @@ from ..bench.variants import chosen_variants, controller_file
 from ..errors import LiquidSpikeError, RobotError, TaskError
 from ..liquid.architecture import NAMES, Architecture, matched, named
 from ..outputs import check_outputs
-from ..resources import shipped_model
 from ..robots.catalogue import DISTURBED, PERCEIVED, TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 from ..terminal import Console
@@ -45,7 +44,7 @@ def train_command(what: str, options: TrainOptions) -> int:
         if getattr(options, name):
             option = name.replace("_", "-")
             raise TaskError(f"--{option} belongs to the training of a perception, not of a controller; leave it out")
-    return _train_hard(options) if options.task == "pencil-hard" else policy_command(_as_policy(options))
+    return policy_command(_as_policy(options))
 
 
 def _train_perception(options: TrainOptions) -> int:
@@ -183,23 +182,6 @@ def _as_policy(options: TrainOptions) -> TrainPolicyOptions:
         options.task, out=options.out, seed=options.seed, controller=options.controller,
         hide_elapsed=options.hide_elapsed, rounds=options.rounds, perception=options.perception, logs=options.logs,
     )  # fmt: skip
-
-
-def _train_hard(options: TrainOptions) -> int:
-    """The controllers of ``pencil-hard``: by the recipe of the closed-loop benchmark, as the shipped ones."""
-    _check_known(options.controller)
-    if options.logs:
-        raise TaskError("--logs: the recipe of pencil-hard's controller has none; leave it out")
-    with _training_installed():
-        from ..robots.pencil_hard.imitation import hard_recipe
-        from .commands import train_controller
-    controller = hard_recipe(options.controller, options.seed, options.hide_elapsed)
-    if options.rounds:
-        controller = replace(controller, n_rounds=options.rounds)
-    source = options.perception or shipped_model("pencil_hard/perception.nir")
-    out = _out(options, "pencil_hard_controller")
-    train_controller(controller, _command("controller", options), source, out, Console())
-    return 0
 
 
 def policy_command(options: TrainPolicyOptions) -> int:

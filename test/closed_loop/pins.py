@@ -23,7 +23,8 @@ from liquid_spike_control.bench.closed_loop.procedure import PUBLISHED_TASKS as 
 from liquid_spike_control.bench.closed_loop.procedure import procedure_named
 from liquid_spike_control.bench.closed_loop.versions import VERSIONS
 from liquid_spike_control.robots.catalogue import TASKS, task_named
-from liquid_spike_control.tasks.perturbations import Perturbation
+from liquid_spike_control.tasks.episode import run_episode
+from liquid_spike_control.tasks.perturbations import Perturbation, perturbation_named
 from liquid_spike_control.tasks.perturbed import PerturbedTask
 from liquid_spike_control.tasks.variation import Variation
 
@@ -72,8 +73,9 @@ def of_pencil_hard() -> Numbers:
     found: Numbers = {"drawn": [*single, *drawn.blackouts_ms[:3].ravel(), *drawn.periods_ms[:20]]}
     procedure = procedure_named("pencil-hard")
     for name in ("expert", "model_based"):
-        figures = procedure.driver(candidate(name), None).episode(SEED + 1)
-        found[name] = [figures.lasted_s, *figures.error_square.tolist(), float(figures.truth_square[0])]
+        task, controller = procedure.driver(candidate(name), None)
+        result = run_episode(task, controller, perturbation_named("clean"), SEED + 1)
+        found[name] = [result.elapsed_s, result.n_steps]
     return found | {"imitation": _behind_a_perception()}
 
 
@@ -128,27 +130,6 @@ def of_dagger() -> Numbers:
     for _ in range(2):
         figures += [v for _, v in sorted(trainer.round().items())]
     return {"defaults": asdict(DaggerTraining()), "figures": figures, "weights": summary(policy)}
-
-
-def of_pencil_hard_imitation() -> Numbers:
-    """Defaults of both recipes, and weights after a small round."""
-    from liquid_spike_control.assembly import new_backend, read_robot_perception
-    from liquid_spike_control.bench.closed_loop.pencil_hard_procedure import PERCEPTION
-    from liquid_spike_control.resources import shipped_model
-    from liquid_spike_control.robots.pencil_hard.description import ROBOT
-    from liquid_spike_control.robots.pencil_hard.imitation import HardImitationTrainer, hard_recipe
-
-    recipes = {name: hard_recipe(name, 1) for name in ("gru", "spiking")}
-    small = {"n_rounds": 2, "n_streams": 2, "n_variants": 1, "round_s": 1.0, "passes": 1, "batch": 3}
-    model = read_robot_perception(ROBOT, shipped_model(PERCEPTION))
-    found: Numbers = {f"{name} defaults": json.loads(json.dumps(asdict(recipe))) for name, recipe in recipes.items()}
-    for name, recipe in recipes.items():
-        trainer = HardImitationTrainer(replace(recipe, **small), model, lambda: new_backend(model, "loihi"))
-        for _ in range(2):
-            trainer.collect()
-            trainer.learn()
-        found[name] = summary(trainer.network)
-    return found
 
 
 def _answers(policy: Any, controllers: list[Any], scales: np.ndarray, period_s: float) -> Numbers:
@@ -281,7 +262,6 @@ COMPONENTS: dict[str, tuple[Callable[[], int], Callable[[], Numbers], tuple[floa
     "task pencil-hard": (lambda: procedure_named("pencil-hard").identity["version"], of_pencil_hard, TRAINED),
     "episodes": (lambda: VERSIONS["episodes"], of_episodes, STEPS),
     "dagger": (lambda: VERSIONS["dagger"], of_dagger, TRAINED),
-    "pencil-hard imitation": (lambda: VERSIONS["pencil-hard imitation"], of_pencil_hard_imitation, TRAINED),
     "networks": (lambda: VERSIONS["networks"], of_networks, TRAINED),
     "spiking networks": (lambda: VERSIONS["spiking networks"], lambda: of_networks(spiking=True), TRAINED),
     "adaptation": (lambda: VERSIONS["adaptation"], of_adaptation, STEPS),

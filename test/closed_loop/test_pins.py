@@ -14,7 +14,7 @@ PINNED = json.loads(pins.FILE.read_text())
 
 
 #: Trainings of a minute and more.
-SLOW = {"pencil-hard imitation", "spiking networks", "task pencil-hard"}
+SLOW = {"spiking networks", "task pencil-hard"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in pins.COMPONENTS])

@@ -187,16 +187,15 @@ def test_a_task_that_brings_its_own_faults_is_judged_under_them():
     assert judged[0].figures == ("90 %", "50 %", "40 %") and judged[0].perturbations == ("clean",)
     assert judged[1].figures[0] == "90 %, hidden 20 %"
     assert not any(row.finding == "not measured" for row in rows)
-    assert any("perception before it" in row.measured for row in rows if row.subject == "latency")
     plan = changed(plan_named("published"), NAMES, ("pencil-hard",), ("clean",), range(1, 4), 40)
     by_cell = {(r.controller, r.training_seed): r for r in records}
     found = sections(plan, {c: by_cell[c.controller, c.training_seed] for c in plan.cells()}, "command")
     text = markdown.write(found, "figures")
-    assert "under the task's own faults" in text and "The spiking perception before it is in the latency" in text
+    assert "under the task's own faults" in text
 
 
 def test_a_variant_of_the_estimates_has_pictures_that_a_page_finds():
-    """A URL ends at a question mark. No perception is in its latency."""
+    """A URL ends at a question mark."""
     plan = changed(plan_named("published"), NAMES, ("pencil-hard?truth",), ("clean",), range(1, 4), 40)
     records = {
         c: record(c.controller, c.training_seed, RATES[c.controller], task=c.task, perturbations=("clean",))
@@ -205,7 +204,7 @@ def test_a_variant_of_the_estimates_has_pictures_that_a_page_finds():
     text = markdown.write(sections(plan, records, "command"), "figures")
     assert "(figures/pencil-hard-truth-success.svg)" in text and "Task pencil-hard?truth" in text
     assert not any("?" in name for name in re.findall(r"\(figures/(.*)\.svg\)", text))
-    assert "under the task's own faults" in text and "The spiking perception before it" not in text
+    assert "under the task's own faults" in text
 
 
 def test_without_a_spiking_controller_there_is_nothing_to_claim():

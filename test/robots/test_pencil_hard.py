@@ -16,7 +16,6 @@ from liquid_spike_control.errors import ModelError, TaskError
 from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import robot_named, task_named
 from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr, PencilHardExpert
-from liquid_spike_control.robots.pencil_hard.streams import Onboard
 from liquid_spike_control.robots.pencil_hard.task import (
     ENCODER_COUNT_M,
     PencilHard,
@@ -111,12 +110,11 @@ def test_the_pole_stands_still_against_the_wind_only_if_it_leans(mass_scale):
 
 def drive(plant: PencilHard, act) -> PencilHard:
     """To the end of the episode or the fall; ``act`` gets the time since its last answer [s]."""
-    tick, elapsed_s = 0, ROBOT.period_s
+    elapsed_s = ROBOT.period_s
     while not plant.fallen and plant.elapsed_s < TASK.duration_s:
-        force, period_ms = act(elapsed_s), int(plant.episode.periods_ms[tick])
-        for _ in range(period_ms):
+        force, elapsed_s = act(elapsed_s), plant.next_period_s()
+        for _ in range(round(elapsed_s * 1e3)):
             plant.step(force)
-        tick, elapsed_s = tick + 1, period_ms * 1e-3
     return plant
 
 
@@ -132,13 +130,13 @@ def on_estimates(seed: int, forgets_s: float) -> PencilHard:
     """LQR on the true angle, of which what stands still is forgotten with this time constant (inf: never)."""
     plant = task_named("pencil-hard")
     plant.reset(seed)
-    lqr, onboard, slow = EstimateLatePencilLqr(plant), Onboard(plant), 0.0
+    lqr, slow = EstimateLatePencilLqr(plant), 0.0
 
     def act(elapsed_s: float) -> float:
         nonlocal slow
         angle, rate = plant.true_state()
         slow += -math.expm1(-elapsed_s / forgets_s) * (angle - slow)
-        position, displacement, _ = onboard.sense(0, elapsed_s)
+        position, displacement, _ = plant.observe()
         return float(lqr.step(np.array([position, displacement, angle - slow, rate]), elapsed_s)[0])
 
     return drive(plant, act)

@@ -193,9 +193,8 @@ def _training(three: Three) -> Claim:
 
 def _latency(three: Three) -> Claim:
     texts = _texts(three, lambda s: "{:.1f}, {:.1f} us".format(*s.latency_us))
-    what = "a control step" + " and the perception before it" * procedure_named(three[0].task).times_perception
     return Claim("latency", "Both decide within a small part of a control period.",
-                 f"{what}, p50 and p99, compiled; the spiking one emulates a chip's integers", texts,
+                 "a control step, p50 and p99, compiled; the spiking one emulates a chip's integers", texts,
                  _less([s.latency_us[0] if s else None for s in three], "time") + ", on a processor")  # fmt: skip
 
 

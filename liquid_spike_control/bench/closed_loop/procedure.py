@@ -60,19 +60,11 @@ def procedure_named(name: str) -> Procedure:
         RobotError: there is no such robot, or it has event cameras and no perception.
     """
     if name not in _MADE:
-        procedure = _new_procedure(name)
+        procedure = Procedure(name)
         if procedure.folder and procedure.name in (*PUBLISHED_TASKS, *descriptions()):
             raise TaskError(f"{name}: name: '{procedure.name}' is the name of another robot; choose another")
         _MADE[name] = _MADE[procedure.name] = procedure
     return _MADE[name]
-
-
-def _new_procedure(name: str) -> Procedure:
-    if name == "pencil-hard":
-        from .pencil_hard_procedure import PencilHardProcedure
-
-        return PencilHardProcedure()
-    return Procedure(name)
 
 
 #: Tasks of the published benchmark, in the order of its tables.
@@ -98,10 +90,7 @@ class Procedure:
         identity: of the task, see :func:`~.provenance.identity`.
         duration_s: of an episode [s].
         own_faults: its episodes bring their own faults; no perturbation applies.
-        times_perception: the latency of a control step has the perception's in it.
     """
-
-    times_perception = False
 
     def __init__(self, source: str) -> None:
         text, mark, estimates = source.partition("?")

@@ -23,7 +23,6 @@ _COST = (
     "one and their energy by three models (45 nm: horowitz45nm, MAC for networks that are computed whole, AC for "
     "spikes; kerasspiking: ARM and Loihi), and how much faster than real time an evaluation runs."
 )
-_PERCEPTION = " The spiking perception before it is in the latency, not in synapses and energy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +99,14 @@ def _how_to_read() -> str:
 
 
 def _task(task: str, mine: Mapping[str, Standing]) -> list[Section]:
-    procedure, stem = procedure_named(task), task.replace("?", "-")  # a URL would end at the mark
-    own = procedure.own_faults
+    own, stem = procedure_named(task).own_faults, task.replace("?", "-")  # a URL would end at the mark
     shown = [
         Section(2, f"Task {task}", (
             "Success under each perturbation [%].", tables.success(mine),
             Picture(f"{stem}-success", figures.success(mine),
                     "Success by perturbation: dot and band are the mean and its interval, strokes single trainings."),
             "Score under each perturbation.", tables.score(mine),
-            _COST + _PERCEPTION * procedure.times_perception, tables.cost(mine),
+            _COST, tables.cost(mine),
             Picture(f"{stem}-latency", figures.latency(mine), "Latency of a control step, observation to command."),
         )),
     ]  # fmt: skip

@@ -14,8 +14,6 @@ VERSIONS: dict[str, int] = {
     "episodes": 1,
     # DAgger on the tasks of the catalogue: defaults of the recipe, losses, schedules, choice of the kept weights
     "dagger": 1,
-    # The same for pencil-hard, behind its perception
-    "pencil-hard imitation": 1,
     # Dense controllers: architectures by name and their sizes, first weights, gradients, compiled arithmetic
     "networks": 1,
     # The same for spiking controllers, with the arithmetic of the backends that run them

@@ -13,7 +13,6 @@ import numpy as np
 from ...events.binning import SpikeBinner
 from ...events.camera import EventCamera, EventCameraModel
 from ...events.words import from_words
-from ...robot import names, scales, units
 from ...types import MILLISECOND_NS
 from .description import ROBOT
 from .expert import LatePencilLqr
@@ -23,30 +22,6 @@ from .wall import wall_texture
 
 #: Milliseconds from picture to picture; the camera's events lie at the crossings between them all the same.
 FRAME_STEPS = 4
-
-
-class Onboard:
-    """What the robot knows beside its events: where the cart is, how far it came, and how much the camera saw.
-
-    Args:
-        plant: whose encoder.
-    """
-
-    names, units = names(ROBOT.readings), units(ROBOT.readings)
-    scales = tuple(scales(ROBOT.readings))
-
-    def __init__(self, plant: PencilHard) -> None:
-        self._plant = plant
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin an episode."""
-        self._position = self._plant.encoder_m
-
-    def sense(self, n_events: int, elapsed_s: float) -> np.ndarray:
-        """Cart position [m], its change since the last sensing [m] and events since then by time [kHz], ``(3,)``."""
-        last, self._position = self._position, self._plant.encoder_m
-        return np.array([self._position, self._position - last, n_events * 1e-3 / elapsed_s])
 
 
 class PoleTable:
@@ -87,8 +62,6 @@ class HardStream:
 
     Attributes:
         expert: the regulator of the running episode, see :class:`~.expert.LatePencilLqr`.
-        onboard: encoder and event rate.
-        n_events: in the last :meth:`advance`.
     """
 
     def __init__(self, table: PoleTable, camera: EventCameraModel, tasks: list[PencilHardEpisodes], binner: SpikeBinner,
@@ -96,7 +69,6 @@ class HardStream:
         self._table, self._tasks, self._binner, self._stride = table, tasks, binner, stride
         self._seed = seed - stride
         self.plant = PencilHard(ROBOT)
-        self.onboard = Onboard(self.plant)
         self._model, self._camera = camera, EventCamera(camera)
         self._picture = np.empty((camera.height, camera.width), np.float32)
         self.reset()
@@ -112,7 +84,6 @@ class HardStream:
         self.expert = LatePencilLqr(self.plant, episode.latency_ms, episode.wind)
         self._sprites = self._table.sprites[variant]
         self._panorama = self._sprites.panorama(wall_texture(self._seed))
-        self.onboard.reset()
         self._camera.model = with_threshold(self._model, episode)
         self._camera.reset(self._look(), 0, self._seed)
 
@@ -149,5 +120,4 @@ class HardStream:
                 pieces.append(words)
         # numpy joins plain words ten times as fast as records
         events = from_words(np.concatenate(pieces))
-        self.n_events = len(events)
         return self._binner.bin(events, start_ns, n_steps), truth

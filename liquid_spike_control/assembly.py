@@ -84,6 +84,7 @@ def read_robot_controller(
         command_units=units(robot.commands),
         period_s=robot.period_s,
         command_limits=robot.greatest_commands.tolist(),
+        setpoints=names(robot.setpoints),
     )
     return controller_of(file, backend)
 

@@ -14,7 +14,7 @@ import errno
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,7 @@ def check_fits(
     command_units: Sequence[str],
     period_s: float,
     command_limits: Sequence[float] | None = None,
+    setpoints: Collection[str] = (),
 ) -> None:
     """Refuse a controller that was made for something else.
 
@@ -184,14 +185,17 @@ def check_fits(
         command_units: their units.
         period_s: the control period [s]; must equal the nominal period.
         command_limits: greatest magnitude the robot takes of each command; the controller's may be lower.
+        setpoints: the observations among these may be unknown to the controller, which then does not follow them.
 
     Raises:
         ModelError: the first misfit.
     """
+    unknown = set(setpoints) - set(controller.observation_names)
+    left_out = {k for k, name in enumerate(observation_names) if name in unknown}
     remedy = "give a controller trained for this robot and task, or change the configuration"
     for field, expected in (
-        ("observation_names", observation_names),
-        ("observation_units", observation_units),
+        ("observation_names", [name for k, name in enumerate(observation_names) if k not in left_out]),
+        ("observation_units", [unit for k, unit in enumerate(observation_units) if k not in left_out]),
         ("command_names", command_names),
         ("command_units", command_units),
     ):

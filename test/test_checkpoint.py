@@ -267,6 +267,11 @@ def test_fits(path):
     check_fits(read_controller(path), **FITS)
     check_fits(read_controller(path), **FITS | {"command_limits": None})
     check_fits(read_controller(path), **FITS | {"command_limits": [12.0]})
+    more = {"observation_names": ["cart_position", "speed", "pole_angle"], "observation_units": ["m", "m/s", "rad"]}
+    check_fits(read_controller(path), **FITS | more, setpoints=["speed"])
+    for setpoints in ([], ["pole_angle"]):
+        with pytest.raises(ModelError, match="observation_names"):
+            check_fits(read_controller(path), **FITS | more, setpoints=setpoints)
 
 
 @pytest.mark.parametrize(

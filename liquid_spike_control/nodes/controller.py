@@ -135,6 +135,7 @@ class ControllerNode(GraphNode):
             command_names=self._command_names,
             command_units=self._command_units,
             period_s=self._period_s,
+            setpoints=self._setpoint_names or (),
         )
         self._controller = controller_of(file, self._backend)
         self._controller.warm()

@@ -83,7 +83,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         on_policy: the part of them that is recorded after half of the updates, as the robot's controller drives on the
             network's own estimates: it then sees where its errors lead.
         driver: the variant of the robot whose controller that is; by default the description's controller.
-        exploration, setpoints: see :class:`~..training.recorded_episodes.Recording`.
+        exploration, setpoints, settings: see :class:`~..training.recorded_episodes.Recording`.
         updates: of the weights.
         streams: episodes that run side by side.
         chunk_s: length of the truncated backpropagation [s].
@@ -101,6 +101,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     driver: str = ""
     exploration: float = 0.2
     setpoints: float = 1.0
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
     updates: int = 1500
     streams: int = 12
     chunk_s: float = 0.2
@@ -169,7 +170,7 @@ def as_told(network: LayeredNetwork) -> dict[str, Any]:
     are the same bytes as before there were such.
     """
     values = msgspec.to_builtins(network)
-    for field in ("on_policy", "driver"):
+    for field in ("on_policy", "driver", "settings"):
         if not values["training"][field]:
             del values["training"][field]
     return values

@@ -13,9 +13,9 @@ import io
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Recording:
         seconds: how long an episode is at most [s].
         exploration: standard deviation of the noise on the expert's commands, as a part of their range.
         setpoints: standard deviation of setpoints about their defaults in every other episode, in their scales.
+        settings: of the task, by name.
     """
 
     step_s: float
@@ -65,6 +66,7 @@ class Recording:
     seconds: float
     exploration: float = 0.2
     setpoints: float = 1.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,15 @@ class Driver:
     hash: str
     variant: str
 
-    def loop(self, robot: Robot) -> Loop:
-        """The loop that drives.
+    def loop(self, robot: Robot, settings: Mapping[str, Any]) -> Loop:
+        """The loop that drives, of a task with these settings.
 
         Raises:
             LiquidSpikeError: there is no such variant, or its controller or the perception is not there.
         """
         variant = chosen_variants(robot, (self.variant,))[self.variant] if self.variant else Variant()
         variant = msgspec.structs.replace(variant, estimates="perception", backend="loihi")
-        return loop_of_variant(robot, variant, perception=self.model)
+        return loop_of_variant(robot, variant, perception=self.model, **settings)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -202,7 +204,9 @@ def own_episodes(
 
 def _recording(network: LayeredNetwork) -> Recording:
     training = network.training
-    return Recording(network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints)
+    return Recording(
+        network.step_s, network.row_group, training.seconds, training.exploration, training.setpoints, training.settings
+    )
 
 
 def _seeds(training: Training, seed: int) -> tuple[range, range]:
@@ -266,8 +270,8 @@ def _record_all(
     robot: Robot, recording: Recording, seeds: Sequence[int], n_workers: int, driver: Driver | None
 ) -> Iterator[tuple[int, bytes]]:
     if n_workers < 2 or len(seeds) < 2:
-        loop = driver.loop(robot) if driver else None
-        with loop.world if loop else World(task_of(robot), rendered=False) as world:
+        loop = driver.loop(robot, recording.settings) if driver else None
+        with loop.world if loop else World(task_of(robot, **recording.settings), rendered=False) as world:
             for seed in seeds:
                 yield seed, record_episode(world, recording, seed, loop)
         return
@@ -283,8 +287,9 @@ _WORKER: list[tuple[World, Recording, Loop | None]] = []
 
 def _open_world(source: str, recording: Recording, driver: Driver | None) -> None:
     robot = robot_named(source)
-    loop = driver.loop(robot) if driver else None
-    _WORKER.append((loop.world if loop else World(task_of(robot), rendered=False), recording, loop))
+    loop = driver.loop(robot, recording.settings) if driver else None
+    world = loop.world if loop else World(task_of(robot, **recording.settings), rendered=False)
+    _WORKER.append((world, recording, loop))
 
 
 def _record_in_worker(seed: int) -> bytes:

@@ -2,10 +2,12 @@
 """A quadrotor's attitude loop, which belongs to the vehicle, and the expert that lands it.
 
 The attitude loop turns a thrust and a lean into rates and these into thrusts of rotors (:mod:`..hover.expert`). The
-expert knows position, velocity, wind and what the rotors give. It brakes sideways and descends at the divergence D that
-is asked for, which makes the distance to the ground fall exponentially (van Breugel, Morgansen and Dickinson 2014):
+expert knows position, velocity, wind, what the rotors give and how the attitude filter is off. It follows a point p
+that moves with the horizontal velocity that is asked for, from where the episode begins, and descends at the divergence
+D that is asked for, which makes the distance to the ground fall exponentially (van Breugel, Morgansen and Dickinson
+2014):
 
-    F = m (g e_z - k_xy v_xy + (k_z (-D h - v_z) - D v_z) e_z) - drag (wind - v)
+    F = m (g e_z + k_v (dp/dt - v)_xy + k_p (p - x)_xy + (k_z (-D h - v_z) - D v_z) e_z) - drag (wind - v)
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from ..hover.expert import rotor_thrusts
 ATTITUDE_GAIN = 8.0
 #: The attitude loop runs every so many physics steps: 500 Hz.
 LOOP_STEPS = 2
-#: Gains of the expert on horizontal and vertical velocity [1/s].
-BRAKING, CLIMBING = 1.2, 3.0
+#: The velocity asked for counts up to so much of the height [1/s], so that it is gentle where it touches the ground.
+MOST_FLOW = 0.5
+#: Gains of the expert on horizontal and vertical velocity [1/s], and on the way back to its point [1/s^2].
+BRAKING, CLIMBING, RETURN = 1.8, 3.0, 0.7
 
 
 @njit(cache=True)
@@ -86,15 +90,18 @@ class LandingLaw:
         """The command of a state.
 
         Args:
-            state: ``(12,)``: distance to the ground below [m], velocity in the world [m/s], roll, pitch and yaw [rad],
-                wind [m/s], thrust that the rotors give for the thrust commanded, and the divergence to be held [1/s].
+            state: ``(18,)``: distance to the ground below [m], velocity in the world [m/s], roll, pitch and yaw [rad],
+                wind [m/s], thrust that the rotors give for the thrust commanded, the divergence to be held [1/s], and
+                horizontally in the world the velocity to be held [m/s] and the point's place from the vehicle [m]; bias
+                of roll and pitch [rad].
 
         Returns:
             ``(3,)``: thrust above the nominal weight [N], roll and pitch [rad].
         """
-        height, (v_x, v_y, v_z), (roll, pitch, yaw) = state[0], state[1:4].tolist(), state[4:7].tolist()
+        height, v_z, (roll, pitch, yaw) = state[0], float(state[3]), state[4:7].tolist()
         wind, lift, descent = state[7:10], state[10], state[11]
-        brake = -self.mass * BRAKING * np.array([v_x, v_y]) - self.drag * (wind[:2] - state[1:3])
+        push = BRAKING * (state[12:14] - state[1:3]) + RETURN * state[14:16]
+        brake = self.mass * push - self.drag * (wind[:2] - state[1:3])
         climb = CLIMBING * (-descent * height - v_z) - descent * v_z  # the speed to be held falls as the height does
         x, y = brake.tolist()
         z = self.mass * (self.gravity + climb) - self.drag * (wind[2] - v_z)
@@ -102,6 +109,6 @@ class LandingLaw:
         forward, left = math.cos(yaw) * x + math.sin(yaw) * y, math.cos(yaw) * y - math.sin(yaw) * x
         command = (
             z / max(math.cos(roll) * math.cos(pitch), 0.5) / lift - self.nominal_weight,
-            math.atan2(-left, math.hypot(forward, z)), math.atan2(forward, z),
+            math.atan2(-left, math.hypot(forward, z)) + state[16], math.atan2(forward, z) + state[17],
         )  # fmt: skip
         return np.clip(command, -self.limits, self.limits)

@@ -12,8 +12,9 @@ acceleration a at once. A Luenberger observer joins them, and finds the accelera
 
     dv/dt = a + d + k_v (h flow - v),  dd/dt = k_d (h flow - v)
 
-Where the estimates are good enough, the vehicle flies back: the velocity, summed up, is how far it has been driven off
-before d was found.
+It follows a point that moves with the velocity asked for, from where the episode begins. Where the estimates are good
+enough, it flies back to that point: what the velocity lacks, summed up, is how far it has been driven off before d was
+found.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 
 from ...robot import names
 from ...tasks.mujoco_task import MujocoTask
-from .expert import CLIMBING
+from .expert import CLIMBING, MOST_FLOW
 
 #: Height that is assumed at the beginning, and the range in which it is held [m].
 HEIGHT, LOWEST, HIGHEST = 3.0, 0.15, 6.0
@@ -33,7 +34,7 @@ HEIGHT, LOWEST, HIGHEST = 3.0, 0.15, 6.0
 TRUST, TRIM, MOST = 4.0, np.array([4.0, 4.0, 2.0]), np.array([1.5, 1.5, 1.2])
 #: Gain on horizontal velocity [1/s]. The gains are the best of nine sets on seeds from 2000 on.
 BRAKING = 1.8
-#: The way back is at most this along each axis [m].
+#: The point is taken to be at most this far off along each axis [m].
 FARTHEST = 1.5
 #: The descent is asked for gradually, in this time [s].
 RAMP_S = 1.0
@@ -61,7 +62,8 @@ class FlowControl:
         self._gravity = float(-task.model.opt.gravity[2])
         self._index = [
             self.observation_names.index(name)
-            for name in ("roll", "pitch", "roll_rate", "pitch_rate", "descent", "flow_x", "flow_y", "divergence")
+            for name in ("roll", "pitch", "roll_rate", "pitch_rate", "descent", "forward", "left",
+                         "flow_x", "flow_y", "divergence")
         ]
         self.reset()
 
@@ -70,16 +72,23 @@ class FlowControl:
         self._log_height, self._elapsed_s = math.log(HEIGHT), 0.0
         self._rates = np.zeros(2)
 
-    def _sense(self, observation: np.ndarray, dt: float) -> tuple[float, float, float, float, np.ndarray]:
-        """Roll, pitch, descent that is asked for, height, and the velocity over it: forward, to the left, downward."""
-        roll, pitch, roll_rate, pitch_rate, descent, flow_x, flow_y, divergence = observation[self._index].tolist()
+    def _sense(self, observation: np.ndarray, dt: float) -> tuple[float, float, np.ndarray, float, np.ndarray]:
+        """Roll, pitch, what is asked for, height, and what moves: velocities over the height.
+
+        They are forward, to the left and downward.
+        """
+        seen = observation[self._index].tolist()
+        roll, pitch, roll_rate, pitch_rate, descent, forward, left, flow_x, flow_y, divergence = seen
         self._elapsed_s += dt
         descent *= min(1.0, self._elapsed_s / RAMP_S)
         self._rates += -math.expm1(-dt / self.lag_s) * (np.array([roll_rate, pitch_rate]) - self._rates)
         self._log_height -= divergence * dt
         self._log_height = min(max(self._log_height, math.log(LOWEST)), math.log(HIGHEST))
+        height = math.exp(self._log_height)
+        least = max(height, math.hypot(forward, left) / MOST_FLOW)
+        asked = np.array([forward / least, left / least, descent])
         moving = np.array([self._rates[1] - flow_y, flow_x - self._rates[0], divergence])
-        return roll, pitch, descent, math.exp(self._log_height), moving
+        return roll, pitch, asked, height, moving
 
     def _bounded(self, upright: float, forward: float, left: float, down: float) -> np.ndarray:
         """The command for accelerations [m/s^2], within the limits."""
@@ -102,28 +111,29 @@ class FlowLaw(FlowControl):
         super().reset()
         self._lift = self._gravity
         self._velocity, self._added = np.zeros(3), np.zeros(3)  # forward, to the left, downward
-        self._way = np.zeros(2)  # that it has come forward and to the left
+        self._behind = np.zeros(2)  # the point, forward and to the left
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """The command for an observation.
 
         Args:
-            observation: float64 ``(n,)``, readings, setpoint and estimates of ``robot.yaml``.
+            observation: float64 ``(n,)``, readings, setpoints and estimates of ``robot.yaml``.
             dt: since the one before [s].
 
         Returns:
             ``(3,)``: thrust above the weight [N], roll and pitch [rad].
         """
-        roll, pitch, descent, height, moving = self._sense(observation, dt)
+        roll, pitch, asked, height, moving = self._sense(observation, dt)
         gravity, upright = self._gravity, math.cos(roll) * math.cos(pitch)
         measured = height * moving
         own = np.array([gravity * math.tan(pitch), -gravity * math.tan(roll), gravity - self._lift])
         wrong = measured - self._velocity
         self._velocity += dt * (own + self._added + TRUST * wrong)
         self._added = np.clip(self._added + dt * TRIM * wrong, -MOST, MOST)
-        self._way = np.clip(self._way + dt * self._velocity[:2], -FARTHEST, FARTHEST)
-        forward, left = -BRAKING * self._velocity[:2] - self.returning * self._way - self._added[:2]
-        down = CLIMBING * (descent * height - self._velocity[2]) - descent * self._velocity[2] - self._added[2]
+        missing = height * asked - self._velocity
+        self._behind = np.clip(self._behind + dt * missing[:2], -FARTHEST, FARTHEST)
+        forward, left = BRAKING * missing[:2] + self.returning * self._behind - self._added[:2]
+        down = CLIMBING * missing[2] - asked[2] * self._velocity[2] - self._added[2]
         command = self._bounded(upright, forward, left, down)
         self._lift = (command[0] / self._mass + gravity) * upright
         return command

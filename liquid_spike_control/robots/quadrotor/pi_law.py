@@ -30,8 +30,8 @@ class ScheduledPi(FlowControl):
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """The command for an observation; see :meth:`.flow_law.FlowLaw.step`."""
-        roll, pitch, descent, height, moving = self._sense(observation, dt)
-        missing = np.array([0.0, 0.0, descent]) - moving
+        roll, pitch, asked, height, moving = self._sense(observation, dt)
+        missing = asked - moving
         self._sum = np.clip(self._sum + dt * missing, -MOST, MOST)
         forward, left, down = height * (PROPORTIONAL * missing + INTEGRAL * self._sum)
         return self._bounded(math.cos(roll) * math.cos(pitch), forward, left, down)

@@ -20,7 +20,7 @@ from ...tasks.mujoco_task import MujocoTask
 from ...tasks.task import StateExpert
 from ...tasks.variation import NOMINAL, Variation
 from ..hover.task import DRAG, LIFT, WIND_PERIOD_S, wind
-from .expert import LOOP_STEPS, LandingLaw, attitude, drive
+from .expert import LOOP_STEPS, MOST_FLOW, LandingLaw, attitude, drive
 from .ground import KINDS, SIZE, GroundPictures, ground_texture
 
 #: Height at the beginning [m]; velocity within +- these along each horizontal axis and the vertical [m/s]; lean [rad].
@@ -33,15 +33,19 @@ GENTLE, UPRIGHT = 0.5, math.radians(15)
 SOFT = 0.3
 #: It has crashed beyond this height [m], this far from where it began [m], or at this lean [rad].
 CEILING, RANGE, CRASH_LEAN = 8.0, 9.0, 1.2
-#: Hovering: over its last HOLDING_S [s] the speed must be below STEADY [m/s], rms.
-HOVER_S, HOLDING_S, STEADY = 12.0, 5.0, 0.3
+#: Hovering, and following velocities that change every LEG_S [s] and are within +- FOLLOWED along each horizontal axis
+#: [m/s]: over the last HOLDING_S, and over the last SETTLED_S of each leg [s], the error of the velocity must be below
+#: STEADY [m/s], rms.
+STAY_S, HOLDING_S, LEG_S, SETTLED_S, FOLLOWED, STEADY = 12.0, 5.0, 4.0, 2.0, 0.5, 0.3
 #: Standard deviations of the bias of roll and pitch [rad] and of the gyroscope's bias and noise [rad/s].
 LEAN_BIAS, RATE_BIAS, RATE_NOISE = 0.01, 0.01, 0.02
 #: Radius of a foot [m].
 FOOT = 0.008
 #: Thresholds of the camera are off by one factor of 1 +- this.
 THRESHOLD = 0.15
-AIMS = ("land", "hover")
+AIMS = ("land", "hover", "velocity", "mixed")
+#: Shares of landing, hovering and velocities where they are mixed.
+SHARES = (0.5, 0.25, 0.25)
 
 
 class Landing(MujocoTask):
@@ -55,7 +59,10 @@ class Landing(MujocoTask):
 
     Args:
         robot: of ``robot.yaml``.
-        aim: ``"land"``, or ``"hover"``: for 12 s, a success if the speed's rms over the last 5 s is below 0.3 m/s.
+        aim: ``"land"``; ``"hover"``: for 12 s, a success if the speed's rms over the last 5 s is below 0.3 m/s;
+            ``"velocity"``: for 12 s, horizontal velocities of up to 0.5 m/s along each axis, new ones every 4 s, a
+            success if the velocity's error over the last 2 s of each is below 0.3 m/s, rms; ``"mixed"``: one of these,
+            by the seed, for trainings.
         wind_factor: on wind and gusts.
         texture: of the ground, one of :data:`~.ground.KINDS`.
 
@@ -63,7 +70,7 @@ class Landing(MujocoTask):
         TaskError: an aim or a texture is unknown, or the factor is not a finite number of at least 0.
     """
 
-    version = 1
+    version = 2
     duration_s = 16.0
 
     def __init__(self, robot: Robot, aim: str = "land", wind_factor: float = 1.0, texture: str = "fractal") -> None:
@@ -72,11 +79,10 @@ class Landing(MujocoTask):
                 raise TaskError(f"{robot.source}: {name}: '{value}' is unknown; give {' or '.join(known)}")
         if not (math.isfinite(wind_factor) and wind_factor >= 0):
             raise TaskError(f"{robot.source}: wind_factor: {wind_factor}; give a finite number of at least 0")
-        self.aim, self._wind_factor, self._texture = aim, float(wind_factor), texture
-        if aim == "hover":
-            self.duration_s = HOVER_S
+        self._aim, self._wind_factor, self._texture = aim, float(wind_factor), texture
+        if aim in ("hover", "velocity"):
+            self.duration_s = STAY_S
         super().__init__(robot)
-        self._setpoint = [setpoint.name for setpoint in robot.setpoints].index("descent")
 
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """The scene, what the vehicle weighs, and where its parts are."""
@@ -115,9 +121,15 @@ class Landing(MujocoTask):
         mujoco.mj_forward(self.model, data)
         self._sensed = np.concatenate([self.attitude()[:2], data.qvel[3:]]) + self._bias
         self._setpoints = [s.default for s in self.robot.setpoints]
-        if self.aim == "hover":
+        asked = np.random.default_rng([seed, 11])
+        self.aim = AIMS[int(asked.choice(3, p=SHARES))] if self._aim == "mixed" else self._aim
+        self._legs = asked.uniform(-FOLLOWED, FOLLOWED, (math.ceil(self.duration_s / LEG_S), 2))
+        if self.aim != "land":
             self.give_setpoint("descent", 0.0)
-        self._missed_m2_s = self._late_m2_s = 0.0
+        self._leg, self._point = -1, np.zeros(2)
+        self._ask()
+        # Square of the velocity's error times time, all and where it counts [m^2/s], and that time [s]
+        self._missed_m2_s = self._late_m2_s = self._late_s = 0.0
 
     @property
     def over(self) -> bool:
@@ -126,9 +138,9 @@ class Landing(MujocoTask):
 
     @property
     def success(self) -> bool:
-        """Whether it has touched the ground gently and upright; or has hovered steadily."""
-        if self.aim == "hover":
-            return self.over and not self.failed and self._late_m2_s < STEADY**2 * HOLDING_S
+        """Whether it has touched the ground gently and upright; or has held its velocity."""
+        if self.aim != "land":
+            return self.over and not self.failed and self._late_m2_s < STEADY**2 * self._late_s
         return self._touched_at is not None and not self.failed
 
     @property
@@ -137,16 +149,18 @@ class Landing(MujocoTask):
         return self._touched_at
 
     def figures(self) -> dict[str, float | bool]:
-        """Speeds of a landing [m/s] and whether they are soft, or speeds of hovering, rms [m/s], over the whole time
-        and where it counts; and how far it has drifted from where it began [m].
+        """Speeds of a landing [m/s] and whether they are soft, or errors of the velocity held, rms [m/s]; and how far
+        it has drifted from its point [m].
         """
-        drift = math.hypot(*self.data.qpos[:2].tolist())
+        drift = math.hypot(*(self.data.qpos[:2] - self._point).tolist())
         if self.aim == "land":
             vertical, horizontal, _ = self._touched_at or self.motion()
             soft = self.success and max(vertical, horizontal) < SOFT
-            return {"soft": soft, "vertical, m/s": vertical, "horizontal, m/s": horizontal, "drift, m": drift}
-        whole, late = math.sqrt(self._missed_m2_s / max(self.elapsed_s, 1e-9)), math.sqrt(self._late_m2_s / HOLDING_S)
-        return {"speed rms, m/s": whole, "last 5 s, m/s": late, "drift, m": drift}
+            return {"soft": soft, "vertical, m/s": vertical, "horizontal, m/s": horizontal,
+                    "drift, m": drift}  # fmt: skip
+        whole = math.sqrt(self._missed_m2_s / max(self.elapsed_s, 1e-9))
+        settled = math.sqrt(self._late_m2_s / self._late_s) if self._late_s else whole
+        return {"velocity error, m/s": whole, "once settled, m/s": settled, "drift, m": drift}
 
     def motion(self) -> tuple[float, float, float]:
         """Vertical and horizontal speed [m/s] and lean [rad] at present."""
@@ -163,14 +177,36 @@ class Landing(MujocoTask):
         return float(self._normal @ self.data.qpos[:3] / self._normal[2])
 
     def observe(self) -> np.ndarray:
-        """Roll, pitch and rates as the IMU has them, and the divergence to be held."""
+        """Roll, pitch and rates as the IMU has them, and the setpoints."""
         return np.concatenate([self._sensed, self._setpoints])
 
     def truth(self) -> np.ndarray:
-        """Height, velocity, attitude, wind, lift, divergence to be held; float64 ``(12,)``."""
+        """Height, velocity, attitude, wind, lift; divergence and velocity to be held, where the point to be followed is
+        from the vehicle, and bias of roll and pitch; float64 ``(18,)``, see :meth:`.expert.LandingLaw.step`.
+        """
         data, lift = self.data, self.model.actuator_gainprm[0, 0]
         return np.concatenate([
-            [self.height()], data.qvel[:3], self.attitude(), self._wind_now(), [lift, self._setpoints[self._setpoint]],
+            [self.height()], data.qvel[:3], self.attitude(), self._wind_now(), [lift, self._setpoints[0]],
+            self._velocity_asked(), self._point - data.qpos[:2], self._bias[:2],
+        ])  # fmt: skip
+
+    def _ask(self) -> None:
+        """Give the setpoints of a leg as it begins."""
+        leg = int((self.elapsed_s + 1e-9) / LEG_S)
+        if self.aim == "velocity" and self._leg < leg < len(self._legs):
+            self._leg = leg
+            for name, value in zip(("forward", "left"), self._legs[leg].tolist(), strict=True):
+                self.give_setpoint(name, value)
+
+    def _velocity_asked(self) -> np.ndarray:
+        """Horizontal velocity to be held, in the world, ``(2,)`` [m/s]."""
+        forward, left = self._setpoints[1:]
+        _, _, yaw = self.attitude()
+        speed, most = math.hypot(forward, left), MOST_FLOW * max(self.height(), 0.0)
+        if speed > most:
+            forward, left = forward * most / speed, left * most / speed
+        return np.array([
+            math.cos(yaw) * forward - math.sin(yaw) * left, math.sin(yaw) * forward + math.cos(yaw) * left,
         ])  # fmt: skip
 
     def _wind_now(self) -> np.ndarray:
@@ -180,7 +216,8 @@ class Landing(MujocoTask):
         """Hold a thrust and a lean; see :meth:`.task.ControlTask.advance`."""
         model, data = self.model, self.data
         n_steps, done = self._whole_steps(duration_s), 0
-        command = self.bounded(command)
+        self._ask()
+        asked, command = self._velocity_asked(), self.bounded(command)
         force = data.xfrc_applied[self._body]
         while done < n_steps and self._touched_at is None:
             turn, loop = self._steps % LOOP_STEPS == 0, min(self._steps // LOOP_STEPS, len(self._noise) - 1)
@@ -193,13 +230,13 @@ class Landing(MujocoTask):
             done += 1
             if (data.geom_xpos[self._feet] @ self._normal).min() < FOOT:
                 self._touched_at = self.motion()
-        self._judge(done * model.opt.timestep)
+        self._judge(done * model.opt.timestep, asked)
         if self._touched_at is not None and done:  # it stands; time goes on to the end of the period
             data.qvel[:] = 0
             mujoco.mj_forward(model, data)
         self._steps += n_steps - done
 
-    def _judge(self, passed_s: float) -> None:
+    def _judge(self, passed_s: float, asked: np.ndarray) -> None:
         self.reward = 0.0
         if not passed_s:  # it has touched the ground earlier in the period
             return
@@ -208,13 +245,18 @@ class Landing(MujocoTask):
         touched = self._touched_at is not None
         # "not (a and b)" so that a state that is not finite counts as a crash
         self.failed = not (max(abs(x), abs(y)) <= RANGE and self.height() <= CEILING and lean <= CRASH_LEAN)
-        if self.aim == "hover":
+        self._point += asked * passed_s
+        if self.aim != "land":
             self.failed |= touched
-            speed = math.hypot(vertical, horizontal)
-            late_s = min(passed_s, max(0.0, self.elapsed_s - (self.duration_s - HOLDING_S)))
-            self._missed_m2_s += speed**2 * passed_s
-            self._late_m2_s += speed**2 * late_s
-            self.reward = math.exp(-speed / STEADY) * passed_s
+            missed = math.hypot(vertical, *(self.data.qvel[:2] - asked).tolist())
+            if self.aim == "hover":
+                late_s = min(passed_s, max(0.0, self.elapsed_s - (self.duration_s - HOLDING_S)))
+            else:
+                late_s = passed_s if (self.elapsed_s - 1e-9) % LEG_S > LEG_S - SETTLED_S else 0.0
+            self._missed_m2_s += missed**2 * passed_s
+            self._late_m2_s += missed**2 * late_s
+            self._late_s += late_s
+            self.reward = math.exp(-missed / STEADY) * passed_s
         elif touched:
             self.failed |= not (max(vertical, horizontal) < GENTLE and lean < UPRIGHT)
             self.reward = max(0.0, 1 - max(vertical, horizontal) / GENTLE)

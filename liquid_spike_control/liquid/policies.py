@@ -131,6 +131,16 @@ class Policy(nn.Module):
             new += own
         return x, new
 
+    def feature_state(self, batch: int) -> State:
+        """As :meth:`initial_state`: what :meth:`features` remembers."""
+        return self.initial_state(batch)
+
+    @torch.no_grad()
+    def set_readout(self, weights: Tensor, offset: Tensor) -> None:
+        """Take the linear map from features to outputs, ``(n_commands, n_features)`` and ``(n_commands,)``."""
+        self.project.weight.copy_(weights)
+        self.project.bias.copy_(offset)
+
     def _check(self, observation: Tensor, elapsed: Tensor, state: State | None) -> None:
         """Refuse wrong shapes.
 

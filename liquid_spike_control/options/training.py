@@ -83,7 +83,9 @@ class TrainPolicyOptions(LearningOptions):
     """Options of ``train policy``."""
 
     controller: str = "cfc_mm"
-    """Architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); an unknown name lists them all."""
+    """Architecture, such as cfc, ltc or gru, or spiking (CUBA-LIF, a .nir file); an unknown name lists them all.
+    reservoir (spiking) and esn (echo-state network) are random, and only their readout is learnt.
+    """
     units: Annotated[int, Range(1, 1 << 16)] | None = None
     """Neurons of a layer; default: the architecture's."""
     budget_parameters: Count | None = None

@@ -127,6 +127,41 @@ class SpikingPolicy(nn.Module):
         commands = torch.tanh(self.network.read(traces)) * self.limits.to(traces.dtype)
         return commands, (charge, *neurons)
 
+    def feature_state(self, batch: int) -> State:
+        """Zeros, of :meth:`features`: as :meth:`initial_state`, but a trace of each neuron and time constant."""
+        *neurons, _ = self.initial_state(batch)
+        n_traces = self.network.n_neurons * len(self.architecture.readout_taus)
+        return *neurons, self.network.w_in.new_zeros(batch, n_traces)
+
+    @torch.no_grad()
+    def features(self, observation: Tensor, elapsed: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Averaging traces of every neuron after each period, those of the first time constant first; no gradient.
+
+        Args:
+            observation, elapsed: as for :meth:`forward`.
+            state: from the piece before; ``None`` begins an episode.
+
+        Returns:
+            ``(batch, time, n_features)``, of which the commands are a linear map and its tanh, and the new state.
+        """
+        charge, *neurons = state or self.feature_state(len(observation))
+        charge, spikes = _spikes(self.inputs(observation, elapsed), charge, self.architecture)
+        n, n_taus = self.network.n_neurons, len(self.architecture.readout_taus)
+        effective, shares = self.effective(), self.shares[:n_taus].repeat_interleave(n)
+        effective["w_out"] = torch.eye(n, dtype=shares.dtype).repeat(1, n_taus) * shares
+        effective["dr"] = effective["dr"][:n_taus].repeat_interleave(n)
+        lowest = self.architecture.lowest_potential / self.thresholds
+        weights = (effective[name] for name in _WEIGHTS)
+        traces, *neurons = _ControlPeriods.apply(self.architecture.steps, spikes, lowest, *neurons, *weights)
+        return traces, (charge, *neurons)
+
+    @torch.no_grad()
+    def set_readout(self, weights: Tensor, offset: Tensor) -> None:
+        """Take the linear map from :meth:`features` to outputs, ``(n_commands, n_features)`` and ``(n_commands,)``."""
+        by_trace = weights.unflatten(1, (len(self.architecture.readout_taus), -1)).flatten(0, 1)
+        self.network.w_out.copy_(by_trace.T)
+        self.network.offset.copy_(offset)
+
     def to_file(
         self,
         *,

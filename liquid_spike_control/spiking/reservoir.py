@@ -24,6 +24,8 @@ from .graph import INPUT, CubaPopulation, Linear, SpikingGraph
 from .loihi_limits import MOST_DELAY
 from .topology import TOPOLOGIES, Wires, wires
 
+#: Of a controller that is one.
+NAME = "reservoir"
 #: Names of the two populations, both of which are the output.
 EXCITATORY, INHIBITORY = "excitatory", "inhibitory"
 #: Beyond as many neurons the largest eigenvalue is sought by itself.
@@ -120,10 +122,7 @@ def reservoir_graph(description: ReservoirDescription, n_inputs: int) -> Spiking
     inhibitory[rng.permutation(n)[:n_inhibitory]] = True
     # On the 12-bit grid of the chip's decays, so that floats and integers decay alike.
     du, dv = (np.rint(4096 / rng.choice(taus, n)) / 4096 for taus in (d.synaptic_taus, d.membrane_taus))
-    recurrent = wires(d.topology, inhibitory, rng, d.degree, d.reach, d.rewired, _delays(d.longest_delay))
-    magnitude = rng.gamma(1 / d.spread**2, d.spread**2, len(recurrent.sources))
-    magnitude *= np.where(inhibitory[recurrent.sources], -d.inhibition, 1.0) * du[recurrent.targets]
-    magnitude *= _scale(recurrent, magnitude, du, d.gain)
+    recurrent, magnitude = _recurrent(d, inhibitory, du, rng)
     fan_in = min(d.fan_in, n_inputs)
     from_input = np.zeros((n, n_inputs))
     for row in from_input:
@@ -155,6 +154,36 @@ def reservoir_graph(description: ReservoirDescription, n_inputs: int) -> Spiking
     # By target, as a file reads back: the graph and its hash are then the same.
     connections.sort(key=lambda c: list(kinds).index(c.target))
     return SpikingGraph(n_inputs, populations, connections, tuple(kinds))
+
+
+def recurrent_weights(description: ReservoirDescription, du: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Recurrent weights alone, float64 ``(targets, sources)``, for neurons with thresholds of 1.
+
+    Args:
+        description: of which the inputs, delays, time constants and seed play no part.
+        du: what each neuron's current loses in a step.
+        rng: draws everything.
+
+    Raises:
+        ModelError: there is no synapse.
+    """
+    n = description.n_neurons
+    inhibitory = np.zeros(n, bool)
+    inhibitory[rng.permutation(n)[: min(n - 1, round(description.inhibitory * n))]] = True
+    recurrent, magnitude = _recurrent(description, inhibitory, du, rng)
+    weights = np.zeros((n, n))
+    weights[recurrent.targets, recurrent.sources] = magnitude
+    return weights
+
+
+def _recurrent(
+    d: ReservoirDescription, inhibitory: np.ndarray, du: np.ndarray, rng: np.random.Generator
+) -> tuple[Wires, np.ndarray]:
+    """The synapses between neurons, and their weights."""
+    recurrent = wires(d.topology, inhibitory, rng, d.degree, d.reach, d.rewired, _delays(d.longest_delay))
+    magnitude = rng.gamma(1 / d.spread**2, d.spread**2, len(recurrent.sources))
+    magnitude *= np.where(inhibitory[recurrent.sources], -d.inhibition, 1.0) * du[recurrent.targets]
+    return recurrent, magnitude * _scale(recurrent, magnitude, du, d.gain)
 
 
 def weight_unit(*weights: np.ndarray) -> float:

@@ -391,6 +391,7 @@ class DaggerTrainer:
 def train(
     task_name: str, policy: TrainablePolicy, config: DaggerTraining,
     progress: Callable[[int, dict[str, float]], None] | None = None, checkpoint: Path | None = None,
+    trainer_class: type[DaggerTrainer] = DaggerTrainer,
 ) -> None:  # fmt: skip
     """Train a policy to do as a task's expert does, in place.
 
@@ -401,12 +402,13 @@ def train(
         progress: called after each round with the number of rounds done and the figures.
         checkpoint: written after each round; if it is there, the training goes on from it and ends with the same
             weights as one that was never interrupted.
+        trainer_class: how it learns: by gradient descent, or :class:`~.readout.ReadoutTrainer`.
 
     Raises:
         TaskError: the task is unknown, or the checkpoint is damaged or that of another training.
         ModelError: the task's expert cannot be had.
     """
-    trainer = DaggerTrainer(task_name, policy, config)
+    trainer = trainer_class(task_name, policy, config)
     recipe = recipe_of(task_name, policy, config)
     if checkpoint is not None and checkpoint.exists():
         trainer.restore(read_checkpoint(checkpoint, recipe))

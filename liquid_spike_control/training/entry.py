@@ -14,10 +14,12 @@ import msgspec
 
 from ..bench.variants import chosen_variants, controller_file
 from ..errors import LiquidSpikeError, RobotError, TaskError
-from ..liquid.architecture import NAMES, Architecture, matched, named
+from ..liquid.architecture import NAMES, matched, named
+from ..liquid.echo_state import NAME as ECHO_STATE
 from ..outputs import check_outputs
 from ..robots.catalogue import DISTURBED, PERCEIVED, TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
+from ..spiking.reservoir import NAME as RESERVOIR
 from ..terminal import Console
 from .bag_episodes import bag_episodes, parse_targets
 from .recorded_episodes import EpisodeSet, cache_folder, expert_episodes, own_episodes
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from ..robot import Robot
     from ..spiking.layers import LayeredNetwork
     from .dagger import DaggerTraining
+    from .networks import AnyArchitecture
 
-#: The ``--controller`` that is none of :data:`~..liquid.architecture.NAMES`.
-SPIKING = "spiking"
+#: Each ``--controller`` that is none of :data:`~..liquid.architecture.NAMES`; of the random ones the readout is learnt.
+SPIKING, RANDOM = "spiking", (RESERVOIR, ECHO_STATE)
 
 
 def train_command(what: str, options: TrainOptions) -> int:
@@ -201,8 +204,16 @@ def policy_command(options: TrainPolicyOptions) -> int:
     if options.rewards and options.duration is not None:
         raise TaskError("--duration belongs to imitation; --rewards cuts its rollouts by itself; leave one out")
     _check_perception(options)
-    if options.device == "cuda" and (options.rewards or options.controller == SPIKING):
-        raise TaskError("--rewards and --controller spiking train on the CPU; leave --device out")
+    if options.device == "cuda" and (options.rewards or options.controller in (SPIKING, *RANDOM)):
+        source = "--rewards" if options.rewards else f"--controller {options.controller}"
+        raise TaskError(f"{source} trains on the CPU; leave --device out")
+    if options.controller in RANDOM:
+        for name in ("rewards", "passes", "learning_rate"):
+            if getattr(options, name):
+                raise TaskError(
+                    f"--{name.replace('_', '-')}: of '{options.controller}' only the readout is learnt, in one go; "
+                    "leave it out"
+                )
     architecture = _architecture(options)
     out = _out(options, f"{_stem(options.task)}_{options.controller}".replace("-", "_"))
     with _training_installed():
@@ -246,32 +257,36 @@ def _stem(robot: str) -> str:
     return robot_named(robot).name
 
 
-def _architecture(options: TrainPolicyOptions) -> Architecture | SpikingArchitecture:
+def _architecture(options: TrainPolicyOptions) -> AnyArchitecture:
     """What is to be trained, sized for the task."""
     task = sensed_task_named(_named(options))
     _check_known(options.controller)
+    units = {} if options.units is None else {"units": options.units}
+    if options.controller in (SPIKING, *RANDOM) and options.budget_parameters is not None:
+        raise TaskError(f"--budget-parameters does not size a controller '{options.controller}'; give --units instead")
+    if options.controller in RANDOM:
+        with _training_installed():
+            from .random_networks import RandomNetwork
+        return RandomNetwork(options.controller, elapsed_input=not options.hide_elapsed, **units)
     hidden = {"elapsed_input": False, "elapsed_span": False} if options.hide_elapsed else {}
     if options.controller == SPIKING:
-        if options.budget_parameters is not None:
-            raise TaskError("--budget-parameters does not size a spiking controller; give --units instead")
         architecture = SpikingArchitecture(elapsed_input=not options.hide_elapsed)
         return architecture if options.units is None else replace(architecture, units=(options.units,))
     if options.budget_parameters is not None:
         sizes = len(task.observation_names), len(task.command_names)
         return matched(options.controller, options.budget_parameters, *sizes, **hidden)
-    units = {} if options.units is None else {"units": options.units}
     return named(options.controller, **units, **hidden)
 
 
 def _check_known(controller: str) -> None:
-    if controller not in (SPIKING, *NAMES):
-        known = ", ".join((*NAMES, SPIKING))
+    if controller not in (SPIKING, *RANDOM, *NAMES):
+        known = ", ".join((*NAMES, SPIKING, *RANDOM))
         raise TaskError(f"unknown controller '{controller}'; known controllers: {known}")
 
 
 def _out(options: TrainOptions | TrainPolicyOptions, stem: str) -> Path:
     """The file to write, of the suffix by which a controller's kind is known."""
-    suffix = ".nir" if options.controller == SPIKING else ".safetensors"
+    suffix = ".nir" if options.controller in (SPIKING, RESERVOIR) else ".safetensors"
     if options.out is not None and options.out.suffix.lower() != suffix:
         raise TaskError(f"--out {options.out}: the file of a controller '{options.controller}' ends in {suffix}")
     return options.out or Path(stem + suffix)

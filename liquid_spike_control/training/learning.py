@@ -14,7 +14,7 @@ import torch
 from ..control.files import controller_of
 from ..errors import TaskError
 from ..liquid.architecture import Architecture
-from ..liquid.policies import Policy, new_policy
+from ..liquid.policies import Policy
 from ..outputs import check_outputs
 from ..robots.catalogue import sensed_task_named
 from ..spiking.policy import SpikingPolicy
@@ -28,6 +28,8 @@ from .dagger import DaggerTraining
 from .dagger import train as train_dagger
 from .gym_expert import train_expert
 from .logs import EventLog
+from .networks import AnyArchitecture, new_policy, trainer_class
+from .random_networks import RandomNetwork
 from .recurrent_ppo import PpoTraining
 from .recurrent_ppo import train as train_ppo
 from .seeds import CONTROLLER_SEEDS
@@ -70,7 +72,7 @@ def device_named(name: str) -> torch.device:
 
 
 def learn_policy(
-    task_name: str, architecture: Architecture | SpikingArchitecture, config: DaggerTraining | PpoTraining,
+    task_name: str, architecture: AnyArchitecture, config: DaggerTraining | PpoTraining,
     device: str, files: OutputFiles, console: Console,
 ) -> None:  # fmt: skip
     """Train a controller, by imitation or by rewards, and write it.
@@ -82,14 +84,15 @@ def learn_policy(
     check_outputs(out=files.out)
     task = sensed_task_named(task_name)
     numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, config.seed
-    policy: Policy | SpikingPolicy
+    policy = new_policy(architecture, *numbers)
     if isinstance(architecture, SpikingArchitecture):
-        policy, cell, units = SpikingPolicy(architecture, *numbers), "spiking", sum(architecture.units)
+        cell, units = "spiking", sum(architecture.units)
+    elif isinstance(architecture, RandomNetwork):
+        cell, units = architecture.kind, architecture.units
     else:
-        policy, units = new_policy(architecture, *numbers), architecture.units
-        cell = architecture.cell + " with mixed memory" * architecture.mixed_memory
-    # Compiled spikes and single control periods gain nothing from a GPU
-    only_cpu = isinstance(config, PpoTraining) or isinstance(architecture, SpikingArchitecture)
+        cell, units = architecture.cell + " with mixed memory" * architecture.mixed_memory, architecture.units
+    # Compiled spikes, single control periods and regressions gain nothing from a GPU
+    only_cpu = isinstance(config, PpoTraining) or not isinstance(architecture, Architecture)
     policy.to(device_named("cpu" if only_cpu else device))
     n_parameters = sum(weights.numel() for weights in policy.parameters())
     console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights")
@@ -100,7 +103,9 @@ def learn_policy(
         )  # fmt: skip
     else:
         _learn(
-            lambda report: train_dagger(task_name, policy, config, report, files.checkpoint),
+            lambda report: train_dagger(
+                task_name, policy, config, report, files.checkpoint, trainer_class(architecture)
+            ),
             config.n_rounds, "rounds", ("loss", "success", "reward"), files, console,
         )  # fmt: skip
     _finish(task_name, policy, files, console)

@@ -166,7 +166,8 @@ def of_networks(spiking: bool = False) -> Numbers:
 
     found: Numbers = {}
     for who in CANDIDATES.values():
-        if who.kind != ("spiking" if spiking else "network") or f"{who.learner} {dict(who.changes)}" in found:
+        new = f"{who.learner} {dict(who.changes)}" not in found
+        if who.readout_only or not new or who.kind != ("spiking" if spiking else "network"):
             continue
         procedures = [procedure_named(name) for name in TASKS]
         made = [c._architecture(who) for c in procedures]

@@ -105,7 +105,7 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"controller": "gnu"}, "unknown controller 'gnu'; known controllers: cfc, .*, mlp, .*, spiking"),
         ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
         ({"rewards": True, "cloning": True}, "--cloning imitates an expert and --rewards does without one"),
-        ({"controller": "spiking", "device": "cuda"}, "train on the CPU; leave --device out"),
+        ({"controller": "spiking", "device": "cuda"}, "trains on the CPU; leave --device out"),
         ({"faults": 2.0}, "--faults 2.0; give a factor of at least 0, which is none, and less than 2"),
         ({"faults": 0.0, "rewards": True}, "--faults belongs to imitation and --rewards does without it"),
         ({"controller": "spiking", "out": Path("x.safetensors")}, "--out x.safetensors: .* 'spiking' ends in .nir"),

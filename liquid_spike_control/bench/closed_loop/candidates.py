@@ -19,10 +19,12 @@ class Candidate:
         name: in plans and results.
         title: for people.
         kind: ``"law"`` (a control law, learns nothing), ``"network"`` or ``"spiking"``.
-        learner: what is trained, a name of :func:`~...liquid.architecture.named`, or ``"spiking"``; empty for a law.
+        learner: what is trained, a name of :func:`~...liquid.architecture.named`, ``"spiking"``, or a kind of
+            :class:`~...training.random_networks.RandomNetwork`; empty for a law.
             Candidates of one learner and the same changes share their trained networks.
         changes: of the architecture.
         adapts: its output layer goes on learning while it controls; see :mod:`~...control.output_adaptation`.
+        readout_only: its neurons are random and stay so; see :mod:`~...training.random_networks`.
         backend: what runs a spiking network: ``"float"`` or ``"loihi"``.
         remark: what is special about it, for the report.
     """
@@ -34,6 +36,7 @@ class Candidate:
     changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     backend: str = ""
     adapts: bool = False
+    readout_only: bool = False
     remark: str = ""
 
     @property
@@ -45,6 +48,11 @@ class Candidate:
 def _adapting(name: str, title: str) -> Candidate:
     return Candidate(f"{name}_adapting", f"{title}, adapting", "network", name, adapts=True,
                      remark="its output layer learns on line")  # fmt: skip
+
+
+def _random(name: str, title: str, kind: Literal["network", "spiking"]) -> Candidate:
+    return Candidate(name, title, kind, name, readout_only=True, backend="loihi" if kind == "spiking" else "",
+                     remark="random neurons; only the readout is learnt")  # fmt: skip
 
 
 _HIDDEN = MappingProxyType({"elapsed_input": False, "elapsed_span": False})
@@ -70,8 +78,10 @@ CANDIDATES = {
         _adapting("s5", "S5"),
         _adapting("ltc", "LTC"),
         _adapting("cfc_mm", "CfC-mm"),
+        _random("esn", "echo-state network", "network"),
         Candidate("spiking_float", "SNN, floats", "spiking", "spiking", backend="float"),
         Candidate("spiking_loihi", "SNN, Loihi emulator", "spiking", "spiking", backend="loihi"),
+        _random("reservoir", "reservoir, Loihi emulator", "spiking"),
     )
 }
 

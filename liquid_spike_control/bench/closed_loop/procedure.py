@@ -41,6 +41,7 @@ from .versions import VERSIONS
 
 if TYPE_CHECKING:
     from ...training.dagger import DaggerTraining
+    from ...training.random_networks import RandomNetwork
 
 #: Trained numbers of each network, so far as its architecture can be sized.
 BUDGET = 13_000
@@ -139,7 +140,8 @@ class Procedure:
 
     def training(self, candidate: Candidate, seed: int, rounds: int | None) -> dict[str, Any]:
         """All that decides the trained file beside the task: what learns, by which recipe, and their versions."""
-        made = training_key(candidate, "dagger", seed, self._recipe(seed, rounds).n_rounds) | self.episodes(candidate)
+        recipe = "readouts" if candidate.readout_only else "dagger"
+        made = training_key(candidate, recipe, seed, self._recipe(seed, rounds).n_rounds) | self.episodes(candidate)
         return made | ({"imitation": self._imitation} if self._imitation else {})
 
     def train(self, candidate: Candidate, seed: int, rounds: int | None, path: Path) -> Training:
@@ -150,17 +152,16 @@ class Procedure:
         """
         import torch
 
-        from ...liquid.policies import new_policy
-        from ...spiking.policy import SpikingPolicy
         from ...training import dagger
+        from ...training.networks import new_policy, trainer_class
         from ...training.seeds import CONTROLLER_SEEDS
 
         torch.set_num_threads(1)
         task, made, config = self._task, self._architecture(candidate), self._recipe(seed, rounds)
         numbers = (task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, seed)
-        policy = SpikingPolicy(made, *numbers) if isinstance(made, SpikingArchitecture) else new_policy(made, *numbers)
+        policy = new_policy(made, *numbers)
         begin = time.process_time()
-        dagger.train(self._source, policy, config)
+        dagger.train(self._source, policy, config, trainer_class=trainer_class(made))
         seconds = time.process_time() - begin
         described: dict[str, Any] = {
             "observation_names": task.observation_names,
@@ -172,7 +173,7 @@ class Procedure:
             "training_seeds": (CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
         }
         write_controller_file(path, policy.to_file(**described))
-        return described_training(made, self._size, seconds, path, described["training_command"], config)
+        return described_training(policy.architecture, self._size, seconds, path, described["training_command"], config)
 
     def episodes(self, candidate: Candidate) -> dict[str, Any]:
         """All that decides an episode beside the task, the candidate and its trained file."""
@@ -235,9 +236,13 @@ class Procedure:
         """Total rewards on a scale from 0, random commands, to 100, the expert's."""
         return np.asarray(score(self._source, reward))
 
-    def _architecture(self, candidate: Candidate) -> Architecture | SpikingArchitecture:
+    def _architecture(self, candidate: Candidate) -> Architecture | SpikingArchitecture | RandomNetwork:
         """An NCP stays small: its claim is that 19 neurons do. A spiking network has weights of 8 bits and many inputs,
         and keeps its own size."""
+        if candidate.readout_only:
+            from ...training.random_networks import RandomNetwork
+
+            return RandomNetwork(candidate.learner, **candidate.changes)
         if candidate.kind == "spiking":
             return SpikingArchitecture(**candidate.changes)
         if candidate.learner == "ncp":

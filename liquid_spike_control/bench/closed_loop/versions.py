@@ -21,6 +21,8 @@ VERSIONS: dict[str, int] = {
     # The sequences of `bench sequence`, and how models are fitted to them
     "sequences": 1,
     "sequence fits": 1,
+    # Readouts of random networks: how those are drawn, and how the readout is fitted
+    "readouts": 1,
     # How an output layer learns while it controls, and what the commands of each task steer against
     "adaptation": 1,
     # Control laws without learning; the expert of a task belongs to the task's own version

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from ... import __version__
 from ...control.reservoir import Reservoir, reservoir_model
 from ...errors import LiquidSpikeError, TaskError
+from ...liquid.echo_state import EchoStateNetwork
 from ...neuromorphic.chip.chips import LOIHI1
 from ...neuromorphic.chip.mapping import place
 from ...outputs import write_json
@@ -25,7 +26,6 @@ from ...training.ridge import chosen_ridge, ridge_regression
 from ...training.series import Series, narma10
 from ..entry import names_in, numbers_in, seed_range
 from . import measures, report
-from .echo_state import EchoStateNetwork
 
 if TYPE_CHECKING:
     from ...options import BenchReservoirOptions

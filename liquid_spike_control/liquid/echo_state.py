@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Of a controller that is one.
+NAME = "esn"
+
 
 class EchoStateNetwork:
     """Units that reach ``degree`` others each on average, with weights of both signs.
@@ -20,6 +23,9 @@ class EchoStateNetwork:
         bias: largest bias.
         degree: of W.
         seed: decides the weights.
+
+    Attributes:
+        weights, input_weights, bias: W ``(n, n)``, W_in ``(n, n_inputs)`` and b ``(n,)``, float64.
     """
 
     def __init__(
@@ -34,15 +40,15 @@ class EchoStateNetwork:
     ) -> None:
         rng = np.random.default_rng(seed)
         weights = rng.uniform(-1, 1, (n, n)) * (rng.random((n, n)) < min(1.0, degree / n))
-        self._w = weights * (radius / np.abs(np.linalg.eigvals(weights)).max())
-        self._w_in = rng.uniform(-input_scale, input_scale, (n, n_inputs))
-        self._bias = rng.uniform(-bias, bias, n)
+        self.weights = weights * (radius / np.abs(np.linalg.eigvals(weights)).max())
+        self.input_weights = rng.uniform(-input_scale, input_scale, (n, n_inputs))
+        self.bias = rng.uniform(-bias, bias, n)
 
     def states(self, inputs: np.ndarray) -> np.ndarray:
         """States after each sample of ``(n_samples, n_inputs)``, from rest, float64 ``(n_samples, n)``."""
-        x = np.zeros(len(self._w))
+        x = np.zeros(len(self.weights))
         found = np.empty((len(inputs), len(x)))
         for t, u in enumerate(inputs):
-            x = np.tanh(self._w @ x + self._w_in @ u + self._bias)
+            x = np.tanh(self.weights @ x + self.input_weights @ u + self.bias)
             found[t] = x
         return found

@@ -186,6 +186,24 @@ def of_networks(spiking: bool = False) -> Numbers:
     return found
 
 
+def of_readouts() -> Numbers:
+    """First weights of each random network, and its readout after a small training."""
+    from liquid_spike_control.training.dagger import DaggerTraining, train
+    from liquid_spike_control.training.random_networks import KINDS, RandomNetwork
+    from liquid_spike_control.training.readout import ReadoutTrainer
+
+    task, found = task_named("swing-up"), {}
+    numbers = task.observation_scales.tolist(), task.command_limits.tolist(), task.period_s, 1
+    small = DaggerTraining(n_rounds=2, n_episodes=5, n_samples=50, n_validations=2)
+    for kind in KINDS:
+        policy = RandomNetwork(kind).new_policy(*numbers)
+        found[f"{kind} first"] = summary(policy)
+        policy = RandomNetwork(kind, 40).new_policy(*numbers)
+        train("swing-up", policy, small, trainer_class=ReadoutTrainer)
+        found[f"{kind} trained"] = summary(policy)
+    return found
+
+
 def of_adaptation() -> Numbers:
     """Rule, and commands of a network that adapts, on a fixed sequence of each task that it may adapt on."""
     from liquid_spike_control.control.output_adaptation import RULE, OutputAdaptation
@@ -265,6 +283,7 @@ COMPONENTS: dict[str, tuple[Callable[[], int], Callable[[], Numbers], tuple[floa
     "dagger": (lambda: VERSIONS["dagger"], of_dagger, TRAINED),
     "networks": (lambda: VERSIONS["networks"], of_networks, TRAINED),
     "spiking networks": (lambda: VERSIONS["spiking networks"], lambda: of_networks(spiking=True), TRAINED),
+    "readouts": (lambda: VERSIONS["readouts"], of_readouts, TRAINED),
     "adaptation": (lambda: VERSIONS["adaptation"], of_adaptation, STEPS),
     "laws": (lambda: VERSIONS["laws"], of_laws, STEPS),
     "sequences": (lambda: VERSIONS["sequences"], of_sequences, STEPS),

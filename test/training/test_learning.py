@@ -106,6 +106,13 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"budget_parameters": 100}, "--units and --budget-parameters both give the size; leave one out"),
         ({"rewards": True, "cloning": True}, "--cloning imitates an expert and --rewards does without one"),
         ({"controller": "spiking", "device": "cuda"}, "trains on the CPU; leave --device out"),
+        ({"controller": "esn", "device": "cuda"}, "--controller esn trains on the CPU; leave --device out"),
+        ({"controller": "esn", "passes": 3}, "--passes: of 'esn' only the readout is learnt, in one go; leave it out"),
+        ({"controller": "reservoir", "rewards": True}, "--rewards: of 'reservoir' only the readout is learnt"),
+        (
+            {"controller": "reservoir", "passes": None, "out": Path("x.safetensors")},
+            "--out x.safetensors: the file of a controller 'reservoir' ends in .nir",
+        ),
         ({"faults": 2.0}, "--faults 2.0; give a factor of at least 0, which is none, and less than 2"),
         ({"faults": 0.0, "rewards": True}, "--faults belongs to imitation and --rewards does without it"),
         ({"controller": "spiking", "out": Path("x.safetensors")}, "--out x.safetensors: .* 'spiking' ends in .nir"),

@@ -80,6 +80,11 @@ class RandomNetwork:
         numbers = observation_scales, command_limits, nominal_period_s, seed
         return self._reservoir(*numbers) if self.kind == RESERVOIR else self._echo_state(*numbers)
 
+    def n_trained(self, n_commands: int) -> int:
+        """Numbers of the readout."""
+        n_features = self.units * (len(READOUT_TAUS) if self.kind == RESERVOIR else 1)
+        return (n_features + 1) * n_commands
+
     def _reservoir(self, scales, limits, period_s: float, seed: int) -> SpikingPolicy:
         architecture = SpikingArchitecture(
             units=(self.units,), steps=8, synaptic_taus=SYNAPTIC_TAUS, membrane_taus=MEMBRANE_TAUS,

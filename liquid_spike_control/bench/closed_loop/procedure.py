@@ -9,10 +9,10 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -173,7 +173,12 @@ class Procedure:
             "training_seeds": (CONTROLLER_SEEDS[0], CONTROLLER_SEEDS[-1]),
         }
         write_controller_file(path, policy.to_file(**described))
-        return described_training(policy.architecture, self._size, seconds, path, described["training_command"], config)
+        command = described["training_command"]
+        training = described_training(policy.architecture, self._size, seconds, path, command, config)
+        if not candidate.readout_only:
+            return training
+        trained = cast("RandomNetwork", made).n_trained(len(task.command_names))
+        return replace(training, parameters=trained, architecture=f"{training.architecture}, random")
 
     def episodes(self, candidate: Candidate) -> dict[str, Any]:
         """All that decides an episode beside the task, the candidate and its trained file."""

@@ -126,11 +126,14 @@ def setpoints_of(names: Sequence[str], setpoint_names: Sequence[str], defaults: 
 
     Args:
         names: of the topic's quantities.
-        setpoint_names, defaults: all setpoints, and their values until others are given.
+        setpoint_names, defaults: all setpoints, and their values until others are given; without defaults a setpoint
+            comes with every reading, as from a simulator.
 
     Raises:
-        ValueError: there is not one default for each setpoint.
+        ValueError: there are defaults, but not one for each setpoint.
     """
+    if not len(defaults):
+        return None
     known = dict(zip(setpoint_names, defaults, strict=True))
     if not all(name in known for name in names):
         return None

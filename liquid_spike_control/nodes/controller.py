@@ -102,9 +102,9 @@ class ControllerNode(GraphNode):
         )
         self._joint_topics = self.parameter("joint_topics", texts, "topic of each, where there are several")
         self._joint_types = self.parameter("joint_types", texts, "type of each, where there are several topics")
-        self._setpoint_names = self.parameter("setpoint_names", texts, "those that hold until another one is given")
+        self._setpoint_names = self.parameter("setpoint_names", texts, "setpoints among them, which a controller may not know")
         self._setpoint_defaults = self.parameter(
-            "setpoint_defaults", Parameter.Type.DOUBLE_ARRAY, "value of each until one is given"
+            "setpoint_defaults", Parameter.Type.DOUBLE_ARRAY, "value of each, which holds until one is given; not set: they come with the readings"
         )
         self._estimate_names = self.parameter("estimate_names", texts, "estimates of the perception")
         self._estimate_units = self.parameter("estimate_units", texts, "unit of each")
@@ -119,7 +119,7 @@ class ControllerNode(GraphNode):
             self.demand("joint_names")
         if self._joint_names is not None:
             self.demand("joint_units", "joint_interfaces")
-        if len(self._setpoint_names or ()) != len(self._setpoint_defaults or ()):
+        if self._setpoint_defaults and len(self._setpoint_names or ()) != len(self._setpoint_defaults):
             raise GraphError("parameter setpoint_defaults: give one for each of setpoint_names")
         if self._estimate_names is not None:
             self.demand("estimate_units")
@@ -137,6 +137,8 @@ class ControllerNode(GraphNode):
             period_s=self._period_s,
             setpoints=self._setpoint_names or (),
         )
+        if ignored := [name for name in self._setpoint_names or () if name not in file.observation_names]:
+            self.get_logger().warning(f"{file.source} does not follow these setpoints: {', '.join(ignored)}")
         self._controller = controller_of(file, self._backend)
         self._controller.warm()
         self._learner = getattr(self._controller, "adaptation", None)

@@ -392,10 +392,9 @@ def _controller(options: GraphOptions) -> dict[str, object]:
         for place in places:
             values |= _qos(options, place.topic, place.qos, "subscription")
         if robot.setpoints:
-            values |= {
-                "setpoint_names": list(names(robot.setpoints)),
-                "setpoint_defaults": [setpoint.default for setpoint in robot.setpoints],
-            }
+            values["setpoint_defaults"] = [setpoint.default for setpoint in robot.setpoints]
+    if robot.setpoints:
+        values["setpoint_names"] = list(names(robot.setpoints))
     if len({(place.topic, place.type) for place in places}) > 1:
         values |= {
             "joint_topics": [place.topic for place in places], "joint_types": [place.type for place in places]

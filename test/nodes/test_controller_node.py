@@ -71,6 +71,21 @@ def bench(probe):
     bench.close()
 
 
+def test_a_setpoint_that_the_controller_does_not_know_is_left_out(ros_domain):
+    """The quadrotor has setpoints of velocity, and its CfC takes none."""
+    (derived,) = (spec for spec in describe(GraphOptions("quadrotor", mode="lockstep")) if spec.name == "controller")
+    rclpy.init(args=["test", *derived.arguments()])
+    node = ControllerNode()
+    try:
+        assert node.trigger_configure().name == "SUCCESS"
+        known = set(node._controller.observation_names)
+        assert {"descent"} == known & set(derived.parameters["setpoint_names"])
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
+
+
 def test_joint_states_may_come_from_two_publishers(bench):
     """One sends positions, the other velocities: they are merged joint by joint, with the older stamp."""
     for k in range(5):

@@ -75,8 +75,9 @@ def test_setpoints_have_a_default_on_the_robot_alone(models):
     controller = real(DRONE, **models)["controller"]
     assert (controller["setpoint_names"], controller["setpoint_defaults"]) == (["target_divergence"], [0.3])
     assert controller["qos_overrides./odometry.subscription.reliability"] == "best_effort"
-    simulated = describe(GraphOptions(DRONE, **models))
-    assert not any("setpoint_names" in spec.parameters for spec in simulated)
+    (simulated,) = (s.parameters for s in describe(GraphOptions(DRONE, **models)) if s.name == "controller")
+    assert simulated["setpoint_names"] == ["target_divergence"]
+    assert "setpoint_defaults" not in simulated  # they come with the readings
 
 
 @pytest.mark.parametrize("path", [CART, DRONE], ids=lambda path: path.stem)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from liquid_spike_control.bench.closed_loop import claims, drifting, html, markdown
+from liquid_spike_control.bench.closed_loop.candidates import CANDIDATES
+from liquid_spike_control.bench.closed_loop.figures import COLOURS
 from liquid_spike_control.bench.closed_loop.plan import FIRST_EPISODE, changed, plan_named
 from liquid_spike_control.bench.closed_loop.record import Evaluation, Record, Training
 from liquid_spike_control.bench.closed_loop.report import Picture, Section, sections
@@ -104,6 +106,11 @@ def test_markdown_has_the_same_tables_and_names_its_pictures(found):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
     assert "| CfC-mm | 3 x 40 | 90 (83–94) |" in text  # 108 of 120 episodes, by Wilson
+
+
+def test_every_candidate_has_a_colour_of_its_own():
+    assert COLOURS.keys() == CANDIDATES.keys()
+    assert len(set(COLOURS.values())) == sum(not c.adapts for c in CANDIDATES.values())
 
 
 def test_the_same_figures_give_the_same_bytes(found):

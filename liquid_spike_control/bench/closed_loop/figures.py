@@ -22,7 +22,7 @@ COLOURS = {
     "expert": "#333333", "model_based": "#8a8a8a", "mlp": "#9bbfe3", "mlp_stacked": "#6a8fd0",
     "s5": "#7a4fb5", "gru": "#3a7cc4", "lstm": "#1f4e8c",
     "ltc": "#a6d96a", "cfc": "#4dae4a", "cfc_mm": "#1a7a37", "cfc_mm_timeless": "#9a8f2f", "ncp": "#00b0a0",
-    "spiking_float": "#f4a582", "spiking_loihi": "#c8302b",
+    "spiking_float": "#f4a582", "spiking_loihi": "#c8302b", "reservoir": "#8c2d6a", "esn": "#c994c7",
 }  # fmt: skip
 COLOURS |= {name: COLOURS[c.learner] for name, c in CANDIDATES.items() if c.adapts}
 _STYLE: Any = {

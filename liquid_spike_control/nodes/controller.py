@@ -102,7 +102,7 @@ class ControllerNode(GraphNode):
         )
         self._joint_topics = self.parameter("joint_topics", texts, "topic of each, where there are several")
         self._joint_types = self.parameter("joint_types", texts, "type of each, where there are several topics")
-        self._setpoint_names = self.parameter("setpoint_names", texts, "setpoints among them; a controller may ignore them")
+        self._setpoint_names = self.parameter("setpoint_names", texts, "setpoints among them")
         self._setpoint_defaults = self.parameter(
             "setpoint_defaults", Parameter.Type.DOUBLE_ARRAY,
             "value of each, which holds until one is given; not set: they come with the readings",

@@ -26,6 +26,17 @@ def take_priority(priority: int) -> None:
         raise GraphError(f"priority {priority} is not permitted; give 0, or raise the user's rtprio limit") from None
 
 
+def priority_permitted() -> bool:
+    """Whether this process may have a real-time priority."""
+    before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, before, parameter)
+    return True
+
+
 @contextmanager
 def at_priority(priority: int) -> Iterator[None]:
     """The same for a block; ordinary scheduling after it.

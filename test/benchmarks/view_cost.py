@@ -127,13 +127,14 @@ def _below(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(robot: str, seconds: float, in_process: bool, priority: int, out: Path, view: bool):
+def running(robot: str, seconds: float, in_process: bool, priority: int | None, out: Path, view: bool):
     """A run, and its lines on standard error."""
     command = [sys.executable, "-m", "liquid_spike_control", "run", robot, "--seed", "5", "--duration", str(seconds),
                "--json", str(out)]  # fmt: skip
-    command += ["--priority", str(priority), *(["--in-process"] if in_process else []), *(["--view"] if view else [])]
+    command += ["--priority", str(priority)] if priority is not None else []
+    command += [*(["--in-process"] if in_process else []), *(["--view"] if view else [])]
     if in_process and not view:
-        command = [sys.executable, "-c", PACED, robot, str(seconds), str(out), str(priority)]
+        command = [sys.executable, "-c", PACED, robot, str(seconds), str(out), str(priority or 0)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         yield process
@@ -148,7 +149,7 @@ def running(robot: str, seconds: float, in_process: bool, priority: int, out: Pa
 
 
 def run(
-    way: str, robot: str, seconds: float, in_process: bool, priority: int, arguments: Sequence[str] = ()
+    way: str, robot: str, seconds: float, in_process: bool, priority: int | None, arguments: Sequence[str] = ()
 ) -> dict[str, float]:
     """One run.
 
@@ -193,7 +194,7 @@ def run(
 
 
 def measure(
-    robot: str, seconds: float, rounds: int, in_process: bool, priority: int, arguments: Sequence[str]
+    robot: str, seconds: float, rounds: int, in_process: bool, priority: int | None, arguments: Sequence[str]
 ) -> dict[str, list[dict[str, float]]]:
     """All runs of a robot, a list for each way, and the differences from the run without a page of the same round."""
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
@@ -219,7 +220,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-process", action="store_true")
-    parser.add_argument("--priority", type=int, default=0, help="real-time priority of the run")
+    parser.add_argument("--priority", type=int, help="real-time priority of the run; default: its own")
     parser.add_argument("--all-by-gl", action="store_true", help="the browser draws all of the page by SwiftShader")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -227,7 +228,8 @@ def main() -> None:
         raise SystemExit("there is no Chromium here; apt install chromium")
     report = {}
     for robot in options.robots.split(","):
-        where = f"{'in one process' if options.in_process else 'over ROS 2'} at priority {options.priority}"
+        priority = "its own priority" if options.priority is None else f"priority {options.priority}"
+        where = f"{'in one process' if options.in_process else 'over ROS 2'} at {priority}"
         cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
         print(f"{robot} {where}, {options.seconds:g} s, {cores} cores; load {load:.1f}")
         arguments = ALL_BY_GL if options.all_by_gl else []

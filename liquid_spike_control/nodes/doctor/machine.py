@@ -9,6 +9,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..scheduling import priority_permitted
 from .finding import Finding, error, ok, warning
 
 #: A graph of five nodes takes so much [bytes]: 250 MB each, and room for events and a recorder.
@@ -16,7 +17,7 @@ GRAPH_BYTES = 2 << 30
 #: So many cores keep the nodes, the robot's driver and the system out of each other's way.
 CORES = 4
 _CPU = Path("/sys/devices/system/cpu")
-_RTPRIO_REMEDY = "give the user `rtprio 98` in /etc/security/limits.d/ and log in again; only --priority needs it"
+_RTPRIO_REMEDY = "give the user `rtprio 98` in /etc/security/limits.d/ and log in again; --priority and --view use it"
 
 
 def examine_machine() -> Iterator[Finding]:
@@ -52,12 +53,8 @@ def _memory(meminfo: Path) -> Finding:
 
 def _priority() -> Finding:
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
-    before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError:
+    if not priority_permitted():
         return warning("real-time priority", f"not permitted (RLIMIT_RTPRIO {limit})", _RTPRIO_REMEDY)
-    os.sched_setscheduler(0, before, parameter)
     return ok("real-time priority", "permitted")
 
 

@@ -94,8 +94,11 @@ def learn_policy(
     # Compiled spikes, single control periods and regressions gain nothing from a GPU
     only_cpu = isinstance(config, PpoTraining) or not isinstance(architecture, Architecture)
     policy.to(device_named("cpu" if only_cpu else device))
-    n_parameters = sum(weights.numel() for weights in policy.parameters())
-    console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights")
+    if isinstance(architecture, RandomNetwork):
+        n_parameters = architecture.n_trained(len(task.command_names))
+    else:
+        n_parameters = sum(weights.numel() for weights in policy.parameters())
+    console.print(f"{task_name}: {cell}, {units} units, {n_parameters} weights to learn")
     if isinstance(config, PpoTraining):
         _learn(
             lambda report: train_ppo(task_name, policy, config, report, files.checkpoint),

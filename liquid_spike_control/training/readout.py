@@ -78,6 +78,7 @@ class ReadoutTrainer(DaggerTrainer):
         weights, offset = (self._fit + self._held_out).solve(ridge)
         for policy in (self.policy, self.average):
             policy.set_readout(torch.from_numpy(weights), torch.from_numpy(offset))
+        self._kept = None  # the moments have all that counts of it
         return error
 
     def state(self) -> dict:

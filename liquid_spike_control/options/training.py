@@ -96,6 +96,8 @@ class TrainPolicyOptions(LearningOptions):
     """Rounds of collecting and learning; default: the full training."""
     duration: Seconds | None = None
     """Simulated seconds of an episode in imitation; default: the task's."""
+    set: tuple[str, ...] = ()
+    """Settings of the task in imitation, name=value, e.g. aim=mixed (its class's arguments)."""
     passes: Count | None = None
     """Passes over the collected data in a round."""
     learning_rate: Annotated[float, Range(1e-9, 10.0)] | None = None

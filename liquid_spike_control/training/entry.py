@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..bench.entry import settings_in
 from ..bench.variants import chosen_variants, controller_file
 from ..errors import LiquidSpikeError, RobotError, TaskError
 from ..liquid.architecture import NAMES, matched, named
@@ -203,6 +204,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
     if options.rewards and options.duration is not None:
         raise TaskError("--duration belongs to imitation; --rewards cuts its rollouts by itself; leave one out")
+    if options.rewards and options.set:
+        raise TaskError("--set belongs to imitation; --rewards trains under the description's settings; leave it out")
     _check_perception(options)
     if options.device == "cuda" and (options.rewards or options.controller in (SPIKING, *RANDOM)):
         source = "--rewards" if options.rewards else f"--controller {options.controller}"
@@ -227,6 +230,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
     else:
         cloned = {"expert_share": 1.0} if options.cloning else {}
         config = _under_faults(training_of(_named(options), options.seed, **cloned), options.faults)
+        config = replace(config, settings={**config.settings, **dict(settings_in(options.set))})
         given = {"n_rounds": options.rounds, "duration_s": options.duration, "passes": options.passes,
                  "learning_rate": options.learning_rate}  # fmt: skip
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -338,7 +342,7 @@ def _command_line(what: str, options: LearningOptions) -> str:
         if field.name in ("task", "out", "logs", "device") or value == field.default:
             continue
         name = f"--{field.name.replace('_', '-')}"
-        shown = value.name if isinstance(value, Path) else value
+        shown = value.name if isinstance(value, Path) else " ".join(value) if isinstance(value, tuple) else value
         said.append(name if value is True else f"{name} {shown}")
     return " ".join([f"liquid-spike train {what} {options.task}", *said])
 

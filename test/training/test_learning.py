@@ -16,6 +16,7 @@ from liquid_spike_control.errors import RobotError, TaskError  # noqa: E402
 from liquid_spike_control.liquid.architecture import n_parameters  # noqa: E402
 from liquid_spike_control.liquid.controller import new_controller  # noqa: E402
 from liquid_spike_control.options import TrainExpertOptions, TrainPolicyOptions  # noqa: E402
+from liquid_spike_control.robots.quadrotor.task import Landing  # noqa: E402
 from liquid_spike_control.robots.swing_up.task import SwingUp  # noqa: E402
 from liquid_spike_control.tasks.perturbed import PerturbedTask  # noqa: E402
 from liquid_spike_control.training import gym_expert, learning  # noqa: E402
@@ -53,6 +54,31 @@ def test_the_command_in_the_file_makes_the_same_file_again(tmp_path):
     assert not list(tmp_path.glob("*.checkpoint"))  # it has served
     command = new_controller(file).step(np.array([0.1, 0.0, -1.0]), 0.02)
     assert np.isfinite(command).all() and abs(command[0]) <= 10
+
+
+def test_settings_of_the_task_hold_while_a_controller_learns_and_are_told(tmp_path, monkeypatch):
+    asked = []
+    reset = Landing.reset
+
+    def recorded(task, *begun):
+        reset(task, *begun)
+        asked.append(task.aim)
+
+    monkeypatch.setattr(Landing, "reset", recorded)
+    monkeypatch.setattr(Landing, "duration_s", 0.5)
+    out = tmp_path / "mixed.safetensors"
+    policy_command(TrainPolicyOptions(
+        "quadrotor", out=out, units=6, rounds=1, passes=1, estimates="truth", set=("aim=mixed", "wind_factor=0.5")
+    ))  # fmt: skip
+    file = read_controller(out)
+    assert {"forward", "left"} < set(file.observation_names)
+    assert file.training_command == (
+        "liquid-spike train policy quadrotor --units 6 --rounds 1 --set aim=mixed wind_factor=0.5 --passes 1"
+        " --estimates truth"
+    )
+    options = tyro.cli(TrainPolicyOptions, args=shlex.split(file.training_command)[3:])
+    assert options.set == ("aim=mixed", "wind_factor=0.5")
+    assert set(asked) == {"land", "hover", "velocity"}
 
 
 def test_a_budget_of_parameters_gives_the_nearest_size(tmp_path):
@@ -120,6 +146,8 @@ def test_an_expert_is_written_as_an_ordinary_controller(tmp_path, monkeypatch):
         ({"perception": Path("x.nir")}, "--perception x.nir: the robot swing-up has no estimates; leave it out"),
         ({"perception": Path("x.nir"), "estimates": "truth"}, "--perception and --estimates truth both give the estim"),
         ({"duration": 1.0, "rewards": True}, "--duration belongs to imitation"),
+        ({"set": ("aim",)}, "--set aim; give name=value"),
+        ({"set": ("aim=hover",), "rewards": True}, "--set belongs to imitation"),
         ({"seed": -1}, "--seed -1; give a whole number from 0 to "),
         ({"rounds": 0}, "--rounds 0; give a whole number from 1 to "),
         ({"learning_rate": float("nan")}, "--learning-rate nan; give a number from "),
@@ -133,6 +161,11 @@ def test_what_cannot_be_trained_is_refused(changes, message):
 def test_an_unknown_robot_cannot_be_trained():
     with pytest.raises(RobotError, match="unknown robot 'swing-upp'; known: .*swing-up, "):
         policy_command(replace(TINY, task="swing-upp"))
+
+
+def test_a_setting_that_the_task_does_not_have_is_refused():
+    with pytest.raises(RobotError, match="task.py:SwingUp has no setting 'aim'; it takes none"):
+        policy_command(replace(TINY, set=("aim=hover",)))
 
 
 def test_a_folder_that_is_not_there_is_refused_before_the_training(tmp_path):

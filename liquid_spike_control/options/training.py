@@ -47,10 +47,13 @@ class TrainOptions(Options):
     logs: OutputFolder = None
     """Folder for event files that TensorBoard reads; not with --random-features."""
     data: tuple[Path, ...] = ()
-    """perception: bags (.mcap, .db3 or folders) to learn from, instead of episodes in simulation."""
+    """perception: bags (.mcap, .db3 or folders) to learn from, instead of episodes in simulation; or recordings of an
+    event camera (events.h5 of DSEC, .raw and others) with files of labels beside.
+    """
     target: tuple[str, ...] = ()
     """perception from --data: where the truth of each estimate is, [ESTIMATE=]/TOPIC.FIELD, such as
-    speed=/odom.twist.twist.linear.x, or of a JointState angle=/joint_states.pole/position.
+    speed=/odom.twist.twist.linear.x, or of a JointState angle=/joint_states.pole/position; beside recordings
+    [ESTIMATE=]FILE:COLUMN, a .csv or .npz with times, such as speed=labels.csv:speed.
     """
     rounds: Count | None = None
     """controller: DAgger rounds; default: the full training."""

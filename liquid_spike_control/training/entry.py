@@ -23,6 +23,7 @@ from ..spiking.policy_file import SpikingArchitecture
 from ..spiking.reservoir import NAME as RESERVOIR
 from ..terminal import Console
 from .bag_episodes import bag_episodes, parse_targets
+from .labelled_events import is_events, labelled_episodes, parse_label_targets
 from .recorded_episodes import EpisodeSet, cache_folder, expert_episodes, own_episodes
 
 if TYPE_CHECKING:
@@ -121,9 +122,14 @@ def _check_driver(robot: Robot, variant: str, path: Path) -> None:
 def _episodes(
     robot: Robot, network: LayeredNetwork, options: TrainOptions
 ) -> Callable[[Callable[[float], None]], EpisodeSet]:
-    """What gets the episodes: from bags, or from the expert in simulation."""
+    """What gets the episodes: from bags, from recordings with labels, or from the expert in simulation."""
     if bool(options.data) != bool(options.target):
         raise TaskError("--data and --target belong together; give both or neither")
+    if options.data and (of_files := [path for path in options.data if is_events(path)]):
+        if len(of_files) < len(options.data):
+            other = next(path for path in options.data if path not in of_files)
+            raise TaskError(f"--data {other}: a bag beside {of_files[0]}, a recording of events; give one kind")
+        return partial(labelled_episodes, robot, network, options.data, parse_label_targets(robot, options.target))
     if options.data:
         return partial(bag_episodes, robot, network, options.data, parse_targets(robot, options.target))
     return partial(expert_episodes, robot, network, options.seed, cache_folder(), options.workers)

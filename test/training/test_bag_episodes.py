@@ -15,7 +15,8 @@ from liquid_spike_control.robot_file import read_robot
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.layers import Layer, LayeredNetwork, Training
 from liquid_spike_control.tasks.of_robot import task_of
-from liquid_spike_control.training.bag_episodes import SHORTEST, Target, bag_episodes, parse_targets
+from liquid_spike_control.training.bag_episodes import Target, bag_episodes, parse_targets
+from liquid_spike_control.training.recorded_runs import SHORTEST
 
 ARM = Path(__file__).parents[1] / "robots/arm"
 NETWORK = LayeredNetwork(

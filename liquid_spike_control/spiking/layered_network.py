@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,7 @@ class TrainableLayers(nn.Module):
 
     Attributes:
         thresholds: of each layer, in units of its weights.
+        masks: of each layer, bool of its weights' shape: which synapses there are.
     """
 
     def __init__(self, network: LayeredNetwork, width: int, height: int, n_features: int, seed: int) -> None:
@@ -96,6 +98,7 @@ class TrainableLayers(nn.Module):
                 lost = -np.expm1(-network.step_s / np.exp(rng.uniform(math.log(least), math.log(most), n)))
                 self.adaptation[i] = nn.Parameter(torch.tensor(np.log(lost / (1 - lost)), dtype=torch.float32))
                 self.rises[i] = nn.Parameter(torch.full((n,), layer.rise))
+        self.masks = [torch.ones_like(weight, dtype=torch.bool) for weight in self.weights]
         n_last = math.prod(self.shapes[-1])
         self.keep = torch.tensor(np.exp(-network.step_s / np.array(network.readout_taus_s)), dtype=torch.float32)
         n_traces = n_features * len(self.keep)
@@ -117,7 +120,8 @@ class TrainableLayers(nn.Module):
         """Weights of a layer as the chip has them."""
         threshold = self.thresholds[i]
         top = LARGEST_MANTISSA / threshold
-        return 2 / threshold * _round_through(self.weights[i].clamp(-top, top) * (threshold / 2))
+        weight = 2 / threshold * _round_through(self.weights[i].clamp(-top, top) * (threshold / 2))
+        return weight if self.masks[i].all() else weight * self.masks[i]
 
     def decays(self, i: int) -> tuple[Tensor, Tensor]:
         """Lost fractions of current and voltage of a layer, one a channel or neuron."""
@@ -212,6 +216,37 @@ class TrainableLayers(nn.Module):
             self.weights[i] *= gain
             self.thresholds[i] = max(8, round(HEADROOM * LARGEST_MANTISSA / gain))
             spikes = self.layer(i, spikes, self.initial_state(len(spikes)))
+
+    @torch.no_grad()
+    def of_channels(self, kept: Sequence[np.ndarray]) -> TrainableLayers:
+        """A network that has only some channels, or neurons of dense layers, with what belongs to them.
+
+        Args:
+            kept: of each layer, their numbers, ascending.
+        """
+        layers = tuple(
+            msgspec.structs.replace(layer, **{"neurons" if layer.kernel is None else "channels": len(mine)})
+            for layer, mine in zip(self.network.layers, kept, strict=True)
+        )
+        network = msgspec.structs.replace(self.network, layers=layers)
+        _, rows, columns = self.shapes[0]
+        less = TrainableLayers(network, columns, rows * network.row_group, self.n_features, 0)
+        less.thresholds = list(self.thresholds)
+        before = np.arange(self.shapes[0][0])
+        for i, mine in enumerate(kept):
+            for own, whole in ((less.weights[i], self.weights[i]), (less.masks[i], self.masks[i])):
+                by_source = whole.reshape(len(whole), len(self.delays[i]), self.shapes[i][0], -1)
+                own.copy_(by_source[mine][:, :, before].reshape(own.shape))
+            for name in ("synaptic", "membrane"):
+                getattr(less, name)[i].copy_(getattr(self, name)[i][mine])
+            if (number := str(i)) in self.rises:
+                less.rises[number].copy_(self.rises[number][mine])
+                less.adaptation[number].copy_(self.adaptation[number][mine])
+            before = mine
+        images = self.readout.reshape(len(self.readout), self.shapes[-1][0], -1)
+        less.readout.copy_(images[:, before].reshape(less.readout.shape))
+        less.offset.copy_(self.offset)
+        return less
 
     # what is written
 

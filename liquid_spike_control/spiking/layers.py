@@ -64,6 +64,7 @@ class LayeredNetwork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         row_group: rows that share an axon.
         readout_taus_s: time constants of the leaky sums of spikes [s].
         operations_per_s: synaptic operations a second that the training holds it to; none by default.
+        cores: neurocores of Loihi that it is to fit on; any number by default. Needs ``training.prune``.
         training: how it is trained.
     """
 
@@ -72,6 +73,7 @@ class LayeredNetwork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     row_group: int = 1
     readout_taus_s: tuple[float, ...] = (0.02, 0.08)
     operations_per_s: float | None = None
+    cores: int | None = None
     training: Training = msgspec.field(default_factory=lambda: Training())
 
 
@@ -93,6 +95,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         mirror_columns, mirror_rows: factor on each named estimate when the picture is mirrored; a mirror that is given
             doubles what is learnt from.
         swap_polarity: events may change their sign.
+        prune: parts of the updates at which pruning to ``operations_per_s`` and ``cores`` begins and ends, such as
+            ``[0.4, 0.8]``; see :mod:`~..training.layer_pruning`. Without it the work is held down by a penalty alone.
     """
 
     episodes: int = 96
@@ -112,6 +116,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     mirror_columns: dict[str, float] | None = None
     mirror_rows: dict[str, float] | None = None
     swap_polarity: bool = False
+    prune: tuple[float, float] | None = None
 
 
 def shapes(network: LayeredNetwork, width: int, height: int) -> list[tuple[int, int, int]]:
@@ -170,9 +175,11 @@ def as_told(network: LayeredNetwork) -> dict[str, Any]:
     are the same bytes as before there were such.
     """
     values = msgspec.to_builtins(network)
-    for field in ("on_policy", "driver", "settings"):
+    for field in ("on_policy", "driver", "settings", "prune"):
         if not values["training"][field]:
             del values["training"][field]
+    if network.cores is None:
+        del values["cores"]
     return values
 
 
@@ -199,6 +206,15 @@ def check_layers(network: LayeredNetwork, source: str) -> None:
         positive("readout_taus_s", tau)
     if network.operations_per_s is not None:
         positive("operations_per_s", network.operations_per_s)
+    if network.cores is not None and network.cores < 1:
+        refuse("cores", network.cores, "give at least 1")
+    prune = network.training.prune
+    if prune is not None and not 0 < prune[0] < prune[1] < 1:
+        refuse("training.prune", list(prune), "give two ascending parts of the updates between 0 and 1, as [0.4, 0.8]")
+    if prune is not None and network.cores is None and network.operations_per_s is None:
+        refuse("training.prune", list(prune), "give operations_per_s or cores, what it is pruned to, too")
+    if network.cores is not None and prune is None:
+        refuse("cores", network.cores, "give training.prune, when channels are left out, too, as [0.4, 0.8]")
     dense = False
     for i, layer in enumerate(network.layers):
         where = f"layers[{i}]"

@@ -26,6 +26,7 @@ from ..spiking.layers import LayeredNetwork, as_told
 from ..spiking.nir_io import PerceptionModel, read_perception_model, write_perception_model
 from ..spiking.readout import Readout
 from .descent import cosine, pseudo_huber, set_rate
+from .layer_pruning import LayerPruning, check_cores
 from .readout_fit import FITTED, SETTLING_S, Accuracy, accuracy_of, solve_readout
 from .recorded_episodes import EpisodeSet, RecordedEpisode, front_end_of
 from .resume import read_checkpoint, write_checkpoint
@@ -141,13 +142,12 @@ class LayersTrainer:
         episodes: to learn from, and held out.
 
     Raises:
-        TaskError: the robot has no estimates, the network does not fit it, or no events come.
+        TaskError: the robot has no estimates, the network does not fit it, a budget cannot be met, or no events come.
     """
 
     def __init__(self, robot: Robot, network: LayeredNetwork, seed: int, episodes: EpisodeSet) -> None:
         check_network(robot, network)
         self.robot, self.network, self._seed, self._source = robot, network, seed, episodes.source
-        training = network.training
         _, (width, height) = front_end_of(robot)
         self.held_out = episodes.held_out
         self.episodes = [episode for episode in episodes.training if len(episode.truth) > 1]
@@ -161,11 +161,20 @@ class LayersTrainer:
         )
         self.net.calibrate(torch.from_numpy(self.streams.chunk()[0]))
         self._check_budget()
-        self._state = self.net.initial_state(training.streams)
-        self._optimiser = torch.optim.Adam(self.net.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
+        check_cores(network, width, height)
+        #: Channels of each layer that the network has, where some were left out.
+        self._kept: list[np.ndarray] | None = None
+        self._begin_with(self.net)
         self.done = 0
         #: Hash of the half-trained network that on-policy episodes were driven by; empty before there are any.
         self.driven_by = ""
+
+    def _begin_with(self, net: TrainableLayers) -> None:
+        """Train this network from now on."""
+        training, self.net = self.network.training, net
+        self._pruning = LayerPruning(net, training.updates)
+        self._state = net.initial_state(training.streams)
+        self._optimiser = torch.optim.Adam(net.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
 
     @property
     def wants_own(self) -> bool:
@@ -193,17 +202,30 @@ class LayersTrainer:
         self.driven_by = driven_by
 
     def _check_budget(self) -> None:
-        """Refuse a budget that the events of the recorded episodes exceed in the first layer alone."""
+        """Refuse a budget that the events of the recorded episodes exceed in the first layer alone, or where that is
+        pruned, with one synapse each.
+        """
         budget = self.network.operations_per_s
         events = sum(len(e.spikes.ids) for e in self.episodes)
         rate = events / (sum(len(e.truth) for e in self.episodes) * self.robot.period_s)
-        least = rate * self.net.fan_out(0)
+        pruned = self.network.training.prune is not None
+        least = rate if pruned else rate * self.net.fan_out(0)
+        if budget is not None and pruned and least > budget:
+            raise TaskError(f"operations_per_s: {budget:g}: there are {rate:.3g} input spikes/s; give more")
         if budget is not None and least > budget:
             found = f"{rate:.3g} input spikes/s cost {least:.3g} in the first layer alone"
             raise TaskError(f"operations_per_s: {budget:g}: {found}; give more, or the layer fewer channels and delays")
 
     def update(self) -> dict[str, float]:
-        """One chunk of all streams and one step of the optimiser; returns figures worth logging."""
+        """One chunk of all streams and one step of the optimiser; returns figures worth logging.
+
+        Raises:
+            TaskError: channels are to be left out, and the network does not fit its cores with one a layer.
+        """
+        if self._pruning.begins(self.done) and self._kept is None:
+            self._kept, rates = self._pruning.chosen(), self._pruning
+            self._begin_with(self.net.of_channels(self._kept))
+            self._pruning.take_over(rates, self._kept)
         training, net = self.network.training, self.net
         warm = min(1.0, (self.done + 1) / 30)
         set_rate(self._optimiser, training.learning_rate * cosine(self.done / training.updates) * warm)
@@ -223,6 +245,8 @@ class LayersTrainer:
         total.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         self._optimiser.step()
+        self._pruning.observe(spikes)
+        self._pruning.lessen(self.done + 1)
         for b in over:
             self._state.forget(b)
         self.done += 1
@@ -244,7 +268,8 @@ class LayersTrainer:
             "thresholds": self.net.thresholds, "places": self.streams.places,
             "order": self.streams._rng.bit_generator.state, "before": state.before, "traces": state.traces,
             "neurons": [[torch.from_numpy(part) for part in layer] for layer in state.neurons],
-            "driven_by": self.driven_by,
+            "driven_by": self.driven_by, "pruning": self._pruning.state(),
+            "kept": None if self._kept is None else [mine.tolist() for mine in self._kept],
         })  # fmt: skip
 
     def restore(self, path: Path, own: Callable[[str], Sequence[RecordedEpisode]] = lambda driven_by: ()) -> None:
@@ -254,6 +279,11 @@ class LayersTrainer:
             TaskError: the file is damaged, or of another training.
         """
         state = read_checkpoint(path, self._recipe())
+        if state.get("kept") is not None:
+            self._kept = [np.array(mine) for mine in state["kept"]]
+            self._begin_with(self.net.of_channels(self._kept))
+        if "pruning" in state:
+            self._pruning.restore(state["pruning"])
         self.net.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.done, self.net.thresholds, self.streams.places = state["done"], state["thresholds"], state["places"]

@@ -40,7 +40,7 @@ export ROS_DOMAIN_ID ?= 0
 export MUJOCO_GL ?= egl
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint docs notebooks format gallery bench dist oracles ros-tools clean
+.PHONY: help install run test test-all lint docs links notebooks format gallery bench dist oracles ros-tools clean
 
 # Tests that measure real time have the machine to themselves, after the others, which share its cores. Status 5: none was
 # selected, which PYTEST_ARGS may ask for in one of the two parts.
@@ -74,6 +74,9 @@ lint: $(VENV)/.installed  ## ruff and mypy
 
 docs: $(VENV)/.installed  ## the documentation as a site, into docs/_build/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+links: $(VENV)/.installed  ## ask every site that the documentation links to (needs the network)
+	@$(BIN)/python -m sphinx -W --keep-going -q -b linkcheck docs docs/_build/links
 
 notebooks: install  ## run the tutorials as Jupyter notebooks, with outputs into docs/_build/notebooks (minutes)
 	@$(BIN)/python docs/notebooks.py

@@ -40,6 +40,11 @@ html_math_renderer = "mathml"  # which browsers draw themselves, without a netwo
 html_static_path = []
 copybutton_prompt_text = "$ "
 
+linkcheck_timeout = 20
+linkcheck_retries = 3
+#: Publishers refuse programs; whether a DOI exists is known to its registry.
+DOI, DOI_REGISTRY = "https://doi.org/", "https://doi.org/api/handles/"
+
 
 #: Names that share a description in a docstring: ``    width, height: columns and rows [pixels].``
 SHARED = re.compile(r"^(\s+)(\w+(?:, \w+)+): ")
@@ -70,6 +75,11 @@ def offer_notebook(app, docname: str, source: list[str]) -> None:
         source[0] = f"{title}\n\n{offer}\n{rest}"
 
 
+def ask_the_registry(app, uri: str) -> str | None:
+    """The address that ``make links`` asks about a DOI; None for any other link."""
+    return DOI_REGISTRY + uri.removeprefix(DOI) if uri.startswith(DOI) else None
+
+
 def inline_equation(self, node) -> None:
     """Write an equation in a line."""
     self.body.append(convert(node.astext()))
@@ -86,6 +96,7 @@ def setup(app):
     """Generate pages before they are read."""
     app.connect("autodoc-process-docstring", one_name_a_line, priority=400)  # before napoleon
     app.connect("source-read", offer_notebook)
+    app.connect("linkcheck-process-uri", ask_the_registry)
     app.add_html_math_renderer("mathml", (inline_equation, None), (equation, None))
     folder = Path(__file__).parent / "_generated"
     folder.mkdir(exist_ok=True)

@@ -29,9 +29,11 @@ class Capture:
         name: of the node.
         topics: their names.
         types: of each, if not in :data:`graph.TOPICS`.
+        lossy: whether messages may be lost; publishers then need not look after this subscriber.
     """
 
-    def __init__(self, name: str, topics: Sequence[str] = (), types: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, topics: Sequence[str] = (), types: Sequence[str] = (), lossy: bool = False) -> None:
+        self._lossy = lossy
         self.node = Node(name, enable_rosout=False, start_parameter_services=False)
         self.types: dict[str, type] = {}
         self._names: dict[str, str] = {}
@@ -60,7 +62,7 @@ class Capture:
         for topic, subscription in self._subscriptions.items():
             name = self._names[topic]
             if subscription.get_publisher_count() < self.node.count_publishers(name):
-                offered = _offered(self.node, name)
+                offered = self._quality(name)
                 if offered.reliability != subscription.qos_profile.reliability:
                     self.node.destroy_subscription(subscription)
                     self._subscribe(topic)
@@ -68,8 +70,15 @@ class Capture:
     def _subscribe(self, topic: str) -> None:
         name = self._names[topic]
         self._subscriptions[topic] = self.node.create_subscription(
-            self.types[topic], name, _never, _offered(self.node, name), raw=True
+            self.types[topic], name, _never, self._quality(name), raw=True
         )
+
+    def _quality(self, name: str) -> QoSProfile:
+        """The quality of service of the subscription to a topic."""
+        qos = _offered(self.node, name)
+        if self._lossy and qos.durability != QoSDurabilityPolicy.TRANSIENT_LOCAL:
+            qos.reliability = QoSReliabilityPolicy.BEST_EFFORT
+        return qos
 
     def drain(self) -> Iterator[tuple[str, int, bytes]]:
         """Topic, time of publication [ns] and serialised message, of everything that came since the last

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import GraphError, LiquidSpikeError
 from ..resources import PACKAGE
 from .graph import BACKENDS, ENCLAVE, ENVIRONMENT, MODES, SIMULATORS, GraphOptions, describe, settings_of
+from .scheduling import default_priority
 
 #: The launch file that has this description.
 FILE = "robot.launch.py"
@@ -41,7 +42,8 @@ LAUNCH_ARGUMENTS: dict[str, tuple] = {
     "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
     "record": ("", "path of an .mcap file to write"),
     "params": ("", "yaml file of ROS parameters that replace those derived from the robot"),
-    "priority": ("0", "real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling"),
+    "priority": ("", "real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling;"
+                 " empty: 20 in real time where it is permitted"),
     "wait": ("60.0", "how long activation waits for a real robot's messages, and for who takes its commands [s]"),
 }
 #: Arguments besides those of the graph, as Nav2's: name to (default, description) and the choices.
@@ -162,6 +164,7 @@ def options_of(arguments: dict[str, str]) -> GraphOptions:
         except ValueError:
             kind = {int: "a whole number, ", float: "a number, "}.get(numbers.get(name, str), "")
             raise GraphError(f"{name}:={text}; give {kind}{LAUNCH_ARGUMENTS[name][1]}") from None
+    values.setdefault("priority", default_priority(values.get("mode", LAUNCH_ARGUMENTS["mode"][0])))
     renamed = {"duration": "duration_s", "sim": "simulated", "wait": "wait_s"}
     return GraphOptions(**{renamed.get(name, name): value for name, value in values.items()})
 

@@ -16,7 +16,7 @@ from .graph import GraphOptions
 from .page import Page
 from .progress import Progress
 from .ros import require_ros, signals_held
-from .scheduling import priority_permitted
+from .scheduling import default_priority
 
 if TYPE_CHECKING:
     from ..history import History
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: How long a run lasts that people watch [s].
 VIEWED_S = 600.0
-#: Real-time priority of such a run, where it is permitted.
-VIEWED_PRIORITY = 20
 
 
 def run_command(options: RunOptions) -> int:
@@ -141,9 +139,7 @@ def _graph_options(options: RunOptions) -> GraphOptions:
     except ValueError as error:
         raise LiquidSpikeError(f"--set {error}; give name=value, e.g. push=0.02") from None
     duration_s = options.duration or (VIEWED_S if options.view and not options.real else None)
-    priority = options.priority
-    if priority is None:
-        priority = VIEWED_PRIORITY if options.view and priority_permitted() else 0
+    priority = default_priority(options.mode) if options.priority is None else options.priority
     return GraphOptions(
         robot=options.robot, simulated=not options.real, seed=options.seed, duration_s=duration_s,
         settings=settings, mode=options.mode, backend=options.backend, simulator=options.simulator,

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from ..errors import GraphError
 
+#: Of a run in real time, where it is permitted: below the interrupts of a real-time kernel (50).
+REALTIME_PRIORITY = 20
+
 
 def take_priority(priority: int) -> None:
     """Schedule all threads of this process by SCHED_RR; 0 changes nothing.
@@ -26,15 +29,20 @@ def take_priority(priority: int) -> None:
         raise GraphError(f"priority {priority} is not permitted; give 0, or raise the user's rtprio limit") from None
 
 
-def priority_permitted() -> bool:
+def priority_permitted(priority: int = REALTIME_PRIORITY) -> bool:
     """Whether this process may have a real-time priority."""
     before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
     except PermissionError:
         return False
     os.sched_setscheduler(0, before, parameter)
     return True
+
+
+def default_priority(mode: str) -> int:
+    """The priority of a run in ``mode`` for which none is given: 0 in lock-step, which has no deadlines."""
+    return REALTIME_PRIORITY if mode == "realtime" and priority_permitted() else 0
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..background import give_way
 from ..errors import GraphError
 from ..parent_death import end_with_parent
 from ..robots.catalogue import robot_named
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 PERIOD_S = 0.02
 #: How long the simulator may take to say what it simulates [s].
 SIMULATOR_WAIT_S = 90.0
-#: The graph needs the cores more.
-NICENESS = 10
 
 
 def view_command(options: ViewOptions) -> int:
@@ -58,7 +57,7 @@ def view_command(options: ViewOptions) -> int:
         )  # fmt: skip
         with view.Watcher(node, graph_options, options.port) as watcher:
             announce(watcher.page.link, waits=simulated and graph.OPENED in os.environ)
-            os.nice(NICENESS)
+            give_way()
             while not interrupts.came:
                 time.sleep(PERIOD_S)
                 if watcher.page.opened_pages:

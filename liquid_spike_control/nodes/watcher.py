@@ -135,7 +135,7 @@ class Watcher:
         self._heard = time.monotonic()
         self._commanded = -1
         wanted = {graph.GROUND_TRUTH, graph.POSE, graph.ESTIMATE, graph.COMMAND, graph.DIAGNOSTICS, self._gated_topic}
-        self._capture = Capture(graph.VIEW_CAPTURE)
+        self._capture = Capture(graph.VIEW_CAPTURE, lossy=True)
         for topic, kind in graph.topics(options).items():
             if topic in wanted or topic in self._events or topic in self._readings:
                 self._capture.add(topic, kind, graph.relative(topic))

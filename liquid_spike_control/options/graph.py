@@ -60,8 +60,8 @@ class RunOptions(Options):
     """Write the numbers of the table to this JSON file."""
     priority: Priority | None = None
     """Real-time priority of the nodes, or of the loop with --in-process --view (SCHED_RR 1 to 98, needs permission);
-    0 is ordinary scheduling. Default: with --view 20 where it is permitted, so that the browser takes no time from the
-    robot; else 0."""
+    0 is ordinary scheduling. Default: 20 in real time where it is permitted, so that other programs take no time from
+    the robot; else 0."""
     namespace: str = ""
     """Namespace of the nodes and their topics, e.g. robot1, to run several robots on one ROS domain."""
     wait: Annotated[float, Range(0.0, 1e6, "s")] = 60.0

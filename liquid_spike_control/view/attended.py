@@ -82,6 +82,9 @@ class AttendedLoop:
             self._take_orders()
         self._steps = max(0, self._steps - 1)
         self.pace.rest(sensing.stamp_ns * 1e-9)
+        missed = str(self.pace.missed)
+        if self.facts.numbers.get("deadline misses") != missed:
+            self.facts.numbers["deadline misses"], self._changed = missed, True
 
     def end(self, outcome: str) -> None:
         """Send the outcome of the episode, which is over."""

@@ -5,12 +5,13 @@
 const TOKEN = document.body.dataset.token;
 const KEPT_S = 5;  // of the charts
 const FRAME_MS = 1000 / 60;
-const REST = 9;  // after a drawing, times as long as it took
+const REST = [9, 100];  // after a drawing, times as long as it took: least and most
+const RESTS_LONGER = 2, RESTS_SHORTER = 0.98;  // with each update that reports missed deadlines, or none
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f"];
 const $ = (id) => document.getElementById(id);
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const about = (name) => name.replaceAll("_", " ");
-const page = { ticks: [], spikes: {}, potentials: [], last: null, description: null, scene: null, charts: [], updates: 0 };
+const page = { ticks: [], spikes: {}, potentials: [], last: null, description: null, scene: null, charts: [], updates: 0, rest: REST[0], missed: 0 };
 window.page = page;  // for people who look into it, and for tests
 
 async function order(what) {
@@ -236,6 +237,7 @@ function table(update) {
     rows.push(["power of the network", `${(dynamic_w * 1e6).toFixed(0)} uW + static ${(static_w * 1e3).toFixed(0)} mW (estimate by ${model})`]);
   }
   for (const [name, text] of Object.entries(update.facts.numbers)) rows.push([name, text]);
+  if (page.rest > 2 * REST[0]) rows.push(["this page", "drawn less often, for the loop misses deadlines"]);
   if (update.lost) rows.push(["lost by this page", `${update.lost} ticks`]);
   $("numbers").replaceChildren(...rows.filter((r) => r[1]).map((row) => {
     const tr = document.createElement("tr");
@@ -260,6 +262,10 @@ function take(update) {
       [layer, neuron, (before.get(`${layer} ${neuron}`) || []).concat(pairs).filter((p) => p[0] > now - KEPT_S)]);
   }
   if (update.events !== undefined && update.ticks.length) page.seen = update;  // the next update may come before it is drawn
+  // a loop that misses deadlines needs what the drawing takes
+  const missed = Number(update.facts.numbers["deadline misses"] || 0);
+  page.rest = Math.min(Math.max(page.rest * (missed > page.missed ? RESTS_LONGER : RESTS_SHORTER), REST[0]), REST[1]);
+  page.missed = missed;
   page.last = update; page.updates += 1;
 }
 
@@ -335,7 +341,7 @@ async function begin() {
     requestAnimationFrame(() => requestAnimationFrame(() => {
       const ended = performance.now();
       waiting = false;
-      rested = ended + REST * (drawn - begun + Math.max(0, ended - drawn - 2 * FRAME_MS));
+      rested = ended + page.rest * (drawn - begun + Math.max(0, ended - drawn - 2 * FRAME_MS));
     }));
   };
   source.onmessage = (event) => {

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import sys
 import time
 
 from ..assembly import new_backend, new_perception, read_robot_perception
+from ..background import give_way
 from ..errors import LiquidSpikeError
 from ..neuromorphic.emulator.loihi import LoihiEmulator
 from ..parent_death import end_with_parent
@@ -25,8 +25,6 @@ from .server import PageServer
 
 #: Between two looks at what the loop sent [s].
 PERIOD_S = 0.02
-#: The loop needs the cores more.
-NICENESS = 10
 
 
 def new_screen(robot: Robot, settings: dict, duration_s: float | None, perception: str | None, scene: bool) -> Screen:
@@ -68,7 +66,7 @@ def main() -> None:
         screen = new_screen(robot, json.loads(options.settings), options.duration, options.perception, True)
         with PageServer(screen, link.ask, options.port) as page:
             announce(page.link, waits=True)
-            os.nice(NICENESS)  # only now: the loop waits for the page
+            give_way()  # only now: the loop waits for the page
             reported = False
             while not link.broken:
                 if page.opened_pages and not reported:

@@ -140,6 +140,31 @@ def test_best_effort_publishers_are_heard(ros_domain, tmp_path, probe):
     assert [bag.read(raw).seq for raw in bag.messages() if raw.topic == graph.EVENTS] == [7]
 
 
+@pytest.mark.real_time
+def test_a_lossy_capture_costs_its_reliable_publishers_no_care(ros_domain, probe):
+    import rclpy
+    from rclpy.qos import QoSReliabilityPolicy
+    from rclpy.serialization import deserialize_message
+    from std_msgs.msg import Float64
+
+    from liquid_spike_control.nodes.capture import Capture
+
+    publisher = probe.node.create_publisher(Float64, "/number", 10)
+    rclpy.init()
+    capture = Capture("lossy", ["/number"], ["std_msgs/msg/Float64"], lossy=True)
+    try:
+        probe.spin_until(lambda: publisher.get_subscription_count() and capture.matched(), 20, "capture")
+        (subscription,) = probe.node.get_subscriptions_info_by_topic("/number")
+        assert subscription.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
+        capture.resubscribe()
+        publisher.publish(Float64(data=7.0))
+        taken = wait_for(lambda: list(capture.drain()), 10, "message")
+    finally:
+        capture.close()
+        rclpy.shutdown()
+    assert [deserialize_message(data, Float64).data for _, _, data in taken] == [7.0]
+
+
 @pytest.mark.lockstep
 def test_a_full_disk_ends_the_recording_in_one_line_and_keeps_what_there_is(ros_domain, tmp_path, probe):
     """A limit on the file's size fails its writes as a full disk does."""

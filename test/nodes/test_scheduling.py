@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from liquid_spike_control.errors import GraphError
-from liquid_spike_control.nodes.run import VIEWED_PRIORITY, _graph_options
-from liquid_spike_control.nodes.scheduling import at_priority, priority_permitted, take_priority
+from liquid_spike_control.nodes.launching import options_of
+from liquid_spike_control.nodes.run import _graph_options
+from liquid_spike_control.nodes.scheduling import REALTIME_PRIORITY, at_priority, priority_permitted, take_priority
 from liquid_spike_control.options import RunOptions
 
 
@@ -25,12 +26,16 @@ def test_it_holds_for_the_block():
         assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
-def test_a_run_that_is_watched_has_a_priority_where_it_is_permitted():
-    expected = VIEWED_PRIORITY if priority_permitted() else 0
+def test_a_run_in_real_time_has_a_priority_where_it_is_permitted():
+    expected = REALTIME_PRIORITY if priority_permitted() else 0
     assert os.sched_getscheduler(0) == os.SCHED_OTHER  # asking changed nothing
+    assert _graph_options(RunOptions("hover")).priority == expected
     assert _graph_options(RunOptions("hover", view=True)).priority == expected
-    assert _graph_options(RunOptions("hover", view=True, priority=0)).priority == 0
-    assert _graph_options(RunOptions("hover")).priority == 0
+    assert _graph_options(RunOptions("hover", priority=0)).priority == 0
+    assert _graph_options(RunOptions("hover", mode="lockstep")).priority == 0
+    assert options_of({"robot": "hover"}).priority == expected
+    assert options_of({"robot": "hover", "priority": "0"}).priority == 0
+    assert options_of({"robot": "hover", "mode": "lockstep"}).priority == 0
 
 
 def test_it_is_refused_where_it_is_not_permitted():

@@ -69,6 +69,23 @@ def stand_still(page) -> None:
     page.evaluate("draw()")  # a page rests between drawings
 
 
+def test_the_page_is_drawn_less_often_while_the_loop_misses_deadlines(opened):
+    with viewed("hover", "--in-process", "--seed", "5") as (_, link):
+        page = opened(link)
+        stand_still(page)
+        # updates as if from a loop that misses a deadline between two of them, and from one that misses none
+        rests = page.evaluate("""(() => {
+            const update = (missed) => { take({ ...page.last, ticks: [], facts: { ...page.last.facts,
+                numbers: { "deadline misses": String(missed) } } }); return page.rest; };
+            page.rest = 9; page.missed = 0;
+            const found = [update(0), update(1), update(2), update(9), update(10), update(11)];
+            draw(); found.push(document.querySelector("#numbers").innerText);
+            for (let k = 0; k < 200; k++) update(11);
+            return [...found, page.rest]; })()""")
+        assert rests[:6] == [9, 18, 36, 72, 100, 100] and rests[7] == 9
+        assert "drawn less often" in rests[6]
+
+
 def test_what_is_drawn_is_what_was_told(opened):
     with viewed("pencil", "--in-process", "--seed", "5") as (_, link):
         page = opened(link)

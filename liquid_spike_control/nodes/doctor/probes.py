@@ -28,7 +28,6 @@ def picture() -> str:
     """
     import mujoco
     import numpy as np
-    from OpenGL import GL
 
     from ...errors import RenderingError
     from ...sim.renderer import Renderer
@@ -37,6 +36,8 @@ def picture() -> str:
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     with Renderer(model, "camera", 8, 8) as renderer:
+        from OpenGL import GL  # only now has the renderer chosen EGL, whatever MUJOCO_GL says
+
         frame = renderer.render(data)
         began = time.perf_counter()
         frame = renderer.render(data)

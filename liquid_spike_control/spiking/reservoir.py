@@ -117,9 +117,7 @@ def reservoir_graph(description: ReservoirDescription, n_inputs: int) -> Spiking
         raise ModelError(f"reservoir: {n_inputs} input axons; give at least one")
     d, rng = description, np.random.default_rng(description.seed)
     n = d.n_neurons
-    n_inhibitory = min(n - 1, round(d.inhibitory * n))
-    inhibitory = np.zeros(n, bool)
-    inhibitory[rng.permutation(n)[:n_inhibitory]] = True
+    inhibitory = _inhibitory(d, rng)
     # On the 12-bit grid of the chip's decays, so that floats and integers decay alike.
     du, dv = (np.rint(4096 / rng.choice(taus, n)) / 4096 for taus in (d.synaptic_taus, d.membrane_taus))
     recurrent, magnitude = _recurrent(d, inhibitory, du, rng)
@@ -167,13 +165,17 @@ def recurrent_weights(description: ReservoirDescription, du: np.ndarray, rng: np
     Raises:
         ModelError: there is no synapse.
     """
-    n = description.n_neurons
-    inhibitory = np.zeros(n, bool)
-    inhibitory[rng.permutation(n)[: min(n - 1, round(description.inhibitory * n))]] = True
-    recurrent, magnitude = _recurrent(description, inhibitory, du, rng)
-    weights = np.zeros((n, n))
+    recurrent, magnitude = _recurrent(description, _inhibitory(description, rng), du, rng)
+    weights = np.zeros((description.n_neurons,) * 2)
     weights[recurrent.targets, recurrent.sources] = magnitude
     return weights
+
+
+def _inhibitory(d: ReservoirDescription, rng: np.random.Generator) -> np.ndarray:
+    """Which neurons are: bool ``(n_neurons,)``; at least one is not."""
+    inhibitory = np.zeros(d.n_neurons, bool)
+    inhibitory[rng.permutation(d.n_neurons)[: min(d.n_neurons - 1, round(d.inhibitory * d.n_neurons))]] = True
+    return inhibitory
 
 
 def _recurrent(

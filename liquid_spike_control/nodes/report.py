@@ -32,6 +32,7 @@ class Report:
         rmse: of each estimate, by its name, in its unit.
         latencies_us: name to (p50, p99) [us].
         deadline_misses: None where there is no deadline.
+        priority: real-time priority, 0 for ordinary scheduling.
         real_time_factor: simulated time over wall time; ``real_time_factor_least`` in the slowest half second, None
             where it was not watched. Below 1 in real time: the machine was busy, and the world slowed down.
         energy: text that names the model; an estimate, nothing was measured; empty without a spiking perception.
@@ -57,6 +58,7 @@ class Report:
     energy: str
     latencies_us: dict[str, tuple[float, float]]
     deadline_misses: int | None
+    priority: int
     real_time_factor: float
     real_time_factor_least: float | None
     commands_sha256: str
@@ -67,14 +69,21 @@ class Report:
         robot, errors = history.robot, history.errors()
         rmse = np.sqrt(np.mean(errors**2, axis=0)) if errors.size else np.full(len(robot.estimates), math.nan)
         known.setdefault("real_time_factor_least", None)
+        priority = options.priority if known["deadline_misses"] is not None else 0  # else nothing is in time or late
         digest = hashlib.sha256(history.gated().astype("<f8").tobytes()).hexdigest()
         return cls(
             robot=robot.name, seed=options.seed, mode=mode, backend=options.backend if robot.estimates else "none",
             outcome=robot.success if known["success"] else robot.failure, ticks=len(history.truth),
             rmse={e.name: float(value) for e, value in zip(robot.estimates, rmse, strict=True)},
             units={e.name: e.unit for e in robot.estimates},
-            real_time_factor=known["elapsed_s"] / max(known["wall_s"], 1e-9), commands_sha256=digest, **known,
+            real_time_factor=known["elapsed_s"] / max(known["wall_s"], 1e-9), commands_sha256=digest,
+            priority=priority, **known,
         )  # fmt: skip
+
+    @property
+    def missed(self) -> float:
+        """Part of the deadlines that were missed."""
+        return (self.deadline_misses or 0) / max(self.ticks, 1)
 
     def print(self, console: Console) -> None:
         """The table."""
@@ -97,8 +106,8 @@ class Report:
             table.add_row("synaptic operations", f"{self.synaptic_operations_per_s / 1e6:.2f} M/s")
             table.add_row("energy, estimated", self.energy)
         if self.deadline_misses is not None:
-            share = 100 * self.deadline_misses / max(self.ticks, 1)
-            table.add_row("deadline misses", f"{self.deadline_misses} of {self.ticks} ({share:.2f} %)")
+            table.add_row("deadline misses", f"{self.deadline_misses} of {self.ticks} ({100 * self.missed:.2f} %)")
+            table.add_row("scheduling", f"real-time priority {self.priority}" if self.priority else "ordinary")
         table.add_section()
         table.add_row("latency", "p50     p99 ms")
         for name, (p50, p99) in self.latencies_us.items():

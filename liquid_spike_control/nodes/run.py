@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..options import RunOptions
     from .report import Report
 
+#: Part of the deadlines that may be missed without a remark.
+MANY_MISSED = 0.01
 #: How long a run lasts that people watch [s].
 VIEWED_S = 600.0
 
@@ -61,6 +63,9 @@ def run_command(options: RunOptions) -> int:
         require_ros(f"run {options.robot} without --in-process")
         history, report = _run_graph(graph_options, keep, posed, logs, progress, options)
     report.print(Console())
+    if options.priority is None and not report.priority and report.missed > MANY_MISSED:
+        remedy = "a real-time priority keeps other programs out of the loop's time: liquid-spike doctor says how to permit one"
+        logs.print(f"{100 * report.missed:.1f} % of the deadlines were missed; {remedy}")
     if options.json is not None:
         report.write_json(options.json)
     if options.plot is not None:

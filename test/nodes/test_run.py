@@ -19,6 +19,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import to_ns
+from liquid_spike_control.nodes.scheduling import priority_permitted
 from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, file_hash
 
 #: 1000 ticks; pushes that any controller worth shipping stands.
@@ -241,12 +242,19 @@ def test_a_node_that_dies_ends_the_run(running):
 
 
 @pytest.mark.real_time
-def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_domain, tmp_path):
-    """With as many busy loops as there are cores beside it."""
+@pytest.mark.parametrize("permitted", [False, True])
+def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_domain, tmp_path, permitted):
+    """With as many busy loops as there are cores beside it, and a real-time priority where that is permitted."""
+    if permitted and not priority_permitted():
+        pytest.skip("real-time priorities are not permitted here")
+    # root may take one by its capability
+    without = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
+    prefix = without if os.geteuid() == 0 and not permitted else []
     out = tmp_path / "out.json"
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 2)]
     try:
-        done = run("pencil", "--seed", "5", "--duration", "5", *models(), "--json", str(out), timeout=120)
+        ran = command("pencil", "--seed", "5", "--duration", "5", *models(), "--json", str(out))
+        done = subprocess.run([*prefix, *ran], capture_output=True, text=True, timeout=120)
     finally:
         for loop in loops:
             loop.kill()
@@ -257,6 +265,9 @@ def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_dom
     assert report["ticks"] == 1000
     assert 0 < report["real_time_factor_least"] <= report["real_time_factor"] + 0.05
     assert f"{report['real_time_factor']:.2f}x real time, at its slowest" in done.stdout
+    assert (report["priority"] > 0) == permitted
+    hint = "liquid-spike doctor says how to permit one"
+    assert (hint in done.stderr) == (not permitted and report["deadline_misses"] > 0.01 * report["ticks"])
 
 
 @pytest.mark.real_time

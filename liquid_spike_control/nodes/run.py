@@ -64,7 +64,7 @@ def run_command(options: RunOptions) -> int:
         history, report = _run_graph(graph_options, keep, posed, logs, progress, options)
     report.print(Console())
     if options.priority is None and not report.priority and report.missed > MANY_MISSED:
-        remedy = "a real-time priority keeps other programs out of the loop's time: liquid-spike doctor says how to permit one"
+        remedy = "a real-time priority keeps other programs away, and liquid-spike doctor says how to permit one"
         logs.print(f"{100 * report.missed:.1f} % of the deadlines were missed; {remedy}")
     if options.json is not None:
         report.write_json(options.json)

@@ -20,7 +20,7 @@ MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
 ANGLES = ("roll", "pitch", "yaw")
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _FIELD = re.compile(
-    r"(?P<path>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)"
+    r"(?P<path>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*(?:\.\d{1,3})?)"
     rf"(?: \* (?P<factor>{_NUMBER}))?(?: (?P<sign>[+-]) (?P<offset>{_NUMBER}))?"
 )
 
@@ -28,7 +28,8 @@ _FIELD = re.compile(
 class NumberField:
     """Where a quantity is in a message: the path to a number, or to an angle of a quaternion, and how it is scaled.
 
-    ``twist.linear.x`` is a number, ``orientation.roll`` an angle of the quaternion ``orientation``; with
+    ``twist.linear.x`` is a number, ``thrust_body.2`` the third of an array, ``orientation.roll`` an angle of the
+    quaternion ``orientation``, which may also be an array of w, x, y and z, as PX4 has it; with
     ``thrust * 0.05 + 0.3`` the message holds 0.05 times the quantity and 0.3 more.
 
     Args:
@@ -61,7 +62,9 @@ class NumberField:
 
     def is_angle(self, message: Any) -> bool:
         """Whether it is an angle of a quaternion in messages of this type."""
-        return self.leaf in ANGLES and all(hasattr(self.holder(message), axis) for axis in "xyzw")
+        holder = self.holder(message)
+        four = isinstance(holder, np.ndarray) and len(holder) == 4
+        return self.leaf in ANGLES and (four or all(hasattr(holder, axis) for axis in "xyzw"))
 
     def read(self, message: Any) -> float:
         """The quantity.
@@ -71,7 +74,13 @@ class NumberField:
         """
         holder = self.holder(message)
         if self.is_angle(message):
-            value = angles_of(holder.w, holder.x, holder.y, holder.z)[ANGLES.index(self.leaf)]
+            array = isinstance(holder, np.ndarray)
+            turn = map(float, holder) if array else (getattr(holder, axis) for axis in "wxyz")
+            value = angles_of(*turn)[ANGLES.index(self.leaf)]
+        elif self.leaf.isdecimal():
+            if not (isinstance(holder, np.ndarray) and len(holder) > int(self.leaf)):
+                raise AttributeError(f"{self.parent} has no number {self.leaf}")
+            value = holder[int(self.leaf)].item()
         else:
             value = getattr(holder, self.leaf)
         if self.factor == 1.0 and self.offset == 0.0:
@@ -81,6 +90,15 @@ class NumberField:
     def scaled(self, value: float) -> float:
         """What a message holds for a quantity."""
         return value if self.factor == 1.0 and self.offset == 0.0 else value * self.factor + self.offset
+
+
+def write_quaternion(holder: Any, roll: float, pitch: float, yaw: float) -> None:
+    """Write angles [rad] into a quaternion of a message, or an array of w, x, y and z."""
+    turned = quaternion_of(roll, pitch, yaw)
+    if isinstance(holder, np.ndarray):
+        holder[:] = turned
+    else:
+        holder.w, holder.x, holder.y, holder.z = turned
 
 
 def angles_of(w: float, x: float, y: float, z: float) -> tuple[float, float, float]:
@@ -99,6 +117,16 @@ def quaternion_of(roll: float, pitch: float, yaw: float) -> tuple[float, float, 
 def to_ns(stamp: Any) -> int:
     """A ROS time as nanoseconds."""
     return stamp.sec * SECOND_NS + stamp.nanosec
+
+
+def stamp_of(message: Any) -> int:
+    """The stamp of a message [ns]: its header's, or the microseconds ``timestamp`` that PX4's messages have.
+
+    Raises:
+        AttributeError: it has neither.
+    """
+    header = getattr(message, "header", None)
+    return int(message.timestamp) * 1000 if header is None else to_ns(header.stamp)
 
 
 def from_joint_state(message: Any, names: tuple[str, ...]) -> Quantities:
@@ -181,7 +209,7 @@ class Readings:
     Args:
         kind: type of the message: a JointState, where each interface is ``joint/field``; a Float64MultiArray, whose
             values are in the order of the names; or another stamped message, where it is the path to a number, such as
-            ``twist.linear.x``; see :class:`NumberField`.
+            ``twist.linear.x``; see :class:`NumberField` and :func:`stamp_of`.
         names: of the quantities.
         interfaces: one for each name; a Float64MultiArray needs none.
     """
@@ -203,7 +231,7 @@ class Readings:
             return Quantities(0, self.names, np.array(message.data, float))
         if self.kind != JOINT_STATE:
             values = np.array([number.read(message) for number in self._numbers])
-            return Quantities(to_ns(message.header.stamp), self.names, values)
+            return Quantities(stamp_of(message), self.names, values)
         index = {joint: i for i, joint in enumerate(message.name)}
         if not any(joint in index for joint, _ in self._joints):
             return None

@@ -128,10 +128,16 @@ class Checks:
     def _check_command_places(self) -> None:
         """No two commands have one place, nor any the gate's own."""
         taken: dict[tuple[str, str], str] = {}
+        given: dict[tuple[str, str], float] = {}
         for i, (command, place) in enumerate(zip(self.robot.commands, self.robot.command_places(), strict=True)):
             where = f"commands[{i}] ({command.name}).ros"
             if place.topic.lstrip("/") == GATE_TOPIC:
                 self._refuse(f"{where}.topic", f"'{place.topic}' is the gate's own", "give the robot's")
+            for path, value in place.constants.items():
+                if not _is_number(path) or not math.isfinite(value):
+                    self._refuse(f"{where}.constants", f"{path}: {value}", "give a path and a number, as type_mask: 7")
+                if given.setdefault((place.topic, path), value) != value:
+                    self._refuse(f"{where}.constants", f"'{path}' of '{place.topic}' has two values", "give one")
             other = taken.setdefault((place.topic, place.field), command.name)
             if other != command.name and place.type != MULTI_ARRAY:
                 self._refuse(f"{where}.field", f"'{place.field}' of '{place.topic}' is {other}'s", "give another one")
@@ -149,6 +155,8 @@ class Checks:
         self._positive(f"{where}.scale", entry.scale)
         if not isinstance(entry, Estimate) and entry.ros is not None:
             self._check_ros(f"{where}.ros", entry.ros)
+            if entry.ros.constants:
+                self._refuse(f"{where}.ros.constants", entry.ros.constants, "leave them out: they are for commands")
         if isinstance(entry, Setpoint):
             if not math.isfinite(entry.default):
                 self._refuse(f"{where}.default", entry.default, "give a finite number")

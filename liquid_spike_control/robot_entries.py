@@ -93,12 +93,19 @@ class RosPlace(Entry, frozen=True):
             another stamped message, scaled if need be (:class:`.joints.NumberField`), or nothing for a
             Float64MultiArray.
         qos: on the real robot; quantities of one topic have the same.
+        constants: of commands, numbers of the message that are no quantity, by their path, such as ``type_mask``.
     """
 
     topic: str
     type: str
     field: str = ""
     qos: Qos = Qos()
+    constants: dict[str, bool | int | float] = {}
+
+    def told_constants(self) -> str:
+        """The constants as a node's parameter has them."""
+        told = {path: str(v).lower() if isinstance(v, bool) else v for path, v in self.constants.items()}
+        return " ".join(f"{path}={value}" for path, value in told.items())
 
 
 #: Where readings, setpoints and commands are on ROS unless the description says otherwise.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,9 @@ class GateNode(GraphNode):
         self._interfaces = self.parameter(
             "command_interfaces", texts, "joint/field of each command, or the path to a number of another message"
         )
+        self._constants = self.parameter(
+            "command_constants", texts, "numbers of each command's message that are no quantity, such as type_mask=128"
+        )
         self._robot_topics = self.parameter(
             "robot_topics", texts, "topic of each, where the robot has several"
         )
@@ -84,7 +88,12 @@ class GateNode(GraphNode):
         """Check the limits; nothing is ever without one."""
         self.demand("command_names", "command_units", "lower", "upper", "rate", "safe", "max_age_s")
         self._names = tuple(self._names)
-        robot = Interfaces(self._type, self._names, self._interfaces or (), "command")
+        constants = self._constants or [""] * len(self._names)
+        if len(constants) != len(self._names):
+            remedy = f"give one text for each of {', '.join(self._names)}"
+            raise GraphError(f"parameter command_constants: {list(constants)}; {remedy}")
+        whole_constants = () if self._robot_topics else constants  # the robot's own messages have them
+        robot = Interfaces(self._type, self._names, self._interfaces or (), "command", whole_constants)
         lower, upper = np.array(self._lower), np.array(self._upper)
         age_ns = round(self._max_age_s * 1e9)
         then = stages(self._safe_after_s or (), self._safe_then or (), len(self._names))
@@ -95,7 +104,7 @@ class GateNode(GraphNode):
             tighter = np.array(file.command_limits)
             lower, upper = np.maximum(lower, -tighter), np.minimum(upper, tighter)
             limits = GateLimits(self._names, lower, upper, self._rate, age_ns, self._safe, then)
-        parts = self._parts()
+        parts = self._parts(constants)
         self._limits = limits
         self._warm()
         whole = self.add_publisher(robot.message_type, self._topic, to_robot=not parts, subscribers=("simulator",))
@@ -107,7 +116,7 @@ class GateNode(GraphNode):
         self.create_service(Trigger, "~/reset_e_stop", self._on_reset_e_stop)
         self.create_timer(self._watchdog_s, self._look, clock=self._steady)
 
-    def _parts(self) -> list[tuple[str, Interfaces, list[int]]]:
+    def _parts(self, constants: Sequence[str]) -> list[tuple[str, Interfaces, list[int]]]:
         """The robot's topics, if there are several: name, how commands are written, and which."""
         topics, types, interfaces = (
             given or [] for given in (self._robot_topics, self._robot_types, self._robot_interfaces)
@@ -117,10 +126,11 @@ class GateNode(GraphNode):
                 raise GraphError(
                     f"parameter robot_{name}: {list(given)}; give one for each of {', '.join(self._names)}"
                 )
-        return [
-            (topic, Interfaces(kind, [self._names[i] for i in mine], [interfaces[i] for i in mine], "robot"), mine)
-            for (topic, kind), mine in by_topic(topics, types).items()
-        ]
+        parts = []
+        for (topic, kind), mine in by_topic(topics, types).items():
+            named, places, numbers = ([part[i] for i in mine] for part in (self._names, interfaces, constants))
+            parts.append((topic, Interfaces(kind, named, places, "robot", numbers), mine))
+        return parts
 
     def _warm(self) -> None:
         self._state = initial_state(self._limits)

@@ -364,6 +364,9 @@ def _gate(options: GraphOptions) -> dict[str, object]:
         qos |= _qos(options, place.topic, place.qos, "publisher")
     several = {f"robot_{field}s": [getattr(place, field) for place in robot_places] for field in ("topic", "type")}
     several["robot_interfaces"] = [place.field for place in robot_places]
+    constants = [] if options.simulated else [place.told_constants() for place in robot_places or places]
+    if any(constants):
+        limits["command_constants"] = constants
     return limits | qos | (several if robot_places else {}) | {
         "max_age_s": robot.max_age_s, "watchdog_s": min(0.01, robot.max_age_s / 3), "use_sim_time": options.simulated,
         "command_topic": places[0].topic, "command_type": places[0].type,

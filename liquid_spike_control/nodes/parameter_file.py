@@ -21,6 +21,7 @@ KNOWN = frozenset(
         "controller_model", "perception_model", "learning", "learnt_file",
         "output", "topics", "types", "drain_period_s",
         "command_names", "command_units", "command_topic", "command_type", "command_interfaces", "command_frame_id",
+        "command_constants",
         "robot_topics", "robot_types", "robot_interfaces",
         "lower", "upper", "rate", "safe", "safe_after_s", "safe_then", "max_age_s", "watchdog_s",
         "joint_topic", "joint_type", "joint_names", "joint_units", "joint_interfaces", "joint_topics",

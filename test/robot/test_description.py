@@ -80,6 +80,28 @@ def test_setpoints_have_a_default_on_the_robot_alone(models):
     assert "setpoint_defaults" not in simulated  # they come with the readings
 
 
+def test_numbers_that_are_no_quantity_reach_the_gate_of_the_real_robot(tmp_path):
+    mavros = share("config/robot_quadrotor_mavros.yaml")
+    assert real(mavros)["gate"]["command_constants"] == ["type_mask=7"] * 3
+    assert "command_constants" not in real(share("config/robot_quadrotor_px4.yaml"))["gate"]
+    (simulated,) = (s.parameters for s in describe(GraphOptions(mavros)) if s.name == "gate")
+    assert "command_constants" not in simulated
+    for text, says in (
+        ("{type_mask: .nan}", "commands[0] (thrust_above_weight).ros.constants: type_mask: nan; give a path and"),
+        ("{7: 1}", "constants"),
+        ("{type_mask: 128}", "commands[1] (roll_setpoint).ros.constants: 'type_mask' of '/mavros/setpoint_raw/att"),
+    ):
+        wrong = tmp_path / "robot.yaml"
+        wrong.write_text(mavros.read_text().replace("{type_mask: 7}", text, 1))
+        with pytest.raises(RobotError) as refusal:
+            real(wrong)
+        assert says in str(refusal.value)
+    roll = "field: orientation.roll,"
+    wrong.write_text(mavros.read_text().replace(roll, f"{roll} constants: {{a: 1}},", 1))
+    with pytest.raises(RobotError, match="constants: .*; leave them out: they are for commands"):
+        real(wrong)
+
+
 @pytest.mark.parametrize("path", [CART, DRONE], ids=lambda path: path.stem)
 def test_every_parameter_is_one_of_its_node(ros_domain, path, models):
     """A parameter that is misspelt would be passed over by ROS without a word."""

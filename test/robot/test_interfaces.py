@@ -2,13 +2,16 @@
 """Robots' messages and quantities."""
 
 import math
+from types import SimpleNamespace
 
 import mujoco
 import numpy as np
 import pytest
 
 from liquid_spike_control.errors import GraphError
+from liquid_spike_control.joints import NumberField, quaternion_of, stamp_of, write_quaternion
 from liquid_spike_control.nodes.interfaces import JOINT_STATE, MULTI_ARRAY, Interfaces
+from liquid_spike_control.robot import RosPlace
 
 NAMES = ("lift", "lift_rate", "turn_rate")
 
@@ -58,6 +61,35 @@ def test_an_attitude_setpoint_and_a_scaled_thrust():
     assert less.write(0, np.array([1.0])).point.x == -0.5
 
 
+def test_numbers_of_an_array_and_a_quaternion_in_one():
+    """As PX4 has them: w, x, y and z, in a message that is installed everywhere."""
+    fields = ("orientation_covariance.2 * -0.0425 - 0.25", "angular_velocity_covariance.8")
+    both = Interfaces("sensor_msgs/msg/Imu", ("thrust", "other"), fields, "command")
+    message = both.write(7, np.array([2.0, 0.5]))
+    assert message.orientation_covariance.tolist() == [0.0, 0.0, -0.335, *[0.0] * 6]
+    assert both.read(message).values == pytest.approx([2.0, 0.5], abs=1e-12)
+    turned = np.empty(4, np.float32)
+    write_quaternion(turned, 0.1, -0.2, 0.3)
+    assert np.allclose(turned, quaternion_of(0.1, -0.2, 0.3), atol=1e-7)
+    field = NumberField("q.pitch * -1")
+    assert field.read(SimpleNamespace(q=turned)) == pytest.approx(0.2, abs=1e-6)
+    assert stamp_of(SimpleNamespace(timestamp=np.uint64(1_795_000_000_123_456))) == 1_795_000_000_123_456_000
+
+
+def test_numbers_that_are_no_quantity_are_in_every_message():
+    constants = ("radiation_type=1 max_range=5.5", "radiation_type=1")
+    both = Interfaces("sensor_msgs/msg/Range", ("a", "b"), ("range", "min_range"), "command", constants)
+    message = both.write(7, np.array([2.0, 0.5]))
+    assert (message.radiation_type, message.max_range, message.range, message.min_range) == (1, 5.5, 2.0, 0.5)
+    told = RosPlace(topic="a", type="a/msg/B", constants={"type_mask": 7, "x.y": 0.5, "on": True}).told_constants()
+    assert told == "type_mask=7 x.y=0.5 on=true"
+    for text in ("radiation_type", "radiation_type=x", "radiation_type=300", "kind=1", "header=1", "range.x=1"):
+        with pytest.raises(GraphError, match=f"parameter command_constants: '{text}'; give numbers"):
+            Interfaces("sensor_msgs/msg/Range", ("a",), ("range",), "command", (text,))
+    with pytest.raises(GraphError, match="command_constants: .*; a sensor_msgs/msg/JointState has none, leave"):
+        Interfaces(JOINT_STATE, ("x",), ("a/position",), "command", ("a=1",))
+
+
 def test_what_a_forward_command_controller_takes():
     message = Interfaces(MULTI_ARRAY, NAMES, (), "command").write(5, np.array([1.0, 2.0, 3.0]))
     assert list(message.data) == [1.0, 2.0, 3.0]
@@ -95,6 +127,8 @@ def test_fields_of_a_joint_that_are_no_command_are_nan():
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity",), "joint_interfaces: 'angular_velocity'"),
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.w",), "joint_interfaces: 'angular_velocity.w'"),
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.roll",), "joint_interfaces: 'angular_velocity.roll'"),
+        ("sensor_msgs/msg/Imu", ("x",), ("orientation_covariance.9",), "joint_interfaces: 'orientation_co"),
+        ("sensor_msgs/msg/Imu", ("x",), ("orientation_covariance.roll",), "joint_interfaces: 'orientation_co"),
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.x * 0",), r"joint_interfaces: 'angular_velocity.x \* 0'"),
         ("sensor_msgs/msg/Imu", ("x",), ("angular_velocity.x*2",), r"joint_interfaces: 'angular_velocity.x\*2'"),
         ("sensor_msgs/msg/Imu", ("x", "y"), ("orientation.roll", "orientation.roll * 2"), "joint_interfaces: .*own"),

@@ -13,7 +13,7 @@ from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.convert import to_time
 from liquid_spike_control.nodes.diagnostics import ERROR, OK, WARN
 from liquid_spike_control.nodes.graph import GraphOptions, describe
-from liquid_spike_control.resources import shipped_model
+from liquid_spike_control.resources import share, shipped_model
 
 START, MS = 10**9, 1_000_000
 
@@ -71,15 +71,21 @@ def bench(probe):
     bench.close()
 
 
-def test_a_setpoint_that_the_controller_does_not_know_is_left_out(ros_domain):
-    """The quadrotor has setpoints of velocity, and its CfC takes none."""
-    (derived,) = (spec for spec in describe(GraphOptions("quadrotor", mode="lockstep")) if spec.name == "controller")
+def test_a_setpoint_that_the_controller_does_not_know_is_left_out(ros_domain, tmp_path):
+    """One that the quadrotor got after its CfC was trained."""
+    text = share("config/robot_quadrotor_mavros.yaml").read_text()
+    place = "{topic: /climb, type: geometry_msgs/msg/TwistStamped, field: twist.linear.z}"
+    added = f"setpoints:\n  - {{name: climb, unit: m/s, scale: 1.0, default: 0.0, ros: {place}}}\n"
+    path = tmp_path / "robot.yaml"
+    path.write_text(text.replace("setpoints:\n", added))
+    specs = describe(GraphOptions(path, simulated=False, mode="realtime"))
+    (derived,) = (spec for spec in specs if spec.name == "controller")
     rclpy.init(args=["test", *derived.arguments()])
     node = ControllerNode()
     try:
         assert node.trigger_configure().name == "SUCCESS"
         known = set(node._controller.observation_names)
-        assert {"descent"} == known & set(derived.parameters["setpoint_names"])
+        assert set(derived.parameters["setpoint_names"]) - known == {"climb"}
     finally:
         node.destroy_node()
         rclpy.shutdown()

@@ -7,7 +7,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from liquid_spike_control.assembly import new_estimator, read_robot_perception
+from liquid_spike_control.assembly import new_estimator, read_robot_controller, read_robot_perception
+from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.errors import LiquidSpikeError, RobotError, TaskError
 from liquid_spike_control.nodes.run import run_command
 from liquid_spike_control.options import RunOptions
@@ -21,7 +22,7 @@ from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.layers import read_layers
 from liquid_spike_control.tasks.episode import ExpertController, run_episode
 from liquid_spike_control.tasks.of_robot import task_of
-from liquid_spike_control.tasks.perturbations import Perturbation
+from liquid_spike_control.tasks.perturbations import Perturbation, perturbation_named
 from liquid_spike_control.training.recorded_episodes import Recording, recorded
 
 
@@ -338,6 +339,17 @@ def test_the_shipped_perception_is_what_the_readme_says():
     stated = model.metadata["training"]["network"]
     assert stated["training"]["updates"] == network.training.updates and len(stated["layers"]) == len(network.layers)
     assert robot.model("perception").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["controller", "gru"])
+def test_the_shipped_networks_take_every_setpoint_and_land_on_true_flow(name):
+    robot = robot_named("quadrotor")
+    path = robot.file(f"{name}.safetensors")
+    assert "--rounds 8 --set aim=mixed --faults 0.0 --estimates disturbed" in read_controller(path).training_command
+    controller, task = read_robot_controller(robot, path), sensed_task_named("quadrotor?truth")
+    assert controller.observation_names == task.observation_names
+    result = run_episode(task, controller, perturbation_named("clean"), 3000)
+    assert result.success and task.task.figures()["soft"]
 
 
 def test_the_shipped_perception_follows_the_flow():

@@ -39,7 +39,7 @@ from ..types import SpikeTrain
 from .seeds import PERCEPTION_SEEDS
 
 #: Raise it when what is recorded for a seed changes.
-VERSION = 1
+VERSION = 2
 #: First held-out seed, and the part of the training's episodes that are held out.
 HELD_OUT_SEED, HELD_OUT_PART = 1000, 8
 #: Files of a robot's folder that decide an episode, beside its description.
@@ -57,7 +57,8 @@ class Recording:
         row_group: rows that share an axon.
         seconds: how long an episode is at most [s].
         exploration: standard deviation of the noise on the expert's commands, as a part of their range.
-        setpoints: standard deviation of setpoints about their defaults in every other episode, in their scales.
+        setpoints: standard deviation of setpoints about what the task asks for at first, in every other episode, in
+            their scales.
         settings: of the task, by name.
     """
 
@@ -318,8 +319,9 @@ def record_episode(world: World, recording: Recording, seed: int, loop: Loop | N
     spread = recording.exploration * (task.most - task.least) / 2
     wander, stamp_ns = np.zeros(len(spread)), 0
     if rng.random() < 0.5:
-        for setpoint in robot.setpoints:
-            task.give_setpoint(setpoint.name, setpoint.default + recording.setpoints * setpoint.scale * rng.normal())
+        asked = task.observe()[len(robot.seen) - len(robot.setpoints) :].tolist()  # hovering, 0 is asked for, say
+        for setpoint, value in zip(robot.setpoints, asked, strict=True):
+            task.give_setpoint(setpoint.name, value + recording.setpoints * setpoint.scale * rng.normal())
     counts, ids, truths = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], []
     for _ in range(math.ceil(min(recording.seconds, task.duration_s) / robot.period_s)):
         wander += 0.1 * (spread * rng.standard_normal(len(spread)) - wander)

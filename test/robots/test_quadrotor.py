@@ -17,6 +17,7 @@ from liquid_spike_control.robots.quadrotor.flow_law import HEIGHT, FlowLaw, True
 from liquid_spike_control.robots.quadrotor.frame_flow import FrameFlow, FrameFlow30, PlanarFlow
 from liquid_spike_control.robots.quadrotor.ground import REPEAT_M, SIZE, ground_texture
 from liquid_spike_control.robots.quadrotor.pi_law import ScheduledPi
+from liquid_spike_control.robots.quadrotor.rotation_gain import FIRST, RotationGain
 from liquid_spike_control.sim.renderer import Renderer
 from liquid_spike_control.sim.world import World
 from liquid_spike_control.spiking.layers import read_layers
@@ -60,7 +61,7 @@ def test_a_hand_made_law_lands_by_flow_and_divergence_alone():
 def test_the_law_flies_back_from_where_wind_and_a_wrong_upright_have_driven_it():
     task = sensed_task_named("quadrotor?truth")
     drifts = []
-    for gain in (TrueFlowLaw.returning, FlowLaw.returning):
+    for gain in (TrueFlowLaw.returning, 0.0):
         law = TrueFlowLaw(task.task)
         law.returning = gain
         drifts.append([])
@@ -170,6 +171,25 @@ def test_episodes_for_a_perception_are_of_the_task_s_settings(tmp_path):
         truths.append(recorded(robot, recording, [2], tmp_path, 1)[0].truth)
     calm, descent = np.abs(truths[1] - truths[0]).max(0), (truths[0] - truths[2])[-1, 2]
     assert calm[:2].max() > 0.01 and descent > 0.1 and len(list(tmp_path.iterdir())) == 3
+
+
+def test_hovering_is_recorded_about_no_descent(tmp_path):
+    recording = Recording(0.004, 1, 1.5, 0.0, 0.0, {"aim": "hover"})
+    for episode in recorded(robot_named("quadrotor"), recording, range(4), tmp_path, 1):
+        assert abs(episode.truth[-1, 2]) < 0.1
+
+
+@pytest.mark.parametrize("shown", [0.4, 0.9])
+def test_the_gyroscope_tells_how_much_of_the_flow_is_shown(shown):
+    rng = np.random.default_rng(1)
+    gauge, still = RotationGain(), RotationGain()
+    for k in range(300):
+        rates = 0.2 * np.sin(0.02 * k * np.array([5.0, 7.0]))
+        drifting = 0.1 * np.sin(0.01 * k) * np.ones(2)
+        flow = shown * (rates + drifting) + 0.05 * rng.normal(size=2)
+        gain = gauge.step(flow, rates + 0.02 * rng.normal(size=2), 0.02)
+        unknown = still.step(flow, np.zeros(2), 0.02)
+    assert gain == pytest.approx(shown, abs=0.1) and unknown == pytest.approx(FIRST)
 
 
 def test_mixed_aims_are_drawn_by_the_seed():
@@ -334,7 +354,7 @@ def test_the_shipped_perception_is_what_the_readme_says():
     model = read_robot_perception(robot)
     network = read_layers(robot.file("network.yaml"))
     assert sum(p.n for p in model.graph.populations.values()) == 8704
-    assert {c.delay for c in model.graph.connections} == {0, 8, 16, 24, 32}
+    assert {c.delay for c in model.graph.connections} == {0, 8, 22, 50}
     assert model.metadata["training_command"] == "liquid-spike train perception quadrotor"
     stated = model.metadata["training"]["network"]
     assert stated["training"]["updates"] == network.training.updates and len(stated["layers"]) == len(network.layers)

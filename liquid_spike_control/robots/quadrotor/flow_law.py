@@ -12,9 +12,9 @@ acceleration a at once. A Luenberger observer joins them, and finds the accelera
 
     dv/dt = a + d + k_v (h flow - v),  dd/dt = k_d (h flow - v)
 
-It follows a point that moves with the velocity asked for, from where the episode begins. Where the estimates are good
-enough, it flies back to that point: what the velocity lacks, summed up, is how far it has been driven off before d was
-found.
+The spiking perception shows less of the flow than there is; how much less, the gyroscope tells
+(:mod:`.rotation_gain`). The law follows a point that moves with the velocity asked for, from where the episode begins,
+and flies back to it: what the velocity lacks, summed up, is how far it has been driven off before d was found.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from ...robot import names
 from ...tasks.mujoco_task import MujocoTask
 from .expert import CLIMBING, MOST_FLOW
+from .rotation_gain import RotationGain
 
 #: Height that is assumed at the beginning, and the range in which it is held [m].
 HEIGHT, LOWEST, HIGHEST = 3.0, 0.15, 6.0
@@ -50,9 +51,11 @@ class FlowControl:
         observation_names, command_names, nominal_period_s, command_limits: see
             :class:`~...liquid.controller.Controller`.
         lag_s: time by which the perception's flow follows the true one; the gyroscope's rates are held back to match.
+        gauged: whether the flow is divided by the gain that the rates tell it has, see :mod:`.rotation_gain`.
     """
 
-    lag_s = 0.06
+    lag_s = 0.045
+    gauged = False
 
     def __init__(self, task: MujocoTask) -> None:
         robot = task.robot
@@ -71,6 +74,7 @@ class FlowControl:
         """Begin an episode."""
         self._log_height, self._elapsed_s = math.log(HEIGHT), 0.0
         self._rates = np.zeros(2)
+        self._gauge, self._gain = RotationGain(), 1.0
 
     def _sense(self, observation: np.ndarray, dt: float) -> tuple[float, float, np.ndarray, float, np.ndarray]:
         """Roll, pitch, what is asked for, height, and what moves: velocities over the height.
@@ -87,8 +91,11 @@ class FlowControl:
         height = math.exp(self._log_height)
         least = max(height, math.hypot(forward, left) / MOST_FLOW)
         asked = np.array([forward / least, left / least, descent])
-        moving = np.array([self._rates[1] - flow_y, flow_x - self._rates[0], divergence])
-        return roll, pitch, asked, height, moving
+        flow = np.array([flow_x, flow_y])
+        if self.gauged:
+            self._gain = self._gauge.step(flow, self._rates, dt)
+        across, along = (flow / self._gain - self._rates).tolist()
+        return roll, pitch, asked, height, np.array([-along, across, divergence])
 
     def _bounded(self, upright: float, forward: float, left: float, down: float) -> np.ndarray:
         """The command for accelerations [m/s^2], within the limits."""
@@ -100,11 +107,11 @@ class FlowLaw(FlowControl):
     """The observer and its law; see :class:`FlowControl`.
 
     Attributes:
-        returning: gain on the way back [1/s^2]. With the spiking perception's estimates it costs as much softness as it
-            saves drift.
+        returning: gain on the way back [1/s^2].
     """
 
-    returning = 0.0
+    returning = 0.6
+    gauged = True
 
     def reset(self) -> None:
         """Begin an episode."""
@@ -144,6 +151,7 @@ class TrueFlowLaw(FlowLaw):
 
     lag_s = 0.001
     returning = 1.0
+    gauged = False
 
 
 class FrameFlowLaw(FlowLaw):
@@ -151,6 +159,7 @@ class FrameFlowLaw(FlowLaw):
 
     lag_s = 1 / 60
     returning = 1.0
+    gauged = False
 
 
 class FrameFlowLaw30(FrameFlowLaw):

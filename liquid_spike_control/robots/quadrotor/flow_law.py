@@ -12,7 +12,7 @@ acceleration a at once. A Luenberger observer joins them, and finds the accelera
 
     dv/dt = a + d + k_v (h flow - v),  dd/dt = k_d (h flow - v)
 
-The spiking perception shows less of the flow than there is; how much less, the gyroscope tells
+The spiking perception shows less of the flow than there is; how much less is measured by the gyroscope
 (:mod:`.rotation_gain`). The law follows a point that moves with the velocity asked for, from where the episode begins,
 and flies back to it: what the velocity lacks, summed up, is how far it has been driven off before d was found.
 """
@@ -51,7 +51,7 @@ class FlowControl:
         observation_names, command_names, nominal_period_s, command_limits: see
             :class:`~...liquid.controller.Controller`.
         lag_s: time by which the perception's flow follows the true one; the gyroscope's rates are held back to match.
-        gauged: whether the flow is divided by the gain that the rates tell it has, see :mod:`.rotation_gain`.
+        gauged: whether the flow is divided by its measured gain, see :mod:`.rotation_gain`.
     """
 
     lag_s = 0.045

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of the picture's motion a perception shows, measured in flight by the gyroscope.
 
-A network that has learnt to err little shows the less of slow flow the less it is sure of it: over ground of little
-contrast, high up, with thresholds that are too high. How much, nobody tells it, but the part of the flow that the
-vehicle's own rotation makes is known, so that quick changes of both tell the gain g:
+A network that is trained to err little shows less of slow flow the less certain it is: over ground of little contrast,
+high up, with thresholds that are too high. The part of the flow that the vehicle's own rotation makes is known, so that
+quick changes of both give the gain g:
 
     g = <flow' rate'> / <rate' rate'>,  x' = x - (mean of x over the last moments)
 

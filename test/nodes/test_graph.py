@@ -26,6 +26,7 @@ from liquid_spike_control.nodes.neuromorphic import NeuromorphicNode
 from liquid_spike_control.nodes.parameter_file import KNOWN, ROS_OWN
 from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
+from liquid_spike_control.nodes.scheduling import default_priority
 from liquid_spike_control.nodes.simulator import SimulatorNode
 from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.spiking.nir_io import read_perception_model
@@ -212,7 +213,10 @@ def test_launch_arguments_give_the_options_of_the_command_line(files):
     texts |= {name: str(path) for name, path in files.items()}
     texts |= {"seed": "7", "duration": "3", "namespace": "robot1"}
     options = options_of(texts)
-    assert options == GraphOptions(seed=7, duration_s=3.0, mode="realtime", namespace="robot1", **files)
+    priority = default_priority("realtime")
+    assert options == GraphOptions(
+        seed=7, duration_s=3.0, mode="realtime", namespace="robot1", priority=priority, **files
+    )
     assert bringup_arguments(options) == [spec.name for spec in describe(options)]
     with pytest.raises(GraphError, match="seed:=x; give a whole number"):
         options_of(texts | {"seed": "x"})

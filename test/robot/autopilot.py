@@ -11,17 +11,15 @@ MuJoCo's, PX4's axes point forward, right and down. ``/robot/state`` reports ten
 import argparse
 import array
 import json
-import signal
 import time
 
 import mujoco
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Time
+from described import stand_in
 from event_camera_msgs.msg import EventPacket
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Imu
 from std_msgs.msg import String
 
@@ -183,19 +181,7 @@ def main() -> None:
     parser.add_argument("kind", choices=("mavros", "px4"))
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    stopping = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.append(True))
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    robot = Autopilot(options.kind, options.seed)
-    due = time.monotonic()
-    while not stopping:
-        robot.period()
-        due = max(due + robot.robot.period_s, time.monotonic() - 0.01)  # late by more: the world stood still meanwhile
-        time.sleep(max(0.0, due - time.monotonic()))
-    robot.world.close()
-    robot.destroy_node()
-    rclpy.shutdown()
+    stand_in(lambda: Autopilot(options.kind, options.seed))
 
 
 if __name__ == "__main__":

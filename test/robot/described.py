@@ -15,8 +15,10 @@ import importlib
 import json
 import signal
 import time
+from collections.abc import Callable
 from functools import reduce
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -137,16 +139,13 @@ def _set(message, place, value: float) -> None:
     setattr(reduce(getattr, path, message), last, value)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+def stand_in(new: Callable[[], Any]) -> None:
+    """Run a stand-in, which ``new`` makes once ROS is joined, at the wall clock's pace until SIGINT or SIGTERM."""
     stopping = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.append(True))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    robot = Described(options.folder, options.seed)
+    robot = new()
     due = time.monotonic()
     while not stopping:
         robot.period()
@@ -155,6 +154,14 @@ def main() -> None:
     robot.world.close()
     robot.destroy_node()
     rclpy.shutdown()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    stand_in(lambda: Described(options.folder, options.seed))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ GRAPH_BYTES = 2 << 30
 #: So many cores keep the nodes, the robot's driver and the system out of each other's way.
 CORES = 4
 _CPU = Path("/sys/devices/system/cpu")
-_RTPRIO_REMEDY = "give the user `rtprio 98` in /etc/security/limits.d/ and log in again; --priority and --view use it"
+_RTPRIO_REMEDY = "give the user `rtprio 98` in /etc/security/limits.d/ and log in again; runs in real time take one"
 
 
 def examine_machine() -> Iterator[Finding]:

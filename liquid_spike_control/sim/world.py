@@ -91,13 +91,14 @@ class World:
         return self._sense(self._silent, self.robot.period_s)
 
     def scale_thresholds(self, factor: float) -> None:
-        """Multiply the contrast thresholds of all event cameras from now on, until the next reset.
+        """Multiply the contrast thresholds of all event cameras from now on, until the next reset. Nothing changes
+        where they are not simulated, since nobody looks through them.
 
         Raises:
-            TaskError: none is simulated.
+            TaskError: the robot has none.
         """
-        if not self._eyes:
-            raise TaskError(f"task '{self.task.name}': no event camera is simulated whose thresholds could change")
+        if not self.robot.cameras:
+            raise TaskError(f"task '{self.task.name}' has no event camera whose thresholds could change")
         for eye in self._eyes:
             eye.scale_thresholds(factor)
 

@@ -91,6 +91,12 @@ class Perturbation:
         """Whether it begins or grows within the episode."""
         return self.onset_s > 0 or self.ramp_s > 0
 
+    @property
+    def only_of_cameras(self) -> bool:
+        """Whether nothing but the contrast thresholds, and the time of an episode, is other than nominal."""
+        others = replace(self, threshold=1.0, onset_s=0.0, ramp_s=0.0, duration_s=0.0)
+        return others == Perturbation(self.name)
+
     def strength(self, elapsed_s: float) -> float:
         """Part of it that is there at a time after the beginning of the episode [s], from 0 to 1."""
         since_s = elapsed_s - self.onset_s
@@ -159,7 +165,7 @@ DRIFTS: dict[str, Perturbation] = {
         Perturbation("actuator_failure", actuator=0.65, onset_s=8.0, duration_s=20.0),
         Perturbation("period_drift", period=2.5, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("gain_drift", gain=1.6, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
-        Perturbation("threshold_drift", threshold=2.0, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
+        Perturbation("threshold_drift", threshold=1.85, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("noise_growth", noise=0.08, onset_s=8.0, ramp_s=6.0, duration_s=20.0),
         Perturbation("ten_minutes", duration_s=600.0),
     )

@@ -67,6 +67,8 @@ def test_a_learner_that_is_chosen_gets_a_training_seed():
         ({"tasks": ("hover",), "perturbations": ("length",)}, "perturbation 'length' cannot apply: task 'hover'"),
         ({"tasks": ("hopper",), "controllers": ("model_based",)}, "no law for task 'hopper'"),
         ({"tasks": ("pencil-hard",), "perturbations": ("noise",)}, "perturbation 'noise' cannot apply"),
+        ({"tasks": ("pencil-hard",), "perturbations": ("period_drift",)}, "give clean, steady or threshold_drift"),
+        ({"tasks": ("swing-up",), "perturbations": ("threshold_drift",)}, "task 'swing-up': has no event cameras"),
         ({"training_seeds": range(0, 2)}, "--training-seeds 0:2"),
         ({"episodes": 0}, "--episodes 0"),
         ({"rounds": 0}, "--rounds 0"),
@@ -86,16 +88,19 @@ def test_an_unknown_plan_lists_the_known_ones():
 def test_what_drifts_is_met_by_networks_of_one_training_that_adapt_and_that_do_not():
     plans = {name: plan_named(name).cells() for name in ("drift", "horizon")}
     for cells in plans.values():
-        assert {cell.task for cell in cells} == {"swing-up", "hover"}
+        assert {cell.task for cell in cells} - {"pencil-hard"} == {"swing-up", "hover"}
         learners = {c.controller for c in cells if c.training_seed}
         assert {f"{n}_adapting" for n in ("mlp_stacked", "gru", "s5", "ltc", "cfc_mm")} == {
             n for n in learners if CANDIDATES[n].adapts}  # fmt: skip
         assert {CANDIDATES[n].learner for n in learners if CANDIDATES[n].adapts} <= learners
         assert {c.training_seed for c in cells} == {0, 1, 2, 3}
     networks = [{running.network_name(cell) for cell in cells} - {None} for cells in plans.values()]
-    assert networks[0] == networks[1] and len(networks[0]) == 2 * 5 * 3
+    assert len(networks[0] - networks[1]) == 5 and len(networks[1]) == 2 * 5 * 3 and networks[1] < networks[0]
     met = {p for cells in plans.values() for cell in cells for p in cell.perturbations}
-    assert met == set(DRIFTS) - {"threshold_drift"}  # neither task has a camera
+    assert met == set(DRIFTS)
+    for cell in plans["drift"]:  # one task has a camera, and brings faults of its own
+        assert ("threshold_drift" in cell.perturbations) == (cell.task == "pencil-hard")
+        assert cell.task != "pencil-hard" or (cell.training_seed <= 1 and len(cell.perturbations) == 2)
     gru, adapting = (next(c for c in plans["drift"] if c.controller == n) for n in ("gru", "gru_adapting"))
     assert running.provenance(gru)["training"] == running.provenance(adapting)["training"]
     config = SimpleNamespace(seed=1, n_rounds=5)

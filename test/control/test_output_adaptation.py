@@ -12,6 +12,7 @@ from liquid_spike_control.liquid.controller import new_controller
 from liquid_spike_control.resources import shipped_model
 from liquid_spike_control.robots.catalogue import task_named
 from liquid_spike_control.robots.hover.steering import HoverSteering
+from liquid_spike_control.robots.pencil_hard.expert import EstimateLatePencilLqr
 from liquid_spike_control.robots.swing_up.steering import SwingUpSteering
 from liquid_spike_control.tasks.episode import run_episode
 from liquid_spike_control.tasks.perturbations import perturbation_named
@@ -78,6 +79,13 @@ def test_what_commands_steer_against_has_the_sign_of_what_they_do():
     lean = np.array([0.0, np.sin(0.05), np.cos(0.05)])
     assert SwingUpSteering()(lean, 0.02)[0] > 0  # the cart goes to where the pole leans
     assert SwingUpSteering()(np.array([0.0, 0.05, -1.0]), 0.02)[0] == 0  # not while it hangs
+    plant = task_named("pencil-hard")
+    law = EstimateLatePencilLqr(plant)
+    for seen in np.delete(np.diag([0.3, 0.002, 9.0, 0.05, 0.2]), 2, 0):
+        for sign in (1, -1):
+            law.reset()
+            force = law.step(np.delete(sign * seen, 2), 0.008)
+            assert force * plant.steering()(sign * seen, 0.008) > 0
 
 
 def test_refusals_name_what_is_wrong():

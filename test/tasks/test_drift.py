@@ -91,19 +91,47 @@ def test_nothing_is_disturbed_before_the_onset_and_all_of_it_after_the_ramp(faul
 def test_thresholds_of_a_camera_drift_within_an_episode_and_are_drawn_anew_in_the_next():
     loop = PerturbedTask(sensed_task_named("pencil"), Perturbation("p", threshold=3.0, onset_s=0.05, ramp_s=0.05), 3)
     camera = loop.task.world._eyes[0]._model
-    begun = camera.thresholds[0]
+    begun, dark = camera.thresholds  # of both polarities
     ratios = []
     for _ in range(24):
         loop.advance()
         ratios.append(float(np.median(camera.thresholds[0] / begun)))
     assert ratios[:9] == [1.0] * 9 and ratios == sorted(ratios)
     np.testing.assert_allclose(camera.thresholds[0], 3 * begun, rtol=1e-5)
+    np.testing.assert_allclose(camera.thresholds[1], 3 * dark, rtol=1e-5)
     loop.reset(3)
     np.testing.assert_array_equal(camera.thresholds[0], begun)
     loop.reset(3, Perturbation("whole", threshold=0.5))
     np.testing.assert_allclose(camera.thresholds[0], np.maximum(0.5 * begun, 0.01), rtol=1e-6)
     with pytest.raises(TaskError, match="cannot apply: task 'swing-up': has no event cameras"):
         PerturbedTask(task_named("swing-up"), perturbation_named("threshold_drift"))
+
+
+def test_a_camera_that_needs_more_contrast_sends_fewer_events_of_both_polarities_from_then_on():
+    seen = {}
+    for name, factor in (("calm", 1.0), ("dull", 2.5)):
+        task = sensed_task_named("pencil")
+        drift = Perturbation(name, threshold=factor, onset_s=0.3, duration_s=0.8)
+        loop, expert = PerturbedTask(task, drift, 4), task.expert()
+        expert.reset()
+        pieces, look = [], task._estimator.estimate
+        task._estimator.estimate = lambda sensing, look=look, pieces=pieces: (pieces.append(sensing), look(sensing))[1]
+        while not task.over:
+            loop.decide(expert.act(task))
+            loop.advance()
+        seen[name] = np.concatenate([piece.events[0] for piece in pieces])
+    calm, dull = seen["calm"], seen["dull"]
+    np.testing.assert_array_equal(calm[calm["t"] < 300_000_000], dull[dull["t"] < 300_000_000])
+    for polarity in (0, 1):
+        late = [np.sum((events["t"] > 400_000_000) & (events["p"] == polarity)) for events in (calm, dull)]
+        assert 0 < late[1] < 0.6 * late[0]
+
+
+def test_whoever_looks_through_no_camera_does_not_meet_its_thresholds():
+    task = sensed_task_named("pencil-hard?truth")
+    whole, calm = (run_episode(task, Lapse(task, 0, 0), p, 5000) for p in (
+        Perturbation("t", threshold=3.0, onset_s=1.0, duration_s=2.0), Perturbation("c", duration_s=2.0)))  # fmt: skip
+    assert whole.success and whole.total_reward == calm.total_reward and whole.elapsed_s == calm.elapsed_s
 
 
 class Lapse:

@@ -28,6 +28,8 @@ DRIFTING = (
 )  # fmt: skip
 #: A part of the full training, so that a run is short.
 DRIFTING_ROUNDS = {"swing-up": 10, "hover": 5}
+#: Where event cameras drift, behind a spiking perception: one training. Nothing else is added to the task's own faults.
+DIMMING, DIMMING_MET = "pencil-hard", ("steady", "threshold_drift")
 #: Of the long episodes, and how many of them; and of the others.
 LONG, LONG_EPISODES, DRIFTING_EPISODES = ("ten_minutes",), 10, 25
 
@@ -136,7 +138,8 @@ def _published_share(task_name: str) -> Share:
 
 def plan_named(name: str) -> Plan:
     """``"smoke"``: what a minute allows. ``"published"``: every task and candidate, hours. ``"drift"``: what changes
-    within an episode, on two tasks; ``"horizon"``: the same networks in episodes of ten minutes.
+    within an episode, on two tasks, and event cameras that do on a third; ``"horizon"``: the same networks on the two,
+    in episodes of ten minutes.
 
     Raises:
         TaskError: there is no such plan.
@@ -154,7 +157,9 @@ def plan_named(name: str) -> Plan:
         drifts = tuple(p for p in DRIFTS if p not in LONG and DRIFTS[p].threshold == 1)  # neither task has a camera
         met, episodes = (drifts, DRIFTING_EPISODES) if name == "drift" else (LONG, LONG_EPISODES)
         on = DRIFTING_ROUNDS.items()
-        return Plan(name, tuple(Share(t, DRIFTING, met, range(1, 4), episodes, rounds) for t, rounds in on))
+        both = tuple(Share(t, DRIFTING, met, range(1, 4), episodes, rounds) for t, rounds in on)
+        dimming = (Share(DIMMING, DRIFTING, DIMMING_MET, range(1, 2), episodes),) if name == "drift" else ()
+        return Plan(name, (*both, *dimming))
     raise TaskError(f"unknown plan '{name}'; known plans: smoke, published, drift, horizon")
 
 

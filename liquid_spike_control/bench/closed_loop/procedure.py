@@ -90,7 +90,8 @@ class Procedure:
         folder: of its robot, with what its estimates are; empty for one that is known by its name.
         identity: of the task, see :func:`~.provenance.identity`.
         duration_s: of an episode [s].
-        own_faults: its episodes bring their own faults; no perturbation applies.
+        own_faults: its episodes bring their own faults of sensing, timing and plant; nothing but the contrast
+            thresholds of its cameras may be perturbed.
     """
 
     def __init__(self, source: str) -> None:
@@ -131,10 +132,10 @@ class Procedure:
         Raises:
             TaskError: it cannot apply.
         """
-        if self.own_faults and perturbation.name != "clean":
+        if self.own_faults and not perturbation.only_of_cameras:
             raise TaskError(
                 f"perturbation '{perturbation.name}' cannot apply: task '{self.name}' draws its own faults for every "
-                "episode; give clean"
+                "episode; give clean, steady or threshold_drift"
             )
         perturbation.check_applies(self._plant if perturbation.threshold == 1 else self._task)
 

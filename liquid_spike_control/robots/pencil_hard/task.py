@@ -25,6 +25,7 @@ rail in the wind has held the target tilt: the mean force on the whole is then z
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -39,6 +40,7 @@ from ...tasks.variation import NOMINAL, Variation
 from ..pencil.episodes import PencilEpisode, PoleEpisodes, draw_scales
 from ..pencil.task import Pencil
 from .sprites import sprites_of
+from .steering import pencil_hard_steering
 from .wall import TEXEL_M, TEXELS, wall_texture
 
 #: Resolution of the cart's encoder [m].
@@ -232,6 +234,10 @@ class PencilHard(Pencil):
         """Cart position and its change in the last control period [m]; the event rate is the camera's, NaN here."""
         position = self.encoder_m
         return np.array([position, position - self._last_position, np.nan])
+
+    def steering(self) -> Callable[[np.ndarray, float], np.ndarray]:
+        """Position and velocity of the cart, angle and rate of the pole."""
+        return pencil_hard_steering
 
     def expert(self) -> Expert:
         """A regulator that knows the pole, the latency, the wind and the forces on their way."""

@@ -62,7 +62,7 @@ def new_perception(robot: Robot, model: PerceptionModel) -> Perception:
 
 
 def read_robot_controller(
-    robot: Robot, path: str | Path | None = None, backend: str = "loihi"
+    robot: Robot, path: str | Path | None = None, backend: str = "loihi", rewards: bool = False
 ) -> AnyController:
     """Read a robot's controller, checked against the robot's observations and commands.
 
@@ -70,10 +70,11 @@ def read_robot_controller(
         robot: the robot.
         path: controller file; default: the description's.
         backend: backend of a spiking controller, see :class:`~.control.spiking.SpikingController`.
+        rewards: it goes on learning by rewards.
 
     Raises:
         RobotError: the description names no controller.
-        ModelError: the file is damaged or does not fit.
+        ModelError: the file is damaged or does not fit, or the controller does not learn by reward.
     """
     file = read_controller_file(path or robot.model("controller"))
     check_fits(
@@ -86,7 +87,7 @@ def read_robot_controller(
         command_limits=robot.greatest_commands.tolist(),
         setpoints=names(robot.setpoints),
     )
-    return controller_of(file, backend)
+    return controller_of(file, backend, rewards)
 
 
 def new_estimator(
@@ -112,7 +113,7 @@ def new_estimator(
 def new_loop(
     robot: Robot, *, perception: str | Path | None = None, controller: str | Path | None = None,
     backend: str = "loihi", rendered: bool = True, truth: bool = False, duration_s: float | None = None,
-    expert: bool = False, **settings: Any,
+    expert: bool = False, rewards: bool = False, **settings: Any,
 ) -> Loop:  # fmt: skip
     """Build the loop of a robot in its simulated world; close ``loop.world`` after use.
 
@@ -124,6 +125,7 @@ def new_loop(
         truth: use the true values of the estimates instead of the perception.
         expert: the task's expert, which knows the true state, in the controller's place; without a perception in the
             description, the true values in its place.
+        rewards: the controller goes on learning by the task's rewards, from episode to episode.
         duration_s: duration of an episode [s]; default: the task's.
         settings: settings of the task, by name.
 
@@ -135,14 +137,17 @@ def new_loop(
     """
     if expert:
         return _expert_loop(World(task_of(robot, duration_s, **settings), rendered))
-    decider = read_robot_controller(robot, controller)
+    decider = read_robot_controller(robot, controller, rewards=rewards)
     world = World(task_of(robot, duration_s, **settings), rendered, sighted=not truth)
     try:
         estimator = new_estimator(world, perception, backend, truth)
     except BaseException:
         world.close()
         raise
-    return Loop(world, estimator, decider, robot.gate_limits(decider.command_limits))
+    judge = None
+    if rewards:
+        judge = lambda: decider.judge(world.task.reinforcement())  # type: ignore[union-attr]  # noqa: E731
+    return Loop(world, estimator, decider, robot.gate_limits(decider.command_limits), judge)
 
 
 def _expert_loop(world: World) -> Loop:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -199,13 +200,18 @@ class Loop:
         estimator: computes the robot's estimates from its events.
         controller: computes commands from the named observations.
         limits: of the gate.
+        judge: gives a controller that goes on learning by reward that of the present stamp, before it decides.
 
     Attributes:
         sensing: the latest sensing; :meth:`tick` decides on it.
     """
 
-    def __init__(self, world: World, estimator: Estimator, controller: Decider, limits: GateLimits) -> None:
+    def __init__(
+        self, world: World, estimator: Estimator, controller: Decider, limits: GateLimits,
+        judge: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self.world, self.estimator, self.controller, self.limits = world, estimator, controller, limits
+        self._judge = judge
         self._nominal_s = world.robot.period_s
 
     def reset(self, seed: int, start_ns: int = 0) -> None:
@@ -227,6 +233,8 @@ class Loop:
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
         elapsed = self._nominal_s if last is None else (stamp - last) * 1e-9
         observation = observation_for(self.controller.observation_names, sensing.readings, estimate)
+        if self._judge is not None:
+            self._judge()
         command = self.controller.step(observation, elapsed)
         self._gate, output, verdict = admit(self.limits, self._gate, command, stamp, stamp)
         return Decision(estimate, command, output, verdict)

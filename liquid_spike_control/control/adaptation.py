@@ -15,7 +15,8 @@ and Eliasmith, "Nengo and low-power AI hardware for robust, embedded neuroroboti
 Lyapunov's second method (Slotine and Li 1987; Sanner and Slotine 1992).
 
 Learning that leaves its bounds freezes itself: when too many weights have run to their bound, or the term has been at
-its limit for too long, the weights go back to those of the last check that found them within bounds, and stay.
+its limit for too long, the weights go back to those of the last check that found them within bounds, and stay. So they
+do where a reward is not finite (:mod:`.reward`).
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ VTH_PER_NEURON, OUTPUT_DV, SPREAD, BIAS = 21.25, 150, 0.2, 0.07
 MOST_ERROR = 127
 #: Control periods between two checks of the weights.
 CHECK_EVERY = 20
-#: Learning freezes where more than this part of the weights is at a bound, or where the term has been at its limit for
-#: this long [s].
-MOST_SATURATED, MOST_AT_LIMIT_S = 0.05, 2.0
+#: Learning freezes where the term has been at its limit for this long [s].
+MOST_AT_LIMIT_S = 2.0
+#: Why learning freezes, by number.
+SATURATED, AT_LIMIT, NO_REWARD = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ class SpikingAdaptation:
         guarded: learning that leaves its bounds freezes itself.
 
     Attributes:
-        description: as given.
+        description, guarded: as given.
         frozen: why learning has frozen itself; empty while it has not.
 
     Raises:
@@ -131,7 +133,7 @@ class SpikingAdaptation:
         self, description: LearningNetwork, weights: np.ndarray | None = None, guarded: bool = True
     ) -> None:
         self.description = d = description
-        self._guarded = guarded
+        self.guarded = guarded
         self._emulator = PlasticEmulator(d.network())
         self._plastic = self._emulator.plastic[0]
         self._first = self._plastic.weights if weights is None else np.asarray(weights)
@@ -149,7 +151,7 @@ class SpikingAdaptation:
         self._charge = np.zeros((1, n_axons))
         self._indptr = np.zeros((1, d.steps + 1), np.int64)
         self._ids = np.zeros((1, n_axons * d.steps), np.int32)
-        # Periods since the reset, periods at the limit, learning is wanted, has frozen for weights or for the limit.
+        # Periods since the reset, periods at the limit, learning is wanted, why it has frozen.
         self._counts = np.array([0, 0, 1, 0], np.int64)
         self._within = self._first.copy()
         self.reset()
@@ -187,10 +189,10 @@ class SpikingAdaptation:
     @property
     def frozen(self) -> str:
         """Why learning has frozen itself; empty while it has not."""
-        limit, saturated = MOST_AT_LIMIT_S, MOST_SATURATED
+        limit, saturated = MOST_AT_LIMIT_S, self.description.most_saturated
         return (
             "", f"more than {100 * saturated:g} % of the weights ran to their bound",
-            f"the learnt term was at its limit for {limit:g} s",
+            f"the learnt term was at its limit for {limit:g} s", "a reward was not finite",
         )[self._counts[3]]  # fmt: skip
 
     @property
@@ -245,17 +247,22 @@ class SpikingAdaptation:
         counts = self._counts
         counts[0] += 1
         counts[1] = counts[1] + 1 if at_limit else 0
-        if not (self.learning and self._guarded):
+        if not (self.learning and self.guarded):
             return
         if counts[1] * self.description.period_s > MOST_AT_LIMIT_S:
-            self._freeze(2)
+            self.freeze(AT_LIMIT)
         elif counts[0] % CHECK_EVERY == 0:
-            if self._plastic.saturated > MOST_SATURATED:
-                self._freeze(1)
+            if self._plastic.saturated > self.description.most_saturated:
+                self.freeze(SATURATED)
             elif not at_limit:
                 self._within[:] = self._plastic.weights
 
-    def _freeze(self, why: int) -> None:
+    def freeze(self, why: int) -> None:
+        """Stop learning, with the weights of the last check that found them within bounds, until it is turned on.
+
+        Args:
+            why: :data:`SATURATED`, :data:`AT_LIMIT` or :data:`NO_REWARD`.
+        """
         self._counts[3] = why
         self._emulator.learning = False
         self._plastic.weights = self._within

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint import ControllerFile, read_controller
+from ..errors import ModelError
 from ..resources import model_file
 
 if TYPE_CHECKING:
@@ -56,17 +57,20 @@ def _of_yaml(path: Path) -> TrackingFile | RewardFile:
     refuse(path, "kind", repr(kind), "give tracking or reward")
 
 
-def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
+def controller_of(file: AnyFile, backend: str = "loihi", rewards: bool = False) -> AnyController:
     """Build the controller of a file.
 
     Args:
         file: from :func:`read_controller_file`.
         backend: backend of a spiking controller's neurons, see :class:`.spiking.SpikingController`.
+        rewards: it goes on learning by the rewards that it is given, see :class:`.reward.RewardController`.
 
     Raises:
         TaskError: there is no such backend, or it cannot learn.
-        ModelError: the network does not fit it.
+        ModelError: the network does not fit it, or it does not learn by reward.
     """
+    if rewards:
+        return _learning_by_reward(file, backend)
     if isinstance(file, ControllerFile):
         from ..liquid.controller import LiquidController
 
@@ -82,3 +86,12 @@ def controller_of(file: AnyFile, backend: str = "loihi") -> AnyController:
     from .spiking import SpikingController
 
     return SpikingController(file, backend)
+
+
+def _learning_by_reward(file: AnyFile, backend: str) -> RewardController:
+    from .reward import RewardController, RewardFile
+
+    if not isinstance(file, RewardFile):
+        remedy = "give one that train reward made, or leave --rewards out"
+        raise ModelError(f"{file.source}: this controller does not learn by reward; {remedy}")
+    return RewardController(file, backend, training=True, guarded=True)

@@ -6,6 +6,7 @@ the commands.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -52,7 +53,9 @@ class LearningNetwork:
     source: str = "adaptation"
 
     #: Of the file's entry, for messages.
-    entry = "adaptation"
+    entry: ClassVar[str] = "adaptation"
+    #: Guarded learning freezes where more than this part of the weights is at a bound.
+    most_saturated: ClassVar[float] = 0.05
 
     def __post_init__(self) -> None:
         self._check(

@@ -31,6 +31,15 @@ def save_learnt(path: Path, learner: SpikingAdaptation) -> str:
     return write_network(path, learner.network, {"step_s": step_s})[:HASH_DIGITS]
 
 
+def kept(path: Path, learner: SpikingAdaptation) -> dict[str, str]:
+    """Keep what was learnt; the file and its hash, as diagnostics and reports name them.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    return {"learnt_file": str(path), "learnt_hash": save_learnt(path, learner)}
+
+
 def learnt_weights(path: Path, description: LearningNetwork, wanted: str) -> np.ndarray:
     """Weights that were learnt and saved, int64 ``(n_outputs, n_sources)``.
 

@@ -17,19 +17,19 @@ whole robot.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..controller_description import ControllerDescription
 from ..errors import ModelError, TaskError
-from ..neuromorphic.backend import BackendStats
 from ..neuromorphic.integers.network import INPUT, LoihiNetwork
 from ..neuromorphic.integers.neurons import Population
 from ..neuromorphic.integers.synapses import Dense
 from ..neuromorphic.learning.rules import reward_stdp
-from .adaptation import MOST_ERROR, SpikingAdaptation
+from .adaptation import MOST_ERROR, NO_REWARD, SpikingAdaptation
+from .learning_controller import LearningController
 from .learning_network import LearningNetwork
-from .state import packed, unpacked
 
 #: Of the output neurons: voltage threshold for each field, its spread, its part that the bias gives in two steps, and
 #: the decay of the voltage in 1/4096 a step.
@@ -56,7 +56,9 @@ class RewardNetwork(LearningNetwork):
     full_rate: float = 0.15
     tag_decay: float = 1 / 32
 
-    entry = "learning"
+    entry: ClassVar[str] = "learning"
+    #: Half is all of the neurons of one sign, which runaway learning comes to; learning well drives many there, too.
+    most_saturated: ClassVar[float] = 0.48
 
     def network(self) -> LoihiNetwork:
         """The network before it has learnt anything: its plastic weights are 0."""
@@ -85,9 +87,10 @@ class RewardFile(ControllerDescription):
         network: what learns.
         inputs: of the network, places among the observations.
         weights: int ``(n_outputs, n_axons)`` that were learnt before, or None.
+        reward: third factor of a full reward where it goes on learning while it runs.
 
     Raises:
-        ModelError: a command is given twice or not at all.
+        ModelError: a command is given twice or not at all, or the reward is out of range.
     """
 
     learnt: tuple[int, ...]
@@ -95,116 +98,106 @@ class RewardFile(ControllerDescription):
     network: RewardNetwork
     inputs: tuple[int, ...]
     weights: np.ndarray | None = None
+    reward: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 < self.reward <= MOST_ERROR:
+            raise ModelError(f"{self.source}: learning.reward: {self.reward}; give more than 0, at most {MOST_ERROR}")
         given = sorted((*self.learnt, *(place for place, _ in self.passed)))
         if given != list(range(len(self.command_names))) or len(self.network.limits) != len(self.learnt):
             raise ModelError(f"{self.source}: commands: each needs to be learnt or to be the value of an observation")
 
 
-class RewardController:
-    """A :class:`~..liquid.controller.Controller` that has learnt, or learns, by reward.
+class RewardController(LearningController):
+    """A controller that has learnt, or learns, by reward.
 
     Args:
         file: what it sees and gives, and what it has learnt.
         backend: that runs the spiking neurons; only the Loihi emulator learns.
-        training: it learns from the rewards that :meth:`reinforce` gives, from episode to episode. Without it the
-            weights stay as they are.
+        training: it learns from the rewards that :meth:`reinforce` or :meth:`judge` gives, from episode to episode.
+            Without it the weights stay as they are.
+        guarded: learning that leaves its bounds, or whose reward is not finite, freezes itself.
 
     Attributes:
-        observation_names, command_names, nominal_period_s, command_limits: see ``Controller``.
-        poisoned: steps whose observation was not finite.
+        outputs: the network, and what it has learnt; ``adaptation`` too, where it learns.
 
     Raises:
         TaskError: the backend has no plastic synapses.
         ModelError: weights that were learnt before do not fit.
     """
 
-    def __init__(self, file: RewardFile, backend: str = "loihi", training: bool = False) -> None:
-        self.observation_names, self.command_names = file.observation_names, file.command_names
-        self.nominal_period_s = file.nominal_period_s
-        self.command_limits = np.array(file.command_limits, float)
+    still = "it learns while it runs where it gets rewards; run it with --rewards"
+
+    def __init__(
+        self, file: RewardFile, backend: str = "loihi", training: bool = False, guarded: bool = False
+    ) -> None:
         if backend != "loihi":
             raise TaskError(f"{file.source}: learning: backend '{backend}' has no plastic synapses; give loihi")
-        self.clamped = self.poisoned = 0
-        self._outputs = SpikingAdaptation(file.network, file.weights, guarded=False)
-        self._outputs.learning = self._training = training
+        self.outputs = SpikingAdaptation(file.network, file.weights, guarded=guarded)
+        self.outputs.learning = training
+        super().__init__(file, self.outputs, learns=training)
         self._inputs, self._learnt = np.array(file.inputs, int), np.array(file.learnt, int)
         passed = np.array(file.passed, int).reshape(-1, 2)
         self._passed, self._of = passed.T
+        self._full = file.reward
         self._reward = np.zeros(len(file.learnt))
 
-    def reset(self) -> None:
-        """Begin an episode; in training, with all that was learnt before."""
-        self._reward[:] = 0
-        if self._training:
-            self._outputs.rest()
-        else:
-            self._outputs.reset()
-
     @property
-    def outputs(self) -> SpikingAdaptation:
-        """The network, and what it has learnt."""
-        return self._outputs
+    def own(self) -> tuple[np.ndarray, ...]:
+        """The reward of the next control period."""
+        return (self._reward,)
+
+    def reset(self) -> None:
+        """Begin an episode; where it learns, with all that was learnt before."""
+        self._reward[:] = 0
+        if self.adaptation is None:
+            self.outputs.reset()
+        else:
+            self.outputs.rest()
+
+    def rest(self) -> None:
+        """Forget the reward, spikes and currents; what was learnt stays."""
+        self._reward[:] = 0
+        super().rest()
+
+    def judge(self, rewards: np.ndarray) -> None:
+        """Give the task's reward of each command, which counts in the next control period.
+
+        Args:
+            rewards: float64 ``(n_commands,)``, -1 .. 1, see :meth:`~..tasks.mujoco_task.MujocoTask.reinforcement`;
+                those of commands that are not learnt do not matter.
+
+        Raises:
+            TaskError: see :meth:`reinforce`.
+        """
+        self.reinforce(self._full * np.asarray(rewards, float)[self._learnt])
 
     def reinforce(self, reward: np.ndarray) -> None:
-        """Give the reward of the next control period.
+        """Give the reward of the next control period; the one after that has none until it is given.
 
         Args:
-            reward: float64 ``(n_learnt,)``, -127 .. 127: positive where the command should be larger.
+            reward: float64 ``(n_learnt,)``, -127 .. 127: positive where the command should be larger. Where one is not
+                finite, guarded learning freezes.
 
         Raises:
-            TaskError: a reward is not finite; nothing has then changed.
+            TaskError: rewards of another shape or, where learning is not guarded, one that is not finite; nothing has
+                then changed.
         """
         reward = np.asarray(reward, float)
-        if reward.shape != self._reward.shape or not np.isfinite(reward).all():
+        finite = bool(np.isfinite(reward).all())
+        if reward.shape != self._reward.shape or not (finite or self.outputs.guarded):
             raise TaskError(f"a reward of {reward.tolist()}; give {len(self._reward)} finite numbers, one a command")
-        self._reward[:] = reward
+        self._reward[:] = reward if finite else 0
+        if not finite and self.outputs.learning:
+            self.outputs.freeze(NO_REWARD)
 
-    def stats(self) -> BackendStats:
-        """Work of the spiking network since the last reset."""
-        return self._outputs.stats()
-
-    def warm(self) -> None:
-        """Compile the kernels, or load them from the cache; the state does not change."""
-        state = self.state
-        self.step(np.zeros(len(self.observation_names)), self.nominal_period_s)
-        self.state = state
-
-    @property
-    def state(self) -> np.ndarray:
-        """All that it remembers, uint8 ``(n_bytes,)``, what was learnt included; assign it to restore."""
-        return packed((self._reward, *self._outputs.parts))
-
-    @state.setter
-    def state(self, state: np.ndarray) -> None:
-        reward, *parts = unpacked(state, (self._reward, *self._outputs.parts))
-        self._reward[:], self._outputs.parts = reward, tuple(parts)
-
-    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
-        """Command for an observation.
-
-        Args:
-            observation: float64 ``(n_observations,)``, in the units of the file.
-            dt: seconds since the observation before; the network runs one period, whatever it is.
-
-        Returns:
-            float64 ``(n_commands,)``, within ``command_limits``, or all NaN where the observation is not finite.
-
-        Raises:
-            ValueError: the observation has the wrong shape.
-        """
-        observation = np.asarray(observation, float)
-        if observation.shape != (len(self.observation_names),):
-            raise ValueError(f"an observation has shape ({len(self.observation_names)},), not {observation.shape}")
-        if not np.isfinite(observation).all():
-            self.poisoned += 1
-            self._outputs.rest()
-            return np.full(len(self.command_limits), np.nan)
+    def command(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Command for a finite observation; the network runs one period, whatever ``dt`` is."""
         command = np.empty(len(self.command_limits))
-        command[self._learnt] = self._outputs.step(observation[self._inputs], self._reward)
+        command[self._learnt] = self.outputs.step(observation[self._inputs], self._reward)
         command[self._passed] = observation[self._of]
+        self._reward[:] = 0
         return np.minimum(np.maximum(command, -self.command_limits), self.command_limits)
 
 

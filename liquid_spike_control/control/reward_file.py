@@ -34,6 +34,7 @@ class _Learning(Entry, frozen=True):
     full_rate: float = 0.15
     tag_decay: float = 1 / 32
     seed: int = 0
+    reward: float = 2.0
     weights: str | None = None
     weights_hash: str = ""
 
@@ -64,7 +65,7 @@ def reward_of(path: Path, values: dict[str, Any]) -> RewardFile:
         refuse(path, "commands", "none is learnt", "give at least one command without `of`")
     inputs = [place(path, f"learning.inputs[{i}].of", entry.of, names) for i, entry in enumerate(file.learning.inputs)]
     options = msgspec.structs.asdict(file.learning)
-    for field in ("inputs", "weights", "weights_hash"):
+    for field in ("inputs", "reward", "weights", "weights_hash"):
         del options[field]
     network = RewardNetwork(
         centres=tuple(entry.centre for entry in file.learning.inputs),
@@ -82,7 +83,7 @@ def reward_of(path: Path, values: dict[str, Any]) -> RewardFile:
         training_seeds=file.training_seeds, source=str(path), learnt=tuple(learnt),
         passed=tuple((k, place(path, f"commands[{k}].of", command.of, names))
                      for k, command in enumerate(file.commands) if command.of is not None),
-        network=network, inputs=tuple(inputs),
+        network=network, inputs=tuple(inputs), reward=file.learning.reward,
         weights=None if given is None else learnt_weights(path.parent / given, network, file.learning.weights_hash),
     )  # fmt: skip
 
@@ -119,7 +120,7 @@ def write_reward(path: Path, file: RewardFile, controller: RewardController) -> 
                     for k, centre, scale in zip(file.inputs, network.centres, network.scales, strict=True)],
             **{field: getattr(network, field) for field in (
                 "fields", "pairs", "steps", "rate", "smoothing_s", "full_rate", "tag_decay", "seed")},
-            weights=weights.name, weights_hash=save_learnt(weights, controller.outputs),
+            reward=file.reward, weights=weights.name, weights_hash=save_learnt(weights, controller.outputs),
         ),
     )  # fmt: skip
     head = "# SPDX-License-Identifier: Apache-2.0\n"

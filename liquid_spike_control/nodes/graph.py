@@ -24,6 +24,9 @@ from ..resources import PACKAGE, model_file
 from ..robot import Qos, Robot, RosPlace, names, units
 from .transport import profile_variables
 
+#: Answer to who asks a controller to learn, or to keep what it has learnt, that does not.
+STILL = "nothing in this controller learns while it runs; give one that does, or --rewards to one that learns by reward"
+
 MODES = ("lockstep", "realtime")
 BACKENDS = ("offload", "in_process")
 #: What the offload node can run a network on.
@@ -116,6 +119,8 @@ class GraphOptions:
             not.
         wait_s: how long activation waits for a real robot [s].
         expert: in one process, the task's expert drives on the true state and no model is needed.
+        rewards: the controller goes on learning by reward: the task's, or on a real robot those of the topic.
+        learnt: file for what the controller has learnt at the end.
 
     Raises:
         RobotError: there is no such robot, or it has no such model.
@@ -139,6 +144,8 @@ class GraphOptions:
     namespace: str = ""
     wait_s: float = 60.0
     expert: bool = False
+    rewards: bool = False
+    learnt: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "namespace", check_namespace(self.namespace))

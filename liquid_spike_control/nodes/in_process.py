@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
 from ..assembly import new_loop
+from ..errors import GraphError
 from ..history import History, KeepingEstimator
 from ..loop import Loop, SpikingEstimator
 from ..view.attended import AttendedLoop
 from ..view.pace import Pace
-from .graph import GraphOptions
+from .graph import STILL, GraphOptions
 from .network import energy_text
 from .progress import Progress
 from .report import Report
@@ -42,8 +44,12 @@ def run(
     history = History(robot)
     loop = new_loop(
         robot, perception=options.model("perception"), controller=options.model("controller"),
-        duration_s=options.duration_s, expert=options.expert, **options.settings,
+        duration_s=options.duration_s, expert=options.expert, rewards=options.rewards, **options.settings,
     )  # fmt: skip
+    learner: Any = loop.controller if getattr(loop.controller, "adaptation", None) is not None else None
+    if options.learnt is not None and learner is None:
+        loop.world.close()
+        raise GraphError(f"--learnt {options.learnt}: {STILL}")
     spiking = loop.estimator if isinstance(loop.estimator, SpikingEstimator) else None
     if keep and spiking is not None:
         loop.estimator = KeepingEstimator(spiking, history)
@@ -51,7 +57,11 @@ def run(
         world = closing.enter_context(loop.world)
         task = world.task
         loop.reset(options.seed)
+        if learner is not None:
+            first = learner.state
         loop.tick()  # the kernels
+        if learner is not None:
+            learner.state = first  # nothing was learnt yet
         loop.reset(options.seed)
         history.spikes.clear()
         attended = closing.enter_context(_attended(loop, options, port)) if port is not None else None
@@ -92,8 +102,21 @@ def run(
             energy=energy_text(stats, spiking.perception.step_ns) if stats and spiking else "",
             latencies_us={"sensing to command": _percentiles(latency), "simulate": _percentiles(simulated)},
             deadline_misses=None if pace is None else pace.missed,
+            learning=_account(learner, options),
         )  # fmt: skip
     return history, report
+
+
+def _account(learner: Any, options: GraphOptions) -> dict[str, str]:
+    """How learning stands; keeps what was learnt where that is asked for."""
+    if learner is None:
+        return {}
+    account = {name: str(value) for name, value in learner.account().items()}
+    if options.learnt is not None:
+        from ..control.learnt_weights import kept
+
+        account |= kept(options.learnt, learner.adaptation)
+    return account
 
 
 def _attended(loop: Loop, options: GraphOptions, port: int) -> AttendedLoop:

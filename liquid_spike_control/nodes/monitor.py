@@ -106,6 +106,9 @@ class Monitor:
         network = "neuromorphic" if self._options.backend == "offload" else "perception"
         stats, step_ns = read_work(self.status.get(network, {}))
         realtime = self._options.mode == "realtime"
+        controller = self.status.get("controller", {})
+        learning = {key: text for key, text in controller.items() if key.startswith("learn")}
+        learning.pop("learning_changes", None)
 
         seconds = max(elapsed, 1e-9)
         return Report.of(
@@ -124,6 +127,7 @@ class Monitor:
             latencies_us=self._latencies(),
             real_time_factor_least=self._factor_least(),
             deadline_misses=int(self.number("simulator", "deadline_misses")) if realtime else None,
+            learning=learning,
         )
 
     def _factor_least(self) -> float | None:

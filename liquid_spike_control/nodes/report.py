@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Report:
         real_time_factor: simulated time over wall time; ``real_time_factor_least`` in the slowest half second, None
             where it was not watched. Below 1 in real time: the machine was busy, and the world slowed down.
         energy: text that names the model; an estimate, nothing was measured; empty without a spiking perception.
+        learning: how it stands at the end where the controller learns while it runs, as on /diagnostics; else empty.
         commands_sha256: of the float64 gated commands, to compare runs byte by byte.
     """
 
@@ -61,6 +63,7 @@ class Report:
     priority: int
     real_time_factor: float
     real_time_factor_least: float | None
+    learning: dict[str, str]
     commands_sha256: str
 
     @classmethod
@@ -96,6 +99,9 @@ class Report:
         for name, value in self.rmse.items():
             shown, unit = in_degrees(value, self.units[name])
             table.add_row(f"{name} RMSE", f"{shown:.3f} {unit}")
+        if self.learning:
+            table.add_row("learning", textwrap.fill(self.learning["learning"], 34))
+            table.add_row("weights", f"norm {self.learning['learnt_norm']}, sha256 {self.learning['learnt_sha256']}")
         table.add_row("wall time", f"{self.wall_s:.1f} s")
         least = self.real_time_factor_least
         at_least = "" if least is None else f", at its slowest {least:.2f}"
@@ -116,6 +122,8 @@ class Report:
             name = start + topic.rpartition("/")[2] if slash else name
             table.add_row(name, f"{p50 / 1e3:.3f} {p99 / 1e3:7.3f}   ")
         console.print(table)
+        if file := self.learning.get("learnt_file"):
+            console.print(f"weights: {file}, weights_hash: '{self.learning['learnt_hash']}'", soft_wrap=True)
 
     def write_json(self, path: Path) -> None:
         """All fields, and NaN as null."""

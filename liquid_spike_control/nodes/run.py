@@ -42,6 +42,8 @@ def run_command(options: RunOptions) -> int:
         return _run_real(graph_options, options)
     if options.expert and not options.in_process:
         raise LiquidSpikeError("--expert sees the simulated state; add --in-process")
+    if not options.in_process and (options.rewards or options.learnt is not None):
+        raise LiquidSpikeError(f"--{'rewards' if options.rewards else 'learnt'}: not over ROS 2; add --in-process")
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     if options.in_process and options.simulator != "loihi":
@@ -150,5 +152,5 @@ def _graph_options(options: RunOptions) -> GraphOptions:
         settings=settings, mode=options.mode, backend=options.backend, simulator=options.simulator,
         perception_model=options.perception_model, controller_model=options.controller_model, record=options.record,
         priority=priority, params=options.params, namespace=options.namespace, wait_s=options.wait,
-        expert=options.expert,
+        expert=options.expert, rewards=options.rewards, learnt=options.learnt,
     )  # fmt: skip

@@ -70,6 +70,11 @@ class RunOptions(Options):
     """Run the same loop in this process, without ROS."""
     expert: bool = False
     """With --in-process: the task's expert, which knows the true state, drives; no controller is needed."""
+    rewards: bool = False
+    """With --in-process: a controller that `train reward` made goes on learning by the task's rewards."""
+    learnt: Annotated[Path | None, Output((".safetensors",))] = None
+    """With --in-process: keep what the controller has learnt at the end of the run in this file, and print the lines by
+    which a controller's file begins with it."""
     view: bool = False
     """Show the run on a page in the browser and print its link; runs 10 minutes without --duration."""
     port: Port = 0

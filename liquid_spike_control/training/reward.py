@@ -46,6 +46,10 @@ class RewardTraining:
     passed: dict[str, str] = field(default_factory=dict)
     seed: int = 1
 
+    def factor(self, episode: int) -> float:
+        """Third factor of a full reward in an episode, the first one being 0."""
+        return self.reward / (1 + episode / self.cooling)
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -102,6 +106,7 @@ def description(robot: Robot, world: World, config: RewardTraining, command: str
     seen = robot.estimates or robot.seen
     limits = robot.greatest_commands
     first = first_episode(config.seed)
+    last = config.factor(config.episodes - 1)
     network = RewardNetwork(
         centres=(0.0,) * len(seen), scales=tuple(round(INPUT_SCALE * scale, 9) for scale in scales(seen).tolist()),
         limits=tuple(float(limits[k]) for k in learnt), errors=(REWARD_UNIT,) * len(learnt), period_s=robot.period_s,
@@ -113,7 +118,7 @@ def description(robot: Robot, world: World, config: RewardTraining, command: str
         command_units=units(commands), command_limits=tuple(limits.tolist()), nominal_period_s=robot.period_s,
         task=robot.name, training_command=command, training_seeds=(first, first + config.episodes - 1),
         source=robot.name, learnt=tuple(learnt), passed=tuple(passed), network=network,
-        inputs=tuple(known.index(quantity.name) for quantity in seen),
+        inputs=tuple(known.index(quantity.name) for quantity in seen), reward=float(f"{last:.3g}"),
     )  # fmt: skip
 
 
@@ -139,7 +144,7 @@ def learn_by_reward(
         learnt, task = list(file.learnt), world.task
         rewards, successes, ticks = [], [], []
         for k in range(config.episodes):
-            factor = config.reward / (1 + k / config.cooling)
+            factor = config.factor(k)
             loop.reset(file.training_seeds[0] + k)
             total, n = 0.0, 0
             while not world.over:

@@ -12,6 +12,7 @@ from liquid_spike_control.control.files import controller_of, read_controller_fi
 from liquid_spike_control.control.reward import REWARD_UNIT, RewardController, RewardFile, RewardNetwork
 from liquid_spike_control.control.reward_file import write_reward
 from liquid_spike_control.errors import LearningRuleError, ModelError, TaskError
+from liquid_spike_control.robots.catalogue import robot_named
 from liquid_spike_control.training.reward_command import first_lasting
 
 DT = 0.02
@@ -83,6 +84,132 @@ def test_the_same_bytes_again_and_from_a_state():
     one.state = state
     one.warm()
     assert (one.state == state).all()
+
+
+# ---- while it runs ----
+
+
+def running(**changes) -> RewardController:
+    """As ``run --rewards`` has it."""
+    return controller_of(RewardFile(**vars(described()) | changes), rewards=True)
+
+
+def test_while_it_runs_it_learns_from_the_task_s_rewards_as_in_training():
+    one, two = running(reward=8.0), RewardController(described(), training=True)
+    for x in np.random.default_rng(1).uniform(-1, 1, 200):
+        one.judge(np.array([np.nan, -np.sign(x)]))  # the lamp is not judged
+        two.reinforce(np.array([-8.0 * np.sign(x)]))
+        assert (one.step(np.array([x, 0.0]), DT) == two.step(np.array([x, 0.0]), DT)).all()
+    assert (one.outputs.weights == two.outputs.weights).all() and one.outputs.weights.any()
+    assert one.account()["learning"] == "on"
+    one.reset()
+    assert (one.outputs.weights == two.outputs.weights).all(), "an episode goes on with what was learnt"
+
+
+def test_a_reward_counts_once():
+    once, always = running(), running()
+    for k in range(100):
+        if k == 50:
+            once.judge(np.array([0.0, 1.0]))
+        if k >= 50:
+            always.judge(np.array([0.0, 1.0]))
+        for c in (once, always):
+            c.step(np.array([0.2, 0.0]), DT)
+    assert 0 < np.abs(once.outputs.weights).sum() < 0.2 * np.abs(always.outputs.weights).sum()
+
+
+def test_a_reward_that_is_not_finite_freezes_learning():
+    c = running()
+    for bad in (np.nan, np.inf):
+        for _ in range(100):
+            c.judge(np.array([np.nan, 1.0]))
+            c.step(np.array([0.2, 0.0]), DT)
+        c.judge(np.array([0.0, bad]))
+        assert c.account()["learning"] == "frozen: a reward was not finite"
+        frozen = c.outputs.weights
+        for _ in range(100):
+            c.judge(np.array([np.nan, 1.0]))
+            assert np.isfinite(c.step(np.array([0.2, 0.0]), DT)).all()
+        c.reset()
+        assert (c.outputs.weights == frozen).all() and not c.learning and frozen.any()
+        c.learning = True
+        assert c.account()["learning"] == "on"
+    c.learning = False
+    c.judge(np.array([0.0, np.nan]))
+    assert c.account()["learning"] == "off", "what is off has nothing to freeze"
+
+
+@pytest.mark.parametrize(
+    ("full_rate", "reward", "why"),
+    [
+        (0.15, 10.0, "the learnt term was at its limit for 2 s"),
+        (1.0, 127.0, "more than 48 % of the weights ran to their bound"),
+    ],
+)
+def test_learning_that_leaves_its_bounds_freezes(full_rate, reward, why):
+    """A reward that no command satisfies; a limit that takes a spike in every step is hardly ever reached."""
+    c = running(reward=reward, network=described(full_rate=full_rate).network)
+    for x in np.random.default_rng(0).uniform(-0.6, 0.6, 3000):
+        c.judge(np.array([0.0, 1.0]))
+        assert abs(c.step(np.array([x, 0.0]), DT)[1]) <= 2.0
+    assert c.account()["learning"] == f"frozen: {why}"
+    assert c.account()["learnt_saturated"] <= 0.48  # those of the last check
+
+
+def test_what_does_not_learn_by_reward_is_named():
+    still = controller_of(described())
+    assert still.account() == {} and not still.learning
+    with pytest.raises(TaskError, match="it learns while it runs where it gets rewards; run it with --rewards"):
+        still.learning = True
+    with pytest.raises(ModelError, match="does not learn by reward; give one that train reward made"):
+        controller_of(read_controller_file("hover/ncp.safetensors"), rewards=True)
+    with pytest.raises(ModelError, match=r"learning.reward: 0; give more than 0, at most 127"):
+        running(reward=0)
+
+
+RSTDP = ("run", "lane_car", "--in-process", "--controller-model", "lane_car/rstdp.yaml", "--duration", "0.4")
+
+
+def test_a_run_goes_on_learning_and_keeps_it(tmp_path):
+    found = []
+    for name, options in (("a", ["--rewards", "--learnt"]), ("b", ["--rewards", "--learnt"]), ("c", [])):
+        kept = [tmp_path / f"{name}.safetensors"] if options else []
+        done = cli(*RSTDP, "--seed", "3", *options, *kept, "--json", tmp_path / "o.json")
+        assert done.returncode in (0, 1), done.stderr
+        found.append(json.loads((tmp_path / "o.json").read_text()))
+    (a, b, c), kept = found, tmp_path / "a.safetensors"
+    assert a["learning"] | {"learnt_file": ""} == b["learning"] | {"learnt_file": ""}
+    assert a["commands_sha256"] == b["commands_sha256"] != c["commands_sha256"] and c["learning"] == {}
+    assert a["learning"]["learning"] == "on" and a["learning"]["learnt_file"] == str(kept)
+    source = read_controller_file("lane_car/rstdp.yaml").source
+    values = yaml.safe_load(open(source))
+    values["learning"] |= {"weights": str(kept), "weights_hash": a["learning"]["learnt_hash"]}
+    (tmp_path / "goes_on.yaml").write_text(yaml.safe_dump(values))
+    after, before = read_controller_file(tmp_path / "goes_on.yaml"), read_controller_file("lane_car/rstdp.yaml")
+    assert 0 < (after.weights != before.weights).sum() < 100
+
+
+def test_a_run_that_cannot_learn_is_refused(tmp_path):
+    robot = robot_named("hover")
+    names = {f"observation_{field}": tuple(getattr(o, field[:-1]) for o in robot.observations)
+             for field in ("names", "units", "scales")}  # fmt: skip
+    commands = {f"command_{field}": tuple(getattr(c, field[:-1]) for c in robot.commands)
+                for field in ("names", "units")}  # fmt: skip
+    file = RewardFile(**vars(described()) | names | commands | {
+        "command_limits": tuple(robot.greatest_commands.tolist()), "passed": ((0, 0), (2, 0), (3, 0)),
+    })  # fmt: skip
+    write_reward(tmp_path / "o.yaml", file, RewardController(file))
+    for arguments, says in (
+        (["hover", "--controller-model", tmp_path / "o.yaml", "--rewards"], "task: gives no reward; add a method"),
+        (["hover", "--rewards"], "ncp.safetensors: this controller does not learn by reward; give one that train"),
+        (["lane_car", "--learnt", tmp_path / "o.safetensors"], "nothing in this controller learns while it runs"),
+        (["lane_car", "--learnt", tmp_path / "o.txt"], "--learnt"),
+    ):
+        done = cli("run", *arguments, "--in-process", "--duration", "1")
+        assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+# ---- files ----
 
 
 def test_a_file_keeps_it(learnt, tmp_path):

@@ -121,6 +121,7 @@ class RewardController(LearningController):
 
     Attributes:
         outputs: the network, and what it has learnt; ``adaptation`` too, where it learns.
+        learnt_names: of the commands that are learnt.
 
     Raises:
         TaskError: the backend has no plastic synapses.
@@ -138,6 +139,7 @@ class RewardController(LearningController):
         self.outputs.learning = training
         super().__init__(file, self.outputs, learns=training)
         self._inputs, self._learnt = np.array(file.inputs, int), np.array(file.learnt, int)
+        self.learnt_names = tuple(file.command_names[k] for k in file.learnt)
         passed = np.array(file.passed, int).reshape(-1, 2)
         self._passed, self._of = passed.T
         self._full = file.reward

@@ -24,7 +24,7 @@ from . import graph
 from .convert import from_joint_state, to_joint_state
 from .diagnostics import ERROR, WARN
 from .graph_node import EPISODE_GAP_NS, GraphNode
-from .interfaces import JOINT_STATE, Interfaces
+from .interfaces import JOINT_STATE, Interfaces, rewards_of
 from .process import run
 
 #: Of ~/set_learning, so many are kept for the diagnostics.
@@ -74,7 +74,11 @@ class Source:
 class ControllerNode(GraphNode):
     """Answers each estimate with a command of the same stamp, as soon as the joint state of that stamp is
     there. Where the controller learns while it runs, ~/set_learning turns that on and off,
-    and ~/save_learnt writes what was learnt to the file of the parameter learnt_file.
+    and ~/save_learnt writes what was learnt to the file of the parameter learnt_file, as deactivation does.
+
+    With the parameter rewards it learns by those of the topic reward. In lock-step a command waits for the reward of
+    its stamp; in real time it takes the latest that has come since the command before, if one has. What it took is
+    published, with the stamp of the command, for a replay.
     """
 
     def __init__(self) -> None:
@@ -85,7 +89,12 @@ class ControllerNode(GraphNode):
             choices=("loihi", "float"),
         )  # fmt: skip
         self._learns = self.parameter("learning", True, "whether a controller that can learn while it runs does")
-        self._learnt_file = self.parameter("learnt_file", "", "where ~/save_learnt keeps what was learnt")
+        self._learnt_file = self.parameter(
+            "learnt_file", "", "where ~/save_learnt and deactivation keep what was learnt (.safetensors)"
+        )
+        self._rewarded = self.parameter(
+            "rewards", False, "learn by the topic reward: -1 to 1, the position of a joint of the command's name"
+        )
         self._tolerance_s = self.parameter(
             "tolerance_s", Parameter.Type.DOUBLE,
             "how far a joint state's stamp may be from the estimate's [s]; 0: it must be the same", 0.0, 1.0,
@@ -140,11 +149,14 @@ class ControllerNode(GraphNode):
         )
         if ignored := [name for name in self._setpoint_names or () if name not in file.observation_names]:
             self.get_logger().warning(f"{file.source} does not follow these setpoints: {', '.join(ignored)}")
-        self._controller = controller_of(file, self._backend)
+        self._controller = controller_of(file, self._backend, self._rewarded)
+        self._pupil: Any = self._controller if self._rewarded else None
         self._controller.warm()
-        self._learner = getattr(self._controller, "adaptation", None)
+        self._learner: Any = getattr(self._controller, "adaptation", None)
         if self._learner is not None:
             self._learner.learning = self._learns
+        elif self._learnt_file:
+            raise GraphError(f"parameter learnt_file: {file.source}: {graph.STILL}")
         self._to_learn: bool | None = None
         self._learning_changes: deque[str] = deque(maxlen=MOST_CHANGES)
         self.create_service(SetBool, "~/set_learning", self._on_set_learning)
@@ -160,6 +172,11 @@ class ControllerNode(GraphNode):
             )
         if self._estimate_names is not None:
             self.add_subscription(JointState, graph.relative(graph.ESTIMATE), self._on_estimate)
+        if self._rewarded:
+            self._rewards = rewards_of(self._controller.command_names)
+            self._taken_publisher = self.add_publisher(JointState, graph.relative(graph.TAKEN_REWARD))
+            reward, waits = graph.relative(graph.REWARD), self.mode == "lockstep"
+            self.add_subscription(JointState, reward, self._on_reward, optional=not waits)
 
     def _new_sources(self) -> list[Source]:
         """The topics of the readings, each with the readings that it carries."""
@@ -189,6 +206,18 @@ class ControllerNode(GraphNode):
         self._waiting: Quantities | None = None
         self._last_stamp_ns: int | None = None
         self._frozen = ""
+        self._reward: Quantities | None = None
+
+    def deactivate(self) -> None:
+        """Report what was learnt, and keep it where a file is given."""
+        if self._learner is None:
+            return
+        self.diagnostics.values |= self._learner.account()
+        if self._learnt_file:
+            try:
+                self.diagnostics.values |= self._keep()
+            except LiquidSpikeError as error:
+                self.get_logger().error(f"parameter learnt_file: {error}")
 
     def _on_set_learning(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Learn or not from the next command on."""
@@ -197,24 +226,28 @@ class ControllerNode(GraphNode):
             self._to_learn = request.data
             response.message = f"learning {'on' if request.data else 'off'}, from the next command on"
         else:
-            response.message = f"{self._file}: nothing in this controller learns while it runs; give one that does"
+            response.message = f"{self._file}: {graph.STILL}"
         return response
 
     def _on_save_learnt(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Write what was learnt so far; the next command waits for the disk."""
         if self._learner is None:
-            response.message = f"{self._file}: nothing in this controller learns while it runs; give one that does"
+            response.message = f"{self._file}: {graph.STILL}"
         elif not self._learnt_file:
             response.message = "parameter learnt_file: not set; give the path of a file"
         else:
-            from ..control.learnt_weights import save_learnt
-
             try:
-                saved = save_learnt(Path(self._learnt_file), self._learner)
+                saved = self._keep()["learnt_hash"]
                 response.success, response.message = True, f"weights: {self._learnt_file}, weights_hash: '{saved}'"
             except LiquidSpikeError as error:
                 response.message = str(error)
         return response
+
+    def _keep(self) -> dict[str, str]:
+        """Write what was learnt so far; returns the file and its hash."""
+        from ..control.learnt_weights import kept
+
+        return kept(Path(self._learnt_file), self._learner)
 
     def _change_learning(self, stamp: int) -> None:
         """Apply the request of ~/set_learning; the diagnostics record its stamp for a replay."""
@@ -239,6 +272,14 @@ class ControllerNode(GraphNode):
         elif self._waiting is not None:
             self._decide(self._waiting)
 
+    def _on_reward(self, message: JointState) -> None:
+        if (rewards := self._rewards.read(message)) is None:
+            self.diagnostics.count("of_other_commands")
+            return
+        self._reward = rewards
+        if self._waiting is not None and self.mode == "lockstep":
+            self._decide(self._waiting)
+
     def _on_estimate(self, message: JointState) -> None:
         self._take(from_joint_state(message, tuple(self._estimate_names)))
 
@@ -250,7 +291,10 @@ class ControllerNode(GraphNode):
 
     def _why_unanswered(self, stamp: int) -> str:
         """Return why an estimate has no readings of its stamp."""
-        (source, *_) = (source for source in self._sources if source.at(stamp, self._tolerance_ns) is None)
+        missing_from = [source for source in self._sources if source.at(stamp, self._tolerance_ns) is None]
+        if not missing_from:
+            return f"{graph.REWARD}: no reward has come with the estimate's stamp"
+        source = missing_from[0]
         if not source.recent:
             missing = ", ".join(source.merger.missing(source.interfaces.names))
             return f"{source.topic}: no message has contained {missing}"
@@ -267,15 +311,19 @@ class ControllerNode(GraphNode):
         stamp = estimate.stamp_ns
         found = [source.at(stamp, self._tolerance_ns) for source in self._sources]
         readings = [quantities for quantities in found if quantities is not None]
-        if len(readings) < len(found):
+        if len(readings) < len(found) or self._awaits_reward(stamp):
             self._waiting = estimate
             self.diagnostics.count("waited")
             return
         self._waiting = None
         observation = observation_for(self._controller.observation_names, *readings, estimate)
         poisoned = self._controller.poisoned
+        elapsed_s = self._elapsed_s(stamp)
         self._change_learning(stamp)
-        command = self._controller.step(observation, self._elapsed_s(stamp))
+        taken, self._reward = self._reward, None
+        if taken is not None:
+            self._pupil.judge(taken.values)
+        command = self._controller.step(observation, elapsed_s)
         if self._controller.poisoned > poisoned:
             named = zip(self._controller.observation_names, observation, strict=True)
             broken = ", ".join(name for name, value in named if not np.isfinite(value)) or "the controller's state"
@@ -284,11 +332,28 @@ class ControllerNode(GraphNode):
             self._frozen = self._learner.frozen
             if self._frozen:
                 remedy = "what was learnt before stays; ~/set_learning lets it learn again"
-                self.diagnostics.complain(ERROR, f"learning has frozen itself: {self._frozen}; {remedy}")
+                broken = self._without_reward(taken)
+                self.diagnostics.complain(ERROR, f"learning has frozen itself: {self._frozen}{broken}; {remedy}")
         names = self._controller.command_names
         self._publisher.publish(to_joint_state(Quantities(stamp, names, command)))
+        if taken is not None:
+            self._taken_publisher.publish(self._rewards.write(stamp, taken.values))
         self.diagnostics.count("commands")
         self.answered(stamp)
+
+    def _without_reward(self, taken: Quantities | None) -> str:
+        """Names of the learnt commands whose reward is missing or not finite, in brackets; empty if none is."""
+        if taken is None:
+            return ""
+        named = zip(taken.names, taken.values, strict=True)
+        broken = [name for name, value in named if name in self._pupil.learnt_names and not np.isfinite(value)]
+        return f" ({', '.join(broken)})" if broken else ""
+
+    def _awaits_reward(self, stamp: int) -> bool:
+        """Whether the reward that belongs to a stamp is still to come: in lock-step the bytes are always the same."""
+        if not self._rewarded or self.mode != "lockstep":
+            return False
+        return self._reward is None or self._reward.stamp_ns != stamp
 
     def _elapsed_s(self, stamp: int) -> float:
         last, self._last_stamp_ns = self._last_stamp_ns, stamp

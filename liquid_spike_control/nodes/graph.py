@@ -45,6 +45,9 @@ GROUND_TRUTH = "/ground_truth"
 POSE = "/simulation/pose"
 DIAGNOSTICS = "/diagnostics"
 E_STOP = "/e_stop"
+#: Of a controller that goes on learning by reward: rewards from -1 to 1, each at the position of a joint of its
+#: command's name; and those that the controller took, with the stamp of the command before which it did.
+REWARD, TAKEN_REWARD = "/reward", "/controller/reward"
 #: Inputs of a user to the simulated world; no node of the graph publishes them.
 PUSH, SETPOINT = "/simulation/push", "/simulation/setpoint"
 
@@ -252,6 +255,8 @@ def topics(options: GraphOptions) -> dict[str, str]:
         found |= {topic: TOPICS[topic] for topic in (*offload, ESTIMATE)}
     found[COMMAND] = TOPICS[COMMAND]
     found |= {absolute(place.topic): place.type for place in (*command_places(options), *parts(options))}
+    if options.rewards:
+        found |= dict.fromkeys((REWARD, TAKEN_REWARD), TOPICS[JOINT_STATES])
     if options.simulated:
         found |= {topic: TOPICS[topic] for topic in (GROUND_TRUTH, POSE)}
     return found | {topic: TOPICS[topic] for topic in (DIAGNOSTICS, E_STOP)}
@@ -391,6 +396,10 @@ def _controller(options: GraphOptions) -> dict[str, object]:
             " apart, one and a half periods of the readings"
         )
     values: dict[str, object] = {"period_s": robot.period_s, "tolerance_s": tolerance_s}
+    if options.rewards:
+        values["rewards"] = True
+    if options.learnt is not None:
+        values["learnt_file"] = str(options.learnt.resolve())
     if not places:
         return values
     values |= {
@@ -459,6 +468,8 @@ def _simulator(options: GraphOptions) -> dict[str, object]:
         "command_topic": places[0].topic, "command_interfaces": [place.field for place in places],
         "command_type": places[0].type,
     }  # fmt: skip
+    if options.rewards:
+        values["rewards"] = True
     return values | ({} if options.duration_s is None else {"duration_s": options.duration_s})
 
 

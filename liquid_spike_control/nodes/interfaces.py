@@ -150,3 +150,8 @@ class Interfaces:
                     column[message.name.index(joint)] = value
             setattr(message, field, column)
         return message
+
+
+def rewards_of(commands: Sequence[str]) -> Interfaces:
+    """Where the reward of each command is in the messages of the topic of rewards."""
+    return Interfaces(JOINT_STATE, commands, [f"{name}/position" for name in commands], "reward")

@@ -42,6 +42,8 @@ LAUNCH_ARGUMENTS: dict[str, tuple] = {
     "controller_model": ("", "path of a .safetensors file, or of a spiking controller's .nir"),
     "record": ("", "path of an .mcap file to write"),
     "params": ("", "yaml file of ROS parameters that replace those derived from the robot"),
+    "rewards": ("false", "true: a controller that train reward made goes on learning by rewards", ("true", "false")),
+    "learnt": ("", "path of a .safetensors file for what the controller has learnt at the end"),
     "priority": ("", "real-time priority of the nodes (SCHED_RR 1 to 98, needs permission); 0 is ordinary scheduling;"
                  " empty: 20 in real time where it is permitted"),
     "wait": ("60.0", "how long activation waits for a real robot's messages, and for who takes its commands [s]"),
@@ -156,7 +158,8 @@ def options_of(arguments: dict[str, str]) -> GraphOptions:
     given = {name: text for name, text in arguments.items() if text}
     numbers = {"seed": int, "priority": int, "duration": float, "wait": float}
     kinds: dict[str, Any] = {"perception_model": Path, "controller_model": Path, "record": Path, "params": Path,
-                             "sim": _truth, "settings": settings_of} | numbers  # fmt: skip
+                             "learnt": Path, "sim": _truth, "rewards": _truth,
+                             "settings": settings_of} | numbers  # fmt: skip
     values: dict[str, Any] = {}
     for name, text in given.items():
         try:

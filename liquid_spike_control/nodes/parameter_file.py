@@ -18,7 +18,7 @@ EVERY = "/**"
 KNOWN = frozenset(
     (
         "diagnostics_period_s", "live_inputs", "mode", "peers", "priority",
-        "controller_model", "perception_model", "learning", "learnt_file",
+        "controller_model", "perception_model", "learning", "learnt_file", "rewards",
         "output", "topics", "types", "drain_period_s",
         "command_names", "command_units", "command_topic", "command_type", "command_interfaces", "command_frame_id",
         "command_constants",

@@ -42,8 +42,6 @@ def run_command(options: RunOptions) -> int:
         return _run_real(graph_options, options)
     if options.expert and not options.in_process:
         raise LiquidSpikeError("--expert sees the simulated state; add --in-process")
-    if not options.in_process and (options.rewards or options.learnt is not None):
-        raise LiquidSpikeError(f"--{'rewards' if options.rewards else 'learnt'}: not over ROS 2; add --in-process")
     if options.in_process and options.record is not None:
         raise LiquidSpikeError("--record needs topics; leave --in-process out")
     if options.in_process and options.simulator != "loihi":

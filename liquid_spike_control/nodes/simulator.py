@@ -30,7 +30,7 @@ from . import graph
 from .convert import SECOND_NS, to_joint_state, to_packet, to_time
 from .diagnostics import ERROR, WARN, read_status
 from .graph_node import GraphNode
-from .interfaces import JOINT_STATE, Interfaces
+from .interfaces import JOINT_STATE, Interfaces, rewards_of
 from .process import run
 
 #: In the order of the data: node, and the value of its diagnostics that holds the last stamp it answered.
@@ -88,6 +88,7 @@ class SimulatorNode(GraphNode):
         self._interfaces = self.parameter(
             "command_interfaces", Parameter.Type.STRING_ARRAY, "joint/field of each command, or the path to a number"
         )
+        self._judges = self.parameter("rewards", False, "whether it publishes the task's reward of each command")
         self._answer_s = self.parameter("answer_timeout_s", 5.0, "lock-step: wait for a command [s]", 0.01, 600.0)
         timeout = self.parameter(
             "command_timeout_s", 0.1, "older than this, the safe command takes a command's place [s]", 0.001, 2.0
@@ -128,6 +129,12 @@ class SimulatorNode(GraphNode):
         ]
         self._truth_publisher = self.add_publisher(JointState, graph.relative(graph.GROUND_TRUTH))
         self._pose_publisher = self.add_publisher(JointState, graph.relative(graph.POSE))
+        if self._judges:
+            task.reinforcement()  # one that has none says so
+            self._rewards = rewards_of(names(robot.commands))
+            self._reward_publisher = self.add_publisher(
+                JointState, graph.relative(graph.REWARD), subscribers=("controller",)
+            )
         self.add_subscription(self._gated.message_type, self._topic, self._on_command)
         self.add_subscription(WrenchStamped, graph.relative(graph.PUSH), self._on_push, optional=True)
         self.add_subscription(JointState, graph.relative(graph.SETPOINT), self._on_setpoint, optional=True)
@@ -299,6 +306,8 @@ class SimulatorNode(GraphNode):
         if len(self._published) > LATEST:
             del self._published[next(iter(self._published))]
         self._clock_publisher.publish(ClockMessage(clock=to_time(stamp)))
+        if self._judges:
+            self._reward_publisher.publish(self._rewards.write(stamp, self._world.task.reinforcement()))
         for (publisher, *_), message in zip(self._readings, readings, strict=True):
             publisher.publish(message)
         for (publisher, _), packet in zip(self._events, packets, strict=True):

@@ -71,10 +71,11 @@ class RunOptions(Options):
     expert: bool = False
     """With --in-process: the task's expert, which knows the true state, drives; no controller is needed."""
     rewards: bool = False
-    """With --in-process: a controller that `train reward` made goes on learning by the task's rewards."""
+    """A controller that `train reward` made goes on learning: by the task's rewards, or with --real by those on the
+    topic reward."""
     learnt: Annotated[Path | None, Output((".safetensors",))] = None
-    """With --in-process: keep what the controller has learnt at the end of the run in this file, and print the lines by
-    which a controller's file begins with it."""
+    """Keep what the controller has learnt at the end of the run in this file, and print the lines by which a
+    controller's file begins with it."""
     view: bool = False
     """Show the run on a page in the browser and print its link; runs 10 minutes without --duration."""
     port: Port = 0
@@ -142,6 +143,8 @@ class SecurityOptions(Options):
     """Mode of the graph."""
     backend: Literal["offload", "in_process"] = "offload"
     """Where the spiking network runs: on its own node (offload), or in the perception's process."""
+    rewards: bool = False
+    """The controller goes on learning by reward, as in `run --rewards`."""
 
 
 @dataclass

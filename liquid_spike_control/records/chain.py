@@ -157,14 +157,18 @@ class ReadoutReplay:
 class ControllerReplay:
     """Estimates and joint states to commands, as the controller node does it."""
 
-    def __init__(self, controller: AnyController, learning: Mapping[int, bool] | None = None) -> None:
+    def __init__(
+        self, controller: AnyController, learning: Mapping[int, bool] | None = None,
+        rewards: Mapping[int, np.ndarray] | None = None,
+    ) -> None:  # fmt: skip
         """Set it up.
 
         Args:
             controller: that decides.
             learning: stamps [ns] from which on it learns, or does not.
+            rewards: by the stamp of the command [ns], see :class:`.contents.Contents`; of one that learns by them.
         """
-        self._controller = controller
+        self._controller, self._rewards = controller, rewards or {}
         self._learning = sorted((learning or {}).items())
         self._last_ns: int | None = None
 
@@ -189,6 +193,8 @@ class ControllerReplay:
         self._last_ns = stamp
         while self._learning and self._learning[0][0] <= stamp:
             controller.learning = self._learning.pop(0)[1]  # type: ignore[union-attr]  # only of one that learns
+        if (reward := self._rewards.get(stamp)) is not None:
+            controller.judge(reward)  # type: ignore[union-attr]  # only of one that learns by them
         before, first = controller.state, None
         for readings in candidates:
             controller.state = before

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..errors import TaskError
 from ..joints import JOINT_STATE, Merger, from_joint_state, to_ns
 from ..mcap import EVENT_PACKET, Raw
@@ -39,6 +41,7 @@ class Contents:
         e_stops: times [ns] at which the e-stop was pressed.
         dropped: packets of events that the perception lost or dropped, by its diagnostics.
         learning: stamps [ns] from which on the controller learns, or does not, by its diagnostics.
+        rewards: by which the controller learnt, float64 ``(n_commands,)``, by the stamp of the command [ns].
         statuses: what nodes reported of themselves, and when [ns], see :func:`..statuses.read_status`.
         network: hash of the network that the packets of spikes name, or empty.
         n_events: packets of events.
@@ -53,6 +56,7 @@ class Contents:
     e_stops: list[int] = field(default_factory=list)
     dropped: int = 0
     learning: dict[int, bool] = field(default_factory=dict)
+    rewards: dict[int, np.ndarray] = field(default_factory=dict)
     statuses: list[tuple[int, dict[str, dict[str, str]]]] = field(default_factory=list)
     network: str = ""
     n_events: int = 0
@@ -66,14 +70,16 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
     """
     contents = Contents()
     kinds = dict.fromkeys((*setup.events, topics.spikes_in, topics.spikes_out), EVENT_PACKET)
-    kinds |= dict.fromkeys((topics.estimate, topics.command), JOINT_STATE) | {topics.e_stop: BOOL}
+    kinds |= dict.fromkeys((topics.estimate, topics.command, topics.rewards), JOINT_STATE) | {topics.e_stop: BOOL}
     kinds[topics.diagnostics] = DIAGNOSTICS
     kinds |= {topic: readings.kind for topic, readings in setup.joints}
     kinds |= {setup.gated: setup.gated_readings.kind}
     contents.joints = [[] for _ in setup.joints]
+    rewards: list[Published] = []
     numbers = {
         topics.estimate: (contents.estimates, lambda message: from_joint_state(message, setup.estimate_names)),
         topics.command: (contents.commands, lambda message: from_joint_state(message, setup.command_names)),
+        topics.rewards: (rewards, lambda message: from_joint_state(message, setup.command_names)),
         **{t: (held, r.read) for (t, r), held in zip(setup.joints, contents.joints, strict=True)},
         setup.gated: (contents.gated, setup.gated_readings.read),
     }
@@ -94,6 +100,7 @@ def read_contents(bag: Bag, topics: Topics, setup: Setup) -> Contents:
                 held.append(Published(raw.stamp_ns, quantities))
         else:
             _take(contents, topics, raw, bag.read(raw))
+    contents.rewards = {reward.quantities.stamp_ns: reward.quantities.values for reward in rewards}
     return contents
 
 

@@ -122,7 +122,10 @@ def replay(
         files["perception_model"] = perception_model or own_model(description, "perception", robot)
         model = read_perception_model(files["perception_model"])
         known.insert(0, (files["perception_model"], Perception(model).feature_names, setup.estimate_names))
-    controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"))
+    rewarded = bool(description.parameter("controller", "rewards", False))
+    controller = controller_of(file, description.parameter("controller", "spiking_backend", "loihi"), rewarded)
+    if rewarded and not contents.rewards:
+        outcome.notes.append(f"nothing on {topics.rewards}: the rewards by which the controller learnt are unknown")
     if getattr(controller, "adaptation", None) is not None:
         controller.learning = bool(description.parameter("controller", "learning", True))  # type: ignore[union-attr]
     for source, found, expected in known:
@@ -143,9 +146,8 @@ def replay(
     if contents.estimates and not setup.lockstep:
         estimates = {e.quantities.stamp_ns: e.quantities for e in contents.estimates}
     near = stages.Nearby(contents.joints, setup.tolerance_ns, setup.defaults)
-    outcome.commands = stages.decide(
-        estimates, near, ControllerReplay(controller, contents.learning), contents.commands, account, setup.lockstep
-    )
+    decider = ControllerReplay(controller, contents.learning, contents.rewards if rewarded else None)
+    outcome.commands = stages.decide(estimates, near, decider, contents.commands, account, setup.lockstep)
     outcome.comparisons.append(account)
     commands = outcome.commands
     if not setup.lockstep:

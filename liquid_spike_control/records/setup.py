@@ -28,6 +28,7 @@ class Topics:
     events: str | None = None
     joints: str | None = None
     command: str = "/controller/command"
+    rewards: str = "/controller/reward"
     gated: str | None = None
     spikes_in: str = "/neuromorphic/input"
     spikes_out: str = "/neuromorphic/output"

@@ -2,32 +2,34 @@
 """The controller node in this process: readings of several publishers, stamps that do not fit, broken numbers."""
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import rclpy
 from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
 
+from liquid_spike_control.neuromorphic.files.compiled import read_network
 from liquid_spike_control.nodes import graph
+from liquid_spike_control.nodes.capture import get_message
 from liquid_spike_control.nodes.controller import ControllerNode
 from liquid_spike_control.nodes.convert import to_time
 from liquid_spike_control.nodes.diagnostics import ERROR, OK, WARN
 from liquid_spike_control.nodes.graph import GraphOptions, describe
 from liquid_spike_control.resources import share, shipped_model
+from liquid_spike_control.robots.catalogue import robot_named
 
 START, MS = 10**9, 1_000_000
 
 
 class Bench:
-    """An active node of the pencil's graph, and messages brought to it as the middleware would."""
+    """An active node of a robot's graph, and messages brought to it as the middleware would."""
 
-    def __init__(self) -> None:
-        options = GraphOptions(mode="realtime", backend="in_process")
-        (derived,) = (spec for spec in describe(options) if spec.name == "controller")
-        said = {
-            "controller_model": shipped_model("pencil/controller.safetensors"), "live_inputs": "false",
-            "tolerance_s": "0.002",
-        }  # fmt: skip
+    def __init__(self, **options) -> None:
+        given = {"controller_model": shipped_model("pencil/controller.safetensors"), "backend": "in_process"} | options
+        (derived,) = (spec for spec in describe(GraphOptions(mode="realtime", **given)) if spec.name == "controller")
+        said = {"live_inputs": "false", "tolerance_s": "0.002"}
         parameters = [a for key, value in said.items() for a in ("-p", f"{key}:={value}")]
         rclpy.init(args=["test", *derived.arguments(), *parameters])
         self.node = ControllerNode()
@@ -133,3 +135,87 @@ def test_the_observation_that_is_not_finite_is_named_and_the_next_one_is_answere
     bench.joints(START + 5 * MS, position=0.1, velocity=0.2)
     bench.estimate(START + 5 * MS)
     assert bench.said() == (OK, "ok") and bench.commands == 2
+
+
+# ---- learning by reward ----
+
+
+class RewardedBench(Bench):
+    """The lane car's, with a controller that goes on learning by reward."""
+
+    def __init__(self, learnt) -> None:
+        model = shipped_model("lane_car/rstdp.yaml")
+        super().__init__(robot="lane_car", controller_model=model, rewards=True, learnt=learnt)
+        self._stamp = START
+
+    def reward(self, **values: float) -> None:
+        self.node._on_reward(JointState(name=[*values], position=[*values.values()]))
+
+    def tick(self) -> str:
+        """One command; returns what the diagnostics say of the learning."""
+        self._stamp += 20 * MS
+        for number, source in enumerate(self.node._sources):
+            interfaces = source.interfaces
+            self.node._on_joints(number, interfaces.write(self._stamp, np.full(len(interfaces.names), 0.5)))
+        message = JointState(name=["lateral_offset", "heading_error", "curvature"], position=[0.05, 0.1, 0.0])
+        message.header.stamp = to_time(self._stamp)
+        self.node._on_estimate(message)
+        return self.node._learner.account()["learning"]
+
+
+@pytest.fixture
+def rewarded(probe, tmp_path):
+    for place in robot_named("lane_car").reading_places():
+        probe.node.create_publisher(get_message(place.type), place.topic, 10)
+    probe.node.create_publisher(JointState, graph.ESTIMATE, 10)
+    probe.hear(JointState, graph.COMMAND)
+    bench = RewardedBench(tmp_path / "learnt.safetensors")
+    yield bench
+    bench.close()
+
+
+def test_in_real_time_the_latest_reward_counts_once_and_a_command_waits_for_none(probe, rewarded, tmp_path):
+    heard = probe.hear(JointState, graph.TAKEN_REWARD)
+    assert rewarded.tick() == "on"
+    rewarded.reward(steering=0.5, speed=np.nan)
+    rewarded.reward(steering=-1.0)
+    rewarded.reward(lamp=1.0)
+    for _ in range(3):
+        rewarded.tick()
+    assert rewarded.commands == 4 and rewarded.node.diagnostics.counts["of_other_commands"] == 1
+    probe.spin_until(lambda: heard, 10, "the reward that was taken")
+    (taken,) = heard
+    assert taken.name == ["steering", "speed"] and taken.position[0] == -1.0 and np.isnan(taken.position[1])
+    assert taken.header.stamp == to_time(START + 40 * MS)
+    assert rewarded.node.trigger_deactivate().name == "SUCCESS"
+    values, kept = rewarded.node.diagnostics.values, tmp_path / "learnt.safetensors"
+    assert values["learnt_hash"] == read_network(kept).hash[:16] and values["learnt_file"] == str(kept)
+
+
+def test_a_reward_that_is_not_finite_is_named_and_freezes_learning(rewarded):
+    assert rewarded.tick() == "on" and rewarded.said() == (OK, "ok")
+    for bad in ({"steering": np.nan}, {"steering": np.inf}, {"speed": 1.0}):
+        rewarded.reward(**bad)
+        assert rewarded.tick() == "frozen: a reward was not finite"
+        level, message = rewarded.said()
+        assert level == ERROR and message.startswith("learning has frozen itself: a reward was not finite (steering); ")
+        rewarded.reward(steering=1.0)
+        assert rewarded.tick().startswith("frozen") and rewarded.said() == (OK, "ok")
+        assert rewarded.node._on_set_learning(SetBool.Request(data=True), SetBool.Response()).success
+        assert rewarded.tick() == "on"
+    assert rewarded.commands == 10
+
+
+@pytest.mark.parametrize("parameters", [{"rewards": True}, {"learnt_file": "learnt.safetensors"}])
+def test_a_controller_that_cannot_learn_is_not_configured_to(ros_domain, parameters, capfd):
+    (derived,) = (spec for spec in describe(GraphOptions(mode="realtime")) if spec.name == "controller")
+    rclpy.init(args=["test", *replace(derived, parameters=derived.parameters | parameters).arguments()])
+    node = ControllerNode()
+    try:
+        assert node.trigger_configure().name == "FAILURE"
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
+    said = capfd.readouterr().err
+    assert "controller.safetensors: " in said and "learn" in said

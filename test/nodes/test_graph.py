@@ -28,7 +28,7 @@ from liquid_spike_control.nodes.perception import PerceptionNode
 from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.nodes.scheduling import default_priority
 from liquid_spike_control.nodes.simulator import SimulatorNode
-from liquid_spike_control.resources import shipped_model
+from liquid_spike_control.resources import share, shipped_model
 from liquid_spike_control.spiking.nir_io import read_perception_model
 
 NODES = {
@@ -57,6 +57,17 @@ def test_shipped_models_have_names(tmp_path, monkeypatch):
     for which, name in names.items():
         assert options.model(which) == shipped_model(name)
     assert read_perception_model(names["perception"]).source == str(shipped_model(names["perception"]))
+
+
+def test_rewards_are_there_where_they_are_asked_for():
+    for options in ({}, {"simulated": False, "mode": "realtime"}):
+        robot = "lane_car" if not options else str(share("config/robot_cart.yaml"))
+        without, rewarded = (GraphOptions(robot, rewards=rewards, **options) for rewards in (False, True))
+        extra = graph.topics(rewarded).items() - graph.topics(without).items()
+        assert dict(extra) == dict.fromkeys(("/reward", "/controller/reward"), "sensor_msgs/msg/JointState")
+        for one, two in zip(describe(without), describe(rewarded), strict=True):
+            learns = one.name in ("controller", "simulator")
+            assert two.parameters == one.parameters | ({"rewards": True} if learns else {})
 
 
 def test_in_process_there_is_no_offload_node(files):

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A controller that learns while it runs, over ROS: turned off and on by service, accounted for, replayed."""
 
+import json
 import subprocess
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from processes import CONFIGURE, command, controller_model, run, started
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
+from liquid_spike_control.control.files import controller_of, read_controller_file
 from liquid_spike_control.neuromorphic.files.compiled import read_network
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.diagnostics import read_status
@@ -49,6 +52,29 @@ def test_learning_is_turned_off_and_on_and_replayed(probe, tmp_path):
     assert len(last["learnt_sha256"]) == 16
     outcome = replay(bag, None, None, Topics())
     assert outcome.identical and list(outcome.contents.learning.values()) == [False, True]
+
+
+LANE_CAR = ("lane_car", "--controller-model", "lane_car/rstdp.yaml", "--seed", "3", "--duration", "0.6", "--rewards")
+
+
+@pytest.mark.lockstep
+def test_learning_by_reward_is_the_same_in_one_process_over_ros_and_in_a_replay(ros_domain, tmp_path):
+    bag, reports = tmp_path / "out.mcap", []
+    for where, options in (("here", ["--in-process"]), ("ros", ["--mode", "lockstep", "--record", str(bag)])):
+        kept, json_file = tmp_path / f"{where}.safetensors", tmp_path / f"{where}.json"
+        done = run(*LANE_CAR, *options, "--learnt", str(kept), "--json", str(json_file), timeout=150)
+        assert done.returncode == 0, done.stderr
+        reports.append(json.loads(json_file.read_text()))
+        assert reports[-1]["learning"].pop("learnt_file") == str(kept)
+        assert read_network(kept).hash[:16] == reports[-1]["learning"]["learnt_hash"]
+    here, ros = reports
+    assert here["learning"] == ros["learning"] and here["commands_sha256"] == ros["commands_sha256"]
+    before = controller_of(read_controller_file("lane_car/rstdp.yaml"), rewards=True)
+    assert here["learning"]["learnt_sha256"] != before.account()["learnt_sha256"]
+    outcome = replay(bag, None, None, Topics())
+    assert outcome.identical and outcome.contents.rewards.keys() == outcome.commands.keys()
+    rewards = np.array([*outcome.contents.rewards.values()])
+    assert len(np.unique(rewards[:, 0])) > 10 and np.isnan(rewards[:, 1]).all()  # the speed is not judged
 
 
 @pytest.mark.lockstep

@@ -100,6 +100,15 @@ def test_only_the_controller_may_command_the_gate_and_only_the_gate_the_robot():
             assert set(speakers) == {f"/{speaker}"}
 
 
+def test_rewards_go_from_the_simulator_to_the_controller_where_they_are_asked_for():
+    for rewards in (False, True):
+        enclaves = permissions(GraphOptions("lane_car", rewards=rewards))
+        speakers = {e for e, nodes in enclaves.items() for may in nodes.values() if "/reward" in may.publish}
+        listeners = {e for e, nodes in enclaves.items() for may in nodes.values() if "/reward" in may.subscribe}
+        assert (speakers, listeners) == (({"/simulator"}, {"/controller"}) if rewards else (set(), set()))
+        assert ("/controller/reward" in enclaves["/controller"]["controller"].publish) == rewards
+
+
 def test_the_policy_is_of_the_form_of_sros2():
     enclaves = permissions(GraphOptions())
     root = ElementTree.fromstring(policy_xml(enclaves).encode())

@@ -52,5 +52,8 @@ def keystore_command(options: KeystoreOptions) -> int:
 
 def _enclaves(options: SecurityOptions) -> Enclaves:
     return permissions(
-        GraphOptions(options.robot, simulated=not options.real, mode=options.mode, backend=options.backend)
+        GraphOptions(
+            options.robot, simulated=not options.real, mode=options.mode, backend=options.backend,
+            rewards=options.rewards,
+        )  # fmt: skip
     )

@@ -62,7 +62,8 @@ def permissions(options: GraphOptions) -> dict[str, dict[str, Permissions]]:
     attends = _supervisor(names)
     watchers = {SUPERVISOR: attends, BRINGUP: _logging(attends)}
     if options.simulated:
-        mine = (*_sensed(options), graph.CLOCK, graph.SPIKES_IN, graph.COMMAND, graph.E_STOP)
+        mine = (*_sensed(options), graph.CLOCK, graph.SPIKES_IN, graph.COMMAND, graph.E_STOP, graph.REWARD,
+                graph.TAKEN_REWARD)  # fmt: skip
         events = _seen(options)
         watched = (topic for topic in graph.topics(options) if topic in events or topic not in mine)
         watchers[MONITOR] = _plain(subscribe=tuple(watched))
@@ -108,9 +109,10 @@ def _seen(options: GraphOptions) -> tuple[str, ...]:
 def _simulator(options: GraphOptions) -> Permissions:
     command = graph.absolute(graph.command_places(options)[0].topic)
     diagnostics = (graph.DIAGNOSTICS,) if options.mode == "lockstep" else ()
+    rewards = (graph.REWARD,) if options.rewards else ()
     return Permissions(
         ("/rosout", "/parameter_events", graph.DIAGNOSTICS, "~/transition_event", graph.CLOCK, *_sensed(options),
-         graph.GROUND_TRUTH, graph.POSE),
+         graph.GROUND_TRUTH, graph.POSE, *rewards),
         (command, graph.PUSH, graph.SETPOINT, *diagnostics),
         (*PARAMETER_SERVICES, "~/get_type_description", *LIFECYCLE_SERVICES, "~/reset_world", "~/set_pause",
          "~/step_simulation"),
@@ -139,8 +141,9 @@ def _own(name: str, parameters: dict[str, Any], names: list[str]) -> Permissions
     if name == "controller":
         joints = parameters.get("joint_topics") or (parameters.get("joint_topic", graph.JOINT_STATES),)
         estimate = (graph.ESTIMATE,) if parameters.get("estimate_names") else ()
-        subscribed = (*dict.fromkeys(map(_absolute, joints)), *estimate)
-        return Permissions((graph.COMMAND,), subscribed, ("~/set_learning", "~/save_learnt"))
+        reward, taken = ((graph.REWARD,), (graph.TAKEN_REWARD,)) if parameters.get("rewards") else ((), ())
+        subscribed = (*dict.fromkeys(map(_absolute, joints)), *estimate, *reward)
+        return Permissions((graph.COMMAND, *taken), subscribed, ("~/set_learning", "~/save_learnt"))
     if name == "perception":
         events = parameters.get("events_topics") or (parameters.get("events_topic", graph.EVENTS),)
         spikes_in, spikes_out = ((graph.SPIKES_IN,), (graph.SPIKES_OUT,)) if offload else ((), ())

@@ -242,8 +242,9 @@ def arm(tmp_path, monkeypatch):
     return folder
 
 
-def test_train_write_and_run(arm, capsys):
-    (arm / "small.yaml").write_bytes(msgspec.yaml.encode(SMALL))
+@pytest.mark.parametrize("network", [SMALL, ADAPTING], ids=["plain", "adapting"])
+def test_train_write_and_run(arm, capsys, network):
+    (arm / "small.yaml").write_bytes(msgspec.yaml.encode(network))
     out = arm / "perception.nir"
     options = TrainOptions(str(arm), network=arm / "small.yaml", updates=3, logs=arm / "logs")
     assert train_command("perception", options) == 0
@@ -257,6 +258,10 @@ def test_train_write_and_run(arm, capsys):
     assert model.metadata["training_command"].endswith("--updates 3 --network small.yaml")
     assert model.metadata["training_seeds"] == [1_000_000_000, 1_000_000_003]
     assert model.metadata["training"]["network"]["layers"][0]["kernel"] == 5
+    rises = [p.rise for p in model.graph.populations.values() if p.adapts]
+    assert len(rises) == sum(layer.rise > 0 for layer in network.layers)
+    for rise in rises:  # of the description, with three steps of the optimiser
+        assert 0 < np.abs(rise - 0.3).max() < 0.05
 
 
 def new_trainer(robot, network, seed, folder):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,10 +145,13 @@ def new_loop(
     except BaseException:
         world.close()
         raise
-    judge = None
-    if rewards:
-        judge = lambda: decider.judge(world.task.reinforcement())  # type: ignore[union-attr]  # noqa: E731
+    judge = judge_of(world, decider) if rewards else None
     return Loop(world, estimator, decider, robot.gate_limits(decider.command_limits), judge)
+
+
+def judge_of(world: World, controller: Any) -> Callable[[], None]:
+    """What gives a controller that learns by reward the reward of the world's present state."""
+    return lambda: controller.judge(world.task.reinforcement())
 
 
 def _expert_loop(world: World) -> Loop:

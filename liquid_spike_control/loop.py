@@ -204,6 +204,7 @@ class Loop:
 
     Attributes:
         sensing: the latest sensing; :meth:`tick` decides on it.
+        judge: as given.
     """
 
     def __init__(
@@ -211,7 +212,7 @@ class Loop:
         judge: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self.world, self.estimator, self.controller, self.limits = world, estimator, controller, limits
-        self._judge = judge
+        self.judge = judge
         self._nominal_s = world.robot.period_s
 
     def reset(self, seed: int, start_ns: int = 0) -> None:
@@ -233,8 +234,8 @@ class Loop:
         last, self._last_stamp_ns = self._last_stamp_ns, stamp
         elapsed = self._nominal_s if last is None else (stamp - last) * 1e-9
         observation = observation_for(self.controller.observation_names, sensing.readings, estimate)
-        if self._judge is not None:
-            self._judge()
+        if self.judge is not None:
+            self.judge()
         command = self.controller.step(observation, elapsed)
         self._gate, output, verdict = admit(self.limits, self._gate, command, stamp, stamp)
         return Decision(estimate, command, output, verdict)

@@ -278,11 +278,13 @@ class Variant(Entry, frozen=True):
         backend: what runs the perception's network, ``loihi`` or ``float``.
         controller: ``expert``, a model file, or ``file.py:Class`` of a controller in the folder, made with the task; by
             default the description's controller.
+        rewards: the controller goes on learning by the task's rewards; each episode begins with its file's weights.
     """
 
     estimates: str = "perception"
     backend: str = "loihi"
     controller: str = ""
+    rewards: bool = False
 
 
 def names(entries: Iterable[Reading | Setpoint | Camera | Estimate | Command]) -> tuple[str, ...]:

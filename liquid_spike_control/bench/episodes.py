@@ -61,7 +61,7 @@ def run_episode(loop: Loop, seed: int, history: History | None = None) -> Episod
     """
     if history is not None and isinstance(loop.estimator, SpikingEstimator):
         keeping = KeepingEstimator(loop.estimator, history)
-        loop = Loop(loop.world, keeping, loop.controller, loop.limits)
+        loop = Loop(loop.world, keeping, loop.controller, loop.limits, loop.judge)
     world = loop.world
     task = world.task
     errors, truths, latencies = [], [], []

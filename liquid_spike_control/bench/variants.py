@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..assembly import new_estimator, read_robot_controller
+from ..assembly import judge_of, new_estimator, read_robot_controller
 from ..errors import LiquidSpikeError, RobotError, TaskError
 from ..loop import Decider, Estimator, Loop
 from ..robot import ESTIMATORS, Robot, Variant
@@ -93,8 +93,13 @@ def loop_of_variant(
     task = task_of(robot, duration_s, **settings)
     decider: Decider
     path = controller_file(robot, variant, controller)
+    if variant.rewards and path is None:
+        remedy = "give the file of a controller that train reward made"
+        raise RobotError(f"{robot.source}: variants: rewards: {variant.controller} does not learn by reward; {remedy}")
     if path is not None:
-        decider = read_robot_controller(robot, path)
+        decider = read_robot_controller(robot, path, rewards=variant.rewards)
+        if variant.rewards:
+            decider.lasting = False  # type: ignore[union-attr]  # so that the order of the episodes does not matter
     elif variant.controller == EXPERT:
         decider = ExpertController(task.expert(), task)
     else:
@@ -111,7 +116,8 @@ def loop_of_variant(
     except BaseException:
         world.close()
         raise
-    return Loop(world, estimator, decider, robot.gate_limits(getattr(decider, "command_limits", None)))
+    limits = robot.gate_limits(getattr(decider, "command_limits", None))
+    return Loop(world, estimator, decider, limits, judge_of(world, decider) if variant.rewards else None)
 
 
 def _made(robot: Robot, field: str, place: str, argument: MujocoTask | World) -> Any:

@@ -122,6 +122,7 @@ class RewardController(LearningController):
     Attributes:
         outputs: the network, and what it has learnt; ``adaptation`` too, where it learns.
         learnt_names: of the commands that are learnt.
+        lasting: where it learns, an episode begins with all that was learnt before; if not, with the file's weights.
 
     Raises:
         TaskError: the backend has no plastic synapses.
@@ -136,7 +137,7 @@ class RewardController(LearningController):
         if backend != "loihi":
             raise TaskError(f"{file.source}: learning: backend '{backend}' has no plastic synapses; give loihi")
         self.outputs = SpikingAdaptation(file.network, file.weights, guarded=guarded)
-        self.outputs.learning = training
+        self.outputs.learning = self.lasting = training
         super().__init__(file, self.outputs, learns=training)
         self._inputs, self._learnt = np.array(file.inputs, int), np.array(file.learnt, int)
         self.learnt_names = tuple(file.command_names[k] for k in file.learnt)
@@ -151,12 +152,12 @@ class RewardController(LearningController):
         return (self._reward,)
 
     def reset(self) -> None:
-        """Begin an episode; where it learns, with all that was learnt before."""
+        """Begin an episode; where it learns, with all that was learnt before, if that is lasting."""
         self._reward[:] = 0
-        if self.adaptation is None:
-            self.outputs.reset()
-        else:
+        if self.lasting:
             self.outputs.rest()
+        else:
+            self.outputs.reset()
 
     def rest(self) -> None:
         """Forget the reward, spikes and currents; what was learnt stays."""

@@ -12,6 +12,7 @@ import pytest
 from cli_here import cli
 
 from liquid_spike_control.assembly import read_robot_controller, read_robot_perception
+from liquid_spike_control.bench.episodes import run_episode
 from liquid_spike_control.bench.sweep import largest_survived, sweep_of
 from liquid_spike_control.bench.variants import loop_of_variant, variants_of
 from liquid_spike_control.checkpoint import read_controller, write_controller
@@ -215,3 +216,17 @@ def test_files_that_were_changed_after_training_are_refused(tmp_path):
 def test_the_shipped_models_say_how_they_were_made():
     assert read_perception_model(PERCEPTION).metadata["training_command"] == "liquid-spike train perception pencil"
     assert read_controller(CONTROLLER).training_command == "liquid-spike train controller pencil"
+
+
+def test_a_variant_that_learns_by_reward_begins_each_episode_anew():
+    robot, rewards = robot_named("lane_car"), []
+    for learns, seeds in ((True, (1000, 1001)), (True, (1001,)), (False, (1001,))):
+        variant = Variant(estimates="truth", controller="rstdp.yaml", rewards=learns)
+        with (loop := loop_of_variant(robot, variant, duration_s=3.0)).world:
+            rewards.append([run_episode(loop, seed).reward for seed in seeds][-1])
+            assert (loop.controller.account() != {}) == learns
+    after_another, alone, still = rewards
+    assert after_another == alone != still
+    for controller, error in (("expert", RobotError), ("ncp.safetensors", ModelError)):
+        with pytest.raises(error, match="does not learn by reward; give "):
+            loop_of_variant(robot, Variant(estimates="truth", controller=controller, rewards=True))

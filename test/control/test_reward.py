@@ -167,6 +167,21 @@ def test_what_does_not_learn_by_reward_is_named():
         running(reward=0)
 
 
+def test_what_was_learnt_lasts_or_each_episode_begins_anew():
+    lasts, anew = running(reward=8.0), running(reward=8.0)
+    anew.lasting = False
+    driven(lasts, 300, 0.0)
+    for c in (lasts, anew):
+        first = [c.step(np.array([0.1, 0.0]), DT).tobytes() for _ in range(5)]
+        for _ in range(100):
+            c.judge(np.array([0.0, 1.0]))
+            c.step(np.array([0.1, 0.0]), DT)
+        c.judge(np.array([0.0, np.nan]))
+        c.reset()
+        assert c.outputs.weights.any() == c.lasting and c.learning == (not c.lasting)
+    assert first == [anew.step(np.array([0.1, 0.0]), DT).tobytes() for _ in range(5)]
+
+
 RSTDP = ("run", "lane_car", "--in-process", "--controller-model", "lane_car/rstdp.yaml", "--duration", "0.4")
 
 

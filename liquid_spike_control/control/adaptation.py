@@ -190,8 +190,9 @@ class SpikingAdaptation:
     def frozen(self) -> str:
         """Why learning has frozen itself; empty while it has not."""
         limit, saturated = MOST_AT_LIMIT_S, self.description.most_saturated
+        of = "a command's" if self.description.each_command else "the"
         return (
-            "", f"more than {100 * saturated:g} % of the weights ran to their bound",
+            "", f"more than {100 * saturated:g} % of {of} weights ran to their bound",
             f"the learnt term was at its limit for {limit:g} s", "a reward was not finite",
         )[self._counts[3]]  # fmt: skip
 
@@ -252,10 +253,17 @@ class SpikingAdaptation:
         if counts[1] * self.description.period_s > MOST_AT_LIMIT_S:
             self.freeze(AT_LIMIT)
         elif counts[0] % CHECK_EVERY == 0:
-            if self._plastic.saturated > self.description.most_saturated:
+            if self._most_saturated() > self.description.most_saturated:
                 self.freeze(SATURATED)
             elif not at_limit:
                 self._within[:] = self._plastic.weights
+
+    def _most_saturated(self) -> float:
+        """Part of the weights at a bound: of all, or of the command of which most are."""
+        if not self.description.each_command:
+            return self._plastic.saturated
+        at_bound = self._plastic.at_bound
+        return max(float(at_bound[own].mean()) for own in self._signs != 0)
 
     def freeze(self, why: int) -> None:
         """Stop learning, with the weights of the last check that found them within bounds, until it is turned on.

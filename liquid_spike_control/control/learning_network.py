@@ -54,8 +54,9 @@ class LearningNetwork:
 
     #: Of the file's entry, for messages.
     entry: ClassVar[str] = "adaptation"
-    #: Guarded learning freezes where more than this part of the weights is at a bound.
+    #: Guarded learning freezes where more than this part of the weights is at a bound; of all, or of any one command's.
     most_saturated: ClassVar[float] = 0.05
+    each_command: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self._check(

@@ -59,6 +59,7 @@ class RewardNetwork(LearningNetwork):
     entry: ClassVar[str] = "learning"
     #: Half is all of the neurons of one sign, which runaway learning comes to; learning well drives many there, too.
     most_saturated: ClassVar[float] = 0.48
+    each_command: ClassVar[bool] = True
 
     def network(self) -> LoihiNetwork:
         """The network before it has learnt anything: its plastic weights are 0."""

@@ -143,7 +143,7 @@ def test_a_reward_that_is_not_finite_freezes_learning():
     ("full_rate", "reward", "why"),
     [
         (0.15, 10.0, "the learnt term was at its limit for 2 s"),
-        (1.0, 127.0, "more than 48 % of the weights ran to their bound"),
+        (1.0, 127.0, "more than 48 % of a command's weights ran to their bound"),
     ],
 )
 def test_learning_that_leaves_its_bounds_freezes(full_rate, reward, why):
@@ -154,6 +154,19 @@ def test_learning_that_leaves_its_bounds_freezes(full_rate, reward, why):
         assert abs(c.step(np.array([x, 0.0]), DT)[1]) <= 2.0
     assert c.account()["learning"] == f"frozen: {why}"
     assert c.account()["learnt_saturated"] <= 0.48  # those of the last check
+
+
+def test_one_command_that_runs_away_freezes_learning_whatever_the_others_do():
+    network = RewardNetwork(
+        centres=(0.0,), scales=(0.5,), limits=(2.0,) * 4, errors=(REWARD_UNIT,) * 4, period_s=DT, full_rate=1.0
+    )  # fmt: skip
+    names = {"command_names": tuple("abcd"), "command_units": ("m/s",) * 4, "command_limits": (2.0,) * 4}
+    c = running(reward=127.0, network=network, learnt=(0, 1, 2, 3), passed=(), **names)
+    for x in np.random.default_rng(0).uniform(-0.6, 0.6, 2000):
+        c.judge(np.array([0.0, 0.0, 1.0, 0.0]))
+        c.step(np.array([x, 0.0]), DT)
+    assert c.account()["learning"] == "frozen: more than 48 % of a command's weights ran to their bound"
+    assert c.account()["learnt_saturated"] < 0.13
 
 
 def test_what_does_not_learn_by_reward_is_named():

@@ -178,9 +178,13 @@ class PlasticSynapses:
     @property
     def saturated(self) -> float:
         """Fraction of the weights that lie on a bound, 0 .. 1; an excitatory or inhibitory weight of 0 is none."""
+        return float(self.at_bound.mean()) if self._weights.size else 0.0
+
+    @property
+    def at_bound(self) -> np.ndarray:
+        """Which weights lie on a bound other than 0, bool ``(n_target, n_source)``."""
         low, high = self.rule.weight_range
-        ends = [bound for bound in (low, high) if bound != 0]
-        return float(np.isin(self._weights, ends).mean()) if self._weights.size else 0.0
+        return np.isin(self._weights, [bound for bound in (low, high) if bound != 0]).T
 
     @property
     def work(self) -> tuple[int, int]:

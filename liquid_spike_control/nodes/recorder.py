@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from rclpy.parameter import Parameter
@@ -12,6 +13,9 @@ from .diagnostics import ERROR
 from .graph_node import GraphNode, wait_until
 from .process import run
 from .recording import Recording
+
+#: Without topics that are given, activation waits so long for the publishers of those that there are [s].
+MATCH_S = 1.0
 
 
 class RecorderNode(GraphNode):
@@ -48,12 +52,20 @@ class RecorderNode(GraphNode):
         self._recording.description.add(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
 
     def activate(self) -> None:
-        """Begin when every topic given is connected, so that the first message is not lost."""
+        """Begin when every topic given is connected, so that the first message is not lost; else with the topics that
+        there are, for which those of the graph's other nodes have been made.
+        """
         if self._recording is None:
             raise GraphError(f"{self._output} is closed; configure the node again, with another output")
-        wait_until(
-            self._recording.matched, lambda: "some recorded topics have no publisher; start the whole graph"
-        )
+        if self._topics:
+            wait_until(
+                self._recording.matched, lambda: "some recorded topics have no publisher; start the whole graph"
+            )
+            return
+        self._recording.look(now=True)
+        deadline = time.monotonic() + MATCH_S
+        while not self._recording.matched() and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def deactivate(self) -> None:
         """Write what is left, and the file's summary."""

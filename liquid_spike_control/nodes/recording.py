@@ -153,9 +153,9 @@ class Recording:
         """Whether every topic given at the start has its publisher."""
         return self._capture.matched()
 
-    def look(self) -> None:
-        """Ask nodes, renew subscriptions and find new topics, at most every :data:`DISCOVER_S`."""
-        if time.monotonic() - self._discovered < DISCOVER_S:
+    def look(self, now: bool = False) -> None:
+        """Ask nodes, renew subscriptions and find new topics; at most every :data:`DISCOVER_S`, but for ``now``."""
+        if not now and time.monotonic() - self._discovered < DISCOVER_S:
             return
         self._discovered = time.monotonic()
         self.description.ask()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -20,7 +21,8 @@ MATCH_S = 1.0
 
 class RecorderNode(GraphNode):
     """Writes while active; the file is complete when the node is deactivated, and whole up to the last half second
-    if it never is.
+    if it never is. Where the file exists, as for a recorder that is brought up again, another is written beside it,
+    with a number in its name.
 
     The SHA-256 of the model files are in the file's metadata as ``custom_data``, where ``rosbags`` and
     ``ros2 bag info`` show them, and on :data:`~..records.mcap_file.GRAPH_TOPIC` with the nodes' parameters.
@@ -48,7 +50,10 @@ class RecorderNode(GraphNode):
     def configure(self) -> None:
         """Open the file and subscribe."""
         everything: set[str] | None = None if self._topics else set()
-        self._recording = Recording(self._output, self, tuple(self._topics or ()), everything, tuple(self._types or ()))
+        output = unused(self._output)
+        if output != self._output:  # a robot does not stop for its recorder
+            self.get_logger().warning(f"{self._output} exists; recording into {output}")
+        self._recording = Recording(output, self, tuple(self._topics or ()), everything, tuple(self._types or ()))
         self._recording.description.add(self.get_fully_qualified_name(), {"mode": self.mode} | self._models)
 
     def activate(self) -> None:
@@ -96,6 +101,15 @@ class RecorderNode(GraphNode):
         else:
             self.diagnostics.values["messages"] = self._recording.counts.total()
             self.diagnostics.values["bytes"] = self._recording.file.size
+
+
+def unused(path: Path) -> Path:
+    """The path, or the first of path_2, path_3 and so on that does not exist."""
+    numbers = itertools.count(2)
+    found = path
+    while found.exists():
+        found = path.with_stem(f"{path.stem}_{next(numbers)}")
+    return found
 
 
 def main() -> None:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """``liquid-spike record`` beside a real graph, ended by Ctrl-C and by SIGKILL; and the replay of what it recorded."""
 
+import gc
 import itertools
 import signal
 import subprocess
 import sys
 
 import pytest
+import rclpy
 from cli_here import cli
 from processes import command, models, run, wait_for
 
 from liquid_spike_control.nodes import graph
+from liquid_spike_control.nodes.recorder import RecorderNode
 from liquid_spike_control.records.bag import Bag
 from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, file_hash
 from liquid_spike_control.records.replay import replay
@@ -215,6 +218,24 @@ def test_nothing_to_record_is_reported(ros_domain, tmp_path):
     assert process.returncode == 1, log
     assert "no message on /silent" in said
     assert list(Bag(tmp_path / "o.mcap").messages()) == []
+
+
+def test_a_recorder_that_is_brought_up_again_goes_on_in_another_file(ros_domain, tmp_path, capfd):
+    """As after a SIGKILL: the files of the first processes are there, and stay as they are."""
+    path, others = tmp_path / "robot.mcap", [tmp_path / f"robot_{k}.mcap" for k in (2, 3)]
+    for file in (path, others[0]):
+        file.write_bytes(b"cut")
+    rclpy.init(args=["recorder", "--ros-args", "-p", f"output:={path}"])
+    node = RecorderNode()
+    try:
+        for change in (node.trigger_configure, node.trigger_activate, node.trigger_deactivate):
+            assert change().name == "SUCCESS"
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+        gc.collect()
+    assert path.read_bytes() == others[0].read_bytes() == b"cut" and not Bag(others[1]).cut
+    assert f"{path} exists; recording into {others[1]}" in capfd.readouterr().err
 
 
 @pytest.mark.lockstep

@@ -66,7 +66,8 @@ class MujocoTask:
     covered_m: float | None = None
     #: Where the robot is, seen from above, ``(2,)`` [m], for pictures of its way; None where it does not travel.
     place_m: np.ndarray | None = None
-    #: Its episodes bring faults of sensing and timing of their own, so that none are added in comparisons.
+    #: Its episodes bring faults of sensing and timing of their own, so that none are added in comparisons, except to
+    #: the contrast thresholds of its cameras.
     own_faults: bool = False
     #: How imitation of its expert differs from other tasks': fields of :class:`~..training.dagger.DaggerTraining`.
     imitation: Mapping[str, Any] = MappingProxyType({})

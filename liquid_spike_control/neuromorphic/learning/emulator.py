@@ -21,6 +21,7 @@ import dataclasses
 
 import numpy as np
 
+from ...errors import LearningRuleError
 from ...types import SpikeTrain
 from ..emulator import delivery as d
 from ..emulator import kernels
@@ -65,6 +66,10 @@ class PlasticEmulator(LoihiEmulator):
 
     def _synapses(self, number: int, c: Dense, row: np.ndarray, names: list[str]) -> PlasticSynapses:
         assert c.learning is not None
+        for axon, _ in c.learning.reward_axons or ():
+            if axon >= self.n_inputs:
+                remedy = f"the network has inputs 0 .. {self.n_inputs - 1}"
+                raise LearningRuleError(f"{c.learning.name}: reward_axons: {axon}; {remedy}")
         n_target, n_source = c.shape
         delayed = row[d.C_KIND] == d.DELAYED
         length = n_target if delayed else int(row[d.C_ROW])
@@ -137,12 +142,14 @@ class PlasticEmulator(LoihiEmulator):
             raise ValueError(f"input spikes must have indices in 0 .. {self.n_inputs - 1}")
         until = int(self._counters[kernels.N_STEPS]) + len(indptr) - 1
         tables = np.stack([synapses.table(until) for synapses in self.plastic])
-        if not any(synapses.rule.surrogate for synapses in self.plastic):
+        if not any(synapses.rule.surrogate or synapses.rule.reward_axons for synapses in self.plastic):
             advance_and_learn(self._memory, tables, outputs, indptr, ids, self.n_inputs, out_indptr, out_ids)
             return
         out_indptr[0] = end = 0
         one = np.zeros(2, np.int64)
         for k in range(len(indptr) - 1):
+            for synapses in self.plastic:
+                synapses.take_rewards(ids[indptr[k] : indptr[k + 1]])
             advance_and_learn(self._memory, tables, outputs, indptr[k : k + 2], ids, self.n_inputs, one, out_ids[end:])
             out_indptr[k + 1] = end = end + int(one[1])
             kernels.settle(self._memory)

@@ -166,6 +166,20 @@ class PlasticSynapses:
             raise LearningRuleError(f"{rule.name}: the reinforcement is not finite; leave it as it is in such a step")
         self._y[TRACES.index(rule.reinforcement) - 2] = np.clip(np.rint(given), -128, 127)
 
+    def take_rewards(self, ids: np.ndarray) -> None:
+        """Add the impulses of reward axons to the reinforcement; :class:`~.emulator.PlasticEmulator` does it.
+
+        Args:
+            ids: input spikes of a step, ``(n,)``.
+        """
+        rule = self.rule
+        if rule.reinforcement is None or not rule.reward_axons:
+            return
+        total = sum(impulse * int((ids == axon).sum()) for axon, impulse in rule.reward_axons)
+        if total:
+            trace = self._y[TRACES.index(rule.reinforcement) - 2]
+            trace[:] = np.clip(trace + total, -128, 127)
+
     def approach(self, nearness: np.ndarray) -> None:
         """Set the surrogate, which counts in the next step's learning; :class:`~.emulator.PlasticEmulator` does it.
 

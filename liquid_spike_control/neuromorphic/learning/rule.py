@@ -63,6 +63,8 @@ class LearningRule:
         x1, x2, y1, y2, y3: the traces; None where the rule reads none.
         reinforcement: the trace of the target that takes no spikes but what
             :meth:`~.plastic.PlasticSynapses.reinforce` sets: the third factor, -128 .. 127, one number a neuron.
+        reward_axons: reinforcement channels, each an input axon and its impulse, a whole number of -128 .. 127: a spike
+            of the axon adds the impulse to the reinforcement of all targets, before the learning of its step.
         surrogate: the trace of the target that takes no spikes but the pseudo-derivative of its spikes with respect to
             its voltage v, ``max(0, 1 - |v - threshold| / threshold)`` (1 where it spikes) in units of 1/64. The one of
             a step counts in the next one. A neuron of Loihi 2 can write such a trace, one of Loihi 1 cannot.
@@ -87,6 +89,7 @@ class LearningRule:
     y2: Trace | None = None
     y3: Trace | None = None
     reinforcement: Literal["y1", "y2", "y3"] | None = None
+    reward_axons: tuple[tuple[int, int], ...] | None = None
     surrogate: Literal["y1", "y2", "y3"] | None = None
     epoch: int = 1
     sign: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
@@ -102,6 +105,7 @@ class LearningRule:
         for name in TRACES:
             self._check_trace(name)
         self._check_held()
+        self._check_reward_axons()
         decimations = sorted({p.decimation for p in self.products if p.gate == "u"})
         self._check(
             len(decimations) < 2, f"u{decimations} in one rule", "the chip has one decimation a rule; choose one"
@@ -167,6 +171,24 @@ class LearningRule:
         twice = self.surrogate is not None and self.surrogate == self.reinforcement
         self._check(not twice, f"{self.surrogate} is reinforcement and surrogate", "give each a trace of its own")
         self._check(self.surrogate is None or self.epoch == 1, "a surrogate and an epoch above 1", "use an epoch of 1")
+
+    def _check_reward_axons(self) -> None:
+        if self.reward_axons is None:
+            return
+        self._check(
+            self.reinforcement is not None, "reward_axons and no reinforcement",
+            "name the trace that they add to, reinforcement='y3'",
+        )  # fmt: skip
+        self._check(self.epoch == 1, "reward_axons and an epoch above 1", "use an epoch of 1")
+        axons = [axon for axon, _ in self.reward_axons]
+        self._check(len(set(axons)) == len(axons), "an axon is among reward_axons twice", "give each once")
+        for axon, impulse in self.reward_axons:
+            whole = axon == int(axon) and math.isfinite(impulse) and impulse == int(impulse)
+            self._check(
+                whole and axon >= 0 and -128 <= impulse <= MOST_TRACE,
+                f"a reward axon of {axon:g} with an impulse of {impulse:g}",
+                "give the number of an input and a whole impulse, -128 .. 127",
+            )
 
     @cached_property
     def sums(self) -> dict[str, tuple[Product, ...]]:
@@ -246,6 +268,8 @@ class LearningRule:
             value = getattr(self, field.name)
             if isinstance(value, Trace):
                 value = [float(value.impulse), "inf" if math.isinf(value.tau) else float(value.tau)]
+            elif field.name == "reward_axons" and value is not None:
+                value = [[int(axon), int(impulse)] for axon, impulse in value]
             elif isinstance(value, tuple):
                 value = [int(v) for v in value]
             if value is not None:
@@ -271,6 +295,9 @@ class LearningRule:
             if "bounds" in arguments:
                 least, most = arguments["bounds"]
                 arguments["bounds"] = int(least), int(most)
+            if "reward_axons" in arguments:
+                pairs = [(int(axon), int(impulse)) for axon, impulse in arguments["reward_axons"]]
+                arguments["reward_axons"] = tuple(pairs)
             return cls(**arguments)
         except (TypeError, ValueError) as error:
             raise LearningRuleError(f"learning rule: {error}; write the file again") from None

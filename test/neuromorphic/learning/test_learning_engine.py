@@ -205,6 +205,43 @@ def test_reinforcement_lasts_as_long_as_its_trace():
         assert emulator.plastic[0].weights.ravel().tolist() == [3 * last, -4 * last]
 
 
+def test_rewards_that_come_as_spikes_teach_as_reinforcement_does():
+    """Two channels of either sign, one of two spikes in a step's stead; and in pieces, with a state in between."""
+    rng = np.random.default_rng(3)
+    options = {"dt": "2^-1*x1*y0 - 2^-2*t*u0", "y3": Trace(0, 4), "reinforcement": "y3", "x1": TRACES["x1"]}
+    weights = rng.integers(20, 90, (6, 12))
+    weights[:, 10:] = 0
+
+    def network(**more):
+        taught = LearningRule("2^-4*t*y3*u0", **options, **more)
+        neurons = {"n": Population(6, du=1500, dv=400, vth=120)}
+        return LoihiNetwork(12, neurons, [Dense("input", "n", weights, learning=taught)])
+
+    by_axon = PlasticEmulator(network(reward_axons=((10, 40), (11, -70))))
+    by_hand = PlasticEmulator(network())
+    steps = [np.flatnonzero(rng.random(12) < np.r_[np.full(10, 0.3), 0.1, 0.1]).tolist() for _ in range(200)]
+    whole = SpikeTrain.from_steps(steps)
+    by_axon.run(whole)
+    for ids in steps:
+        if reward := 40 * (10 in ids) - 70 * (11 in ids):
+            by_hand.plastic[0].reinforce(by_hand.plastic[0].trace("y3") + reward)
+        by_hand.run(SpikeTrain.from_steps([ids]))
+    assert np.array_equal(by_axon.plastic[0].weights, by_hand.plastic[0].weights)
+    assert np.abs(by_axon.plastic[0].weights[:, :10] - weights[:, :10]).mean() > 2
+    in_pieces = PlasticEmulator(network(reward_axons=((10, 40), (11, -70))))
+    in_pieces.run(SpikeTrain.from_steps(steps[:70]))
+    state = in_pieces.state
+    in_pieces.run(SpikeTrain.from_steps(steps[:30]))
+    in_pieces.state = state
+    in_pieces.run(SpikeTrain.from_steps(steps[70:]))
+    assert all(np.array_equal(a, b) for a, b in zip(in_pieces.state, by_axon.state, strict=True))
+    still = PlasticEmulator(network(reward_axons=((10, 0), (11, 0))))
+    still.run(whole)
+    assert np.array_equal(still.plastic[0].weights, weights)
+    with pytest.raises(LearningRuleError, match=r"rule: reward_axons: 12; the network has inputs 0 .. 11"):
+        PlasticEmulator(network(reward_axons=((12, 1),)))
+
+
 def test_bad_reinforcement_is_refused_and_changes_nothing():
     taught = LearningRule("x0*y3", y3=Trace(0, 5), reinforcement="y3", name="taught")
     synapses = driven(taught, np.zeros((2, 1), int)).plastic[0]

@@ -23,6 +23,7 @@ def test_large_constants_become_powers_and_a_second_gate_a_factor():
 
 
 X, Y = Trace(16, 20), Trace(16, 20)
+REWARDED = {"dw": "x0*y3", "y3": Trace(0, 5), "reinforcement": "y3"}
 REFUSED = {
     "rule: dw: x1 has no gate; multiply it by x0, y0 or u0 .. u9": {"dw": "x1"},
     "rule: dw: 'z1' is no factor; known are x0": {"dw": "x0*z1"},
@@ -53,6 +54,12 @@ REFUSED = {
     "sign both; use mixed, excitatory, inhibitory": {"dw": "x0", "sign": "both"},
     "bounds -3 .. 20; excitatory weights lie in 0 .. 255": {"dw": "x0", "sign": "excitatory", "bounds": (-3, 20)},
     "y1 is the reinforcement and takes spikes; give y1=Trace(0, tau)": {"dw": "x0*y1", "reinforcement": "y1"},
+    "reward_axons and no reinforcement; name the trace": {"dw": "x0*y1", "reward_axons": ((3, 1),)},
+    "reward_axons and an epoch above 1; use an epoch of 1": {**REWARDED, "reward_axons": ((3, 1),), "epoch": 2},
+    "an axon is among reward_axons twice": {**REWARDED, "reward_axons": ((3, 1), (3, 2))},
+    "a reward axon of 3 with an impulse of nan; give the number": {**REWARDED, "reward_axons": ((3, float("nan")),)},
+    "a reward axon of 3 with an impulse of 128": {**REWARDED, "reward_axons": ((3, 128),)},
+    "a reward axon of -1 with an impulse of 1": {**REWARDED, "reward_axons": ((-1, 1),)},
     "Brian2Loihi has dw only": {"dw": "x0", "dt": "x0", "arithmetic": "brian2loihi"},
 }
 
@@ -68,7 +75,7 @@ def test_what_the_chip_cannot_hold_is_refused_in_one_line(message):
 def test_a_rule_goes_through_a_file_s_table():
     rule = LearningRule(
         "2^-1*x1*y3*u1", dt="x0", x1=Trace(1.5, 7), y3=Trace(0, float("inf")), reinforcement="y3", bounds=(-5, 9),
-        seed=4,
+        reward_axons=((0, 20), (3, -128)), seed=4,
     )  # fmt: skip
     assert LearningRule.from_table(rule.to_table()) == rule
     with pytest.raises(LearningRuleError, match="learning rule: dx: no such field"):

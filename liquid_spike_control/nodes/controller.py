@@ -150,7 +150,7 @@ class ControllerNode(GraphNode):
         if ignored := [name for name in self._setpoint_names or () if name not in file.observation_names]:
             self.get_logger().warning(f"{file.source} does not follow these setpoints: {', '.join(ignored)}")
         self._controller = controller_of(file, self._backend, self._rewarded)
-        self._pupil: Any = self._controller if self._rewarded else None
+        self._judged: Any = self._controller if self._rewarded else None
         self._controller.warm()
         self._learner: Any = getattr(self._controller, "adaptation", None)
         if self._learner is not None:
@@ -322,7 +322,7 @@ class ControllerNode(GraphNode):
         self._change_learning(stamp)
         taken, self._reward = self._reward, None
         if taken is not None:
-            self._pupil.judge(taken.values)
+            self._judged.judge(taken.values)
         command = self._controller.step(observation, elapsed_s)
         if self._controller.poisoned > poisoned:
             named = zip(self._controller.observation_names, observation, strict=True)
@@ -346,7 +346,7 @@ class ControllerNode(GraphNode):
         if taken is None:
             return ""
         named = zip(taken.names, taken.values, strict=True)
-        broken = [name for name, value in named if name in self._pupil.learnt_names and not np.isfinite(value)]
+        broken = [name for name, value in named if name in self._judged.learnt_names and not np.isfinite(value)]
         return f" ({', '.join(broken)})" if broken else ""
 
     def _awaits_reward(self, stamp: int) -> bool:

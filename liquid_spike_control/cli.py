@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from contextlib import redirect_stdout, suppress
 from typing import Annotated, Literal, NoReturn
@@ -464,8 +465,24 @@ def _refuse(error: LiquidSpikeError) -> NoReturn:
     sys.exit(error.status)
 
 
+def _interrupted() -> NoReturn:
+    print("liquid-spike: interrupted", file=sys.stderr)
+    # CPython remembers an interrupt that left an exec() of a string, as where numba compiles, and under `python -m`
+    # ends by the signal instead of the status; another exec() clears that
+    exec("")
+    sys.exit(130)
+
+
 def main() -> None:
     """Console script: status 2 and one line for an error that the user can correct, 130 after Ctrl-C."""
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         status = _command()
         sys.stdout.flush()  # here, where a full disk behind it can be reported
@@ -473,19 +490,19 @@ def main() -> None:
     except LiquidSpikeError as error:
         _refuse(error)
     except ImportError as error:
+        if came:  # a library may report an interrupt of its import as another error
+            _interrupted()
         if missing := missing_package(error) or missing_gl(error):
             _refuse(missing)
         raise
     except RuntimeError as error:
+        if came:
+            _interrupted()
         if explained := kernel_cache.explain(error):
             _refuse(explained)
         raise
     except KeyboardInterrupt:
-        print("liquid-spike: interrupted", file=sys.stderr)
-        # CPython remembers an interrupt that left an exec() of a string, as where numba compiles, and under `python -m`
-        # ends by the signal instead of the status; another exec() clears that
-        exec("")
-        sys.exit(130)
+        _interrupted()
     except BrokenPipeError:  # the reader closed the pipe, as in `liquid-spike --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
         sys.exit(141)  # as a process that SIGPIPE ended
@@ -496,6 +513,8 @@ def main() -> None:
         _say(f"standard output: {error.strerror}; make room, or send it elsewhere")
         sys.exit(1)
     except Exception as error:  # AttributeError or ctypes.ArgumentError, as PyOpenGL likes
+        if came:
+            _interrupted()
         if without := missing_gl(error):
             _refuse(without)
         raise

@@ -8,6 +8,7 @@ import re
 import select
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from rich.table import Table
 from sources import ROOT, modules
 
 from liquid_spike_control import __version__, completion
+from liquid_spike_control import cli as entry
 from liquid_spike_control.bench import sweep
 from liquid_spike_control.checkpoint import read_controller
 from liquid_spike_control.cli import app
@@ -290,3 +292,31 @@ def test_ctrl_c_while_numba_compiles_has_the_same_status(tmp_path):
     )
     done = subprocess.run([sys.executable, "-m", "compiling"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "liquid-spike: interrupted\n")
+
+
+@pytest.mark.parametrize("error", [ImportError("initialization failed"), TypeError("argument 1: KeyboardInterrupt"),
+                                   RuntimeError("in a library")])  # fmt: skip
+def test_an_interrupt_that_a_library_reports_as_another_error_is_one(monkeypatch, capsys, error):
+    """As MuJoCo's extensions and PyOpenGL do while they are imported."""
+
+    def command():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise error from None
+
+    def failing():
+        raise error
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(entry, "_command", command)
+        with pytest.raises(SystemExit) as end:
+            entry.main()
+        assert end.value.code == 130 and capsys.readouterr().err == "liquid-spike: interrupted\n"
+        monkeypatch.setattr(entry, "_command", failing)
+        with pytest.raises(type(error)):
+            entry.main()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -63,10 +64,21 @@ def _unusable(command: str, error: ImportError) -> GraphError:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait: rclpy reports an import that is interrupted as a missing C extension."""
-    signals = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    """Ctrl-C and SIGTERM wait: rclpy and PyOpenGL report an import that is interrupted as a library that is missing.
+
+    Handlers hold them, in the main thread, which is the one that runs handlers. A mask would hold them from one thread
+    alone, and a thread of a numerical library would take them.
+    """
+    came: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT.value, signal.SIGTERM.value):
+            if signal.getsignal(number) is not None:  # one that Python has not set cannot be set again
+                before[number] = signal.signal(number, lambda number, _frame: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from liquid_spike_control.nodes import graph
 from liquid_spike_control.nodes.convert import to_ns
+from liquid_spike_control.nodes.ros import signals_held
 from liquid_spike_control.nodes.scheduling import priority_permitted
 from liquid_spike_control.records.mcap_file import GRAPH_TOPIC, file_hash
 
@@ -189,6 +191,27 @@ def test_ctrl_c_while_the_graph_starts(ros_domain, after_s):
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def test_signals_wait_for_an_import_whichever_thread_they_come_to():
+    """A thread that a numerical library has made takes a signal of the process, and the main thread its handler."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, args=(10,))
+    thread.start()
+    seen, before = [], signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            seen.append("the whole import")
+        assert seen == ["the whole import"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with signals_held():
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+        done.set()
+        thread.join()
 
 
 @pytest.mark.real_time

@@ -34,13 +34,6 @@ commands:
 
 
 @pytest.fixture
-def probe(ros_domain):
-    probe = Probe()
-    yield probe
-    probe.close()
-
-
-@pytest.fixture
 def slider(tmp_path):
     """The description of a robot, with a controller that knows nothing."""
     network = RewardNetwork(centres=(0.0,), scales=(0.5,), limits=(2.0,), errors=(REWARD_UNIT,), period_s=DT)

@@ -13,7 +13,7 @@ import rclpy
 from event_camera_msgs.msg import EventPacket
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
-from processes import ACTIVATE, CONFIGURE, DEACTIVATE, Probe, children_of, wait_for
+from processes import ACTIVATE, CONFIGURE, DEACTIVATE, children_of, wait_for
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from robots import parameters_file, process
 from sensor_msgs.msg import JointState
@@ -36,13 +36,6 @@ FILES = {
     "perception_model": shipped_model("pencil/perception.nir"),
     "controller_model": shipped_model("pencil/controller.safetensors"),
 }
-
-
-@pytest.fixture
-def probe(ros_domain):
-    probe = Probe()
-    yield probe
-    probe.close()
 
 
 @pytest.fixture

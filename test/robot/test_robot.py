@@ -7,16 +7,9 @@ import subprocess
 import time
 
 import pytest
-from processes import Probe, alive, children_of
+from processes import alive, children_of
 from robots import balanced, configured, graph, node_pid
 from std_msgs.msg import Float64MultiArray
-
-
-@pytest.fixture
-def probe(ros_domain):
-    probe = Probe()
-    yield probe
-    probe.close()
 
 
 @pytest.mark.real_time

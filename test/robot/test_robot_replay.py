@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from processes import Probe, command
+from processes import command
 from robots import CONFIG, process, robot
 
 from liquid_spike_control.records.replay import replay
@@ -13,13 +13,6 @@ from liquid_spike_control.records.setup import Topics
 from liquid_spike_control.resources import shipped_model
 
 PERCEPTION, CONTROLLER = shipped_model("pencil/perception.nir"), shipped_model("pencil/controller.safetensors")
-
-
-@pytest.fixture
-def probe(ros_domain):
-    probe = Probe()
-    yield probe
-    probe.close()
 
 
 @pytest.mark.real_time

@@ -6,17 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from processes import Probe, wait_for
+from processes import wait_for
 from robots import PATIENT, configured, graph, robot
 from sensor_msgs.msg import JointState
 from test_view_over_ros import Page
-
-
-@pytest.fixture
-def probe(ros_domain):
-    probe = Probe()
-    yield probe
-    probe.close()
 
 
 @pytest.mark.real_time

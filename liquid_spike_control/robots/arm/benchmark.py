@@ -234,6 +234,6 @@ def plot(report: dict, path: Path) -> None:
         axes.set(ylabel="tracking error [mrad]", title=title.get(change, "nothing changes"))
         axes.grid(alpha=0.3)
     panels[-1].set_xlabel("time [s]")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)  # upon no curve
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(f"arm, mean over seeds {report['seeds'][0]}:{report['seeds'][1]}", fontsize=10)
     save_figure(figure, path)

@@ -206,7 +206,7 @@ def test_reinforcement_lasts_as_long_as_its_trace():
 
 
 def test_rewards_that_come_as_spikes_teach_as_reinforcement_does():
-    """Two channels of either sign, one of two spikes in a step's stead; and in pieces, with a state in between."""
+    """Two channels, of either sign; and in pieces, with the state restored in between."""
     rng = np.random.default_rng(3)
     options = {"dt": "2^-1*x1*y0 - 2^-2*t*u0", "y3": Trace(0, 4), "reinforcement": "y3", "x1": TRACES["x1"]}
     weights = rng.integers(20, 90, (6, 12))

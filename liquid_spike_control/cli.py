@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from contextlib import redirect_stdout, suppress
 from typing import Annotated, Literal, NoReturn
@@ -13,6 +12,7 @@ from typing import Annotated, Literal, NoReturn
 import tyro
 
 from . import __version__, kernel_cache
+from .ctrl_c import note_interrupts
 from .errors import LiquidSpikeError
 from .extras import missing_gl, missing_package
 from .options import (
@@ -475,14 +475,7 @@ def _interrupted() -> NoReturn:
 
 def main() -> None:
     """Console script: status 2 and one line for an error that the user can correct, 130 after Ctrl-C."""
-    came: list[int] = []
-
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
+    came = note_interrupts()
     try:
         status = _command()
         sys.stdout.flush()  # here, where a full disk behind it can be reported

@@ -294,6 +294,40 @@ def test_ctrl_c_while_numba_compiles_has_the_same_status(tmp_path):
     assert (done.returncode, done.stderr) == (130, "liquid-spike: interrupted\n")
 
 
+def test_an_interrupt_that_python_drops_comes_again(tmp_path):
+    """As one that comes while a weak reference's callback runs, of which there are thousands while numba compiles."""
+    (tmp_path / "dropping.py").write_text(
+        "import os, signal, time\n"
+        "from liquid_spike_control import cli\n"
+        "class Dropping:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(20)\n"
+        "def command():\n"
+        "    Dropping()\n"
+        "    time.sleep(20)\n"
+        "cli._command = command\n"
+        "cli.main()\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "dropping.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "liquid-spike: interrupted\n")
+    assert time.monotonic() - began < 20
+
+
+def test_other_exceptions_that_python_drops_are_printed(tmp_path):
+    (tmp_path / "dropping.py").write_text(
+        "from liquid_spike_control import cli\n"
+        "class Dropping:\n"
+        "    def __del__(self):\n"
+        "        raise ValueError('lost')\n"
+        "cli._command = lambda: Dropping() and None\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "dropping.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "Exception ignored in" in done.stderr and "ValueError: lost" in done.stderr
+
+
 @pytest.mark.parametrize("error", [ImportError("initialization failed"), TypeError("argument 1: KeyboardInterrupt"),
                                    RuntimeError("in a library")])  # fmt: skip
 def test_an_interrupt_that_a_library_reports_as_another_error_is_one(monkeypatch, capsys, error):
@@ -310,6 +344,7 @@ def test_an_interrupt_that_a_library_reports_as_another_error_is_one(monkeypatch
         raise error
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # main replaces it
     try:
         monkeypatch.setattr(entry, "_command", command)
         with pytest.raises(SystemExit) as end:

@@ -50,7 +50,7 @@ class DeltaCode:
         spikes = np.zeros((len(signals), 2, signals.shape[1]), bool)
         for t, x in enumerate(signals):
             spikes[t, 0], spikes[t, 1] = x - reference >= self.threshold, reference - x >= self.threshold
-            reference += self.threshold * (spikes[t, 0].astype(np.int8) - spikes[t, 1])
+            reference += self.threshold * (spikes[t, 0].astype(np.int64) - spikes[t, 1])
         return SpikeTrain.from_dense(spikes.reshape(len(signals), -1)), reference
 
     def decode(self, spikes: SpikeTrain, reference: np.ndarray) -> np.ndarray:

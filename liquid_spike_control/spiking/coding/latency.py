@@ -34,8 +34,15 @@ class LatencyCode:
         Raises:
             TaskError: a value is no number.
         """
-        when = np.rint((1 - self.interval.fractions(values)) * (self.steps - 1)).astype(np.int64)
-        return SpikeTrain.from_dense(np.arange(self.steps)[:, None] == when)
+        return SpikeTrain.from_dense(np.arange(self.steps)[:, None] == self.first_spikes(values))
+
+    def first_spikes(self, values: np.ndarray) -> np.ndarray:
+        """The step of each value's spike in its window, int64 in their shape.
+
+        Raises:
+            TaskError: a value is no number.
+        """
+        return np.rint((1 - self.interval.fractions(values)) * (self.steps - 1)).astype(np.int64)
 
     def decode(self, spikes: SpikeTrain, n: int) -> np.ndarray:
         """The values of ``n`` neurons by their first spikes, float64 ``(n,)``; the lowest one where there is none."""

@@ -52,9 +52,16 @@ class PhaseCode:
         Raises:
             TaskError: a value is no number.
         """
-        digits = np.rint(self.interval.fractions(values) * (2**self.period - 1)).astype(np.int64)
-        one = digits >> np.arange(self.period - 1, -1, -1)[:, None] & 1
+        one = self.numbers(values) >> np.arange(self.period - 1, -1, -1)[:, None] & 1
         return SpikeTrain.from_dense(np.tile(one, (self.periods, 1)))
+
+    def numbers(self, values: np.ndarray) -> np.ndarray:
+        """Values as whole numbers of ``period`` binary digits, int64 in their shape.
+
+        Raises:
+            TaskError: a value is no number.
+        """
+        return np.rint(self.interval.fractions(values) * (2**self.period - 1)).astype(np.int64)
 
     def decode(self, spikes: SpikeTrain, n: int) -> np.ndarray:
         """The values of ``n`` neurons, float64 ``(n,)``."""

@@ -42,21 +42,43 @@ class PopulationCode:
         Raises:
             TaskError: a value is not finite.
         """
-        x = np.asarray(values, np.float64)[None]
-        if not np.isfinite(x).all():
-            raise TaskError("a value to be encoded is not finite; hold the last one in its place")
+        x = self._checked(values)[None]
         n_axons = x.size * self.n_fields
         kept = np.zeros((1, n_axons)) if charge is None else charge[None]
         indptr, ids = np.zeros((1, self.steps + 1), np.int64), np.zeros((1, n_axons * self.steps), np.int32)
         encode(x, self.n_fields, self.steps, kept, indptr, ids)
         return SpikeTrain(indptr[0], ids[0, : indptr[0, -1]])
 
+    def activations(self, values: np.ndarray) -> np.ndarray:
+        """What a step adds to the charge of each field, 0 .. 1.
+
+        Args:
+            values: of any shape, in units of their scales.
+
+        Returns:
+            float64, a further axis of ``n_fields`` at the end.
+
+        Raises:
+            TaskError: a value is not finite.
+        """
+        x = self._checked(values)
+        return self._fields(x / (0.5 + np.abs(x)))
+
+    def _checked(self, values: np.ndarray) -> np.ndarray:
+        x = np.asarray(values, np.float64)
+        if not np.isfinite(x).all():
+            raise TaskError("a value to be encoded is not finite; hold the last one in its place")
+        return x
+
+    def _fields(self, z: np.ndarray) -> np.ndarray:
+        spacing = 2.0 / (self.n_fields - 1)
+        return np.exp(-0.5 * ((z[..., None] + 1) / spacing - np.arange(self.n_fields)) ** 2)
+
     def bent(self, spikes: SpikeTrain, n: int) -> np.ndarray:
         """Z of ``n`` quantities, float64 ``(n,)``: the number whose rates are nearest to those of the window."""
         rates = np.bincount(spikes.ids, minlength=n * self.n_fields).reshape(n, self.n_fields) / self.steps
         z = np.linspace(-1, 1, _GRID)
-        spacing = 2.0 / (self.n_fields - 1)
-        expected = np.exp(-0.5 * ((z[:, None] + 1) / spacing - np.arange(self.n_fields)) ** 2)
+        expected = self._fields(z)
         # |rates - expected|^2 without the part that is the same for all z.
         return z[np.argmin((expected**2).sum(1) - 2 * rates @ expected.T, axis=1)]
 

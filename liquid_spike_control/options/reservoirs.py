@@ -28,8 +28,8 @@ class ReservoirOptions(Options):
     """Of the input, in thresholds."""
     delay: Annotated[int, Range(0, 62)] = 60
     """Longest delay of synapses, in extra steps."""
-    code: Literal["population", "rate", "latency"] = "population"
-    """How a number becomes spikes."""
+    code: Literal["population", "rate", "latency", "phase", "delta"] = "population"
+    """How a number becomes spikes; phase takes 30 steps at most."""
     steps: Annotated[int, Range(2, 1024)] = 10
     """Steps of the network a sample."""
     regularisation: Annotated[float, Range(1e-9, 1e9)] = 0.1

@@ -110,6 +110,28 @@ def test_codes_tell_numbers_apart_and_clip(code):
         windows.encode([float("nan"), 0.0])
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_windows_go_on_from_their_state(code):
+    one, other, rng = WindowCode(code, 2, 20, 8), WindowCode(code, 2, 20, 8), np.random.default_rng(0)
+    for values in rng.uniform(-1, 1, (3, 2)):
+        one.encode(values)
+    other.state = one.state
+    for values in rng.uniform(-1, 1, (3, 2)):
+        assert (one.encode(values).to_dense(one.n_axons) == other.encode(values).to_dense(one.n_axons)).all()
+
+
+def test_a_window_of_changes_follows_any_number():
+    windows = WindowCode("delta", 3, 10)
+    for values in np.random.default_rng(1).uniform(-1, 1, (20, 3)):
+        windows.encode(values)
+        assert np.abs(windows.state - values).max() < 0.2 + 1e-12
+
+
+def test_a_phase_code_has_30_digits_at_most():
+    with pytest.raises(TaskError, match="a phase code of 31 digits; give it 1 .. 30"):
+        WindowCode("phase", 1, 31)
+
+
 def test_features_are_leaky_rates_and_become_a_readout():
     rng = np.random.default_rng(2)
     dense = rng.random((60, 5)) < 0.2

@@ -6,6 +6,11 @@
 ``rate``, ``latency``
     Two axons a number, one for it and one for its negative, so that there are spikes at either end:
     :class:`~.rate.RateCode` (regular) and :class:`~.latency.LatencyCode`.
+``phase``
+    The same two axons by :class:`~.phase.PhaseCode`, a window a period, 1 to 30 steps.
+``delta``
+    Two axons a number, its rises and falls by :class:`~.delta.DeltaCode`, from 0 on. The threshold is 2 over the steps,
+    so that a window follows any change; what it has followed goes into the next.
 """
 
 from __future__ import annotations
@@ -16,13 +21,16 @@ import numpy as np
 
 from ...errors import TaskError
 from ...types import SpikeTrain
+from .delta import DeltaCode
 from .interval import Interval
 from .latency import LatencyCode
+from .phase import PhaseCode
 from .population import PopulationCode
 from .rate import RateCode
 
-Code = Literal["population", "rate", "latency"]
+Code = Literal["population", "rate", "latency", "phase", "delta"]
 CODES: tuple[str, ...] = get_args(Code)
+_Window = PopulationCode | DeltaCode | PhaseCode | RateCode | LatencyCode
 #: Most steps of a window.
 LONGEST = 1024
 
@@ -46,24 +54,22 @@ class WindowCode:
         if not 1 <= steps <= LONGEST:
             raise TaskError(f"windows of {steps} steps; give 1 to {LONGEST}")
         self.n, self.steps = n, steps
-        self._population = PopulationCode(fields, steps) if code == "population" else None
-        both = Interval(-1.0, 1.0)
-        self._pair = (RateCode if code == "rate" else LatencyCode)(both, steps) if code != "population" else None
+        self._code = _new_code(code, Interval(-1.0, 1.0), fields, steps)
         self.n_axons = n * (fields if code == "population" else 2)
-        self._charge = np.zeros(self.n_axons)
+        self._kept = np.zeros({"population": self.n_axons, "delta": n}.get(code, 0))
 
     def reset(self) -> None:
         """Forget what windows before have left."""
-        self._charge[:] = 0
+        self._kept[:] = 0
 
     @property
     def state(self) -> np.ndarray:
-        """Copy of what windows before have left, float64 ``(n_axons,)``; assign it to restore."""
-        return self._charge.copy()
+        """Copy of what windows before have left, float64; assign it to restore."""
+        return self._kept.copy()
 
     @state.setter
     def state(self, state: np.ndarray) -> None:
-        self._charge[:] = state
+        self._kept[:] = state
 
     def encode(self, values: np.ndarray) -> SpikeTrain:
         """Spikes of the next window, for values ``(n,)``; those beyond -1 .. 1 count as the nearer end.
@@ -72,7 +78,19 @@ class WindowCode:
             TaskError: a value is not finite.
         """
         values = np.clip(np.asarray(values, np.float64), -1.0, 1.0)
-        if self._population is not None:
-            return self._population.encode(values, self._charge)
-        assert self._pair is not None
-        return self._pair.encode(np.concatenate([values, -values]))
+        if isinstance(self._code, PopulationCode):
+            return self._code.encode(values, self._kept)
+        if isinstance(self._code, DeltaCode):
+            spikes, self._kept[:] = self._code.encode(np.tile(values, (self.steps, 1)), self._kept)
+            return spikes
+        return self._code.encode(np.concatenate([values, -values]))
+
+
+def _new_code(code: str, both: Interval, fields: int, steps: int) -> _Window:
+    if code == "population":
+        return PopulationCode(fields, steps)
+    if code == "delta":
+        return DeltaCode(both.width / steps)
+    if code == "phase":
+        return PhaseCode(both, steps)
+    return RateCode(both, steps) if code == "rate" else LatencyCode(both, steps)

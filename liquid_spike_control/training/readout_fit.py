@@ -153,7 +153,7 @@ def neurons_and_weights(graph: SpikingGraph) -> tuple[int, int]:
 def print_accuracy(accuracy: Accuracy, n_episodes: int, console: Console) -> None:
     """Print the load on the emulator and each estimate's error, and which of them the network does not know."""
     console.print(
-        f"on {n_episodes} held-out episodes, {accuracy.seconds:.0f} s, on the Loihi emulator:"
+        f"on {n_episodes} held-out episodes, {accuracy.seconds:.0f} s, in the emulator's integers:"
         f" {accuracy.events_per_s / 1e3:.1f} k input spikes/s, {accuracy.spikes_per_s / 1e3:.1f} k spikes/s,"
         f" {accuracy.operations_per_s / 1e6:.2f} M synaptic operations/s", soft_wrap=True,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from liquid_spike_control.neuromorphic.integers.nonlinear_neurons import (
     nonlinear_population,
 )
 from liquid_spike_control.neuromorphic.integers.synapses import Dense
+from liquid_spike_control.neuromorphic.regimes_figure import in_integers
 from liquid_spike_control.spiking.nonlinear_neurons import REGIMES, AdEx, Izhikevich
 from liquid_spike_control.types import SpikeTrain
 
@@ -29,16 +30,11 @@ def _network(p, bias):
     return LoihiNetwork(1, {"n": nonlinear_population(1, p, bias=bias)}, [Dense("input", "n", [[0]])], ("n",))
 
 
-def _integers(p, bias, steps=STEPS):
-    trace = Loihi2Emulator(_network(p, bias)).probe(SpikeTrain.from_dense(np.zeros((steps, 1), bool)))["n"]
-    return trace.payloads[:, 0] > 0, trace.states["v"][:, 0] / 4096
-
-
 @pytest.mark.parametrize("name", REGIMES)
 def test_integers_spike_when_floats_do(name):
     p, current = REGIMES[name]
     spikes, v = p.run(np.full(STEPS, current))
-    found, at = _integers(p, current)
+    found, at = in_integers(p, current, STEPS)
     assert found.sum() == spikes.sum() > 5
     assert np.abs(np.flatnonzero(found) - np.flatnonzero(spikes)).max() <= MOST_STEPS
     first = np.flatnonzero(spikes != found)[:1]

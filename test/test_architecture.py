@@ -12,8 +12,8 @@ from sources import PACKAGE, ROOT, imports, is_ros, modules, run
 
 #: Where torch and ncps may be imported.
 TRAINS = (
-    "training/", "spiking/network.py", "spiking/layer_bptt.py", "spiking/alif_bptt.py", "spiking/layered_network.py",
-    "spiking/policy.py", "liquid/cells.py", "liquid/state_space.py", "liquid/policies.py",
+    "training/", "spiking/network.py", "spiking/layer_bptt.py", "spiking/alif_bptt.py", "spiking/layer_steps.py",
+    "spiking/layered_network.py", "spiking/policy.py", "liquid/cells.py", "liquid/state_space.py", "liquid/policies.py",
     "liquid/ncps_import.py", "robots/pencil/perception.py",
     "robots/pencil_hard/perception.py",
     *(f"bench/sequence/{name}.py" for name in ("fitting", "gru_d", "models", "running")),

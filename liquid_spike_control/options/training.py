@@ -44,6 +44,8 @@ class TrainOptions(Options):
     """perception: random receptive fields, of which only the readout is fitted: fast, coarse, without torch."""
     workers: Jobs = 1
     """perception: processes that record episodes."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA if available. Its weights differ from those of the CPU by rounding."""
     logs: OutputFolder = None
     """Folder for event files that TensorBoard reads; not with --random-features."""
     data: tuple[Path, ...] = ()

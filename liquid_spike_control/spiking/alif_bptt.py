@@ -86,11 +86,11 @@ class AdaptiveSpikes(torch.autograd.Function):
         batch, steps, n = a.shape
         states = [np.empty((batch, steps + 1, n), np.float32) for _ in range(4)]
         for whole, part in zip(states, carried, strict=True):
-            whole[:, 0] = part
+            whole[:, 0] = part.numpy()
         numbers = [np.ascontiguousarray(x.detach().numpy()) for x in (du, dv, bias, rise, dh)]
         forward(np.ascontiguousarray(a.detach().numpy()), *numbers, *states)
         for whole, part in zip(states, carried, strict=True):
-            part[:] = whole[:, -1]
+            part.numpy()[:] = whole[:, -1]
         ctx.kept = numbers, states
         return torch.from_numpy(states[2][:, 1:])
 

@@ -74,11 +74,11 @@ class LayerSpikes(torch.autograd.Function):
         batch, steps, n = a.shape
         u, v, s = (np.empty((batch, steps + 1, n), np.float32) for _ in range(3))
         for whole, part in zip((u, v, s), carried, strict=True):
-            whole[:, 0] = part
+            whole[:, 0] = part.numpy()
         numbers = [x.detach().numpy() for x in (du, dv, bias)]
         forward(np.ascontiguousarray(a.detach().numpy()), *numbers, u, v, s)
         for whole, part in zip((u, v, s), carried, strict=True):
-            part[:] = whole[:, -1]
+            part.numpy()[:] = whole[:, -1]
         ctx.kept = (numbers[0], numbers[1], u, v, s)
         return torch.from_numpy(s[:, 1:])
 

@@ -3,7 +3,7 @@
 
 Thresholds are 1 and weights are fractions of it. In the forward pass weights lie on Loihi's grid and decays on its grid
 of 12 bits, as in :mod:`.network`. All steps of a chunk go through a layer at once: a convolution of the whole chunk
-gives the currents, a compiled recurrence the spikes (:mod:`.layer_bptt`).
+gives the currents, a compiled recurrence the spikes (:mod:`.layer_bptt`; beyond the processor :mod:`.layer_steps`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from .alif_bptt import AdaptiveSpikes
 from .graph import INPUT, Connection, Correlation, CubaPopulation, Linear, SpikingGraph
 from .layer_bptt import EventConvolution, LayerSpikes
+from .layer_steps import spikes_of
 from .layers import Layer, LayeredNetwork, shapes
 from .network import LARGEST_MANTISSA
 from .readout import Readout
@@ -43,16 +46,13 @@ class LayersState:
     """
 
     before: list[Tensor]
-    neurons: list[list[np.ndarray]]
+    neurons: list[list[Tensor]]
     traces: Tensor
 
     def forget(self, row: int) -> None:
         """Begin an episode in a row of the batch."""
-        for part in (*self.before, self.traces):
+        for part in (*self.before, self.traces, *(part for layer in self.neurons for part in layer)):
             part[row] = 0
-        for layer in self.neurons:
-            for array in layer:
-                array[row] = 0
 
 
 def _round_through(x: Tensor) -> Tensor:
@@ -75,6 +75,7 @@ class TrainableLayers(nn.Module):
     Attributes:
         thresholds: of each layer, in units of its weights.
         masks: of each layer, bool of its weights' shape: which synapses there are.
+        compiled: whether steps are compiled for the processor; else they are torch's own operations.
     """
 
     def __init__(self, network: LayeredNetwork, width: int, height: int, n_features: int, seed: int) -> None:
@@ -99,6 +100,7 @@ class TrainableLayers(nn.Module):
                 self.adaptation[i] = nn.Parameter(torch.tensor(np.log(lost / (1 - lost)), dtype=torch.float32))
                 self.rises[i] = nn.Parameter(torch.full((n,), layer.rise))
         self.masks = [torch.ones_like(weight, dtype=torch.bool) for weight in self.weights]
+        self.compiled = True
         n_last = math.prod(self.shapes[-1])
         self.keep = torch.tensor(np.exp(-network.step_s / np.array(network.readout_taus_s)), dtype=torch.float32)
         n_traces = n_features * len(self.keep)
@@ -106,22 +108,28 @@ class TrainableLayers(nn.Module):
         self.readout = nn.Parameter(torch.tensor(readout, dtype=torch.float32))
         self.offset = nn.Parameter(torch.zeros(n_features))
 
+    def on(self, device: torch.device) -> Self:
+        """Move to a device; returns itself."""
+        self.to(device)
+        self.keep, self.masks = self.keep.to(device), [mask.to(device) for mask in self.masks]
+        self.compiled = device.type == "cpu"
+        return self
+
     def initial_state(self, batch: int) -> LayersState:
-        """Zeros."""
-        before = [torch.zeros(batch, max(d) + 1, *s) for d, s in zip(self.delays, self.shapes[:-1], strict=True)]
+        """Zeros, on the network's device."""
+        zeros = partial(torch.zeros, batch, device=self.offset.device)
+        before = [zeros(max(d) + 1, *s) for d, s in zip(self.delays, self.shapes[:-1], strict=True)]
         states = [4 if str(i) in self.rises else 3 for i in range(len(self.weights))]
         neurons = [
-            [np.zeros((batch, math.prod(s)), np.float32) for _ in range(n)]
-            for n, s in zip(states, self.shapes[1:], strict=True)
+            [zeros(math.prod(s)) for _ in range(n)] for n, s in zip(states, self.shapes[1:], strict=True)
         ]
-        return LayersState(before, neurons, torch.zeros(batch, len(self.readout)))
+        return LayersState(before, neurons, zeros(len(self.readout)))
 
     def weight(self, i: int) -> Tensor:
         """Weights of a layer as the chip has them."""
         threshold = self.thresholds[i]
         top = LARGEST_MANTISSA / threshold
-        weight = 2 / threshold * _round_through(self.weights[i].clamp(-top, top) * (threshold / 2))
-        return weight if self.masks[i].all() else weight * self.masks[i]
+        return 2 / threshold * _round_through(self.weights[i].clamp(-top, top) * (threshold / 2)) * self.masks[i]
 
     def decays(self, i: int) -> tuple[Tensor, Tensor]:
         """Lost fractions of current and voltage of a layer, one a channel or neuron."""
@@ -139,7 +147,7 @@ class TrainableLayers(nn.Module):
         whole = torch.cat([state.before[i], spikes], 1)
         state.before[i] = whole[:, -longest - 1 :].detach().clone()
         weight, layer = gain * self.weight(i), self.network.layers[i]
-        if i == 0 and layer.kernel is not None:  # events are few, and nothing is before them
+        if self.compiled and i == 0 and layer.kernel is not None:  # events are few, and nothing is before them
             each = weight.unflatten(1, (len(delays), -1)).permute(1, 2, 3, 4, 0)
             pad = layer.kernel // 2
             currents = EventConvolution.apply(each, whole, delays, layer.stride, pad, self.shapes[1])
@@ -153,9 +161,14 @@ class TrainableLayers(nn.Module):
         n_each = math.prod(self.shapes[i + 1][1:])
         du, dv = (x.repeat_interleave(n_each) for x in self.decays(i))
         currents, bias = currents.reshape(batch, steps, -1), torch.zeros_like(du)
+        adaptation = None
         if str(i) in self.rises:
             rise, dh = (x.repeat_interleave(n_each) for x in self.adaptations(i))
-            s = AdaptiveSpikes.apply(currents, du, dv, bias, rise, dh, state.neurons[i])
+            adaptation = rise, dh
+        if not self.compiled:
+            s = spikes_of(currents, du, dv, bias, state.neurons[i], adaptation)
+        elif adaptation:
+            s = AdaptiveSpikes.apply(currents, du, dv, bias, *adaptation, state.neurons[i])
         else:
             s = LayerSpikes.apply(currents, du, dv, bias, state.neurons[i])
         return s.view(batch, steps, *self.shapes[i + 1])
@@ -176,13 +189,13 @@ class TrainableLayers(nn.Module):
         return self._read(all_spikes[-1].flatten(2), state), all_spikes
 
     def _read(self, spikes: Tensor, state: LayersState) -> Tensor:
-        steps = spikes.shape[1]
+        steps, device = spikes.shape[1], spikes.device
         drive = (spikes @ self.readout.T).unflatten(2, (self.n_features, -1))
-        ages = torch.arange(steps)[:, None] - torch.arange(steps)[None]
-        kernel = torch.where(ages >= 0, self.keep[:, None, None] ** ages.clamp(min=0), torch.tensor(0.0))
+        ages = torch.arange(steps, device=device)[:, None] - torch.arange(steps, device=device)[None]
+        kernel = torch.where(ages >= 0, self.keep[:, None, None] ** ages.clamp(min=0), 0.0)
         traces = torch.einsum("kts,bsfk->btfk", kernel, drive)
         carried = state.traces.unflatten(1, (self.n_features, -1))
-        traces = traces + carried[:, None] * (self.keep ** torch.arange(1, steps + 1)[:, None])[:, None]
+        traces = traces + carried[:, None] * (self.keep ** torch.arange(1, steps + 1, device=device)[:, None])[:, None]
         state.traces = traces[:, -1].detach().flatten(1)
         return traces.sum(-1) + self.offset
 
@@ -230,7 +243,8 @@ class TrainableLayers(nn.Module):
         )
         network = msgspec.structs.replace(self.network, layers=layers)
         _, rows, columns = self.shapes[0]
-        less = TrainableLayers(network, columns, rows * network.row_group, self.n_features, 0)
+        less = TrainableLayers(network, columns, rows * network.row_group, self.n_features, 0).on(self.offset.device)
+        less.compiled = self.compiled
         less.thresholds = list(self.thresholds)
         before = np.arange(self.shapes[0][0])
         for i, mine in enumerate(kept):
@@ -257,13 +271,13 @@ class TrainableLayers(nn.Module):
         source = INPUT
         for i, layer in enumerate(self.network.layers):
             name, n_each = f"layer{i + 1}", math.prod(self.shapes[i + 1][1:])
-            du, dv = (np.tile(x.detach().double().numpy(), n_each) for x in self.decays(i))
+            du, dv = (np.tile(x.detach().cpu().double().numpy(), n_each) for x in self.decays(i))
             rise = dh = None
             if str(i) in self.rises:
-                rise, dh = (np.tile(x.detach().double().numpy(), n_each) for x in self.adaptations(i))
+                rise, dh = (np.tile(x.detach().cpu().double().numpy(), n_each) for x in self.adaptations(i))
             populations[name] = CubaPopulation(du, dv, np.ones(len(du)), np.zeros(len(du)), rise=rise, dh=dh)
             channels, rows, columns = self.shapes[i]
-            weight = self.weight(i).detach().double().numpy()
+            weight = self.weight(i).detach().cpu().double().numpy()
             for k, delay in enumerate(self.delays[i]):
                 if layer.kernel is not None:
                     part = weight[:, k * channels : (k + 1) * channels]
@@ -285,11 +299,11 @@ class TrainableLayers(nn.Module):
 
     def to_readout(self, scales: np.ndarray) -> Readout:
         """The trained readout, its features in the estimates' units."""
-        images = self.readout.detach().double().numpy().reshape(len(self.readout), *self.shapes[-1])
+        images = self.readout.detach().cpu().double().numpy().reshape(len(self.readout), *self.shapes[-1])
         weight = images.transpose(0, 2, 3, 1).reshape(len(self.readout), -1)
-        decay = np.tile(1 - self.keep.double().numpy(), self.n_features)
+        decay = np.tile(1 - self.keep.cpu().double().numpy(), self.n_features)
         mix = np.kron(np.diag(scales), np.ones(len(self.keep)))
-        return Readout(weight, decay, mix, self.offset.detach().double().numpy() * scales)
+        return Readout(weight, decay, mix, self.offset.detach().cpu().double().numpy() * scales)
 
 
 def _start(layer: Layer, source: tuple[int, int, int], step_s: float, rng: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..outputs import check_outputs
 from ..robot import Robot
 from ..spiking.layers import LayeredNetwork
 from ..terminal import Console
-from .layers import CHECKPOINT_EVERY, LayersTrainer, check_network
+from .layers import CHECKPOINT_EVERY, PROCESSOR, LayersTrainer, check_network
 from .logs import EventLog
 from .own_training import OwnTraining
 from .readout_fit import neurons_and_weights, print_accuracy
@@ -97,12 +97,13 @@ class OwnEpisodes:
 def train_layers(
     robot: Robot, network: LayeredNetwork, seed: int, out: Path, command: str,
     episodes: Callable[[Callable[[float], None]], EpisodeSet], console: Console, logs: Path | None = None,
-    own: OwnEpisodes | None = None,
+    own: OwnEpisodes | None = None, device: torch.device = PROCESSOR,
 ) -> None:  # fmt: skip
     """Train a layered perception of any robot and write it to ``out``, as made by ``command``.
 
     ``episodes`` gets them, and calls its argument with the part that is done; ``logs`` is a folder for event files,
-    and ``own`` gets those that the network drives itself, where the training says so.
+    and ``own`` gets those that the network drives itself, where the training says so. Gradients are computed on
+    ``device``.
 
     A checkpoint lies beside it while it is made: the same training goes on from there.
 
@@ -117,7 +118,7 @@ def train_layers(
         bar = progress.add_task("episodes", total=1.0, figures="")
         check_network(robot, network)
         trainer = LayersTrainer(
-            robot, network, seed, episodes(lambda part: progress.update(bar, completed=part))
+            robot, network, seed, episodes(lambda part: progress.update(bar, completed=part)), device
         )
         progress.update(bar, completed=1.0)
         if checkpoint.exists():

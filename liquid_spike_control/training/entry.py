@@ -55,8 +55,10 @@ def train_command(what: str, options: TrainOptions) -> int:
 def _train_perception(options: TrainOptions) -> int:
     """A perception of any robot; by the robot's own training where it has one, unless another way is given."""
     if options.random_features:
+        _check_processor(options, "--random-features")
         return _train_random_features(options)
     if options.network and options.network.suffix.lower() == ".nir":
+        _check_processor(options, f"--network {options.network}")
         return _fit_foreign(options)
     for name in ("preset", "dt", "step"):
         if getattr(options, name) is not None:
@@ -64,6 +66,7 @@ def _train_perception(options: TrainOptions) -> int:
     robot = robot_named(options.task)
     if robot.perception_training is None or any((options.network, options.data, options.target)):
         return _train_layers(options)
+    _check_processor(options, f"the training that {robot.name} brings")
     if options.rounds is not None:
         raise TaskError("--rounds belongs to the training of a controller, not of a perception; leave it out")
     with _training_installed():
@@ -79,6 +82,11 @@ def _train_perception(options: TrainOptions) -> int:
     return 0
 
 
+def _check_processor(options: TrainOptions, what: str) -> None:
+    if options.device == "cuda":
+        raise TaskError(f"{what} trains on the CPU; leave --device out")
+
+
 def _train_layers(options: TrainOptions) -> int:
     """A perception of layers that are learnt, for any robot with cameras."""
     from ..spiking.layers import default_network, read_layers
@@ -88,7 +96,8 @@ def _train_layers(options: TrainOptions) -> int:
             raise TaskError(f"--{name} belongs to the training of a controller, not of a perception; leave it out")
     with _training_installed():
         from .commands import OwnEpisodes, train_layers
-    robot = robot_named(options.task)
+        from .learning import device_named
+    device, robot = device_named(options.device), robot_named(options.task)
     path = options.network or robot.file("network.yaml")
     network = read_layers(path) if options.network or path.is_file() else default_network(robot.period_s)
     if options.updates is not None:
@@ -104,7 +113,7 @@ def _train_layers(options: TrainOptions) -> int:
         _check_driver(robot, network.training.driver, path)
         folder = cache_folder()
         own = OwnEpisodes(folder, partial(own_episodes, robot, network, options.seed, folder, options.workers))
-    train_layers(robot, network, options.seed, out, command, episodes, Console(), options.logs, own)
+    train_layers(robot, network, options.seed, out, command, episodes, Console(), options.logs, own, device)
     return 0
 
 
@@ -191,6 +200,7 @@ def _as_policy(options: TrainOptions) -> TrainPolicyOptions:
     return TrainPolicyOptions(
         options.task, out=options.out, seed=options.seed, controller=options.controller,
         hide_elapsed=options.hide_elapsed, rounds=options.rounds, perception=options.perception, logs=options.logs,
+        device=options.device,
     )  # fmt: skip
 
 

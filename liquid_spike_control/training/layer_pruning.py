@@ -63,7 +63,8 @@ class LayerPruning:
 
     def restore(self, state: dict) -> None:
         """Go on from :meth:`state`."""
-        self._seen, self._unpruned, self.net.masks = state["seen"], state["unpruned"], state["masks"]
+        self._seen, self._unpruned = state["seen"], state["unpruned"]
+        self.net.masks = [mask.to(self.net.offset.device) for mask in state["masks"]]
         self.rates = [rate.numpy() for rate in state["rates"]]
 
     def begins(self, done: int) -> bool:
@@ -75,7 +76,7 @@ class LayerPruning:
         seconds = len(spikes[0]) * spikes[0].shape[1] * self.net.network.step_s
         self._seen += NEWEST * (1 - self._seen)  # so that the first chunks do not count as silence
         for rate, s in zip(self.rates, spikes, strict=True):
-            rate += NEWEST * (s.detach().sum((0, 1, 3, 4)).double().numpy() / seconds - rate)
+            rate += NEWEST * (s.detach().sum((0, 1, 3, 4)).double().cpu().numpy() / seconds - rate)
 
     @torch.no_grad()
     def lessen(self, done: int) -> None:
@@ -106,7 +107,7 @@ class LayerPruning:
             each = np.repeat(rate / math.prod(source[1:]), math.prod(source[1:]))
         else:
             each = rate * math.prod(self.net.shapes[i + 1][1:]) / math.prod(source[1:])
-        cost = torch.from_numpy(np.tile(each, n_delays))
+        cost = torch.from_numpy(np.tile(each, n_delays)).to(weight.device)
         return cost.reshape(1, -1, *[1] * (weight.ndim - 2)).expand(weight.shape)
 
     def chosen(self) -> list[np.ndarray]:
@@ -143,7 +144,7 @@ class LayerPruning:
         else:
             weight, n_delays = self.net.weight(i + 1), len(self.net.network.layers[i + 1].delays_s)
             squares = (weight**2).reshape(len(weight), n_delays, shape[0], -1).sum((0, 1, 3))
-        return rate * squares.double().numpy()
+        return rate * squares.double().cpu().numpy()
 
 
 def cores_of(net: TrainableLayers) -> int:

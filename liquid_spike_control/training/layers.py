@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import TaskError
 from ..robot import Robot, names, scales, units
@@ -39,6 +40,8 @@ CHECKPOINT_EVERY = 50
 HALF_FITTED = 24
 #: Weight of the budget of synaptic operations in the loss.
 BUDGET_WEIGHT = 0.5
+#: Where compiled steps run.
+PROCESSOR = torch.device("cpu")
 
 
 def check_network(robot: Robot, network: LayeredNetwork) -> None:
@@ -140,12 +143,15 @@ class LayersTrainer:
         network: the description.
         seed: of the network and of the order of the episodes.
         episodes: to learn from, and held out.
+        device: that gradients are computed on; by default the processor, by compiled steps.
 
     Raises:
         TaskError: the robot has no estimates, the network does not fit it, a budget cannot be met, or no events come.
     """
 
-    def __init__(self, robot: Robot, network: LayeredNetwork, seed: int, episodes: EpisodeSet) -> None:
+    def __init__(
+        self, robot: Robot, network: LayeredNetwork, seed: int, episodes: EpisodeSet, device: torch.device = PROCESSOR
+    ) -> None:
         check_network(robot, network)
         self.robot, self.network, self._seed, self._source = robot, network, seed, episodes.source
         _, (width, height) = front_end_of(robot)
@@ -164,7 +170,7 @@ class LayersTrainer:
         check_cores(network, width, height)
         #: Channels of each layer that the network has, where some were left out.
         self._kept: list[np.ndarray] | None = None
-        self._begin_with(self.net)
+        self._begin_with(self.net.on(device))
         self.done = 0
         #: Hash of the half-trained network that on-policy episodes were driven by; empty before there are any.
         self.driven_by = ""
@@ -229,18 +235,9 @@ class LayersTrainer:
         training, net = self.network.training, self.net
         warm = min(1.0, (self.done + 1) / 30)
         set_rate(self._optimiser, training.learning_rate * cosine(self.done / training.updates) * warm)
-        x, truth, weight, over = self.streams.chunk()
-        per_tick = x.shape[1] // truth.shape[1]
-        estimates, spikes = net(torch.from_numpy(x), self._state)
-        target, counts = torch.from_numpy(truth), torch.from_numpy(weight)[..., None]
-        error = estimates[:, per_tick - 1 :: per_tick] - target
-        allowed = training.floor + training.fraction * target.abs()
-        scaled = pseudo_huber(error / allowed, KNEE)
-        loss = (scaled * counts).sum() / counts.sum().clamp(min=1) / len(self.scales)
-        operations = net.operations(spikes) / (len(x) * x.shape[1] * self.network.step_s)
-        total = loss
-        if self.network.operations_per_s:
-            total = total + BUDGET_WEIGHT * torch.relu(operations / self.network.operations_per_s - 1)
+        *arrays, over = self.streams.chunk()
+        x, target, weight = (torch.from_numpy(array).to(net.offset.device) for array in arrays)
+        total, loss, operations, squares, spikes = self._loss(x, target, weight[..., None])
         self._optimiser.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -250,9 +247,27 @@ class LayersTrainer:
         for b in over:
             self._state.forget(b)
         self.done += 1
-        rms = torch.sqrt((error.detach() ** 2 * counts).sum((0, 1)) / counts.sum().clamp(min=1)).numpy() * self.scales
+        rms = torch.sqrt(squares).cpu().numpy() * self.scales
         figures = {"loss": float(loss.detach()), "operations_per_s": float(operations.detach())}
         return figures | dict(zip(names(self.robot.estimates), rms.tolist(), strict=True))
+
+    def _loss(self, x: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
+        """What the optimiser lessens, the part of it that is the estimates', the synaptic operations a second, the mean
+        squares of errors, and all spikes.
+        """
+        training = self.network.training
+        per_tick = x.shape[1] // target.shape[1]
+        estimates, spikes = self.net(x, self._state)
+        error = estimates[:, per_tick - 1 :: per_tick] - target
+        allowed = training.floor + training.fraction * target.abs()
+        scaled = pseudo_huber(error / allowed, KNEE)
+        loss = (scaled * counts).sum() / counts.sum().clamp(min=1) / len(self.scales)
+        operations = self.net.operations(spikes) / (len(x) * x.shape[1] * self.network.step_s)
+        total = loss
+        if self.network.operations_per_s:
+            total = total + BUDGET_WEIGHT * torch.relu(operations / self.network.operations_per_s - 1)
+        squares = (error.detach() ** 2 * counts).sum((0, 1)) / counts.sum().clamp(min=1)
+        return total, loss, operations, squares, spikes
 
     # a training that was interrupted
 
@@ -267,8 +282,7 @@ class LayersTrainer:
             "network": self.net.state_dict(), "optimiser": self._optimiser.state_dict(), "done": self.done,
             "thresholds": self.net.thresholds, "places": self.streams.places,
             "order": self.streams._rng.bit_generator.state, "before": state.before, "traces": state.traces,
-            "neurons": [[torch.from_numpy(part) for part in layer] for layer in state.neurons],
-            "driven_by": self.driven_by, "pruning": self._pruning.state(),
+            "neurons": state.neurons, "driven_by": self.driven_by, "pruning": self._pruning.state(),
             "kept": None if self._kept is None else [mine.tolist() for mine in self._kept],
         })  # fmt: skip
 
@@ -288,8 +302,9 @@ class LayersTrainer:
         self._optimiser.load_state_dict(state["optimiser"])
         self.done, self.net.thresholds, self.streams.places = state["done"], state["thresholds"], state["places"]
         self.streams._rng.bit_generator.state = state["order"]
-        neurons = [[part.numpy() for part in layer] for layer in state["neurons"]]
-        self._state = LayersState(state["before"], neurons, state["traces"])
+        device = self.net.offset.device
+        neurons = [[part.to(device) for part in layer] for layer in state["neurons"]]
+        self._state = LayersState([part.to(device) for part in state["before"]], neurons, state["traces"].to(device))
         if driven_by := state.get("driven_by", ""):
             self.learn_from(own(driven_by), driven_by)
 

@@ -28,8 +28,8 @@ from liquid_spike_control.types import SpikeTrain
 torch = pytest.importorskip("torch")
 
 from liquid_spike_control.spiking.alif_bptt import AdaptiveSpikes  # noqa: E402
-from liquid_spike_control.spiking.bptt import SURROGATE_GAIN, SURROGATE_SLOPE  # noqa: E402
 from liquid_spike_control.spiking.layer_bptt import EventConvolution, LayerSpikes  # noqa: E402
+from liquid_spike_control.spiking.layer_steps import spikes_of  # noqa: E402
 from liquid_spike_control.spiking.layered_network import TrainableLayers  # noqa: E402
 from liquid_spike_control.training.entry import train_command  # noqa: E402
 from liquid_spike_control.training.layers import LayersTrainer, check_network  # noqa: E402
@@ -120,73 +120,28 @@ def test_convolution_of_events_is_torch_s(kernel, stride, rows):
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
-class _Surrogate(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, v):
-        ctx.save_for_backward(v)
-        return (v > 1).float()
-
-    @staticmethod
-    def backward(ctx, g):
-        (v,) = ctx.saved_tensors
-        return g * float(SURROGATE_GAIN) / (1 + float(SURROGATE_SLOPE) * (v - 1).abs()) ** 2
-
-
-def test_gradients_of_a_layer_are_autograd_s():
-    torch.manual_seed(0)
-    batch, steps, n = 3, 20, 7
-    a = (0.5 * torch.randn(batch, steps, n)).requires_grad_()
-    numbers = [torch.rand(n).mul(0.5).add(0.1).requires_grad_() for _ in range(2)]
-    numbers.append(torch.zeros(n, requires_grad=True))
-    u, v, s = (torch.zeros(batch, n) for _ in range(3))
-    spikes = []
-    for t in range(steps):
-        u = (1 - numbers[0]) * u + a[:, t]
-        v = (1 - numbers[1]) * v * (1 - s.detach()) + u + numbers[2]
-        s = _Surrogate.apply(v)
-        spikes.append(s)
-    wanted = torch.stack(spikes, 1)
-    carried = [np.zeros((batch, n), np.float32) for _ in range(3)]
-    found = LayerSpikes.apply(a, *numbers, carried)
-    assert torch.equal(found, wanted) and 0.02 < float(found.detach().mean()) < 0.9
-    assert np.array_equal(carried[2], wanted[:, -1].detach().numpy())
-    worth = torch.randn(wanted.shape)
-    for one, other in zip(
-        torch.autograd.grad((found * worth).sum(), [a, *numbers]),
-        torch.autograd.grad((wanted * worth).sum(), [a, *numbers]),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
-
-
-def test_gradients_of_a_layer_that_adapts_are_autograd_s():
-    torch.manual_seed(1)
-    batch, steps, n = 3, 25, 6
-    a = (0.4 + 0.5 * torch.randn(batch, steps, n)).requires_grad_()
-    du, dv, dh = (torch.rand(n).mul(0.5).add(0.05).requires_grad_() for _ in range(3))
-    bias, rise = torch.zeros(n, requires_grad=True), torch.rand(n).requires_grad_()
-    numbers = [du, dv, bias, rise, dh]
-    u, v, s, h = (torch.zeros(batch, n) for _ in range(4))
-    spikes = []
-    for t in range(steps):
-        u = (1 - du) * u + a[:, t]
-        v = (1 - dv) * v * (1 - s.detach()) + u + bias
-        h = (1 - dh) * (h + rise * s)
-        s = _Surrogate.apply(v - h)
-        spikes.append(s)
-    wanted = torch.stack(spikes, 1)
-    carried = [np.zeros((batch, n), np.float32) for _ in range(4)]
-    found = AdaptiveSpikes.apply(a, *numbers, carried)
-    assert torch.equal(found, wanted) and 0.02 < float(found.detach().mean()) < 0.9
-    np.testing.assert_allclose(carried[3], h.detach().numpy(), rtol=1e-5)
-    worth = torch.randn(wanted.shape)
-    for one, other in zip(
-        torch.autograd.grad((found * worth).sum(), [a, *numbers]),
-        torch.autograd.grad((wanted * worth).sum(), [a, *numbers]),
-        strict=True,
-    ):
-        assert other.abs().max() > 0
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+@pytest.mark.parametrize("adapts", [False, True])
+def test_compiled_steps_and_gradients_are_those_of_torch_s_operations(adapts):
+    torch.manual_seed(adapts)
+    batch, steps, n = 3, 25, 7
+    a = (0.4 * adapts + 0.5 * torch.randn(batch, steps, n)).requires_grad_()
+    du, dv, rise, dh = (torch.rand(n).mul(0.5).add(0.1).requires_grad_() for _ in range(4))
+    numbers = [du, dv, torch.zeros(n, requires_grad=True), *([rise, dh] if adapts else [])]
+    compiled, plain = ([torch.zeros(batch, n) for _ in range(3 + adapts)] for _ in range(2))
+    for _ in range(2):  # the second chunk goes on from the first one's state
+        found = (AdaptiveSpikes if adapts else LayerSpikes).apply(a, *numbers, compiled)
+        wanted = spikes_of(a, *numbers[:3], plain, tuple(numbers[3:]) or None)
+        assert torch.equal(found, wanted) and 0.02 < float(found.detach().mean()) < 0.9
+        for one, other in zip(compiled, plain, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+        worth = torch.randn(wanted.shape)
+        for one, other in zip(
+            torch.autograd.grad((found * worth).sum(), [a, *numbers]),
+            torch.autograd.grad((wanted * worth).sum(), [a, *numbers]),
+            strict=True,
+        ):
+            assert other.abs().max() > 0
+            torch.testing.assert_close(one, other, atol=2e-4, rtol=2e-4)
 
 
 # ---- what is written ----
@@ -230,6 +185,47 @@ def test_the_file_s_network_gives_the_spikes_that_were_trained(tmp_path, network
     assert stats.synaptic_operations == pytest.approx(operations, rel=0.15)  # at the edges fields are smaller
 
 
+@pytest.mark.parametrize("network", [SMALL, ADAPTING], ids=["plain", "adapting"])
+def test_a_network_learns_alike_without_compiled_steps(network):
+    rng = np.random.default_rng(4)
+    x = torch.from_numpy((rng.random((2, 40, 2, 32, 32)) < 0.03).astype(np.float32))
+    nets = [TrainableLayers(network, 32, 32, 2, seed=3) for _ in range(2)]
+    nets[1].compiled = False
+    states = []
+    for net in nets:
+        net.calibrate(x)
+        states.append(net.initial_state(2))
+        for _ in range(2):
+            estimates, spikes = net(x, states[-1])
+        (estimates**2).sum().backward()
+        assert 10 < float(spikes[-1].detach().sum())
+    for one, other in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-3)
+    for one, other in zip(*(state.before + [state.traces] for state in states), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", [SMALL, ADAPTING], ids=["plain", "adapting"])
+def test_a_step_of_training_stays_on_its_device(network):
+    """Torch's fake tensors have shapes and devices alone, and no operation takes two devices; as on CUDA."""
+    from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError, FakeTensorMode
+
+    device = torch.device("meta")
+    with FakeTensorMode():
+        with device:
+            net = TrainableLayers(network, 32, 32, 2, seed=3)
+        net.compiled, state = False, net.initial_state(2)
+        optimiser = torch.optim.Adam(net.parameters())
+        x = torch.zeros(2, 40, 2, 32, 32, device=device)
+        estimates, spikes = net(x, state)
+        assert {part.device for part in (estimates, *spikes, *net.parameters())} == {device}
+        (estimates**2).sum().backward()
+        optimiser.step()
+        state.forget(1)
+        with pytest.raises(FakeTensorDeviceMismatchError):
+            net(x.to("cpu"), state)
+
+
 # ---- training ----
 
 
@@ -252,7 +248,7 @@ def test_train_write_and_run(arm, capsys, network):
     tags = (b"loss", b"operations_per_s", b"ball_x", b"held out/ball_x", b"held out, float/ball_y")
     assert [log.read_bytes().count(b"\x0a" + bytes([len(tag)]) + tag) for tag in tags] == [3, 3, 3, 1, 1]
     said = capsys.readouterr().out
-    assert "on the Loihi emulator" in said and "ball_x: error" in said and "in floats" in said
+    assert "in the emulator's integers" in said and "ball_x: error" in said and "in floats" in said
     assert not out.with_name("perception.nir.checkpoint").exists()
     model = read_robot_perception(read_robot(arm))
     assert model.metadata["training_command"].endswith("--updates 3 --network small.yaml")
@@ -407,11 +403,19 @@ def test_workers_record_the_same(arm, tmp_path):
         ({"random_features": True, "updates": 3}, "--updates does not belong to --random-features"),
         ({"random_features": True, "logs": Path("logs")}, "--logs does not belong to --random-features"),
         ({"network": Path("none.yaml")}, "none.yaml: No such file"),
+        ({"random_features": True, "device": "cuda"}, "--random-features trains on the CPU; leave --device out"),
+        ({"network": Path("a.nir"), "device": "cuda"}, "--network a.nir trains on the CPU; leave --device out"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(arm, options, message):
     with pytest.raises(LiquidSpikeError, match=message):
         train_command("perception", TrainOptions(str(arm), **options))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_device_is_refused(arm):
+    with pytest.raises(TaskError, match="--device cuda: torch finds no CUDA device"):
+        train_command("perception", TrainOptions(str(arm), device="cuda"))
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ class LayersTrainer:
         loss = (scaled * counts).sum() / counts.sum().clamp(min=1) / len(self.scales)
         operations = self.net.operations(spikes) / (len(x) * x.shape[1] * self.network.step_s)
         total = loss
-        if self.network.operations_per_s:
+        if self.network.operations_per_s and training.prune is None:
             total = total + BUDGET_WEIGHT * torch.relu(operations / self.network.operations_per_s - 1)
         squares = (error.detach() ** 2 * counts).sum((0, 1)) / counts.sum().clamp(min=1)
         return total, loss, operations, squares, spikes

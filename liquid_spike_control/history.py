@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .estimate_lag import EstimateLag
 from .events.camera_streams import side_by_side
 from .loop import Decision, SpikingEstimator
 from .robot import Robot
@@ -60,9 +61,12 @@ class History:
         return len(self.robot.readings) + len(self.robot.setpoints)
 
     def errors(self) -> np.ndarray:
-        """Estimate minus truth at the stamps that have both, float64 ``(n, n_estimates)``."""
-        stamps = sorted(self.estimates.keys() & self.truth.keys())
-        pairs = [np.subtract(self.estimates[t], self.truth[t][self.n_seen :]) for t in stamps]
+        """Estimate minus what it should be at the stamps that have both, float64 ``(n, n_estimates)``; see
+        :mod:`.estimate_lag`.
+        """
+        stamps = sorted(self.truth)
+        goals = EstimateLag(self.robot).of_episode(np.array(self.truth[t][self.n_seen :]) for t in stamps)
+        pairs = [self.estimates[t] - goal for t, goal in zip(stamps, goals, strict=True) if t in self.estimates]
         return np.array(pairs).reshape(len(pairs), len(self.robot.estimates))
 
     def gated(self) -> np.ndarray:

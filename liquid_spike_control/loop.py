@@ -16,6 +16,7 @@ import numpy as np
 
 from .control.gate import GateLimits, Verdict, admit, initial_state, press, release
 from .errors import ModelError
+from .estimate_lag import EstimateLag
 from .events.camera_streams import side_by_side
 from .robot import names, scales
 from .sim.world import Sensing, World
@@ -24,7 +25,8 @@ from .types import Quantities
 if TYPE_CHECKING:
     from .perception import Perception
 
-#: Of a :class:`DisturbedEstimator`: lag [s], correlation time of the error [s], its parts of scale and truth, gains.
+#: Of a :class:`DisturbedEstimator`: lag [s] of estimates whose description gives none; correlation time of the error
+#: [s], its parts of scale and truth, gains.
 LAG_S, ERROR_S, ERROR_FLOOR, ERROR_FRACTION, GAINS = 0.04, 0.12, 0.2, 0.15, (0.75, 1.05)
 
 
@@ -89,13 +91,15 @@ class TruthEstimator:
     def __init__(self, world: World) -> None:
         self._world = world
         self._names = names(world.robot.estimates)
+        self._lag = EstimateLag(world.robot)
 
     def reset(self, stamp_ns: int) -> None:
-        """Nothing to forget."""
+        """Begin an episode."""
+        self._lag.reset()
 
     def estimate(self, sensing: Sensing) -> Quantities:
-        """The truth at the sensing's stamp."""
-        return Quantities(sensing.stamp_ns, self._names, self._world.truth)
+        """What the estimates should be at the sensing's stamp."""
+        return Quantities(sensing.stamp_ns, self._names, self._lag.step(self._world.truth))
 
 
 class DisturbedEstimator(TruthEstimator):
@@ -113,7 +117,8 @@ class DisturbedEstimator(TruthEstimator):
         super().__init__(world)
         self._scales = scales(world.robot.estimates)
         period_s = world.robot.period_s
-        self._follow = -np.expm1(-period_s / LAG_S)
+        lags_s = np.array([estimate.lag_s or LAG_S for estimate in world.robot.estimates])
+        self._follow = -np.expm1(-period_s / lags_s)
         self._kept = float(np.exp(-period_s / ERROR_S))
 
     def reset(self, stamp_ns: int) -> None:

@@ -80,6 +80,10 @@ class Checks:
         for field in ("readings", "setpoints", "estimates"):
             for i, entry in enumerate(getattr(robot, field)):
                 self._check_quantity(f"{field}[{i}] ({entry.name})", entry)
+        for i, estimate in enumerate(robot.estimates):
+            if not (math.isfinite(estimate.lag_s) and estimate.lag_s >= 0):
+                where = f"estimates[{i}] ({estimate.name}).lag_s"
+                self._refuse(where, estimate.lag_s, "give a finite time of at least 0 s")
         for i, camera in enumerate(robot.cameras):
             self._check_camera(f"cameras[{i}] ({camera.name})", camera)
         quickest_s = min((camera.frame_s for camera in robot.cameras), default=0.0)

@@ -218,12 +218,14 @@ class Estimate(Entry, frozen=True):
         name, unit: as the perception model has them.
         scale: as of a :class:`Reading`.
         mujoco: the truth, on which estimates are trained and judged; without one the task provides it.
+        lag_s: time constant with which it is to follow the truth [s], see :mod:`.estimate_lag`; 0: at once.
     """
 
     name: str
     unit: str
     scale: float
     mujoco: MujocoPlace | None = None
+    lag_s: float = 0.0
 
 
 class SafeStage(Entry, frozen=True):

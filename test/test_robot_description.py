@@ -277,6 +277,7 @@ WRONG = [
     # estimates
     ("estimates", {"name": "x"}, "estimates: expected `array`, got `object`; give a list"),
     ("estimates.0.scale", NAN, f"estimates[0] (bearing).scale: nan; {ABOVE_0}"),
+    ("estimates.0.lag_s", -0.1, "estimates[0] (bearing).lag_s: -0.1; give a finite time of at least 0 s"),
     ("estimates.0.unit", "", "estimates[0] (bearing).unit: empty; give the unit, 1 for a number without one"),
     ("estimates.0.mujoco", {"site": "tip", "field": "position"},
      f"estimates[0] (bearing).mujoco.field: position; {FRAME}"),

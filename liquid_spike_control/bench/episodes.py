@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..estimate_lag import EstimateLag
 from ..history import History, KeepingEstimator
 from ..loop import Loop, SpikingEstimator
 from ..neuromorphic.backend import BackendStats
@@ -27,8 +28,9 @@ class EpisodeFigures:
         distance_m: that was covered [m]; None where the task does not say.
         lasted_s: how long it lasted [s].
         reward: sum of the task's rewards.
-        error_square: float64 ``(n,)``, mean squared error of each estimate, in its unit squared.
-        truth_square: float64 ``(n,)``, mean square of each estimate's true value.
+        error_square: float64 ``(n,)``, mean squared error of each estimate, in its unit squared, against what it should
+            be; see :mod:`..estimate_lag`.
+        truth_square: float64 ``(n,)``, mean square of what each estimate should be.
         figures: the task's own, see :meth:`~..tasks.mujoco_task.MujocoTask.figures`.
         n_events: events of the cameras.
         stats: work of the backend, or None where there is none.
@@ -64,20 +66,22 @@ def run_episode(loop: Loop, seed: int, history: History | None = None) -> Episod
         loop = Loop(loop.world, keeping, loop.controller, loop.limits, loop.judge)
     world = loop.world
     task = world.task
+    lag = EstimateLag(world.robot)
     errors, truths, latencies = [], [], []
     n_events, reward = 0, 0.0
     begin = time.perf_counter()
     loop.reset(seed)
     while not task.over:
         sensing, truth = loop.sensing, world.truth
+        goal = lag.step(truth)
         if history is not None:
             history.poses[sensing.stamp_ns] = task.pose()
         n_events += sum(len(events) for events in loop.sensing.events)
         before = time.perf_counter()
         decision = loop.decide(loop.sensing)
         latencies.append(time.perf_counter() - before)
-        errors.append(decision.estimate.values - truth)
-        truths.append(truth)
+        errors.append(decision.estimate.values - goal)
+        truths.append(goal)
         if history is not None:
             history.add(sensing, truth, decision, events=True)
         loop.advance(decision)

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..assembly import new_backend, new_perception
 from ..errors import TaskError
+from ..estimate_lag import EstimateLag
 from ..events.binning import SpikeBinner
 from ..events.camera_streams import side_by_side
 from ..robot import Robot, names, scales, units
@@ -165,7 +166,7 @@ def _record(
     robot, task = world.robot, world.task
     expert = task.expert()
     spread = config.exploration * (task.most - task.least) / 2
-    kept, truths = [], []
+    kept, truths, lag = [], [], EstimateLag(robot)
     perception = new_perception(robot, model)
     readout = perception._readout
     with new_backend(model) as backend:
@@ -175,6 +176,7 @@ def _record(
             perception.reset(0)
             backend.reset()
             expert.reset()
+            lag.reset()
             wander = np.zeros(len(spread))
             for _ in range(math.ceil(min(config.seconds, task.duration_s) / robot.period_s)):
                 wander += 0.1 * (spread * rng.standard_normal(len(spread)) - wander)
@@ -186,7 +188,7 @@ def _record(
                     remedy = "give its mujoco place, or the task a method estimates()"
                     raise TaskError(f"{robot.source}: estimates ({bad}): its truth is not finite; {remedy}")
                 kept.append(readout.state)
-                truths.append(truth)
+                truths.append(lag.step(truth))
                 if world.over:
                     break
             progress(number + 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..assembly import new_backend
+from ..estimate_lag import EstimateLag
 from ..robot import Robot, names, scales
 from ..spiking.graph import SpikingGraph
 from ..spiking.layers import Training
@@ -34,8 +35,9 @@ class Accuracy:
     """Errors on held-out episodes.
 
     Attributes:
-        integers, floats: root mean square error of each estimate on the Loihi emulator and in float64, in its unit.
-        spread: standard deviation of its truth.
+        integers, floats: root mean square error of each estimate on the Loihi emulator and in float64, in its unit,
+            against what it should be; see :mod:`..estimate_lag`.
+        spread: standard deviation of what it should be.
         operations_per_s, spikes_per_s, events_per_s: of the emulator and its input.
         seconds: how long the episodes lasted.
     """
@@ -90,7 +92,7 @@ def solve_readout(
             backend.reset()
             features.reset()
             x = np.array([features.step(spikes) for spikes in _ticks(backend.run(episode.spikes), episode)])
-            y = episode.truth / target_scales
+            y = EstimateLag(robot).of_episode(episode.truth) / target_scales
             for f, moment in enumerate(moments):
                 worth = 1 / (training.floor + training.fraction * np.abs(y[settling:, f])) ** 2
                 moment.observe(x[settling:], y[settling:, f], worth)
@@ -107,9 +109,10 @@ def accuracy_of(
     progress: Callable[[int], None] = lambda n: None,
 ) -> Accuracy:  # fmt: skip
     """Errors of a model in integers and in floats; ``progress`` is called with the episodes done, each twice."""
-    integers, stats = _errors(model, "loihi", held_out, progress)
-    floats, _ = _errors(model, "float", held_out, lambda n: progress(len(held_out) + n))
-    truth = np.concatenate([episode.truth for episode in held_out])
+    goals = [EstimateLag(robot).of_episode(episode.truth) for episode in held_out]
+    integers, stats = _errors(model, "loihi", held_out, goals, progress)
+    floats, _ = _errors(model, "float", held_out, goals, lambda n: progress(len(held_out) + n))
+    truth = np.concatenate(goals)
     seconds, each = len(truth) * robot.period_s, names(robot.estimates)
     return Accuracy(
         dict(zip(each, integers.tolist(), strict=True)), dict(zip(each, floats.tolist(), strict=True)),
@@ -126,19 +129,20 @@ def _ticks(spikes: SpikeTrain, episode: RecordedEpisode) -> Iterator[SpikeTrain]
 
 
 def _errors(
-    model: PerceptionModel, kind: str, episodes: Sequence[RecordedEpisode], progress: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
+    model: PerceptionModel, kind: str, episodes: Sequence[RecordedEpisode], goals: Sequence[np.ndarray],
+    progress: Callable[[int], None],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Root mean square errors ``(n_estimates,)``; and synaptic operations, spikes and input spikes."""
     readout, errors, work = model.readout, [], np.zeros(3)
     with new_backend(model, kind) as backend:
-        for number, episode in enumerate(episodes):
+        for number, (episode, goal) in enumerate(zip(episodes, goals, strict=True)):
             backend.reset()
             readout.reset()
             out = backend.run(episode.spikes)
-            for tick, (spikes, truth) in enumerate(zip(_ticks(out, episode), episode.truth, strict=True)):
+            for tick, (spikes, wanted) in enumerate(zip(_ticks(out, episode), goal, strict=True)):
                 estimate = readout.step(spikes)
                 if (tick + 1) * episode.steps_per_tick * float(model.metadata["dt"]) > SETTLING_S:
-                    errors.append(estimate - truth)
+                    errors.append(estimate - wanted)
             stats = backend.stats()
             work += stats.synaptic_operations, stats.spikes, stats.input_spikes
             progress(number + 1)

@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from ...estimate_lag import EstimateLag
 from ...robot import names
 from ...sim.world import Sensing, World
 from ...types import Quantities
@@ -114,7 +115,7 @@ class FrameFlow:
     rate_hz = 60.0
 
     def __init__(self, world: World) -> None:
-        self._world, self._names = world, names(world.robot.estimates)
+        self._world, self._names, self._lag = world, names(world.robot.estimates), EstimateLag(world.robot)
         camera = world.robot.cameras[0]
         model = world.task.model
         fovy = math.radians(float(model.camera(camera.mujoco or camera.name).fovy[0]))
@@ -127,6 +128,7 @@ class FrameFlow:
         self._start_ns, self._taken = stamp_ns, 1
         self._frame, self._stamp_ns = np.rint(self._world.picture()), stamp_ns
         self._values = np.zeros(3)
+        self._lag.reset()
 
     def _look(self, stamp_ns: int) -> None:
         if stamp_ns < self._start_ns + round(self._taken / self.rate_hz * 1e9):
@@ -138,8 +140,8 @@ class FrameFlow:
         self._frame, self._stamp_ns = frame, stamp_ns
 
     def estimate(self, sensing: Sensing) -> Quantities:
-        """Flow to the right and upwards [rad/s] and divergence [1/s]."""
-        return Quantities(sensing.stamp_ns, self._names, self._values)
+        """Flow to the right and upwards [rad/s] and divergence [1/s], with the lag of the description's estimates."""
+        return Quantities(sensing.stamp_ns, self._names, self._lag.step(self._values))
 
 
 class FrameFlow30(FrameFlow):

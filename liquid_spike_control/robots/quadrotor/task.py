@@ -39,6 +39,9 @@ CEILING, RANGE, CRASH_LEAN = 8.0, 9.0, 1.2
 STAY_S, HOLDING_S, LEG_S, SETTLED_S, FOLLOWED, STEADY = 12.0, 5.0, 4.0, 2.0, 0.5, 0.3
 #: Standard deviations of the bias of roll and pitch [rad] and of the gyroscope's bias and noise [rad/s].
 LEAN_BIAS, RATE_BIAS, RATE_NOISE = 0.01, 0.01, 0.02
+#: The attitude loop lets the vehicle sway, round and round, by SWAY [rad] of its setpoint SWAY_HZ times a second: where
+#: a picture hardly moves, an event camera sees little. A hovering vehicle is moved by 2 mm.
+SWAY, SWAY_HZ = 0.03, 2.5
 #: Radius of a foot [m].
 FOOT = 0.008
 #: Thresholds of the camera are off by one factor of 1 +- this.
@@ -64,21 +67,26 @@ class Landing(MujocoTask):
             success if the velocity's error over the last 2 s of each is below 0.3 m/s, rms; ``"mixed"``: one of these,
             by the seed, for trainings.
         wind_factor: on wind and gusts.
+        sway: by how much the vehicle's attitude loop lets it sway, as its setpoints have it [rad].
         texture: of the ground, one of :data:`~.ground.KINDS`.
 
     Raises:
-        TaskError: an aim or a texture is unknown, or the factor is not a finite number of at least 0.
+        TaskError: an aim or a texture is unknown, or the factor or the sway is not a finite number of at least 0.
     """
 
-    version = 2
+    version = 3
     duration_s = 16.0
 
-    def __init__(self, robot: Robot, aim: str = "land", wind_factor: float = 1.0, texture: str = "fractal") -> None:
+    def __init__(
+        self, robot: Robot, aim: str = "land", wind_factor: float = 1.0, texture: str = "fractal", sway: float = SWAY
+    ) -> None:
         for name, value, known in (("aim", aim, AIMS), ("texture", texture, KINDS)):
             if value not in known:
                 raise TaskError(f"{robot.source}: {name}: '{value}' is unknown; give {' or '.join(known)}")
-        if not (math.isfinite(wind_factor) and wind_factor >= 0):
-            raise TaskError(f"{robot.source}: wind_factor: {wind_factor}; give a finite number of at least 0")
+        for name, number in (("wind_factor", wind_factor), ("sway", sway)):
+            if not (math.isfinite(number) and number >= 0):
+                raise TaskError(f"{robot.source}: {name}: {number}; give a finite number of at least 0")
+        self._sway = float(sway)
         self._aim, self._wind_factor, self._texture = aim, float(wind_factor), texture
         if aim in ("hover", "velocity"):
             self.duration_s = STAY_S
@@ -218,11 +226,14 @@ class Landing(MujocoTask):
         n_steps, done = self._whole_steps(duration_s), 0
         self._ask()
         asked, command = self._velocity_asked(), self.bounded(command)
-        force = data.xfrc_applied[self._body]
+        force, swaying = data.xfrc_applied[self._body], command.copy()
         while done < n_steps and self._touched_at is None:
             turn, loop = self._steps % LOOP_STEPS == 0, min(self._steps // LOOP_STEPS, len(self._noise) - 1)
+            phase = 2 * math.pi * SWAY_HZ * self._steps * model.opt.timestep
+            swaying[1] = command[1] + self._sway * math.cos(phase)
+            swaying[2] = command[2] + self._sway * math.sin(phase)
             drive(
-                command, self._weight, data.qpos[3:7], data.qvel, self._noise[loop], self._bias, self._sensed,
+                swaying, self._weight, data.qpos[3:7], data.qvel, self._noise[loop], self._bias, self._sensed,
                 self._wind_now(), self._drag, turn, data.ctrl, force,
             )  # fmt: skip
             mujoco.mj_step(model, data)

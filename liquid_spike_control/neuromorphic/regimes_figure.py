@@ -10,11 +10,11 @@ import sys
 
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from ..outputs import in_print, save_figure
 from ..spiking.nonlinear_neurons import REGIMES, AdEx, Izhikevich
+from ..terminal import Console
 from ..types import SpikeTrain
 from .emulator.loihi2 import Loihi2Emulator
 from .integers.network import LoihiNetwork

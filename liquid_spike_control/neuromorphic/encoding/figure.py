@@ -10,7 +10,6 @@ import sys
 
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from ...outputs import in_print, save_figure
@@ -20,6 +19,7 @@ from ...spiking.coding.latency import LatencyCode
 from ...spiking.coding.phase import PhaseCode
 from ...spiking.coding.population import PopulationCode
 from ...spiking.coding.rate import RateCode
+from ...terminal import Console
 from ...types import SpikeTrain
 from ..chip.chips import LOIHI2
 from ..chip.mapping import place

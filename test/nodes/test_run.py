@@ -265,7 +265,7 @@ def test_a_node_that_dies_ends_the_run(running):
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("permitted", [False, True])
+@pytest.mark.parametrize("permitted", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_machine_that_is_busy_slows_the_world_down_and_the_pole_stands(ros_domain, tmp_path, permitted):
     """With as many busy loops as there are cores beside it, and a real-time priority where that is permitted."""
     if permitted and not priority_permitted():

@@ -49,12 +49,12 @@ class Page:
         self._stream = urllib.request.urlopen(link.replace("/?", "/updates?"), timeout=30)
 
     def until(self, holds, timeout: float = 30.0):
-        end = time.monotonic() + timeout
+        end, told = time.monotonic() + timeout, None
         while time.monotonic() < end:
             line = self._stream.readline()
             if line.startswith(b"data: ") and holds(told := json.loads(line[6:])):
                 return told
-        raise AssertionError("it did not come")
+        raise AssertionError(f"it did not come; the last was {str(told)[:2000]}")
 
     def order(self, **what) -> None:
         request = urllib.request.Request(self._link.replace("/?", "/order?"), json.dumps(what).encode())
@@ -73,7 +73,7 @@ def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
         told = page.until(lambda t: t["ticks"] and t["ticks"][-1][3] and t.get("places") and t["facts"]["seed"] == 5)
         stamp, truth, _, output, command, _ = told["ticks"][-1]
         assert stamp > 1 and len(truth) == 17 and len(output) == len(command) == 6
-        page.order(do="push", body="torso", impulse=[0, 0, 60])
+        page.order(do="push", body="torso", impulse=[0, 0, 120])  # 60 give 2.5 to 5 m/s, as it happens to move
         page.until(lambda t: any(tick[1][9] > 2.5 for tick in t["ticks"]))
         page.order(do="pause")
         page.until(lambda t: t["facts"]["paused"] and not t["ticks"])

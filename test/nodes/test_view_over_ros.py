@@ -74,7 +74,7 @@ def test_a_run_is_shown_pushed_paused_and_stopped(ros_domain, tmp_path):
         stamp, truth, _, output, command, _ = told["ticks"][-1]
         assert stamp > 1 and len(truth) == 17 and len(output) == len(command) == 6
         page.order(do="push", body="torso", impulse=[0, 0, 100])
-        page.until(lambda t: any(tick[1][9] > 2.0 for tick in t["ticks"]))
+        page.until(lambda t: any(tick[1][9] > 2.5 for tick in t["ticks"]))
         page.order(do="pause")
         page.until(lambda t: t["facts"]["paused"] and not t["ticks"])
         page.order(do="go")

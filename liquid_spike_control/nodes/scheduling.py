@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..errors import GraphError
 
@@ -23,10 +23,16 @@ def take_priority(priority: int) -> None:
         GraphError: it is not permitted.
     """
     try:
-        for thread in os.listdir("/proc/self/task") if priority else ():
-            os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(priority))
+        if priority:
+            _schedule_threads(os.SCHED_RR, priority)
     except PermissionError:
         raise GraphError(f"priority {priority} is not permitted; give 0, or raise the user's rtprio limit") from None
+
+
+def _schedule_threads(policy: int, priority: int) -> None:
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # it has ended since
+            os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
 
 
 def priority_permitted(priority: int = REALTIME_PRIORITY) -> bool:
@@ -56,5 +62,5 @@ def at_priority(priority: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for thread in os.listdir("/proc/self/task") if priority else ():
-            os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
+        if priority:
+            _schedule_threads(os.SCHED_OTHER, 0)

@@ -26,6 +26,17 @@ def test_it_holds_for_the_block():
         assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
+def test_a_thread_that_ends_meanwhile_is_passed_over(monkeypatch):
+    threads = [*os.listdir("/proc/self/task"), str(2**22 - 1)]  # the last one has ended
+    monkeypatch.setattr(os, "listdir", lambda path: threads)
+    try:
+        with at_priority(3):
+            assert os.sched_getscheduler(0) == os.SCHED_RR
+    except GraphError:
+        pytest.skip("real-time priorities are not permitted here")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 def test_a_run_in_real_time_has_a_priority_where_it_is_permitted():
     expected = REALTIME_PRIORITY if priority_permitted() else 0
     assert os.sched_getscheduler(0) == os.SCHED_OTHER  # asking changed nothing

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rclpy
+from processes import wait_for
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
@@ -176,6 +177,7 @@ def rewarded(probe, tmp_path):
 
 def test_in_real_time_the_latest_reward_counts_once_and_a_command_waits_for_none(probe, rewarded, tmp_path):
     heard = probe.hear(JointState, graph.TAKEN_REWARD)
+    wait_for(rewarded.node._taken_publisher.get_subscription_count, 10, "match")  # it is said once
     assert rewarded.tick() == "on"
     rewarded.reward(steering=0.5, speed=np.nan)
     rewarded.reward(steering=-1.0)

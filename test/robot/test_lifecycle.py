@@ -169,9 +169,12 @@ def test_activation_waits_for_messages_not_for_publishers(made, probe, monkeypat
 
     packet = EventPacket(encoding="evt3", width=64, height=64, events=array.array("B"))
     packet.header.stamp = to_time(time.time_ns())
-    camera.publish(packet)
-    time.sleep(0.1)
-    assert node.trigger_activate().name == "SUCCESS"
+
+    def activated() -> bool:
+        camera.publish(packet)
+        return node.trigger_activate().name == "SUCCESS"
+
+    wait_for(activated, 10, "activation")
     assert node.active
 
 

@@ -103,7 +103,7 @@ def loop_of_variant(
     elif variant.controller == EXPERT:
         decider = ExpertController(task.expert(), task)
     else:
-        decider = _made(robot, "controller", variant.controller, task)
+        decider = of_class(robot, "variants: controller", variant.controller, task)
     if hasattr(decider, "warm"):
         decider.warm()
     world = World(task, rendered, sighted=variant.estimates != "truth")
@@ -112,7 +112,7 @@ def loop_of_variant(
         if variant.estimates in ESTIMATORS:
             estimator = new_estimator(world, perception, variant.backend, truth=variant.estimates == "truth")
         else:
-            estimator = _made(robot, "estimates", variant.estimates, world)
+            estimator = of_class(robot, "variants: estimates", variant.estimates, world)
     except BaseException:
         world.close()
         raise
@@ -120,12 +120,23 @@ def loop_of_variant(
     return Loop(world, estimator, decider, limits, judge_of(world, decider) if variant.rewards else None)
 
 
-def _made(robot: Robot, field: str, place: str, argument: MujocoTask | World) -> Any:
-    kind = class_named(robot, f"variants: {field}", place)
+def of_class(robot: Robot, field: str, place: str, argument: MujocoTask | World) -> Any:
+    """A controller or an estimator of a class that the robot's folder or another package has.
+
+    Args:
+        robot: the robot.
+        field: which names it, for messages.
+        place: see :func:`~..tasks.of_robot.class_named`.
+        argument: of the class.
+
+    Raises:
+        LiquidSpikeError: the class is not there, or cannot be made.
+    """
+    kind = class_named(robot, field, place)
     try:
         return kind(argument)
     except LiquidSpikeError:
         raise
     except Exception as error:
         found = f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise RobotError(f"{robot.source}: variants: {field}: {found}; correct the class") from None
+        raise RobotError(f"{robot.source}: {field}: {found}; correct the class") from None

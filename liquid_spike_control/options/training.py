@@ -113,6 +113,10 @@ class TrainPolicyOptions(LearningOptions):
     """
     cloning: bool = False
     """Behaviour cloning: the expert controls the robot in all rounds."""
+    teacher: str | None = None
+    """Imitate a controller that sees what the policy sees, not the expert, which knows the true state: a controller
+    file, or file.py:Class in the robot's folder, such as flow_law.py:FlowLaw of the quadrotor.
+    """
     estimates: Literal["spiking", "truth", "disturbed"] = "spiking"
     """Estimates of a robot with event cameras: of its spiking perception, the true values, or these with a lag, a wrong
     gain and errors that wander.

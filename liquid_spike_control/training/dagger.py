@@ -4,7 +4,8 @@
 The policy drives while the expert, who knows the true state, says what it would have done there. Many episodes run side
 by side, under faults of sensing and timing that are drawn anew for each, so that a policy with a memory can find out
 what a sample is worth. What a late command ought to have been is asked for when it acts: the expert's answer to the
-state that the command meets, which teaches the policy to look ahead. A closed loop amplifies what single updates do to
+state that the command meets, which teaches the policy to look ahead. A teacher in the expert's place, a controller
+that has the policy's observations, answers each sample as it arrives. A closed loop amplifies what single updates do to
 the weights, so it is their moving average that drives and that is kept.
 
 Ross, Gordon, Bagnell: A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning
@@ -35,6 +36,7 @@ from .descent import cosine, set_rate
 from .policy import State, TrainablePolicy, begun, run_sequences
 from .resume import read_checkpoint, recipe_of, write_checkpoint
 from .seeds import CONTROLLER_SEEDS, first_episode
+from .teacher import Teacher
 
 #: The seeds that decide which round's policy is kept: the end of the training range.
 N_VALIDATION_SEEDS = 1_000_000
@@ -50,6 +52,7 @@ class DaggerTraining:
         n_samples: length of a round, rounded up to whole chunks [samples]; by default an episode's control periods.
         duration_s: of an episode [s]; the task's own by default.
         settings: changes to the task's settings while it trains.
+        teacher: a controller that is imitated in the expert's place, see :class:`~.teacher.Teacher`; "": the expert.
         frame_s: between pictures while it trains [s], see :class:`~..sim.world.World`; the cameras' own by default.
         expert_share: of the episodes of a round that the expert drives, beside the first round, where it drives all: a
             factor from round to round. 1 is behaviour cloning.
@@ -75,6 +78,7 @@ class DaggerTraining:
     n_samples: int | None = None
     duration_s: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    teacher: str = ""
     frame_s: float | None = None
     expert_share: float = 0.5
     exploration: float = 0.1
@@ -125,7 +129,7 @@ class Sequences:
     Attributes:
         observations: float32 ``(n, c, t, n_observations)``, of samples that arrived.
         elapsed: float32 ``(n, c, t)``, seconds since the sample before.
-        expert: float32 ``(n, c, t, n_commands)``, in units of the limits.
+        expert: float32 ``(n, c, t, n_commands)``, in units of the limits; or the teacher's.
         known: bool ``(n, c, t)``, the expert has answered; it has not where the episode ended before the command acted.
         fresh: bool ``(n, c, t)``, an episode begins here and the state is zero.
         states: the policy's state before each chunk, parts ``(n, c, k)``, as it was when last computed.
@@ -163,6 +167,7 @@ class DaggerTrainer:
     Raises:
         TaskError: there is no such task.
         ModelError: its expert cannot be had.
+        LiquidSpikeError: the teacher in its place cannot be had.
     """
 
     def __init__(self, task_name: str, policy: TrainablePolicy, config: DaggerTraining) -> None:
@@ -175,7 +180,9 @@ class DaggerTrainer:
         for task in tasks:
             if config.duration_s is not None:
                 task.set_duration(config.duration_s)
-        self._experts = [task.expert() for task in tasks[: config.n_episodes]]
+        taught = tasks[: config.n_episodes]
+        self._teachers = [Teacher(task_name, config.teacher, task) for task in taught] if config.teacher else []
+        self._experts = [] if config.teacher else [task.expert() for task in taught]
         calm = Perturbation("calm")
         self._loops = [PerturbedTask(task, calm) for task in tasks]
         self._task = tasks[0]
@@ -233,12 +240,17 @@ class DaggerTrainer:
             noise = config.exploration * self._rng.normal(size=command.shape)
             began = np.zeros(n, bool)
             for i, loop in enumerate(self._loops[:n]):
-                waiting[i].append([k, loop.perturbation.latency_steps])
-                self._ask(i, waiting[i], expert, known)
-                if by_expert[i]:
-                    loop.decide(self._experts[i].act(loop.task) + noise[i] * self._limits)
+                if self._teachers:
+                    answer = self._teachers[i].answer(loop.observation, loop.elapsed_s)
+                    expert[i, k], known[i, k] = np.clip(answer / self._limits, -1, 1), True
                 else:
-                    loop.decide(command[i])
+                    waiting[i].append([k, loop.perturbation.latency_steps])
+                    self._ask(i, waiting[i], expert, known)
+                    answer = self._experts[i].act(loop.task) if by_expert[i] else command[i]
+                given = answer + noise[i] * self._limits if by_expert[i] else command[i]
+                loop.decide(given)
+                if self._teachers:
+                    self._teachers[i].given(given)
                 while True:
                     loop.advance()
                     for entry in waiting[i]:
@@ -265,7 +277,7 @@ class DaggerTrainer:
 
     def _begin(self, i: int) -> None:
         self._loops[i].reset(self._next_seed, self.config.draw(self._rng, self._task, self._strength))
-        self._experts[i].reset()
+        (self._teachers or self._experts)[i].reset()
         self._next_seed += 1
 
     @property

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -218,6 +218,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--faults belongs to imitation and --rewards does without it; leave one out")
     if options.rewards and options.cloning:
         raise TaskError("--cloning imitates an expert and --rewards does without one; leave one out")
+    if options.rewards and options.teacher is not None:
+        raise TaskError("--teacher is imitated and --rewards does without one; leave one out")
     if options.rewards and options.duration is not None:
         raise TaskError("--duration belongs to imitation; --rewards cuts its rollouts by itself; leave one out")
     if options.rewards and options.set:
@@ -240,6 +242,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
         from .learning import OutputFiles, learn_policy
         from .recurrent_ppo import PpoTraining
     config: DaggerTraining | PpoTraining
+    given: dict[str, Any]
     if options.rewards:
         config = PpoTraining(seed=options.seed)
         given = {"n_updates": options.rounds, "epochs": options.passes, "learning_rate": options.learning_rate}
@@ -248,8 +251,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         config = _under_faults(training_of(_named(options), options.seed, **cloned), options.faults)
         config = replace(config, settings={**config.settings, **dict(settings_in(options.set))})
         given = {"n_rounds": options.rounds, "duration_s": options.duration, "passes": options.passes,
-                 "learning_rate": options.learning_rate}  # fmt: skip
-    config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+                 "learning_rate": options.learning_rate, "teacher": options.teacher}  # fmt: skip
+    config = replace(config, **{name: value for name, value in given.items() if value is not None})
     files = OutputFiles(out, options.logs, _command_line("policy", options))
     learn_policy(_named(options), architecture, config, options.device, files, Console())
     return 0
@@ -358,6 +361,8 @@ def _command_line(what: str, options: LearningOptions) -> str:
         if field.name in ("task", "out", "logs", "device") or value == field.default:
             continue
         name = f"--{field.name.replace('_', '-')}"
+        if field.name == "teacher" and ":" not in value:
+            value = Path(value)
         shown = value.name if isinstance(value, Path) else " ".join(value) if isinstance(value, tuple) else value
         said.append(name if value is True else f"{name} {shown}")
     return " ".join([f"liquid-spike train {what} {options.task}", *said])

@@ -147,8 +147,12 @@ class FlowLaw(FlowControl):
         forward, left = BRAKING * missing[:2] + self.returning * self._behind - observer.added[:2]
         down = CLIMBING * missing[2] - asked[2] * observer.velocity[2] - observer.added[2]
         command = self._bounded(upright, forward, left, down)
-        self._thrust = command[0] / self._mass + gravity
+        self.given(command)
         return command
+
+    def given(self, command: np.ndarray) -> None:
+        """Take over that another command ``(3,)`` was given than the last step's."""
+        self._thrust = command[0] / self._mass + self._gravity
 
 
 class TrueFlowLaw(FlowLaw):

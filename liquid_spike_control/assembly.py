@@ -20,7 +20,7 @@ from .robot import Robot, names, units
 from .sim.world import World, picture_size
 from .spiking.nir_io import PerceptionModel, read_perception_model
 from .tasks.episode import ExpertController
-from .tasks.of_robot import task_of
+from .tasks.of_robot import class_named, of_class, task_of
 from .tasks.sensed import SensedTask
 from .tasks.task import ControlTask
 
@@ -166,7 +166,7 @@ def _expert_loop(world: World) -> Loop:
 
 def sensed_task(
     robot: Robot, truth: bool = False, rendered: bool = False, disturbed: bool = False,
-    perception: str | Path | None = None, frame_s: float | None = None, **settings: Any,
+    perception: str | Path | None = None, frame_s: float | None = None, estimates: str = "", **settings: Any,
 ) -> ControlTask:  # fmt: skip
     """A robot as a task whose observations are those of its controller: with the estimates where it has any.
 
@@ -176,6 +176,8 @@ def sensed_task(
         rendered, frame_s: see :class:`~.sim.world.World`.
         disturbed: the true values with errors, see :class:`~.loop.DisturbedEstimator`.
         perception: another model than the description's.
+        estimates: class of an estimator in the perception's place, see :func:`~.tasks.of_robot.class_named`; it is made
+            with the world, whose cameras are simulated unless the class says ``sighted = False``.
         settings: of the task, by name.
 
     Raises:
@@ -184,7 +186,12 @@ def sensed_task(
     task = task_of(robot, **settings)
     if not robot.estimates:
         return task
-    world = World(task, rendered=rendered, sighted=not (truth or disturbed), frame_s=frame_s)
+    sighted = not (truth or disturbed)
+    if estimates:
+        sighted = getattr(class_named(robot, "estimates", estimates), "sighted", True)
+    world = World(task, rendered=rendered, sighted=sighted, frame_s=frame_s)
+    if estimates:
+        return SensedTask(world, of_class(robot, "estimates", estimates, world))
     return SensedTask(world, DisturbedEstimator(world) if disturbed else new_estimator(world, perception, truth=truth))
 
 

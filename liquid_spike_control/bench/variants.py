@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..assembly import judge_of, new_estimator, read_robot_controller
-from ..errors import LiquidSpikeError, RobotError, TaskError
+from ..errors import RobotError, TaskError
 from ..loop import Decider, Estimator, Loop
 from ..robot import ESTIMATORS, Robot, Variant
 from ..sim.world import World
 from ..tasks.episode import ExpertController
 from ..tasks.mujoco_task import MujocoTask
-from ..tasks.of_robot import class_named, task_class, task_of
+from ..tasks.of_robot import of_class, task_class, task_of
 
 #: A controller that is the task's expert.
 EXPERT = "expert"
@@ -118,25 +118,3 @@ def loop_of_variant(
         raise
     limits = robot.gate_limits(getattr(decider, "command_limits", None))
     return Loop(world, estimator, decider, limits, judge_of(world, decider) if variant.rewards else None)
-
-
-def of_class(robot: Robot, field: str, place: str, argument: MujocoTask | World) -> Any:
-    """A controller or an estimator of a class that the robot's folder or another package has.
-
-    Args:
-        robot: the robot.
-        field: which names it, for messages.
-        place: see :func:`~..tasks.of_robot.class_named`.
-        argument: of the class.
-
-    Raises:
-        LiquidSpikeError: the class is not there, or cannot be made.
-    """
-    kind = class_named(robot, field, place)
-    try:
-        return kind(argument)
-    except LiquidSpikeError:
-        raise
-    except Exception as error:
-        found = f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise RobotError(f"{robot.source}: {field}: {found}; correct the class") from None

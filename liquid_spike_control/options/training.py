@@ -107,6 +107,8 @@ class TrainPolicyOptions(LearningOptions):
     """Passes over the collected data in a round."""
     learning_rate: Annotated[float, Range(1e-9, 10.0)] | None = None
     """Initial learning rate."""
+    chunk: Annotated[int, Range(1, 100_000)] | None = None
+    """Length of the truncated backpropagation in imitation [samples]; default: the task's, mostly 25."""
     faults: Annotated[float, Range(0.0, 100.0)] | None = None
     """Factor on the faults of sensing and timing in training: noise, lost samples, varying periods and latency.
     Default: 1, slightly more than the benchmark's; 0 for a robot without faults.
@@ -117,9 +119,9 @@ class TrainPolicyOptions(LearningOptions):
     """Imitate a controller that sees what the policy sees, not the expert, which knows the true state: a controller
     file, or file.py:Class in the robot's folder, such as flow_law.py:FlowLaw of the quadrotor.
     """
-    estimates: Literal["spiking", "truth", "disturbed"] = "spiking"
-    """Estimates of a robot with event cameras: of its spiking perception, the true values, or these with a lag, a wrong
-    gain and errors that wander.
+    estimates: str = "spiking"
+    """Estimates of a robot with event cameras: spiking, of its perception; truth, the true values; disturbed, these
+    with a lag, a wrong gain and errors that wander; or file.py:Class, an estimator in the robot's folder.
     """
     perception: Path | None = None
     """Perception of a robot with event cameras to train with; default: the one that its description names."""

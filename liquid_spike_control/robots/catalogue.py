@@ -41,6 +41,8 @@ TASKS = (
 TRUTH, DISTURBED = "?truth", "?disturbed"
 #: Between the name of a robot and the file of another perception than its description's.
 PERCEIVED = "?perception="
+#: Between the name of a robot and the class of an estimator in the perception's place.
+ESTIMATED = "?estimates="
 
 
 def robot_of(name: str | Path) -> str:
@@ -102,7 +104,8 @@ def sensed_task_named(name: str | Path, frame_s: float | None = None, **settings
 
     Args:
         name: of a robot, its folder or its yaml file; with ``?truth`` or ``?disturbed`` at its end, the true values
-            take the perception's place, as they are or with errors; with ``?perception=FILE``, another perception does.
+            take the perception's place, as they are or with errors; with ``?perception=FILE``, another perception
+            does; with ``?estimates=file.py:Class``, an estimator of the robot's folder.
         frame_s: see :class:`~..sim.world.World`.
         settings: of the task, by name.
 
@@ -112,11 +115,13 @@ def sensed_task_named(name: str | Path, frame_s: float | None = None, **settings
     from ..assembly import sensed_task
 
     text, _, file = str(name).partition(PERCEIVED)
+    text, _, estimates = text.partition(ESTIMATED)
     robot = robot_named(text.removesuffix(TRUTH).removesuffix(DISTURBED))
     truth, disturbed = text.endswith(TRUTH), text.endswith(DISTURBED)
     return sensed_task(
-        robot, truth=truth, disturbed=disturbed, perception=file or None, frame_s=frame_s, **settings
-    )
+        robot, truth=truth, disturbed=disturbed, perception=file or None, frame_s=frame_s, estimates=estimates,
+        **settings,
+    )  # fmt: skip
 
 
 def _foreign_folders() -> Iterator[Path]:

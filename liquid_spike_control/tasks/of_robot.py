@@ -97,6 +97,28 @@ def class_named(robot: Robot, field: str, place: str) -> type:
     return kind
 
 
+def of_class(robot: Robot, field: str, place: str, argument: object) -> Any:
+    """An object of a class that the robot's folder or another package has, such as a controller or an estimator.
+
+    Args:
+        robot: the robot.
+        field: which names it, for messages.
+        place: see :func:`class_named`.
+        argument: of the class.
+
+    Raises:
+        LiquidSpikeError: the class is not there, or cannot be made.
+    """
+    kind = class_named(robot, field, place)
+    try:
+        return kind(argument)
+    except LiquidSpikeError:
+        raise
+    except Exception as error:
+        found = f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise RobotError(f"{robot.source}: {field}: {found}; correct the class") from None
+
+
 def _classes(module: Any) -> str:
     """Names of the classes that a module defines."""
     own = [k for k, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__]

@@ -18,7 +18,7 @@ from ..errors import LiquidSpikeError, RobotError, TaskError
 from ..liquid.architecture import NAMES, matched, named
 from ..liquid.echo_state import NAME as ECHO_STATE
 from ..outputs import check_outputs
-from ..robots.catalogue import DISTURBED, PERCEIVED, TRUTH, robot_named, sensed_task_named
+from ..robots.catalogue import DISTURBED, ESTIMATED, PERCEIVED, TRUTH, robot_named, sensed_task_named
 from ..spiking.policy_file import SpikingArchitecture
 from ..spiking.reservoir import NAME as RESERVOIR
 from ..terminal import Console
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .dagger import DaggerTraining
     from .networks import AnyArchitecture
 
+#: What ends a robot's name for each ``--estimates`` that is no class.
+ESTIMATES = {"spiking": "", "truth": TRUTH, "disturbed": DISTURBED}
 #: Each ``--controller`` that is none of :data:`~..liquid.architecture.NAMES`; of the random ones the readout is learnt.
 SPIKING, RANDOM = "spiking", (RESERVOIR, ECHO_STATE)
 
@@ -222,6 +224,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         raise TaskError("--teacher is imitated and --rewards does without one; leave one out")
     if options.rewards and options.duration is not None:
         raise TaskError("--duration belongs to imitation; --rewards cuts its rollouts by itself; leave one out")
+    if options.rewards and options.chunk is not None:
+        raise TaskError("--chunk belongs to imitation; --rewards has chunks of its own; leave one out")
     if options.rewards and options.set:
         raise TaskError("--set belongs to imitation; --rewards trains under the description's settings; leave it out")
     _check_perception(options)
@@ -229,7 +233,7 @@ def policy_command(options: TrainPolicyOptions) -> int:
         source = "--rewards" if options.rewards else f"--controller {options.controller}"
         raise TaskError(f"{source} trains on the CPU; leave --device out")
     if options.controller in RANDOM:
-        for name in ("rewards", "passes", "learning_rate"):
+        for name in ("rewards", "passes", "learning_rate", "chunk"):
             if getattr(options, name):
                 raise TaskError(
                     f"--{name.replace('_', '-')}: of '{options.controller}' only the readout is learnt, in one go; "
@@ -251,7 +255,8 @@ def policy_command(options: TrainPolicyOptions) -> int:
         config = _under_faults(training_of(_named(options), options.seed, **cloned), options.faults)
         config = replace(config, settings={**config.settings, **dict(settings_in(options.set))})
         given = {"n_rounds": options.rounds, "duration_s": options.duration, "passes": options.passes,
-                 "learning_rate": options.learning_rate, "teacher": options.teacher}  # fmt: skip
+                 "chunk": options.chunk, "learning_rate": options.learning_rate,
+                 "teacher": options.teacher}  # fmt: skip
     config = replace(config, **{name: value for name, value in given.items() if value is not None})
     files = OutputFiles(out, options.logs, _command_line("policy", options))
     learn_policy(_named(options), architecture, config, options.device, files, Console())
@@ -262,11 +267,17 @@ def _named(options: TrainPolicyOptions) -> str:
     """The robot, with what its estimates are."""
     if options.perception is not None:
         return f"{options.task}{PERCEIVED}{options.perception}"
-    return options.task + {"truth": TRUTH, "disturbed": DISTURBED}.get(options.estimates, "")
+    if ":" in options.estimates:
+        return f"{options.task}{ESTIMATED}{options.estimates}"
+    return options.task + ESTIMATES[options.estimates]
 
 
 def _check_perception(options: TrainPolicyOptions) -> None:
-    """Refuse a perception where nothing is perceived."""
+    """Refuse a perception where nothing is perceived, and estimates of an unknown kind."""
+    if ":" not in options.estimates and options.estimates not in ESTIMATES:
+        raise TaskError(f"--estimates {options.estimates}: give {', '.join(ESTIMATES)}, or file.py:Class")
+    if ":" in options.estimates and not robot_named(options.task).estimates:
+        raise TaskError(f"--estimates {options.estimates}: the robot {options.task} has no estimates; leave it out")
     if options.perception is None:
         return
     if options.estimates != "spiking":

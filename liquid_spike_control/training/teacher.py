@@ -15,10 +15,10 @@ from typing import Any, cast
 import numpy as np
 
 from ..assembly import read_robot_controller
-from ..bench.variants import of_class
 from ..errors import RobotError
 from ..robots.catalogue import robot_named, robot_of
 from ..tasks.mujoco_task import MujocoTask
+from ..tasks.of_robot import of_class
 from ..tasks.sensed import SensedTask
 from ..tasks.task import ControlTask
 

@@ -78,6 +78,26 @@ def test_a_hand_made_law_lands_by_flow_and_divergence_alone():
             assert max(task.task.touch[:2]) < 0.3
 
 
+def test_estimates_that_err_as_the_perception_does_for_trainings():
+    """Against what each should be, by the README's table; the same episode has the same errors, and no camera."""
+    task, seen = sensed_task_named("quadrotor?estimates=seen_flow.py:SeenFlow"), []
+    assert not task.world._eyes
+    law = FlowLaw(task.task)
+    for seed in (*range(2000, 2012), 2000):
+        task.reset(seed)
+        law.reset()
+        rows, lag = [], EstimateLag(task.world.robot)
+        while not task.over:
+            rows.append(np.concatenate([task.observe()[-3:], lag.step(task.world.truth)]))
+            task.advance(law.step(task.observe(), task.period_s), task.period_s)
+        seen.append(np.array(rows))
+        assert task.success and max(task.task.touch[:2]) < 0.3
+    np.testing.assert_array_equal(seen[0], seen[-1])
+    shown, true = np.hsplit(np.concatenate(seen[:-1]), 2)
+    assert (np.sqrt(((shown - true) ** 2).mean(0)) < [0.15, 0.15, 0.2]).all()
+    assert (np.sqrt(((shown - true) ** 2).mean(0)) > [0.05, 0.05, 0.08]).all()
+
+
 def test_the_law_flies_back_from_where_wind_and_a_wrong_upright_have_driven_it():
     task = sensed_task_named("quadrotor?truth")
     drifts = []

@@ -26,7 +26,7 @@ from liquid_spike_control.training.dagger import DaggerTrainer, DaggerTraining  
 from liquid_spike_control.training.entry import policy_command  # noqa: E402
 from liquid_spike_control.training.teacher import Teacher  # noqa: E402
 
-NAME, LAW = "quadrotor?disturbed", "flow_law.py:FlowLaw"
+NAME, LAW, SEEN = "quadrotor?disturbed", "flow_law.py:FlowLaw", "seen_flow.py:SeenFlow"
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,12 @@ def test_a_robot_s_policy_is_taught_and_its_file_says_by_whom(tmp_path, monkeypa
     monkeypatch.setattr(Landing, "duration_s", 0.5)
     out = tmp_path / "taught.safetensors"
     policy_command(TrainPolicyOptions(
-        "quadrotor", out=out, units=4, rounds=1, passes=1, faults=0.0, estimates="disturbed", teacher=LAW
+        "quadrotor", out=out, units=4, rounds=1, passes=1, faults=0.0, chunk=5, estimates=SEEN, teacher=LAW
     ))  # fmt: skip
     command = read_controller(out).training_command
-    assert command.endswith(f"--teacher {LAW} --estimates disturbed")
-    assert tyro.cli(TrainPolicyOptions, args=shlex.split(command)[3:]).teacher == LAW
+    assert command.endswith(f"--passes 1 --chunk 5 --faults 0.0 --teacher {LAW} --estimates {SEEN}")
+    options = tyro.cli(TrainPolicyOptions, args=shlex.split(command)[3:])
+    assert (options.teacher, options.estimates, options.chunk) == (LAW, SEEN, 5)
 
 
 @pytest.mark.parametrize("place, message", [

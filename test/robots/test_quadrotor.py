@@ -440,12 +440,16 @@ def test_the_shipped_perception_is_what_the_readme_says():
     assert robot.model("perception").stat().st_size < 1_000_000
 
 
-@pytest.mark.parametrize(("name", "rounds"), [("controller", 16), ("gru", 8)])
-def test_the_shipped_networks_take_every_setpoint_and_land_on_true_flow(name, rounds):
+TAUGHT = "--chunk 100 --faults 0.0 --teacher flow_law.py:FlowLaw --estimates seen_flow.py:SeenFlow"
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("controller", TAUGHT), ("gru", "--rounds 8 --set aim=mixed --faults 0.0 --estimates disturbed")]
+)
+def test_the_shipped_networks_take_every_setpoint_and_land_on_true_flow(name, how):
     robot = robot_named("quadrotor")
     path = robot.file(f"{name}.safetensors")
-    command = f"--rounds {rounds} --set aim=mixed --faults 0.0 --estimates disturbed"
-    assert command in read_controller(path).training_command
+    assert how in read_controller(path).training_command
     controller, task = read_robot_controller(robot, path), sensed_task_named("quadrotor?truth")
     assert controller.observation_names == task.observation_names
     result = run_episode(task, controller, perturbation_named("clean"), 3000)

@@ -28,6 +28,7 @@ class TrackingFile(ControllerDescription):
         stiffness, damping, integral: float64 ``(n_commands,)``, in the command's unit per that of the position, of the
             rate, and of the position times s.
         adaptation: what is learnt; None if nothing is.
+        rate_weight: of the rate's part of the PD in the error that teaches; more of it damps what learning does.
         inputs: of the adaptation, places among the observations.
         weights: int ``(n_outputs, neurons)`` that were learnt before, or None.
 
@@ -40,6 +41,7 @@ class TrackingFile(ControllerDescription):
     damping: np.ndarray
     integral: np.ndarray
     adaptation: Adaptation | None = None
+    rate_weight: float = 1.0
     inputs: tuple[int, ...] = ()
     weights: np.ndarray | None = None
 
@@ -96,10 +98,11 @@ class TrackingController(LearningController):
         """Command for a finite observation, ``dt`` seconds after the one before."""
         file, limits = self._file, self.command_limits
         apart = observation[self._target] - observation[self._position]
-        feedback = file.stiffness * apart + file.damping * (observation[self._target_rate] - observation[self._rate])
+        by_rate = file.damping * (observation[self._target_rate] - observation[self._rate])
+        feedback = file.stiffness * apart + by_rate
         command = feedback + self._integral
         if self.adaptation is not None:
-            command += self.adaptation.step(observation[self._inputs], feedback)
+            command += self.adaptation.step(observation[self._inputs], feedback + (file.rate_weight - 1.0) * by_rate)
         bounded = np.minimum(np.maximum(command, -limits), limits)
         further = self._integral + file.integral * apart * dt
         winding = (command != bounded) & (np.abs(further) > np.abs(self._integral))

@@ -42,6 +42,7 @@ class _Adaptation(Entry, frozen=True):
     tau: float = 20.0
     decimation: int = 3
     smoothing_s: float = 0.02
+    rate_weight: float = 1.0
     seed: int = 0
     weights: str | None = None
     weights_hash: str = ""
@@ -87,7 +88,8 @@ def tracking_of(path: Path, values: dict[str, Any]) -> TrackingFile:
         training_seeds=file.tuned_seeds, source=str(path), places=np.array(places, int).reshape(-1, 4),
         stiffness=np.array([axis.stiffness for axis in file.axes]),
         damping=np.array([axis.damping for axis in file.axes]), integral=np.array(integral),
-        adaptation=adaptation, inputs=tuple(inputs) if given is not None else (), weights=weights,
+        adaptation=adaptation, rate_weight=1.0 if given is None else given.rate_weight,
+        inputs=tuple(inputs) if given is not None else (), weights=weights,
     )  # fmt: skip
 
 
@@ -97,8 +99,10 @@ def _adaptation(path: Path, file: _File, given: _Adaptation) -> Adaptation:
             refuse(path, f"adaptation.{field}", found, f"give {len(file.axes)} numbers, one for each axis")
     if not given.inputs:
         refuse(path, "adaptation.inputs", "none", "name at least one observation")
+    if not 0 <= given.rate_weight <= 100:
+        refuse(path, "adaptation.rate_weight", given.rate_weight, "give 0 to 100")
     fields = msgspec.structs.asdict(given)
-    for field in ("inputs", "limits", "errors", "weights", "weights_hash"):
+    for field in ("inputs", "limits", "errors", "rate_weight", "weights", "weights_hash"):
         del fields[field]
     return Adaptation(
         centres=tuple(entry.centre for entry in given.inputs), scales=tuple(entry.scale for entry in given.inputs),

@@ -119,6 +119,8 @@ class BenchAdaptationOptions(Options):
     """What changes during an episode: the payload at 20 and 40 s, or a motor that gives half from 20 s on."""
     duration: Seconds = 60.0
     """Simulated seconds of an episode."""
+    latency: Annotated[float, Range(0.0, 0.01, "s")] = 0.002
+    """Time between sensing and torque, a multiple of 1 ms; over ROS 2 in real time it is 1.5 to 3 ms."""
     jobs: Jobs = 2
     """Processes."""
     json: OutputFile = None

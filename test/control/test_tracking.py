@@ -74,6 +74,23 @@ def test_the_integral_does_not_wind_up(tmp_path):
     assert c.step(np.zeros(4), DT) == [0.0]
 
 
+def test_the_rate_teaches_with_its_weight(tmp_path):
+    """With only the rate wrong, twice its weight is as half of the greatest error, and no weight teaches nothing."""
+
+    def learnt(observation, **changes):
+        c = adaptive(tmp_path, **changes)
+        for _ in range(100):
+            c.step(np.array(observation), DT)
+        return c.adaptation.weights
+
+    by_rate, by_place = [0.3, 0.0, 0.3, 0.1], [0.3, 0.0, 0.32, 0.0]
+    plain, twice = learnt(by_rate), learnt(by_rate, rate_weight=2.0)
+    assert plain.any() and (twice != plain).any()
+    assert (twice == learnt(by_rate, errors=[1.0])).all()
+    assert not learnt(by_rate, rate_weight=0.0).any()
+    assert (learnt(by_place, rate_weight=2.0) == learnt(by_place)).all()
+
+
 @pytest.mark.slow
 def test_the_learnt_term_takes_the_load_over(tmp_path):
     settled = slice(-500, None)
@@ -215,6 +232,8 @@ def changed(**changes):
         ({"extends": "../c.yaml"}, "extends: '../c.yaml'; give the name of another file"),
         (changed(limits=[1.0, 2.0]), r"adaptation.limits: \[1.0, 2.0\]; give 1 numbers, one for each axis"),
         (changed(errors=[0.0]), "adaptation.errors: 0.0; give finite numbers above 0"),
+        (changed(rate_weight=-1.0), "adaptation.rate_weight: -1.0; give 0 to 100"),
+        (changed(rate_weight=float("nan")), "adaptation.rate_weight: nan; give 0 to 100"),
         (changed(errors=[float("nan")]), "adaptation.errors: nan; give finite numbers above 0"),
         (changed(inputs=[]), "adaptation.inputs: none; name at least one observation"),
         (changed(inputs=[{"of": "y"}]), r"adaptation.inputs\[0\].of: 'y'; name one of"),

@@ -65,9 +65,31 @@ def test_a_joint_that_is_lost_ends_the_episode():
     assert task.failed and not task.success and task.elapsed_s < 5
 
 
-def test_an_unknown_change_is_refused():
+def test_an_unknown_change_or_latency_is_refused():
     with pytest.raises(TaskError, match=r"settings\.change: 'colour'; give payload, motor or none"):
         task_named("arm", change="colour")
+    for latency_s in (-0.001, 0.0015, 0.011, np.nan):
+        with pytest.raises(TaskError, match=r"settings\.latency_s: .*; give a multiple of 0\.001 s, 0 to 0\.01 s"):
+            task_named("arm", latency_s=latency_s)
+
+
+def test_torques_act_after_the_latency_however_the_period_is_divided():
+    whole, in_steps = (task_named("arm", latency_s=0.003) for _ in range(2))
+    for task in (whole, in_steps):
+        task.reset(6)
+    for force in ([9.0, 20.0, 3.0], [-5.0, 30.0, 0.0]):
+        whole.advance(np.array(force), 0.01)
+        for k in range(10):
+            in_steps.advance(np.array(force), 0.001)
+            acts = k >= 3
+            assert (in_steps.data.ctrl == force).all() == acts
+        assert in_steps.data.qpos.tobytes() == whole.data.qpos.tobytes()
+    late, at_once = (task_named("arm", latency_s=latency_s) for latency_s in (0.003, 0.0))
+    for task in (late, at_once):
+        task.reset(6)
+    late.advance(np.ones(3), 0.003)
+    at_once.advance(np.zeros(3), 0.003)
+    assert late.data.qvel.tobytes() == at_once.data.qvel.tobytes()  # no torque before the first
 
 
 @pytest.mark.slow

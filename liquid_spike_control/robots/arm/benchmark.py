@@ -54,6 +54,7 @@ class Trial:
         change: what changes, see :class:`.task.Track`.
         seed: of the episode.
         duration_s: of the episode [s].
+        latency_s: between sensing and torque [s].
     """
 
     name: str
@@ -61,6 +62,7 @@ class Trial:
     change: str
     seed: int
     duration_s: float
+    latency_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +112,16 @@ def run_trial(trial: Trial) -> tuple[Trial, Outcome]:
     return trial, Outcome(np.array([between(*window) for window in WINDOWS]), task.failed, account, curve)
 
 
-#: The loops of this process, by controller, change and duration.
-_loops: dict[tuple[str | None, str, float], Loop] = {}
+#: The loops of this process, by controller, change, duration and latency.
+_loops: dict[tuple[str | None, str, float, float], Loop] = {}
 
 
 def _loop(trial: Trial) -> Loop:
-    key = trial.path, trial.change, trial.duration_s
+    key = trial.path, trial.change, trial.duration_s, trial.latency_s
     if key not in _loops:
-        expert = trial.path is None
         _loops[key] = new_loop(
-            ROBOT, controller=trial.path, duration_s=trial.duration_s, expert=expert, change=trial.change
+            ROBOT, controller=trial.path, duration_s=trial.duration_s, expert=trial.path is None, change=trial.change,
+            latency_s=trial.latency_s,
         )
     return _loops[key]
 
@@ -152,7 +154,7 @@ def adaptation_command(options: BenchAdaptationOptions) -> int:
         raise TaskError(f"--duration {options.duration:g}: give at least {WINDOWS[SETTLED][1]:g} s")
     changes = ("payload", "motor") if options.change == "both" else (options.change,)
     trials = [
-        Trial(name, path, change, seed, options.duration)
+        Trial(name, path, change, seed, options.duration, options.latency)
         for seed in seeds for change in changes for name, path in controllers.items()
     ]  # fmt: skip
     found: dict[tuple[str, str], list[tuple[int, Outcome]]] = {}
@@ -163,7 +165,7 @@ def adaptation_command(options: BenchAdaptationOptions) -> int:
             progress.advance(bar)
     report = {
         "benchmark": "adaptation", "seeds": [seeds.start, seeds.stop], "duration_s": options.duration,
-        "windows_s": [list(window) for window in WINDOWS],
+        "latency_s": options.latency, "windows_s": [list(window) for window in WINDOWS],
         "changes": {
             change: {name: _summary(found[change, name]) for name in controllers} for change in changes
         },

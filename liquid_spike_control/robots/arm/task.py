@@ -41,6 +41,7 @@ class Track(MujocoTask):
     Args:
         robot: the arm.
         change: ``"payload"``, ``"motor"`` (a weakened one, with a payload that stays) or ``"none"``.
+        latency_s: between sensing and torque [s], in whole physics steps of 1 ms; no torque acts before the first.
 
     Attributes:
         payloads: before 20 s, before 40 s, and after [kg]; a payload that stays is the first.
@@ -48,17 +49,20 @@ class Track(MujocoTask):
         error: distance of the joints from the trajectory, all together [rad].
 
     Raises:
-        TaskError: there is no such change.
+        TaskError: there is no such change, or the latency is no whole number of physics steps.
     """
 
-    version = 1
+    version = 2
     duration_s = 60.0
     variable: tuple[str, ...] = ("friction", "actuator")
 
-    def __init__(self, robot: Robot, change: str = "payload") -> None:
+    def __init__(self, robot: Robot, change: str = "payload", latency_s: float = 0.0) -> None:
         if change not in ("payload", "motor", "none"):
             raise TaskError(f"{robot.source}: settings.change: '{change}'; give payload, motor or none")
-        self.change = change
+        if not 0 <= latency_s <= robot.period_s or abs(1e3 * latency_s - round(1e3 * latency_s)) > 1e-6:
+            given = f"{robot.source}: settings.latency_s: {latency_s:g}"
+            raise TaskError(f"{given}; give a multiple of 0.001 s, 0 to {robot.period_s:g} s")
+        self.change, self._latency_s = change, latency_s
         super().__init__(robot)
 
     def load(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -77,6 +81,8 @@ class Track(MujocoTask):
         self._stage, self._square_s = -1, 0.0
         self._wanted_at, self._wanted_now = 0, self.trajectory.at(0.0)
         self.error = 0.0
+        n_late = round(self._latency_s / self.model.opt.timestep)
+        self._on_the_way = [(np.zeros(len(self.command_names)), n_late)] if n_late else []  # torque, for so many steps
         self._enter(0)
         self.data.qpos[:], self.data.qvel[:], _ = self._wanted_now
 
@@ -96,7 +102,16 @@ class Track(MujocoTask):
     def advance(self, command: np.ndarray, duration_s: float) -> None:
         """Hold a command; payload and motors change between two of them. See :meth:`.task.ControlTask.advance`."""
         self._enter(sum(self.elapsed_s > at - 1e-9 for at in CHANGES_S))
-        super().advance(command, duration_s)
+        reward, left = 0.0, self._whole_steps(duration_s)
+        self._on_the_way.append((np.array(command, float), left))
+        while left and not self.failed:
+            acts, n_steps = self._on_the_way.pop(0)
+            if n_steps > left:
+                self._on_the_way.insert(0, (acts, n_steps - left))
+                n_steps = left
+            super().advance(acts, n_steps * self.model.opt.timestep)
+            reward, left = reward + self.reward, left - n_steps
+        self.reward = reward
 
     def observe(self) -> np.ndarray:
         """Angles, rates, and both as they should be, float64 ``(12,)``."""

@@ -3,7 +3,7 @@
 
 By what it showed in 30 flights of the law (seeds 2000 to 2029, all aims): a gain for each episode, lower above ground
 of little contrast and with more noise there; an error of a tenth of a second, which grows with what is to be seen; and
-one of some seconds, because slow motion is not seen whole.
+one of some seconds.
 """
 
 from __future__ import annotations

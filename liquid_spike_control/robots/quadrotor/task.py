@@ -77,7 +77,7 @@ class Landing(MujocoTask):
 
     version = 3
     duration_s = 16.0
-    #: The last round is kept: how many of 32 episodes of several aims succeed tells good rounds apart badly.
+    #: The last round is kept: successes in 32 episodes of several aims hardly rank good rounds.
     imitation = MappingProxyType({"n_validations": 0})
 
     def __init__(

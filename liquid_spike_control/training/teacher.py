@@ -64,7 +64,7 @@ class Teacher:
         self._controller.reset()
 
     def answer(self, observation: np.ndarray, elapsed_s: float) -> np.ndarray:
-        """Its command ``(m,)`` for a sample; each sample that arrives is to be shown to it, once.
+        """Its command ``(m,)`` for a sample; call it once for each sample that arrives.
 
         Args:
             observation: float64 ``(n,)``, the policy's.
@@ -80,6 +80,6 @@ class Teacher:
         return command
 
     def given(self, command: np.ndarray) -> None:
-        """Tell it, if it has a method ``given``, the command ``(m,)`` that was given, instead of its own or as it."""
+        """Pass on the command ``(m,)`` that was really given, if the controller has a method ``given``."""
         if self._given is not None:
             self._given(np.clip(command, -self._limits, self._limits))

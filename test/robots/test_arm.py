@@ -123,7 +123,7 @@ def test_what_is_learnt_may_hold_the_greatest_payload_with_a_weak_motor():
 @pytest.mark.slow
 def test_a_weak_shoulder_and_a_heavy_payload_freeze_no_learning():
     """Held-out seed, 1.63 kg, where learning froze while the shoulder's bound was 30 N m."""
-    _, outcome = run_trial(Trial("adaptive", str(ROBOT.file("adaptive.yaml")), "motor", 1028, 40.0))
+    _, outcome = run_trial(Trial("adaptive", str(ROBOT.file("adaptive.yaml")), "motor", 1028, 40.0, 0.002))
     assert outcome.stable and outcome.account["learning"] == "on"
     assert outcome.errors[3] < 0.05
 

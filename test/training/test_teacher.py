@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A controller as the teacher of a policy: what it is shown and told, what may be one, what is recorded of it."""
+"""A controller as the teacher of a policy: what it gets, what may be one, and what is recorded of it."""
 
 import shlex
 from dataclasses import dataclass
